@@ -1,0 +1,145 @@
+"""Dynamic batching in front of one engine: one thread owns the model.
+
+Images of all chunks meet here. A batch holds images that want the same analysis; lane
+`hi` goes first and is filled up from `bulk`. A batch leaves when it is full or when its
+oldest image has waited `wait_ms`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from worker.contract.errors import GuanwuError, ServiceUnavailable
+from worker.contract.job import Options
+from worker.contract.keys import LANES, Lane
+from worker.vision.engine import Analysis, Prepared
+
+log = structlog.get_logger(__name__)
+
+
+class Analyzer(Protocol):
+    """What the batcher needs of an engine."""
+
+    def analyze(
+        self, batch: Sequence[Prepared], options: Options
+    ) -> Sequence[Analysis | GuanwuError]: ...
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An image's analysis and how long it waited for its batch."""
+
+    analysis: Analysis
+    wait_ms: float
+
+
+@dataclass(eq=False)
+class _Waiting:
+    prepared: Prepared
+    options: Options
+    since: float
+    future: Future[Answer] = field(default_factory=Future)
+
+
+class Batcher:
+    """Collects prepared images into batches and runs them on the model thread."""
+
+    def __init__(self, engine: Analyzer, *, batch_images: int, wait_ms: float) -> None:
+        self._engine = engine
+        self._batch_images = batch_images
+        self._wait_s = wait_ms / 1000
+        self._waiting: dict[Lane, dict[str, deque[_Waiting]]] = {lane: {} for lane in LANES}
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="model", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def submit(self, prepared: Prepared, options: Options, *, lane: Lane) -> Future[Answer]:
+        """Hand in one image. The future may be cancelled until its batch starts."""
+        waiting = _Waiting(prepared, options, time.perf_counter())
+        with self._changed:
+            if self._closed:
+                raise ServiceUnavailable("this worker is shutting down")
+            queue = self._waiting[lane].setdefault(options.analysis_key, deque())
+            queue.append(waiting)
+            self._changed.notify()
+        return waiting.future
+
+    def close(self) -> None:
+        """Finish what was handed in, then stop the model thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            batch = self._next_batch()
+            if batch is None:
+                return
+            running = [w for w in batch if w.future.set_running_or_notify_cancel()]
+            if running:
+                self._analyze(running)
+
+    def _next_batch(self) -> list[_Waiting] | None:
+        with self._changed:
+            while (key := self._oldest_key()) is None:
+                if self._closed:
+                    return None
+                self._changed.wait()
+            while not self._closed and self._count(key) < self._batch_images:
+                left_s = self._wait_s - (time.perf_counter() - self._oldest(key))
+                if left_s <= 0 or not self._changed.wait(left_s):
+                    break
+                key = self._oldest_key() or key
+            return self._take(key)
+
+    def _oldest_key(self) -> str | None:
+        for lane in LANES:
+            queues = self._waiting[lane]
+            if queues:
+                return min(queues, key=lambda k: queues[k][0].since)
+        return None
+
+    def _count(self, key: str) -> int:
+        return sum(len(self._waiting[lane].get(key, ())) for lane in LANES)
+
+    def _oldest(self, key: str) -> float:
+        return min(q[key][0].since for q in self._waiting.values() if key in q)
+
+    def _take(self, key: str) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        for lane in LANES:
+            queue = self._waiting[lane].get(key)
+            while queue and len(batch) < self._batch_images:
+                batch.append(queue.popleft())
+            if queue is not None and not queue:
+                del self._waiting[lane][key]
+        return batch
+
+    def _analyze(self, batch: Sequence[_Waiting]) -> None:
+        started = time.perf_counter()
+        try:
+            answers = self._engine.analyze([w.prepared for w in batch], batch[0].options)
+        except Exception as exc:
+            log.exception("the engine failed", images=len(batch))
+            for waiting in batch:
+                waiting.future.set_exception(exc)
+            return
+        for waiting, answer in zip(batch, answers, strict=True):
+            if isinstance(answer, GuanwuError):
+                waiting.future.set_exception(answer)
+            else:
+                wait_ms = (started - waiting.since) * 1000
+                waiting.future.set_result(Answer(answer, wait_ms))

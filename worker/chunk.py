@@ -1,0 +1,205 @@
+"""One chunk: claim in hand, run its images through the pipeline, then commit, once."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Executor, Future, wait
+
+import structlog
+
+from worker.batcher import Answer, Batcher
+from worker.contract import keys
+from worker.contract.errors import (
+    AttemptsExhausted,
+    Cancelled,
+    GuanwuError,
+    ServiceUnavailable,
+    StoreDenied,
+)
+from worker.contract.job import DeviceInfo, ItemError, ItemResult, ItemStatus, ManifestItem
+from worker.contract.keys import Lane
+from worker.contract.objects import ObjectStore
+from worker.contract.records import Claim, JobRecords, Tally
+from worker.item import ItemPipeline, Loaded, unfinished
+from worker.leases import HeldClaim, Leases
+
+log = structlog.get_logger(__name__)
+
+JSONL = "application/x-ndjson"
+GIVE_BACK_S = (1.0, 4.0)  # spread, so that chunks do not come back all at once
+
+
+class ChunkRunner:
+    """Runs claimed chunks. Any number of threads may call `run` at once.
+
+    Loading, the model and storing overlap: while the model works on one image, others
+    are fetched, decoded, drawn and uploaded by `io`.
+    """
+
+    def __init__(
+        self,
+        records: JobRecords,
+        store: ObjectStore,
+        pipeline: ItemPipeline,
+        batcher: Batcher,
+        leases: Leases,
+        io: Executor,
+        sample_device: Callable[[], DeviceInfo],
+    ) -> None:
+        self._records = records
+        self._store = store
+        self._pipeline = pipeline
+        self._batcher = batcher
+        self._leases = leases
+        self._io = io
+        self._sample_device = sample_device
+
+    def run(self, claim: Claim) -> Lane | None:
+        """Work a chunk through to its commit, or give it back.
+
+        Returns the lane in which the commit made something ready.
+
+        Raises:
+            LeaseLost: another worker has the chunk; nothing was counted here.
+            RedisUnavailable: the commit could not be made; the lease will run out.
+        """
+        with self._leases.hold(claim) as held:
+            try:
+                items = self._manifest(claim)
+                results = self._results(held, items)
+                self._put_results(claim, results)
+            except (ServiceUnavailable, StoreDenied) as exc:
+                self._give_back(claim, exc)
+                return None
+            held.check()
+            return self._records.finish(claim, _tally(results))
+
+    def _manifest(self, claim: Claim) -> list[ManifestItem]:
+        key = keys.manifest(claim.record.tenant, claim.job, claim.number)
+        lines = self._store.get(key).splitlines()
+        return [ManifestItem.model_validate_json(line) for line in lines]
+
+    def _results(self, held: HeldClaim, items: Sequence[ManifestItem]) -> list[ItemResult]:
+        claim = held.claim
+        if claim.verdict == "cancelled":
+            return [_cancelled(item, claim) for item in items]
+        if claim.verdict == "exhausted":
+            return [_exhausted(item, claim) for item in items]
+        tasks = [_ItemTask(self, held, item) for item in items]
+        for task in tasks:
+            task.start()
+        wait([task.done for task in tasks])
+        return [task.done.result() for task in tasks]
+
+    def _put_results(self, claim: Claim, results: Sequence[ItemResult]) -> None:
+        lines = "".join(result.model_dump_json() + "\n" for result in results)
+        key = keys.chunk_results(claim.record.tenant, claim.job, claim.number)
+        self._store.put(key, lines.encode(), content_type=JSONL)
+
+    def _give_back(self, claim: Claim, exc: GuanwuError) -> None:
+        """A service is away: wait and try again; the attempt does not count."""
+        delay_s = random.uniform(*GIVE_BACK_S)
+        log.warning("chunk given back", error=exc.message, delay_s=delay_s)
+        self._records.release(claim, delay_s=delay_s, counted=False)
+
+    # --- what an item's task needs ---------------------------------------------
+
+    def load(self, held: HeldClaim, item: ManifestItem) -> Loaded:
+        return self._pipeline.load(item, held.claim.record.options)
+
+    def infer(self, held: HeldClaim, loaded: Loaded) -> Future[Answer]:
+        record = held.claim.record
+        return self._batcher.submit(loaded.prepared, record.options, lane=record.lane)
+
+    def store(self, held: HeldClaim, loaded: Loaded, answer: Answer) -> ItemResult:
+        return self._pipeline.store(loaded, answer, held.claim, device=self._sample_device())
+
+    def submit(self, step: Callable[[], None]) -> None:
+        self._io.submit(step)
+
+
+class _ItemTask:
+    """One item's way through load -> model -> store, without holding a thread between.
+
+    `done` gets the item's result. It gets an exception only where the chunk as a whole
+    cannot be committed: a service is away, or the lease is lost.
+    """
+
+    def __init__(self, runner: ChunkRunner, held: HeldClaim, item: ManifestItem) -> None:
+        self._runner = runner
+        self._held = held
+        self._item = item
+        self.done: Future[ItemResult] = Future()
+
+    def start(self) -> None:
+        if self._item.error is not None:
+            self._end(self._item.error)
+        else:
+            self._runner.submit(lambda: self._guarded(self._load))
+
+    def _load(self) -> None:
+        if self._stopped():
+            return
+        loaded = self._runner.load(self._held, self._item)
+        if self._stopped():
+            return
+        inferred = self._runner.infer(self._held, loaded)
+        inferred.add_done_callback(
+            lambda f: self._runner.submit(lambda: self._guarded(lambda: self._store(loaded, f)))
+        )
+
+    def _store(self, loaded: Loaded, inferred: Future[Answer]) -> None:
+        answer = inferred.result()
+        if not self._stopped():
+            self.done.set_result(self._runner.store(self._held, loaded, answer))
+
+    def _stopped(self) -> bool:
+        """True, and the item has ended, if its job is cancelled or its lease is lost."""
+        self._held.check()
+        if self._held.cancelled.is_set():
+            self.done.set_result(_cancelled(self._item, self._held.claim))
+            return True
+        return False
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except (ServiceUnavailable, StoreDenied, CancelledError) as exc:
+            self.done.set_exception(exc)
+        except GuanwuError as exc:
+            if exc.code == "lease_lost":
+                self.done.set_exception(exc)
+            else:
+                self._end(ItemError.model_validate(exc.as_item_error()))
+        except Exception:
+            log.exception("item failed", job_id=self._held.claim.job, item=self._item.index)
+            self._end(ItemError(code="internal_error", message="see the worker's log"))
+
+    def _end(self, error: ItemError) -> None:
+        claim = self._held.claim
+        failed = unfinished(self._item, claim, status=ItemStatus.FAILED, error=error)
+        self.done.set_result(failed)
+
+
+def _cancelled(item: ManifestItem, claim: Claim) -> ItemResult:
+    error = Cancelled("the job was cancelled before this image was done")
+    return unfinished(item, claim, status=ItemStatus.CANCELLED, error=_as_error(error))
+
+
+def _exhausted(item: ManifestItem, claim: Claim) -> ItemResult:
+    error = AttemptsExhausted(
+        f"a worker was lost {claim.attempts - 1} times with this image's chunk; "
+        "look into the workers' logs, then submit it again"
+    )
+    return unfinished(item, claim, status=ItemStatus.FAILED, error=_as_error(error))
+
+
+def _as_error(error: GuanwuError) -> ItemError:
+    return ItemError.model_validate(error.as_item_error())
+
+
+def _tally(results: Sequence[ItemResult]) -> Tally:
+    by_status = Counter(result.status.value for result in results)
+    return Tally(**by_status)

@@ -1,0 +1,226 @@
+"""Every error Guanwu reports, as one family.
+
+Each class has a stable `code`, says whether the same request may succeed later
+(`retryable`), and carries its data as attributes. Clients see code and message;
+HTTP statuses live in `api/errors.py` alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class GuanwuError(Exception):
+    """Something Guanwu can name. Subclasses set `code` and `retryable`."""
+
+    code: ClassVar[str] = "internal_error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, **data: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.data = data
+
+    def as_item_error(self) -> dict[str, Any]:
+        """The `error` object of an item: `{"code", "message", "retryable"}`."""
+        return {"code": self.code, "message": self.message, "retryable": self.retryable}
+
+
+# --- the request ---------------------------------------------------------------
+
+
+class RequestError(GuanwuError):
+    """The request as a whole cannot be accepted."""
+
+    code = "invalid_request"
+
+
+class InvalidOptions(RequestError):
+    """An option is unknown, out of range or not offered by the workers."""
+
+    code = "invalid_options"
+
+
+class UnknownModel(InvalidOptions):
+    """No model of that name is offered."""
+
+    code = "unknown_model"
+
+
+class TooManyImages(RequestError):
+    """The request names more images than one request may carry."""
+
+    code = "too_many_images"
+
+
+class RequestTooLarge(RequestError):
+    """The body is larger than the front door accepts."""
+
+    code = "request_too_large"
+
+
+class Unauthorized(GuanwuError):
+    """No bearer token, or one that is not known."""
+
+    code = "unauthorized"
+
+
+class NotFound(GuanwuError):
+    """Nothing of that name belongs to the caller."""
+
+    code = "not_found"
+
+
+class JobNotFound(NotFound):
+    """The job does not exist, or belongs to somebody else."""
+
+    code = "job_not_found"
+
+
+class ItemNotFound(NotFound):
+    """The job has no item of that index."""
+
+    code = "item_not_found"
+
+
+class ArtifactNotFound(NotFound):
+    """The item has no such artefact: not asked for, not made yet, or failed."""
+
+    code = "artifact_not_found"
+
+
+# --- one image -----------------------------------------------------------------
+
+
+class ImageError(GuanwuError):
+    """One image cannot be processed; its neighbours are not affected."""
+
+    code = "image_error"
+
+
+class EmptyImage(ImageError):
+    """The image has no bytes."""
+
+    code = "image_empty"
+
+
+class UnsupportedImage(ImageError):
+    """The bytes are not an image in a format Guanwu reads."""
+
+    code = "image_unsupported"
+
+
+class CorruptImage(ImageError):
+    """The image starts well but is truncated or damaged."""
+
+    code = "image_corrupt"
+
+
+class ImageTooLarge(ImageError):
+    """The image has more bytes or pixels than the limit."""
+
+    code = "image_too_large"
+
+
+class InputMissing(ImageError):
+    """The image's source does not exist in storage."""
+
+    code = "input_missing"
+
+
+class InputForbidden(ImageError):
+    """The image's source may not be read."""
+
+    code = "input_forbidden"
+
+
+class AttemptsExhausted(ImageError):
+    """The image was tried as often as allowed and a worker was lost each time."""
+
+    code = "attempts_exhausted"
+
+
+class Cancelled(ImageError):
+    """The job was cancelled before this image was done."""
+
+    code = "cancelled"
+
+
+# --- models --------------------------------------------------------------------
+
+
+class ModelError(GuanwuError):
+    """A model cannot be loaded or run."""
+
+    code = "model_error"
+
+
+class ModelUnavailable(ModelError):
+    """A model's weights cannot be fetched now."""
+
+    code = "model_unavailable"
+    retryable = True
+
+
+class CheckpointInvalid(ModelError):
+    """A checkpoint's bytes or tensors are not what the model needs."""
+
+    code = "checkpoint_invalid"
+
+
+class ExplanationUnavailable(ModelError):
+    """The model cannot be explained by that method or for that target."""
+
+    code = "explanation_unavailable"
+
+
+class OutOfMemory(ModelError):
+    """A single image does not fit the device's memory."""
+
+    code = "out_of_memory"
+
+
+# --- what Guanwu stands on -----------------------------------------------------
+
+
+class ServiceUnavailable(GuanwuError):
+    """A service Guanwu needs does not answer; the same request may succeed later."""
+
+    code = "service_unavailable"
+    retryable = True
+
+
+class RedisUnavailable(ServiceUnavailable):
+    """Redis is away, loading, or refuses writes."""
+
+    code = "redis_unavailable"
+
+
+class StoreUnavailable(ServiceUnavailable):
+    """The object store is away or refuses the request for now."""
+
+    code = "store_unavailable"
+
+
+class StoreDenied(GuanwuError):
+    """The object store refuses Guanwu's own credentials."""
+
+    code = "store_denied"
+
+
+class ObjectNotFound(GuanwuError):
+    """No object has that key."""
+
+    code = "object_not_found"
+
+
+class LeaseLost(GuanwuError):
+    """Another worker holds the chunk now; what this one made is not committed."""
+
+    code = "lease_lost"
+
+
+class SettingsInvalid(GuanwuError):
+    """A GUANWU_* variable is unknown or has a bad value; the start stops."""
+
+    code = "settings_invalid"

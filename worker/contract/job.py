@@ -1,0 +1,293 @@
+"""Wire models: what a client sends and what Guanwu answers. WIRE names are binding."""
+
+from __future__ import annotations
+
+import datetime as dt
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from ulid import ULID
+
+
+class Wire(BaseModel):
+    """A wire model: unknown fields are an error, values do not change after parsing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class JobStatus(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    PARTIALLY_SUCCEEDED = "partially_succeeded"
+    FAILED = "failed"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+    @property
+    def done(self) -> bool:
+        return self not in (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.CANCELLING)
+
+
+class ItemStatus(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+Priority = Literal["interactive", "normal", "bulk"]
+Artifact = Literal["labels", "overlay", "map", "figure"]
+Colormap = Literal[
+    "jet", "turbo", "viridis", "inferno", "magma", "plasma", "cividis", "hot", "bone"
+]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\w.\-/]+$")]
+CustomId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+
+# --- the request ---------------------------------------------------------------
+
+
+class LabelTarget(Wire):
+    """Explain this label: a Chinese or English name of the model's label set, or its id."""
+
+    label: Annotated[str, StringConstraints(min_length=1, max_length=128)] | int
+
+
+Target = Annotated[
+    str,
+    StringConstraints(pattern=r"^(top[1-9]|top10|free)$"),
+    Field(description="top1 ... top10 or free"),
+]
+
+
+class Explain(Wire):
+    """One map to make. `auto` is the best method the model has for the target."""
+
+    method: Annotated[str, StringConstraints(pattern=r"^[a-z_]{2,32}$")] = "auto"
+    target: Target | LabelTarget = "top1"
+
+
+class Options(Wire):
+    """What to do with every image of a job."""
+
+    models: list[Name] | None = Field(
+        None,
+        min_length=1,
+        max_length=4,
+        description="Model ids; null takes the server's default set.",
+    )
+    label_set: Name | None = Field(None, description="Label set; null takes the model's own.")
+    top_k: int = Field(5, ge=1, le=100)
+    unknown_below: float = Field(
+        0.0, ge=0.0, le=1.0, description="Scores below are reported as unknown."
+    )
+    explain: list[Explain] = Field([Explain()], max_length=8)
+    artifacts: list[Artifact] = Field(["labels", "overlay"], max_length=4)
+    colormap: Colormap = "jet"
+    alpha: float = Field(0.5, ge=0.0, le=1.0, description="Weight of the heatmap in the overlay.")
+    max_side_px: int = Field(1024, ge=64, le=8192)
+    priority: Priority = "normal"
+
+    @property
+    def draws(self) -> bool:
+        """True if any artefact besides `labels` is asked for."""
+        return any(a != "labels" for a in self.artifacts)
+
+    @property
+    def analysis_key(self) -> str:
+        """Equal for options that ask the same of the models, however they are drawn."""
+        drawing = {"artifacts", "colormap", "alpha", "max_side_px", "priority"}
+        return f"{self.draws}:{self.model_dump_json(exclude=drawing)}"
+
+
+class ImageSource(Wire):
+    """One image of a request: exactly one of `s3` and `data`."""
+
+    custom_id: CustomId | None = None
+    s3: Annotated[str, StringConstraints(pattern=r"^s3://[^/]+/.+$", max_length=1280)] | None = None
+    data: Annotated[str, StringConstraints(min_length=0)] | None = Field(
+        None, description="The file's bytes in base64."
+    )
+    filename: Annotated[str, StringConstraints(max_length=255)] | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one_source(self) -> Self:
+        if (self.s3 is None) == (self.data is None):
+            raise ValueError("name exactly one source: s3 or data")
+        return self
+
+
+class JobRequest(Wire):
+    """The JSON body of `POST /v1/jobs`."""
+
+    images: list[ImageSource] = Field(min_length=1)
+    options: Options = Options()
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class ItemError(Wire):
+    code: str
+    message: str
+    retryable: bool = False
+
+
+# --- the manifest --------------------------------------------------------------
+
+
+class ManifestItem(Wire):
+    """One line of `manifest/{k:06d}.jsonl`: an item as the worker reads it.
+
+    Exactly one of `source` (an `s3://` address) and `error` (why the item can never
+    run, found at the door) is set.
+    """
+
+    index: int = Field(ge=0)
+    custom_id: str | None = None
+    filename: str | None = None
+    source: str | None = None
+    error: ItemError | None = None
+
+
+# --- answers -------------------------------------------------------------------
+
+
+class Counts(Wire):
+    """Items by state; the six always add up to `total`."""
+
+    total: int = 0
+    queued: int = 0
+    running: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    expired: int = 0
+
+
+class Job(Wire):
+    """A job as `GET /v1/jobs/{id}` answers it."""
+
+    id: str
+    status: JobStatus
+    done: bool
+    created_at: dt.datetime
+    started_at: dt.datetime | None = None
+    finished_at: dt.datetime | None = None
+    counts: Counts
+    images_per_s: float | None = None
+    eta_s: float | None = None
+    options: Options
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    links: dict[str, str] = Field(default_factory=dict)
+    error: ItemError | None = None
+
+
+class ImageFacts(Wire):
+    sha256: str
+    filename: str | None = None
+    format: str
+    width: int = Field(description="px, after EXIF orientation")
+    height: int = Field(description="px, after EXIF orientation")
+    bytes: int
+
+
+class Label(Wire):
+    rank: int
+    zh: str
+    en: str
+    id: int
+    score: float = Field(description="softmax probability, 0 to 1")
+    model: str
+
+
+class ArtifactLink(Wire):
+    key: str
+    url: str | None = None
+    expires_at: dt.datetime | None = None
+
+
+class Region(Wire):
+    box_px: tuple[int, int, int, int] = Field(description="x0, y0, x1, y1 in the picture")
+    mass: float = Field(description="share of the map's positive mass inside, 0 to 1")
+
+
+class Diagnostics(Wire):
+    """Hints about a map's shape; none of them says whether it is right."""
+
+    entropy: float = Field(description="of the positive mass, 0 (one cell) to 1 (uniform)")
+    effective_area: float = Field(
+        description="share of the picture that the mass amounts to, 0 to 1"
+    )
+    border_mass: float = Field(description="share of mass in the outer ring of cells, 0 to 1")
+    spread: float = Field(description="mean distance of the mass from its centre, in diagonals")
+    morans_i: float = Field(description="likeness of neighbouring cells: 1 smooth, 0 noise, -1 checkered")
+    flat: bool = Field(description="the map says nothing: it has (almost) no contrast")
+    regions: list[Region] = Field(default_factory=list)
+
+
+class Explanation(Wire):
+    model: str
+    method: str
+    target: dict[str, Any] | None = Field(description="the label explained; null is label-free")
+    artifacts: dict[str, ArtifactLink] = Field(default_factory=dict)
+    diagnostics: Diagnostics
+
+
+class ModelInfo(Wire):
+    id: str
+    family: str
+    revision: str
+    weights_sha256: str
+    calibrated: bool = False
+
+
+class DeviceInfo(Wire):
+    name: str
+    cpu_percent: float | None = None
+    gpu_percent: float | None = None
+    gpu_memory_mb: float | None = None
+
+
+class ItemResult(Wire):
+    """`labels.json`, a line of `chunks/{k}.jsonl`, an element of `GET .../results`."""
+
+    job: str
+    index: int
+    custom_id: str | None = None
+    status: ItemStatus
+    image: ImageFacts | None = None
+    labels: list[Label] = Field(default_factory=list)
+    unknown: bool = Field(False, description="the best score is below unknown_below")
+    explanations: list[Explanation] = Field(default_factory=list)
+    models: list[ModelInfo] = Field(default_factory=list)
+    timing_ms: dict[str, float] = Field(default_factory=dict)
+    device: DeviceInfo | None = None
+    attempts: int = 1
+    error: ItemError | None = None
+
+
+# --- ids and times -------------------------------------------------------------
+
+
+def new_id(prefix: Literal["job", "upl", "key", "whk", "lbs"]) -> str:
+    """A ULID with its kind in front, e.g. `job_01J...`: sortable by creation time."""
+    return f"{prefix}_{ULID()}"
+
+
+def from_ms(timestamp_ms: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(timestamp_ms / 1000, dt.UTC)
+
+
+def settled_status(counts: Counts, *, cancelled: bool, expired: bool) -> JobStatus:
+    """The final status of a job none of whose items is queued or running."""
+    if expired and counts.expired:
+        return JobStatus.EXPIRED
+    if cancelled and counts.cancelled:
+        return JobStatus.CANCELLED
+    if counts.succeeded == counts.total:
+        return JobStatus.SUCCEEDED
+    return JobStatus.PARTIALLY_SUCCEEDED if counts.succeeded else JobStatus.FAILED

@@ -1,0 +1,139 @@
+"""Every Redis key and every S3 key, as functions of ids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Lane = Literal["hi", "bulk"]
+LANES: tuple[Lane, ...] = ("hi", "bulk")
+FINAL = "final"  # the pseudo-chunk that writes a job's final record
+
+
+@dataclass(frozen=True)
+class RedisKeys:
+    """Redis keys under one prefix. Guanwu owns nothing outside it."""
+
+    prefix: str
+
+    def job(self, job: str) -> str:
+        """Hash: the job's record."""
+        return f"{self.prefix}:job:{job}"
+
+    def chunk(self, job: str, chunk: str) -> str:
+        """Hash: state, token, lease and attempts of a chunk in the job's window."""
+        return f"{self.prefix}:chunk:{job}/{chunk}"
+
+    def done(self, job: str) -> str:
+        """Bitmap: one bit a finished chunk, so that none is counted twice."""
+        return f"{self.prefix}:done:{job}"
+
+    def ready(self, lane: str) -> str:
+        """Sorted set of `job/chunk` that may be claimed, by virtual time."""
+        return f"{self.prefix}:ready:{lane}"
+
+    def clock(self, lane: str) -> str:
+        """The lane's virtual time: the score that was claimed last."""
+        return f"{self.prefix}:clock:{lane}"
+
+    @property
+    def delayed(self) -> str:
+        """Sorted set of `job/chunk` that wait, by the time in ms they may run again."""
+        return f"{self.prefix}:delayed"
+
+    @property
+    def leases(self) -> str:
+        """Sorted set of claimed `job/chunk`, by the time in ms their lease ends."""
+        return f"{self.prefix}:leases"
+
+    def tenant_jobs(self, tenant: str) -> str:
+        """Sorted set of a tenant's job ids; all scores 0, ULIDs sort by time."""
+        return f"{self.prefix}:tenant:{tenant}:jobs"
+
+    @property
+    def catalog(self) -> str:
+        """JSON of what the workers offer."""
+        return f"{self.prefix}:catalog"
+
+    @property
+    def broker_prefix(self) -> str:
+        """What kombu puts before its own keys."""
+        return f"{self.prefix}:broker:"
+
+    def queue(self, lane: Lane) -> str:
+        """List: the broker's wake-ups of a lane."""
+        return self.broker_prefix + queue_name(lane)
+
+    def lua_preamble(self) -> str:
+        """The same names for records.lua, so that they are spelled here alone."""
+        heads = {
+            "job": self.job(""),
+            "chunk": f"{self.prefix}:chunk:",
+            "done": self.done(""),
+            "ready": self.ready(""),
+            "clock": self.clock(""),
+            "delayed": self.delayed,
+            "leases": self.leases,
+            "tenant": f"{self.prefix}:tenant:",
+        }
+        pairs = ", ".join(f"{name} = '{head}'" for name, head in heads.items())
+        return f"local K = {{{pairs}}}\n"
+
+
+def queue_name(lane: Lane) -> str:
+    return lane
+
+
+# --- S3 ------------------------------------------------------------------------
+
+
+def tenant_prefix(tenant: str) -> str:
+    return f"t/{tenant}/"
+
+
+def input_key(tenant: str, sha256: str) -> str:
+    return f"t/{tenant}/inputs/{sha256}"
+
+
+def job_prefix(tenant: str, job: str) -> str:
+    return f"t/{tenant}/jobs/{job}/"
+
+
+def job_record(tenant: str, job: str) -> str:
+    return job_prefix(tenant, job) + "job.json"
+
+
+def manifest(tenant: str, job: str, chunk: int) -> str:
+    return f"{job_prefix(tenant, job)}manifest/{chunk:06d}.jsonl"
+
+
+def chunk_results(tenant: str, job: str, chunk: int) -> str:
+    return f"{job_prefix(tenant, job)}chunks/{chunk:06d}.jsonl"
+
+
+def results(tenant: str, job: str) -> str:
+    return job_prefix(tenant, job) + "results.jsonl"
+
+
+def errors(tenant: str, job: str) -> str:
+    return job_prefix(tenant, job) + "errors.jsonl"
+
+
+def summary(tenant: str, job: str) -> str:
+    return job_prefix(tenant, job) + "summary.json"
+
+
+def item_prefix(tenant: str, job: str, index: int) -> str:
+    return f"{job_prefix(tenant, job)}items/{index:08d}/"
+
+
+def labels(tenant: str, job: str, index: int) -> str:
+    return item_prefix(tenant, job, index) + "labels.json"
+
+
+def artifact(
+    tenant: str, job: str, index: int, *, model: str, method: str, target: str, kind: str
+) -> str:
+    """Key of a map's picture; `target` is a label id, `free`, or a slug of the target."""
+    name = f"{model.replace('/', '-')}.{method}.{target}.{kind}.png"
+    return item_prefix(tenant, job, index) + name

@@ -1,0 +1,182 @@
+"""ObjectStore: S3-compatible storage through boto3, with Guanwu's errors."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+from urllib.parse import quote
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from worker.contract.errors import (
+    ImageTooLarge,
+    ObjectNotFound,
+    StoreDenied,
+    StoreUnavailable,
+)
+from worker.contract.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_MISSING = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
+_DENIED = {"401", "403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
+_READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Link:
+    """A presigned download."""
+
+    url: str
+    expires_at: dt.datetime
+
+
+class ObjectStore:
+    """One bucket of Guanwu's own, and reading from buckets that clients name."""
+
+    def __init__(self, settings: Settings, *, connections: int = 32) -> None:
+        self.bucket = settings.s3_bucket
+        self._ttl_s = settings.link_ttl_s
+        self._region = settings.s3_region
+        self._client = _client(settings, settings.s3_endpoint, connections)
+        public = settings.s3_public_endpoint or settings.s3_endpoint
+        self._signer = _client(settings, public, connections)
+
+    def put(self, key: str, body: bytes, *, content_type: str) -> None:
+        """Write an object whole.
+
+        Raises:
+            StoreUnavailable: the store is away.
+            StoreDenied: the store refuses our credentials.
+        """
+        with _translated(key):
+            self._client.put_object(
+                Bucket=self.bucket, Key=key, Body=body, ContentType=content_type
+            )
+
+    def put_file(self, key: str, body: IO[bytes], *, content_type: str) -> None:
+        """Write an object from a file of any size, from its beginning."""
+        body.seek(0)
+        with _translated(key):
+            self._client.upload_fileobj(
+                body, self.bucket, key, ExtraArgs={"ContentType": content_type}
+            )
+
+    def get(self, key: str, *, bucket: str | None = None, max_bytes: int | None = None) -> bytes:
+        """Read an object whole.
+
+        Raises:
+            ObjectNotFound: no such key.
+            ImageTooLarge: it has more than `max_bytes`; its body was not read.
+        """
+        with _translated(key):
+            answer = self._client.get_object(Bucket=bucket or self.bucket, Key=key)
+            with answer["Body"] as body:
+                if max_bytes is not None and answer["ContentLength"] > max_bytes:
+                    raise ImageTooLarge(
+                        f"the object has {answer['ContentLength']:,} bytes, "
+                        f"the limit is {max_bytes:,}; make it smaller"
+                    )
+                return body.read()
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        """Read an object piece by piece. Raises as `get` does, before the first piece."""
+        with _translated(key):
+            body = self._client.get_object(Bucket=self.bucket, Key=key)["Body"]
+        return self._pieces(body.iter_chunks(_READ_BYTES), key)
+
+    @staticmethod
+    def _pieces(chunks: Iterator[bytes], key: str) -> Iterator[bytes]:
+        with _translated(key):
+            yield from chunks
+
+    def exists(self, key: str) -> bool:
+        try:
+            with _translated(key):
+                self._client.head_object(Bucket=self.bucket, Key=key)
+        except ObjectNotFound:
+            return False
+        return True
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """All keys under a prefix, in order."""
+        pages = self._client.get_paginator("list_objects_v2")
+        with _translated(prefix):
+            for page in pages.paginate(Bucket=self.bucket, Prefix=prefix):
+                for entry in page.get("Contents", ()):
+                    yield entry["Key"]
+
+    def link(self, key: str, *, filename: str | None = None) -> Link:
+        """A presigned download that needs no credentials; asks the store nothing."""
+        params = {"Bucket": self.bucket, "Key": key}
+        if filename is not None:
+            params["ResponseContentDisposition"] = f"inline; filename*=UTF-8''{quote(filename)}"
+        with _translated(key):
+            url = self._signer.generate_presigned_url(
+                "get_object", Params=params, ExpiresIn=self._ttl_s
+            )
+        return Link(url, dt.datetime.now(dt.UTC) + dt.timedelta(seconds=self._ttl_s))
+
+    def ensure_bucket(self) -> None:
+        """Create the bucket unless it is there."""
+        try:
+            with _translated(self.bucket):
+                self._client.head_bucket(Bucket=self.bucket)
+        except ObjectNotFound:
+            with _translated(self.bucket):
+                self._client.create_bucket(Bucket=self.bucket)
+
+    def ping(self) -> None:
+        """Raises StoreUnavailable or StoreDenied unless the bucket answers."""
+        try:
+            with _translated(self.bucket):
+                self._client.head_bucket(Bucket=self.bucket)
+        except ObjectNotFound as exc:
+            raise StoreUnavailable(
+                f"the bucket {self.bucket!r} does not exist; create it or set GUANWU_S3_BUCKET"
+            ) from exc
+
+
+def split_address(address: str) -> tuple[str, str]:
+    """`s3://bucket/key` -> bucket, key."""
+    bucket, _, key = address.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+def _client(settings: Settings, endpoint: str | None, connections: int) -> S3Client:
+    config = Config(
+        signature_version="s3v4",
+        s3={"addressing_style": settings.s3_addressing},
+        connect_timeout=min(2.0, settings.s3_timeout_s),
+        read_timeout=settings.s3_timeout_s,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        max_pool_connections=connections,
+        tcp_keepalive=True,
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    session = boto3.session.Session()
+    return session.client(
+        "s3", endpoint_url=endpoint, region_name=settings.s3_region, config=config
+    )
+
+
+@contextmanager
+def _translated(key: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as exc:
+        code = exc.response["Error"]["Code"]
+        if code in _MISSING:
+            raise ObjectNotFound(f"there is no object {key!r}") from exc
+        if code in _DENIED:
+            raise StoreDenied(f"the object store refuses access to {key!r} ({code})") from exc
+        raise StoreUnavailable(f"the object store answers {code}; try again soon") from exc
+    except BotoCoreError as exc:
+        raise StoreUnavailable("the object store does not answer; try again soon") from exc

@@ -1,0 +1,63 @@
+"""The broker: the Celery app's settings, task and queue names, and sending wake-ups.
+
+A message is only a wake-up for a lane: it names no chunk. What there is to do stands in
+the records, so a lost or doubled message loses or doubles nothing.
+"""
+
+from __future__ import annotations
+
+from celery import Celery
+from kombu import Queue
+from kombu.exceptions import OperationalError
+
+from worker.contract.errors import RedisUnavailable
+from worker.contract.keys import LANES, Lane, RedisKeys, queue_name
+from worker.contract.settings import Settings
+
+WAKE = "guanwu.wake"
+
+
+def make_app(settings: Settings) -> Celery:
+    """The Celery app of one process. Connects to nothing yet."""
+    app = Celery("guanwu", set_as_current=False)
+    app.conf.update(
+        broker_url=settings.redis_url.get_secret_value(),
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "global_keyprefix": RedisKeys(settings.redis_prefix).broker_prefix,
+            "visibility_timeout": settings.visibility_timeout_s,
+            "queue_order_strategy": "priority",
+            "socket_timeout": settings.redis_timeout_s,
+            "socket_connect_timeout": settings.redis_timeout_s,
+            "retry_on_timeout": False,
+            "max_retries": 1,
+        },
+        task_queues=[Queue(queue_name(lane)) for lane in LANES],
+        task_default_queue=queue_name("bulk"),
+        task_create_missing_queues=False,
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_serializer="json",
+        accept_content=["json"],
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+    )
+    return app
+
+
+def send(app: Celery, lane: Lane, *, count: int = 1) -> None:
+    """Wake up workers of a lane.
+
+    Raises:
+        RedisUnavailable: the broker does not take the message. The sweeper sends it later.
+    """
+    try:
+        with app.producer_pool.acquire(block=True, timeout=5) as producer:
+            for _ in range(count):
+                app.send_task(WAKE, queue=queue_name(lane), producer=producer, retry=False)
+    except (OperationalError, OSError) as exc:
+        raise RedisUnavailable("the broker does not take messages; try again soon") from exc

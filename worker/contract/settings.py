@@ -1,0 +1,170 @@
+"""Settings from the environment: every variable is `GUANWU_*`, typed, frozen, with its unit.
+
+S3 credentials are read by boto3 the AWS way and are not part of this. A bad or unknown
+`GUANWU_*` variable stops the start and names variable, value and remedy.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import hmac
+import os
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from worker.contract.errors import SettingsInvalid
+
+PREFIX = "GUANWU_"
+
+
+def _parse_tokens(value: SecretStr) -> SecretStr:
+    for pair in value.get_secret_value().split(","):
+        tenant, _, token = pair.strip().partition("=")
+        if not tenant.isidentifier() or len(token) < 16:
+            raise ValueError("write tenant=token,tenant=token with tokens of 16 characters or more")
+    return value
+
+
+class Settings(BaseModel):
+    """All settings of api and worker. Read once, at the start, by `load`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # Redis
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    redis_prefix: Annotated[str, Field(pattern=r"^[\w\-]{1,40}$")] = "guanwu"
+    redis_timeout_s: float = Field(2.0, gt=0, le=60)
+
+    # object store
+    s3_endpoint: str | None = Field(None, description="None is AWS itself")
+    s3_public_endpoint: str | None = Field(
+        None, description="what clients reach; null: s3_endpoint"
+    )
+    s3_bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]$")] = "guanwu"
+    s3_region: str = "us-east-1"
+    s3_addressing: Literal["auto", "path", "virtual"] = "auto"
+    s3_timeout_s: float = Field(10.0, gt=0, le=300)
+    s3_input_buckets: str = Field(
+        "", description="buckets, comma-separated, whose objects jobs may name"
+    )
+    link_ttl_s: int = Field(3600, ge=60, le=604_800)
+
+    # front door
+    tokens: Annotated[SecretStr, AfterValidator(_parse_tokens)] | None = None
+    max_request_bytes: int = Field(512 * 2**20, ge=1024)
+    max_images_per_request: int = Field(1000, ge=1)
+
+    # jobs
+    chunk_images: int = Field(16, ge=1, le=256)
+    hi_max_images: int = Field(16, ge=0, description="normal jobs up to this size use the queue hi")
+    lease_s: float = Field(30.0, ge=0.2)
+    resend_s: float = Field(
+        30.0, ge=0.2, description="a wake-up nobody took is sent again after this"
+    )
+    sweep_s: float = Field(1.0, ge=0.05)
+    max_attempts: int = Field(6, ge=1, le=100)
+    record_ttl_s: int = Field(7 * 86_400, ge=60, description="how long Redis keeps a finished job")
+
+    # images
+    max_image_bytes: int = Field(50 * 2**20, ge=1)
+    max_image_pixels: int = Field(100_000_000, ge=1)
+
+    # worker
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    default_models: str = "efficientnet-lite0,dinov2-small"
+    batch_images: int = Field(16, ge=1, le=512)
+    batch_wait_ms: float = Field(4.0, ge=0, le=1000)
+    chunk_threads: int = Field(3, ge=1, le=64, description="chunks one worker holds at once")
+    io_threads: int = Field(16, ge=1, le=256)
+    torch_threads: int | None = Field(None, ge=1)
+    drain_s: float = Field(
+        25.0, ge=0, description="after SIGTERM, how long running chunks may take"
+    )
+    model_dir: str | None = Field(
+        None, description="weights cache; null: the user's cache directory"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @model_validator(mode="after")
+    def _dependent_limits(self) -> Self:
+        if self.max_image_bytes > self.max_request_bytes:
+            raise ValueError("GUANWU_MAX_IMAGE_BYTES must not exceed GUANWU_MAX_REQUEST_BYTES")
+        return self
+
+    @property
+    def heartbeat_s(self) -> float:
+        """Three heartbeats fit into a lease, so one lost beat loses no chunk."""
+        return self.lease_s / 3
+
+    @property
+    def visibility_timeout_s(self) -> int:
+        """Of the broker: a wake-up may be delivered again after this. Harmless, but noisy."""
+        return max(60, int(self.lease_s * 20))
+
+    @property
+    def default_model_ids(self) -> tuple[str, ...]:
+        return tuple(m.strip() for m in self.default_models.split(",") if m.strip())
+
+    @property
+    def input_buckets(self) -> frozenset[str]:
+        named = (b.strip() for b in self.s3_input_buckets.split(","))
+        return frozenset(b for b in named if b)
+
+    def tenant_of(self, token: str) -> str | None:
+        """The tenant whose token this is. Compares digests in constant time."""
+        if self.tokens is None:
+            return None
+        given = hashlib.sha256(token.encode()).digest()
+        found = None
+        for pair in self.tokens.get_secret_value().split(","):
+            tenant, _, known = pair.strip().partition("=")
+            if hmac.compare_digest(given, hashlib.sha256(known.encode()).digest()):
+                found = tenant
+        return found
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read and check the settings.
+
+    Raises:
+        SettingsInvalid: a GUANWU_* variable is unknown or has a bad value.
+    """
+    environ = os.environ if environ is None else environ
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for name in environ:
+        if name.startswith(PREFIX) and name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else "remove it"
+            raise SettingsInvalid(f"{name} is not a setting of Guanwu; {hint}")
+    values = {
+        name.removeprefix(PREFIX).lower(): value for name, value in environ.items() if name in known
+    }
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as exc:
+        raise SettingsInvalid("; ".join(_explain(e, values) for e in exc.errors())) from exc
+
+
+def _explain(error: object, values: Mapping[str, str]) -> str:
+    assert isinstance(error, dict)
+    loc = error["loc"]
+    if not loc:
+        return str(error["msg"]).removeprefix("Value error, ")
+    field = str(loc[0])
+    shown = "(hidden)" if _is_secret(field) else repr(values.get(field))
+    return f"{PREFIX}{field.upper()}={shown}: {error['msg']}"
+
+
+def _is_secret(field: str) -> bool:
+    return "SecretStr" in str(Settings.model_fields[field].annotation)

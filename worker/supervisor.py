@@ -1,0 +1,103 @@
+"""Starts one worker process per device, restarts what dies, and stops them together.
+
+CUDA reads CUDA_VISIBLE_DEVICES once, so it is set here, before Python starts in the child.
+This process never calls CUDA.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from types import FrameType
+
+import structlog
+
+from worker.devices import Device
+
+log = structlog.get_logger(__name__)
+
+EXIT_CONFIG = 78  # EX_CONFIG: the settings are wrong; starting again cannot help
+STABLE_S = 60.0
+MAX_BACKOFF_S = 30.0
+POLL_S = 0.2
+
+
+def backoff_s(failures: int) -> float:
+    """Pause before the next start after that many failures in a row."""
+    return 0.0 if failures == 0 else min(MAX_BACKOFF_S, 2.0 ** (failures - 1))
+
+
+class _Child:
+    """The worker process of one device, started again when it dies."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self.failures = 0
+        self._start_at = time.monotonic()
+        self._started_at = 0.0
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def poll(self) -> int | None:
+        """Start or restart when due. Returns EXIT_CONFIG if that is how the child ended."""
+        if self.process is None:
+            if time.monotonic() >= self._start_at:
+                self._start()
+            return None
+        code = self.process.poll()
+        if code is None:
+            return None
+        self.process = None
+        if code == EXIT_CONFIG:
+            return code
+        lived_s = time.monotonic() - self._started_at
+        self.failures = 1 if lived_s > STABLE_S else self.failures + 1
+        pause_s = backoff_s(self.failures)
+        self._start_at = time.monotonic() + pause_s
+        log.error("worker died", device=self.device.name, exit_code=code, restart_in_s=pause_s)
+        return None
+
+    def _start(self) -> None:
+        environ = os.environ | {"CUDA_VISIBLE_DEVICES": self.device.visible_devices}
+        command = [sys.executable, "-m", "worker", "serve", "--device", self.device.name]
+        self.process = subprocess.Popen(command, env=environ)
+        self._started_at = time.monotonic()
+
+    def signal(self, number: int) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(number)
+
+    def wait_until(self, deadline: float) -> None:
+        if self.process is None:
+            return
+        try:
+            self.process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def supervise(devices: Sequence[Device], *, drain_s: float) -> int:
+    """Run one worker per device until SIGTERM or SIGINT. Returns the exit code."""
+    stopping: list[int] = []
+
+    def stop(number: int, _: FrameType | None) -> None:
+        stopping.append(number)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    children = [_Child(device) for device in devices]
+    code = 0
+    while not stopping and code == 0:
+        for child in children:
+            code = child.poll() or code
+        time.sleep(POLL_S)
+    for child in children:
+        child.signal(signal.SIGTERM)
+    deadline = time.monotonic() + drain_s + 5.0
+    for child in children:
+        child.wait_until(deadline)
+    return code
