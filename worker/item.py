@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
 
 from worker.batcher import Answer
 from worker.contract import keys
@@ -24,6 +27,7 @@ from worker.contract.job import (
     ItemError,
     ItemResult,
     ItemStatus,
+    Label,
     ManifestItem,
     Options,
 )
@@ -103,7 +107,8 @@ class ItemPipeline:
                 )
             with watch.stage("prepare"):
                 prepared = self._engine.prepare(picture, options)
-                picture = render.for_display(picture, max_side_px=options.max_side_px)
+                rgb = render.fitted(picture.rgb, max_side_px=options.max_side_px)
+                picture = replace(picture, rgb=rgb)
         return Loaded(item, picture, prepared, watch)
 
     def _fetch(self, item: ManifestItem) -> bytes:
@@ -131,7 +136,10 @@ class ItemPipeline:
         """Render and upload an analysed image; its labels.json goes last."""
         watch, analysis = loaded.watch, answer.analysis
         watch.ms |= {"wait": answer.wait_ms, **analysis.timing_ms}
-        explanations = [self._explanation(m, loaded, claim) for m in analysis.explanations]
+        explanations = [
+            self._explanation(made, loaded, claim, title=_title(made, analysis.labels))
+            for made in analysis.explanations
+        ]
         result = ItemResult(
             job=claim.job,
             index=loaded.item.index,
@@ -150,14 +158,16 @@ class ItemPipeline:
         self._store.put(key, result.model_dump_json().encode(), content_type=JSON)
         return result
 
-    def _explanation(self, made: MadeMap, loaded: Loaded, claim: Claim) -> Explanation:
+    def _explanation(
+        self, made: MadeMap, loaded: Loaded, claim: Claim, *, title: str
+    ) -> Explanation:
         options, watch = claim.record.options, loaded.watch
         artifacts: dict[str, ArtifactLink] = {}
         for kind in options.artifacts:
             if kind == "labels":
                 continue
             with watch.stage("render"):
-                image = _draw(kind, made, loaded.picture, options)
+                image = _draw(kind, made, loaded.picture, options, title=title)
             with watch.stage("encode"):
                 body = render.png(image)
             key = keys.artifact(
@@ -207,14 +217,16 @@ def _facts(loaded: Loaded) -> ImageFacts:
     )
 
 
-def _draw(kind: str, made: MadeMap, picture: Picture, options: Options) -> render.Image:
+def _draw(
+    kind: str, made: MadeMap, picture: Picture, options: Options, *, title: str
+) -> render.RGB | npt.NDArray[np.uint16]:
     if kind == "map":
         return render.raw_map(made.heatmap, max_side_px=options.max_side_px)
     if kind == "figure":
         return render.figure(
             picture.rgb,
             made.heatmap,
-            title=_title(made),
+            title=title,
             colormap=options.colormap,
             alpha=options.alpha,
             max_side_px=options.max_side_px,
@@ -228,7 +240,11 @@ def _draw(kind: str, made: MadeMap, picture: Picture, options: Options) -> rende
     )
 
 
-def _title(made: MadeMap) -> str:
+def _title(made: MadeMap, labels: Sequence[Label]) -> str:
     if made.target is None:
         return f"注意力: {made.model} (不针对任何标签)"
-    return f"识别结果: {made.target['label']} (置信度: {made.target['score']:.2f})"
+    name = f"识别结果: {made.target['label']}"
+    for label in labels:
+        if label.model == made.model and label.id == made.target["id"]:
+            return f"{name} (置信度: {label.score:.2f})"
+    return name

@@ -37,8 +37,15 @@ EXIT_DEADLINE = 75  # EX_TEMPFAIL: the drain deadline passed; leases do the rest
 
 def serve(settings: Settings, device: Device) -> None:
     """Run a worker until it is told to stop (SIGTERM) and has drained."""
-    engine = Engine.from_settings(settings, device="cpu" if device.gpu is None else "cuda")
-    engine.load(settings.default_model_ids)
+    engine = Engine(
+        default_models=settings.default_model_ids,
+        extra_models=settings.extra_models,
+        device="cpu" if device.gpu is None else "cuda",
+        max_batch=settings.batch_images,
+        threads=settings.torch_threads,
+        model_dir=settings.model_dir,
+    )
+    engine.load()
     with contextlib.ExitStack() as parts:
         app, pump = _assemble(parts, settings, engine, device)
         _watch_parent(pump)

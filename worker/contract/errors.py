@@ -59,6 +59,25 @@ class RequestTooLarge(RequestError):
     code = "request_too_large"
 
 
+class MalformedRequest(RequestError):
+    """The body cannot be read as what its content type says."""
+
+    code = "malformed_request"
+
+
+class UnsupportedContentType(RequestError):
+    """The body's content type is not one the call takes."""
+
+    code = "unsupported_content_type"
+
+
+class JobUnfinished(GuanwuError):
+    """What was asked for exists only when the job is done."""
+
+    code = "job_unfinished"
+    retryable = True
+
+
 class Unauthorized(GuanwuError):
     """No bearer token, or one that is not known."""
 
@@ -102,6 +121,12 @@ class EmptyImage(ImageError):
     """The image has no bytes."""
 
     code = "image_empty"
+
+
+class UndecodableData(ImageError):
+    """The image's `data` is not base64."""
+
+    code = "data_undecodable"
 
 
 class UnsupportedImage(ImageError):
@@ -178,6 +203,12 @@ class OutOfMemory(ModelError):
     """A single image does not fit the device's memory."""
 
     code = "out_of_memory"
+
+
+class FontMissing(GuanwuError):
+    """The worker has no font with Chinese glyphs, so it cannot write titles on figures."""
+
+    code = "font_missing"
 
 
 # --- what Guanwu stands on -----------------------------------------------------

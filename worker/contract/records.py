@@ -16,6 +16,7 @@ from typing import Any, Literal, cast
 
 import redis
 from redis.backoff import ExponentialBackoff
+from redis.exceptions import OutOfMemoryError, ReadOnlyError
 from redis.retry import Retry
 
 from worker.contract.errors import LeaseLost, RedisUnavailable
@@ -103,10 +104,14 @@ def translated() -> Iterator[None]:
     """Redis's own errors become RedisUnavailable."""
     try:
         yield
+    except OutOfMemoryError as exc:
+        raise RedisUnavailable("Redis is full (maxmemory); free memory or raise the limit") from exc
+    except ReadOnlyError as exc:
+        raise RedisUnavailable("Redis is read-only: a replica; set GUANWU_REDIS_URL") from exc
     except redis.ResponseError as exc:
-        if not str(exc).startswith(("OOM", "MISCONF", "READONLY", "NOREPLICAS", "LOADING")):
+        if not str(exc).startswith(("MISCONF", "NOREPLICAS")):
             raise
-        raise RedisUnavailable(f"Redis refuses writes ({str(exc).split()[0]})") from exc
+        raise RedisUnavailable(f"Redis refuses writes: {exc}") from exc
     except (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError) as exc:
         raise RedisUnavailable("Redis does not answer; try again soon") from exc
 

@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import hmac
 import os
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
@@ -26,6 +27,7 @@ from pydantic import (
 from worker.contract.errors import SettingsInvalid
 
 PREFIX = "GUANWU_"
+CLIENT_VARIABLES = frozenset({"GUANWU_URL", "GUANWU_TOKEN"})  # read by the `guanwu` command
 
 
 def _parse_tokens(value: SecretStr) -> SecretStr:
@@ -33,6 +35,14 @@ def _parse_tokens(value: SecretStr) -> SecretStr:
         tenant, _, token = pair.strip().partition("=")
         if not tenant.isidentifier() or len(token) < 16:
             raise ValueError("write tenant=token,tenant=token with tokens of 16 characters or more")
+    return value
+
+
+def _parse_models(value: str) -> str:
+    for pair in filter(None, (p.strip() for p in value.split(","))):
+        name, _, source = pair.partition("=")
+        if not re.fullmatch(r"[\w.\-]{1,128}", name) or not source.startswith(("hub:", "path:")):
+            raise ValueError("write id=hub:org/name@revision,id=path:/folder")
     return value
 
 
@@ -63,6 +73,9 @@ class Settings(BaseModel):
     # front door
     tokens: Annotated[SecretStr, AfterValidator(_parse_tokens)] | None = None
     max_request_bytes: int = Field(512 * 2**20, ge=1024)
+    max_json_bytes: int = Field(
+        72 * 2**20, ge=1024, description="of a JSON body: held in memory whole, files are not"
+    )
     max_images_per_request: int = Field(1000, ge=1)
 
     # jobs
@@ -83,6 +96,9 @@ class Settings(BaseModel):
     # worker
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     default_models: str = "efficientnet-lite0,dinov2-small"
+    models: Annotated[str, AfterValidator(_parse_models)] = Field(
+        "", description="models of one's own: id=hub:org/name@revision,id=path:/folder"
+    )
     batch_images: int = Field(16, ge=1, le=512)
     batch_wait_ms: float = Field(4.0, ge=0, le=1000)
     chunk_threads: int = Field(3, ge=1, le=64, description="chunks one worker holds at once")
@@ -117,6 +133,12 @@ class Settings(BaseModel):
         return tuple(m.strip() for m in self.default_models.split(",") if m.strip())
 
     @property
+    def extra_models(self) -> dict[str, str]:
+        """Models of one's own: id -> source."""
+        pairs = (p.strip().partition("=") for p in self.models.split(","))
+        return {name: source for name, _, source in pairs if name}
+
+    @property
     def input_buckets(self) -> frozenset[str]:
         named = (b.strip() for b in self.s3_input_buckets.split(","))
         return frozenset(b for b in named if b)
@@ -143,7 +165,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     environ = os.environ if environ is None else environ
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     for name in environ:
-        if name.startswith(PREFIX) and name not in known:
+        if name.startswith(PREFIX) and name not in known | CLIENT_VARIABLES:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]}?" if close else "remove it"
             raise SettingsInvalid(f"{name} is not a setting of Guanwu; {hint}")

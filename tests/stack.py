@@ -1,0 +1,99 @@
+"""Real services for tests: one Valkey and one SeaweedFS a test process, and what checks the end.
+
+Every test owns a Redis prefix and a bucket, so tests of one process do not meet. Without
+the service programs such tests fail in CI and are skipped elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from deploy.errors import ServiceMissing
+from deploy.processes import force, marked
+from deploy.stack import Stack
+from worker.contract.settings import Settings, load
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+SESSION_MARK = "TEST_PROCESS"  # in the environment of all that this test process starts
+CPU_SETTINGS = {"GUANWU_DEVICE": "cpu", "GUANWU_DRAIN_S": "5"}
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """An empty bucket of the real S3 server, and a client that may do everything there."""
+
+    name: str
+    endpoint: str
+    client: S3Client
+
+
+class SettingsFactory:
+    """Settings of one test: the real services, its own prefix and bucket.
+
+    Example:
+        def test_lease(settings):
+            records = JobRecords(connect(settings()), settings(lease_s=0.5))
+    """
+
+    def __init__(self, *, redis_url: str, redis_prefix: str, bucket: Bucket) -> None:
+        self._own = {
+            "GUANWU_REDIS_URL": redis_url,
+            "GUANWU_REDIS_PREFIX": redis_prefix,
+            "GUANWU_S3_ENDPOINT": bucket.endpoint,
+            "GUANWU_S3_BUCKET": bucket.name,
+            "GUANWU_TOKENS": "local=token-of-the-test",
+        }
+
+    def environment(self, **changes: object) -> dict[str, str]:
+        """GUANWU_* variables for a child process; `lease_s=1` becomes GUANWU_LEASE_S=1."""
+        return self._own | {f"GUANWU_{k.upper()}": str(v) for k, v in changes.items()}
+
+    def __call__(self, **changes: object) -> Settings:
+        return load(self.environment(**changes))
+
+
+@contextmanager
+def running_stack(**options: Any) -> Iterator[Stack]:
+    """A stack in a directory that is gone afterwards; `options` are those of `Stack`.
+
+    Where the service programs are not installed the test is skipped; in CI it fails.
+    """
+    with TemporaryDirectory(prefix="guanwu-test-") as directory, ExitStack() as opened:
+        try:
+            stack = opened.enter_context(Stack(Path(directory), **options))
+        except ServiceMissing as exc:
+            if os.environ.get("CI") == "true":
+                raise
+            pytest.skip(str(exc))
+        yield stack
+
+
+def empty_bucket(stack: Stack) -> Bucket:
+    name = f"test-{uuid.uuid4().hex}"
+    client = stack.seaweed.client()
+    client.create_bucket(Bucket=name)
+    return Bucket(name=name, endpoint=stack.s3_endpoint, client=client)
+
+
+def mark_this_process() -> None:
+    """From here on, whatever this process starts can be told from everything else."""
+    os.environ[SESSION_MARK] = uuid.uuid4().hex
+
+
+def end_survivors() -> list[str]:
+    """End what this process started and did not stop; returns their command lines."""
+    survivors = [p for p in marked(SESSION_MARK, os.environ[SESSION_MARK]) if p.pid != os.getpid()]
+    named = [f"{p.pid}: {' '.join(p.cmdline())}" for p in survivors]
+    force(survivors)
+    return named

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from typing import Any, cast
+
+import pytest
+
+from worker.batcher import Batcher
+from worker.contract.errors import CorruptImage, GuanwuError, ServiceUnavailable
+from worker.contract.job import Options
+from worker.vision.engine import Analysis, Prepared
+
+ANSWER_S = 10
+
+
+class RecordingEngine:
+    """Answers each image with itself; the first batch waits until `gate` opens."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Any]] = []
+        self.gate = threading.Event()
+        self.entered = threading.Event()
+
+    def analyze(self, batch: Sequence[Prepared], options: Options) -> list[Analysis | GuanwuError]:
+        self.batches.append(list(batch))
+        self.entered.set()
+        assert self.gate.wait(ANSWER_S)
+        if "explode" in batch:
+            raise RuntimeError("the model exploded")
+        bad = CorruptImage("bad")
+        return cast(Any, [bad if image == "bad" else image for image in batch])
+
+
+@pytest.fixture
+def engine() -> RecordingEngine:
+    return RecordingEngine()
+
+
+@pytest.fixture
+def batcher(engine: RecordingEngine) -> Iterator[Batcher]:
+    batcher = Batcher(engine, batch_images=4, wait_ms=1.0)
+    batcher.start()
+    yield batcher
+    engine.gate.set()
+    batcher.close()
+
+
+def image(name: str) -> Prepared:
+    return cast(Prepared, name)
+
+
+def occupy(engine: RecordingEngine, batcher: Batcher) -> None:
+    """Keep the model busy, so that what is submitted next has to wait."""
+    batcher.submit(image("first"), Options(), lane="hi")
+    assert engine.entered.wait(ANSWER_S)
+
+
+def test_a_single_image_does_not_wait_for_company(
+    engine: RecordingEngine, batcher: Batcher
+) -> None:
+    engine.gate.set()
+    answer = batcher.submit(image("a"), Options(), lane="bulk").result(ANSWER_S)
+    assert answer.analysis == "a"
+    assert answer.wait_ms >= 0
+
+
+def test_what_waits_together_runs_together_and_no_batch_is_too_large(
+    engine: RecordingEngine, batcher: Batcher
+) -> None:
+    occupy(engine, batcher)
+    futures = [batcher.submit(image(str(n)), Options(), lane="bulk") for n in range(6)]
+    engine.gate.set()
+    assert [f.result(ANSWER_S).analysis for f in futures] == list("012345")
+    assert engine.batches == [["first"], list("0123"), list("45")]
+
+
+def test_hi_goes_first_and_is_filled_up_with_bulk(
+    engine: RecordingEngine, batcher: Batcher
+) -> None:
+    occupy(engine, batcher)
+    futures = [batcher.submit(image(str(n)), Options(), lane="bulk") for n in range(5)]
+    futures.append(batcher.submit(image("hi"), Options(), lane="hi"))
+    engine.gate.set()
+    for future in futures:
+        future.result(ANSWER_S)
+    assert engine.batches[1] == ["hi", "0", "1", "2"]
+
+
+def test_different_questions_never_share_a_batch(engine: RecordingEngine, batcher: Batcher) -> None:
+    occupy(engine, batcher)
+    first = batcher.submit(image("a"), Options(top_k=1), lane="bulk")
+    second = batcher.submit(image("b"), Options(top_k=2), lane="bulk")
+    engine.gate.set()
+    assert first.result(ANSWER_S).analysis == "a"
+    assert second.result(ANSWER_S).analysis == "b"
+    assert engine.batches[1:] == [["a"], ["b"]]
+
+
+def test_one_bad_image_does_not_fail_its_neighbours(
+    engine: RecordingEngine, batcher: Batcher
+) -> None:
+    occupy(engine, batcher)
+    futures = [batcher.submit(image(name), Options(), lane="bulk") for name in ("a", "bad", "b")]
+    engine.gate.set()
+    assert futures[0].result(ANSWER_S).analysis == "a"
+    with pytest.raises(CorruptImage):
+        futures[1].result(ANSWER_S)
+    assert futures[2].result(ANSWER_S).analysis == "b"
+
+
+def test_a_failing_engine_fails_its_batch_and_the_next_one_runs(
+    engine: RecordingEngine, batcher: Batcher
+) -> None:
+    engine.gate.set()
+    with pytest.raises(RuntimeError):
+        batcher.submit(image("explode"), Options(), lane="bulk").result(ANSWER_S)
+    assert batcher.submit(image("a"), Options(), lane="bulk").result(ANSWER_S).analysis == "a"
+
+
+def test_a_cancelled_image_never_reaches_the_model(
+    engine: RecordingEngine, batcher: Batcher
+) -> None:
+    occupy(engine, batcher)
+    gone = batcher.submit(image("gone"), Options(), lane="bulk")
+    kept = batcher.submit(image("kept"), Options(), lane="bulk")
+    assert gone.cancel()
+    engine.gate.set()
+    kept.result(ANSWER_S)
+    assert engine.batches[1] == ["kept"]
+    with pytest.raises(CancelledError):
+        gone.result(0)
+
+
+def test_closing_finishes_what_was_handed_in_and_takes_nothing_more(
+    engine: RecordingEngine, batcher: Batcher
+) -> None:
+    occupy(engine, batcher)
+    last = batcher.submit(image("last"), Options(), lane="bulk")
+    engine.gate.set()
+    batcher.close()
+    assert last.result(0).analysis == "last"
+    with pytest.raises(ServiceUnavailable):
+        batcher.submit(image("late"), Options(), lane="bulk")

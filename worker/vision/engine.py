@@ -1,0 +1,222 @@
+"""The engine: pictures in, labels and maps out, by any of the registered models.
+
+`prepare` and `catalog` may be called from any thread; `load` and `analyze` belong to the one
+thread that owns the device.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from worker.contract.catalog import Catalog
+from worker.contract.errors import GuanwuError
+from worker.contract.job import ModelInfo, Options
+from worker.vision import inference
+from worker.vision.analysis import Analysis, MadeMap, Prepared
+from worker.vision.image import Picture
+from worker.vision.inference import Finding, View
+from worker.vision.memory import FittingBatches
+from worker.vision.models.cache import Progress, announce
+from worker.vision.models.model import VisionModel
+from worker.vision.models.placement import place
+from worker.vision.models.registry import registered
+from worker.vision.models.shelf import ModelShelf
+from worker.vision.selection import Ask, check_label_set, choose_maps
+
+__all__ = ["Analysis", "Engine", "MadeMap", "Prepared"]
+
+DEFAULT_MODELS = ("efficientnet-lite0", "dinov2-small")
+
+
+class Engine:
+    """Runs the models of one device.
+
+    Args:
+        default_models: ids that `options.models` null stands for.
+        extra_models: a deployment's own, id -> `hub:org/name@revision` or `path:/folder`.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        dtype: `float32`, or `bfloat16` and `float16` on a GPU.
+        max_batch: pictures per forward pass, at most.
+        threads: torch's CPU threads; None leaves torch's own choice.
+        model_dir: where weights are cached; None is the user's cache directory.
+        progress: told in one sentence what is being fetched.
+
+    Raises:
+        SettingsInvalid: no such device or number format here.
+        UnknownModel: a default model is not registered.
+        ModelUnavailable: a source of `extra_models` cannot be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        default_models: Sequence[str] = DEFAULT_MODELS,
+        extra_models: Mapping[str, str] | None = None,
+        device: str = "auto",
+        dtype: str = "float32",
+        max_batch: int = 16,
+        threads: int | None = None,
+        model_dir: str | Path | None = None,
+        progress: Progress = announce,
+    ):
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self.default_models = tuple(default_models)
+        self._batches = FittingBatches(max_batch)
+        self._shelf = ModelShelf(
+            registered(extra_models or {}),
+            placement=place(device, dtype),
+            model_dir=Path(model_dir) if model_dir else None,
+            progress=progress,
+        )
+        self._shelf.check(self.default_models)
+
+    @property
+    def device(self) -> torch.device:
+        return self._shelf.placement.device
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """Ids of the models in memory."""
+        return self._shelf.loaded
+
+    def load(self, model_ids: Sequence[str] | None = None) -> None:
+        """Fetch, load and warm up models; None is the default set.
+
+        Raises:
+            UnknownModel: an id is not registered.
+            ModelUnavailable: weights cannot be fetched now.
+            CheckpointInvalid: weights are not what they should be.
+        """
+        for name in self.default_models if model_ids is None else model_ids:
+            if name not in self._shelf.loaded:
+                self._warm_up(self._shelf.get(name))
+
+    def catalog(self) -> Catalog:
+        """What this engine offers, loaded or not."""
+        return self._shelf.catalog(default=self.default_models)
+
+    def prepare(self, picture: Picture, options: Options) -> Prepared:
+        """Lay a picture before each chosen model.
+
+        Raises:
+            UnknownModel, InvalidOptions, ExplanationUnavailable: no analysis could serve
+                these options.
+        """
+        names = self._chosen(options)
+        framings = {name: self._shelf.framing(name) for name in names}
+        framed = {name: framing.fit(picture.rgb) for name, framing in framings.items() if framing}
+        return Prepared(
+            width=picture.width,
+            height=picture.height,
+            framed=framed,
+            rgb=None if len(framed) == len(names) else picture.rgb,
+        )
+
+    def analyze(self, batch: Sequence[Prepared], options: Options) -> list[Analysis | GuanwuError]:
+        """Labels and maps of every picture: one analysis or error per input, in order.
+
+        An error concerns its picture alone, unless a model cannot be loaded at all.
+        """
+        try:
+            names = self._chosen(options)
+            models = {name: self._shelf.get(name) for name in names}
+            asks = self._asks(names, options)
+        except GuanwuError as exc:
+            return [exc for _ in batch]
+        found = [self._run(models[name], batch, asks[name], options) for name in names]
+        infos = [_info(models[name]) for name in names]
+        return [_merged(list(of), infos, options) for of in zip(*found, strict=True)]
+
+    def _chosen(self, options: Options) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(options.models or self.default_models))
+        self._shelf.check(names)
+        self._asks(names, options)
+        return names
+
+    def _asks(self, names: Sequence[str], options: Options) -> dict[str, tuple[Ask, ...]]:
+        """What maps to make; checked even where nothing is drawn. Empty while not known."""
+        candidates = {name: self._shelf.candidate(name) for name in names}
+        known = {name: c for name, c in candidates.items() if c is not None}
+        if len(known) < len(names):
+            return {}
+        check_label_set(options.label_set, known)
+        asks = choose_maps(options.explain, known)
+        return asks if options.draws else dict.fromkeys(names, ())
+
+    def _run(
+        self,
+        model: VisionModel,
+        batch: Sequence[Prepared],
+        asks: Sequence[Ask],
+        options: Options,
+    ) -> list[Finding | GuanwuError]:
+        """One model over all pictures, in batches of one input shape each."""
+        views = [_view(model, prepared) for prepared in batch]
+        by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for n, view in enumerate(views):
+            by_shape[view.framed.pixels.shape].append(n)
+        found: dict[int, Finding | GuanwuError] = {}
+        for shape, members in by_shape.items():
+            results = self._batches.run(
+                (model.spec.id, shape),
+                [views[n] for n in members],
+                lambda part: inference.look(model, part, asks, top_k=options.top_k),
+            )
+            found.update(zip(members, results, strict=True))
+        return [found[n] for n in range(len(batch))]
+
+    def _warm_up(self, model: VisionModel) -> None:
+        side_px = 512
+        blank = np.zeros((side_px, side_px, 3), np.uint8)
+        view = View(model.framing.fit(blank), width=side_px, height=side_px)
+        offer = model.offer
+        asks = [Ask(m, rank=1) for m in offer.methods] + [Ask(m) for m in offer.label_free_methods]
+        found = inference.look(model, [view], asks, top_k=1)[0]
+        if isinstance(found, GuanwuError):
+            raise found
+
+
+def _view(model: VisionModel, prepared: Prepared) -> View:
+    framed = prepared.framed.get(model.spec.id)
+    if framed is None:
+        assert prepared.rgb is not None
+        framed = model.framing.fit(prepared.rgb)
+    return View(framed, width=prepared.width, height=prepared.height)
+
+
+def _info(model: VisionModel) -> ModelInfo:
+    return ModelInfo(
+        id=model.spec.id,
+        family=model.spec.family,
+        revision=model.revision,
+        weights_sha256=model.weights_sha256,
+    )
+
+
+def _merged(
+    findings: Sequence[Finding | GuanwuError], models: list[ModelInfo], options: Options
+) -> Analysis | GuanwuError:
+    """One picture's findings of all models; the first error stands for the whole."""
+    good: list[Finding] = []
+    for finding in findings:
+        if isinstance(finding, GuanwuError):
+            return finding
+        good.append(finding)
+    labels = [label for finding in good for label in finding.labels]
+    best = max((label.score for label in labels), default=1.0)
+    return Analysis(
+        labels=labels,
+        unknown=best < options.unknown_below,
+        explanations=[made for finding in good for made in finding.maps],
+        models=models,
+        timing_ms={
+            "forward": sum(finding.forward_ms for finding in good),
+            "explain": sum(finding.explain_ms for finding in good),
+        },
+    )

@@ -1,0 +1,142 @@
+"""Where a map lies in its picture: the grid of cells a model gave, and the part it saw."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from worker.contract.errors import ExplanationUnavailable
+
+FLAT_CONTRAST = 0.05
+"""Below this share of the maximum, the difference between hottest and coldest says nothing."""
+
+_TINY = float(np.finfo(np.float32).tiny)
+
+
+@dataclass(frozen=True)
+class Window:
+    """The rectangle of the upright picture that the model saw, in its pixels (floats).
+
+    `x0, y0` is the left top corner, `x1, y1` the right bottom one, exclusive. It may reach
+    beyond the picture where a model pads.
+    """
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """A map of `gh x gw` equal cells over the window of a `width x height` px picture.
+
+    Attributes:
+        grid: float32 (gh, gw), row 0 on top; positive speaks for the target.
+        window: what the cells cover, in picture pixels.
+        width: of the upright picture, px.
+        height: of the upright picture, px.
+        signed: True if negative values carry meaning (cam); False for attention, >= 0.
+
+    Raises:
+        ExplanationUnavailable: the grid holds NaN or infinity.
+    """
+
+    grid: npt.NDArray[np.float32]
+    window: Window
+    width: int
+    height: int
+    signed: bool
+
+    def __post_init__(self) -> None:
+        if self.grid.ndim != 2 or self.grid.size == 0 or self.grid.dtype != np.float32:
+            raise ValueError(
+                f"grid must be float32 (gh, gw), not {self.grid.dtype} {self.grid.shape}"
+            )
+        if self.width < 1 or self.height < 1:
+            raise ValueError(f"the picture must have pixels, not {self.width}x{self.height}")
+        if not (self.window.x0 < self.window.x1 and self.window.y0 < self.window.y1):
+            raise ValueError(f"window must have an area: {self.window}")
+        if not np.isfinite(self.grid).all():
+            raise ExplanationUnavailable(
+                "the model gave a map with values that are not numbers; "
+                "try another method, or run the model in float32"
+            )
+
+    @property
+    def positive(self) -> npt.NDArray[np.float32]:
+        """The grid clipped at 0, float32 (gh, gw): what speaks for the target."""
+        return np.maximum(self.grid, np.float32(0))
+
+    @property
+    def flat(self) -> bool:
+        """True if the positive part has (almost) no contrast, or there is none."""
+        positive = self.positive
+        hottest = float(positive.max())
+        contrast = hottest - float(positive.min())
+        return hottest < _TINY or contrast < FLAT_CONTRAST * hottest
+
+    def over_picture(self, width: int, height: int) -> npt.NDArray[np.float32]:
+        """The map over the whole picture rescaled to `width x height` px: float32 (height, width).
+
+        Bilinear between cell centres, edge cells continued to the window's edge, 0 outside the
+        window. Where a pixel is larger than a cell the triangle widens to the pixel, so that no
+        hot cell falls between two pixels.
+        """
+        gh, gw = self.grid.shape
+        columns = _weights(gw, self.window.x0, self.window.x1, self.width, width)
+        rows = _weights(gh, self.window.y0, self.window.y1, self.height, height)
+        return np.ascontiguousarray(rows @ self.grid @ columns.T)
+
+    def seen(self, width: int, height: int) -> npt.NDArray[np.bool_]:
+        """Which pixels of the picture rescaled to `width x height` the model saw, by their centres.
+
+        bool (height, width); at least one pixel is True.
+        """
+        columns = _inside(self.window.x0, self.window.x1, self.width, width)
+        rows = _inside(self.window.y0, self.window.y1, self.height, height)
+        return np.logical_and.outer(rows, columns)
+
+    def seen_part(self, width: int, height: int) -> tuple[slice, slice]:
+        """Rows and columns of the picture rescaled to `width x height` that the model saw."""
+        columns = np.flatnonzero(_inside(self.window.x0, self.window.x1, self.width, width))
+        rows = np.flatnonzero(_inside(self.window.y0, self.window.y1, self.height, height))
+        return (
+            slice(int(rows[0]), int(rows[-1]) + 1),
+            slice(int(columns[0]), int(columns[-1]) + 1),
+        )
+
+
+def _inside(start: float, stop: float, length: int, pixels: int) -> npt.NDArray[np.bool_]:
+    """Which of `pixels` equal parts of `0..length` have their centre in `start..stop`."""
+    centres = (np.arange(pixels) + 0.5) * (length / pixels)
+    inside = (centres >= start) & (centres < stop)
+    if not inside.any():  # the window is thinner than a pixel: the one that holds its middle
+        middle = math.floor((start + stop) / 2 * pixels / length)
+        inside[min(max(middle, 0), pixels - 1)] = True
+    return inside
+
+
+def _weights(
+    cells: int, start: float, stop: float, length: int, pixels: int
+) -> npt.NDArray[np.float32]:
+    """How much each cell gives to each pixel along one axis: float32 (pixels, cells).
+
+    Rows sum to 1 inside the window and to 0 outside.
+    """
+    cell_px = (stop - start) / cells
+    at = ((np.arange(pixels) + 0.5) * (length / pixels) - start) / cell_px - 0.5
+    at = np.clip(at, -0.5, cells - 0.5)
+    reach = max(1.0, length / pixels / cell_px)
+    margin = math.ceil(reach)
+    index = np.arange(-margin, cells + margin)
+    wide = np.maximum(0.0, 1.0 - np.abs(at[:, None] - index[None, :]) / reach)
+    wide /= wide.sum(axis=1, keepdims=True)
+    weights = wide[:, margin:-margin].copy()
+    weights[:, 0] += wide[:, :margin].sum(axis=1)
+    weights[:, -1] += wide[:, -margin:].sum(axis=1)
+    weights[~_inside(start, stop, length, pixels)] = 0.0
+    return np.asarray(weights, dtype=np.float32)

@@ -1,0 +1,85 @@
+"""A checkpoint folder in transformers' layout: config.json and safetensors, nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import transformers
+from transformers import AutoConfig, AutoModel, AutoModelForImageClassification, PreTrainedModel
+
+from worker.contract.errors import CheckpointInvalid
+from worker.vision.models.cache import sha256_of
+
+_UNUSED = ("pooler.",)
+"""Parameters no label and no map reads; checkpoints often leave them out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointFiles:
+    """A folder with its revision and the hash of its weights."""
+
+    folder: Path
+    revision: str
+    weights_sha256: str
+
+
+def weights_sha256(folder: Path) -> str:
+    """SHA-256 of the safetensors file; of their hashes, in name order, where there are many.
+
+    Raises:
+        CheckpointInvalid: there is none.
+    """
+    shards = sorted(folder.glob("*.safetensors"))
+    if not shards:
+        raise CheckpointInvalid(
+            f"{folder} holds no .safetensors file; convert the checkpoint "
+            "(pickled weights are not read) or name the folder that holds it"
+        )
+    hashes = [sha256_of(shard) for shard in shards]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def build(folder: Path) -> PreTrainedModel:
+    """The model config.json describes, in float32 and evaluation mode.
+
+    Raises:
+        CheckpointInvalid: unreadable, of no known architecture, or with tensors missing.
+    """
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        model, report = _auto_class(config).from_pretrained(
+            folder,
+            config=config,
+            dtype="float32",
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except Exception as exc:  # transformers, safetensors and torch each raise their own
+        reason = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
+        raise CheckpointInvalid(
+            f"{folder.name} cannot be loaded by transformers: {reason}"
+        ) from exc
+    wrong = sorted({*_names(report["missing_keys"]), *_names(report["mismatched_keys"])})
+    if wrong:
+        raise CheckpointInvalid(
+            f"{folder.name} lacks {len(wrong)} tensors of {type(model).__name__}, first {wrong[0]}"
+        )
+    model.eval().requires_grad_(False)
+    network: PreTrainedModel = model
+    return network
+
+
+def _auto_class(config: Any) -> Any:
+    named = config.architectures or []
+    classifies = any(name.endswith("ForImageClassification") for name in named)
+    return AutoModelForImageClassification if classifies else AutoModel
+
+
+def _names(keys: Any) -> list[str]:
+    named = [key if isinstance(key, str) else str(key[0]) for key in keys]
+    return [name for name in named if not any(part in name for part in _UNUSED)]

@@ -1,0 +1,127 @@
+"""How a picture is laid before a model: which part, at which size.
+
+Both ways give uint8 pixels and the exact window they cover, so that a map finds its way
+back into the picture. `WholePicture` is the default: a centre crop answers for a part of
+the picture only (on 2:1 photos EfficientNet-Lite0's rank-1 falls from 0.84 to 0.73).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from worker.vision.heatmap import Window
+
+_REDUCE_GAP = 3.0  # PIL's filter still sees this many pixels for each one it makes
+
+
+@dataclass(frozen=True)
+class Framed:
+    """What a model sees of one picture.
+
+    Attributes:
+        pixels: uint8 (h, w, 3), the model's input size.
+        window: the part of the picture they show.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    window: Window
+
+
+class Framing(Protocol):
+    def fit(self, rgb: npt.NDArray[np.uint8]) -> Framed:
+        """Lay a picture, uint8 (height, width, 3), before the model. Any thread."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholePicture:
+    """The whole picture near its own aspect, from a short ladder of shapes.
+
+    The shapes have about `cells` x `cells` cells of `cell_px`, so cost does not depend on
+    the aspect and pictures of like aspect share a batch. The two axes are stretched
+    differently by what the ladder leaves; pictures beyond 4:1 are squeezed more.
+    """
+
+    cell_px: int
+    cells: int
+    resample: int = Image.Resampling.BICUBIC
+
+    def fit(self, rgb: npt.NDArray[np.uint8]) -> Framed:
+        height, width = rgb.shape[:2]
+        rows, columns = self.grid(width, height)
+        window = Window(0.0, 0.0, float(width), float(height))
+        size = (columns * self.cell_px, rows * self.cell_px)
+        return Framed(resample(rgb, window, size, self.resample), window)
+
+    def grid(self, width: int, height: int) -> tuple[int, int]:
+        """(rows, columns) of the ladder whose aspect is nearest to the picture's."""
+        aspect = math.log(width / height)
+        return min(self._ladder(), key=lambda g: abs(math.log(g[1] / g[0]) - aspect))
+
+    def _ladder(self) -> list[tuple[int, int]]:
+        area = self.cells**2
+        wide = [(self.cells, self.cells)]
+        for short in range(self.cells - 1, self.cells // 2 - 1, -1):
+            wide += [(short, math.floor(area / short)), (short, math.ceil(area / short))]
+        return wide + [(columns, rows) for rows, columns in wide[1:]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CentreCrop:
+    """The middle `crop_px` of the picture whose short side was scaled to `short_px`."""
+
+    short_px: int
+    crop_px: tuple[int, int]
+    resample: int = Image.Resampling.BICUBIC
+
+    def fit(self, rgb: npt.NDArray[np.uint8]) -> Framed:
+        height, width = rgb.shape[:2]
+        rows, columns = self.crop_px
+        scale = min(width, height) / self.short_px
+        # a crop larger than the scaled picture would need padding: take what there is
+        seen_w, seen_h = min(columns * scale, width), min(rows * scale, height)
+        left, top = (width - seen_w) / 2, (height - seen_h) / 2
+        window = Window(left, top, left + seen_w, top + seen_h)
+        return Framed(resample(rgb, window, (columns, rows), self.resample), window)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Squeezed:
+    """The whole picture squeezed to one fixed size, whatever its aspect."""
+
+    size_px: tuple[int, int]
+    resample: int = Image.Resampling.BICUBIC
+
+    def fit(self, rgb: npt.NDArray[np.uint8]) -> Framed:
+        window = Window(0.0, 0.0, float(rgb.shape[1]), float(rgb.shape[0]))
+        rows, columns = self.size_px
+        return Framed(resample(rgb, window, (columns, rows), self.resample), window)
+
+
+def resample(
+    rgb: npt.NDArray[np.uint8], window: Window, size: tuple[int, int], method: int
+) -> npt.NDArray[np.uint8]:
+    """The window of a picture at `size` (width, height): uint8 (height, width, 3).
+
+    Antialiased like PIL; large pictures are first reduced by area, which costs a tenth of
+    handing them to PIL whole and differs by rounding.
+    """
+    box = np.array([window.x0, window.y0, window.x1, window.y1])
+    factor = min((box[2] - box[0]) / size[0], (box[3] - box[1]) / size[1]) / _REDUCE_GAP
+    if factor >= 2:
+        height, width = rgb.shape[:2]
+        small = (round(width / int(factor)), round(height / int(factor)))
+        rgb = np.asarray(cv2.resize(rgb, small, interpolation=cv2.INTER_AREA), np.uint8)
+        box *= np.array([small[0] / width, small[1] / height] * 2)
+    left, top, right, bottom = np.clip(box, 0.0, [rgb.shape[1], rgb.shape[0]] * 2).tolist()
+    image = Image.fromarray(rgb).resize(
+        size, Image.Resampling(method), box=(left, top, right, bottom)
+    )
+    return np.asarray(image, np.uint8)

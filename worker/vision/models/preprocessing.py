@@ -1,0 +1,78 @@
+"""`preprocessor_config.json` of the hub's layout -> framing and normalisation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from worker.contract.errors import CheckpointInvalid
+from worker.vision.models.framing import CentreCrop, Framing, Squeezed
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normalisation:
+    """x * scale, minus `mean`, over `deviation`, per RGB channel, for x in 0..255."""
+
+    scale: float = 1 / 255
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    deviation: tuple[float, ...] = IMAGENET_DEVIATION
+
+
+def read(folder: Path) -> tuple[Framing, Normalisation]:
+    """What a checkpoint's folder says about its input.
+
+    Raises:
+        CheckpointInvalid: the file is missing, no JSON, or names no size.
+    """
+    path = folder / "preprocessor_config.json"
+    try:
+        config = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as exc:
+        raise CheckpointInvalid(
+            f"{folder.name} has no preprocessor_config.json; copy it beside config.json"
+        ) from exc
+    except ValueError as exc:
+        raise CheckpointInvalid(f"{path.name} of {folder.name} is not JSON: {exc}") from exc
+    return framing(config), normalisation(config)
+
+
+def framing(config: Mapping[str, Any]) -> Framing:
+    """Centre crop, or the whole picture squeezed to a fixed size."""
+    resample = int(config.get("resample", 3))
+    size = config.get("size")
+    sides = {"shortest_edge": size} if isinstance(size, int) else dict(size or {})
+    crop = config.get("crop_size") if config.get("do_center_crop") else None
+    if crop and "shortest_edge" in sides:
+        return CentreCrop(short_px=sides["shortest_edge"], crop_px=_side(crop), resample=resample)
+    if crop and "height" in sides:  # squeezed first, cropped after
+        return _cropped_square(sides, _side(crop), resample)
+    if "height" in sides and "width" in sides:
+        return Squeezed(size_px=(sides["height"], sides["width"]), resample=resample)
+    if "shortest_edge" in sides:  # an old config's plain number means both sides
+        return Squeezed(size_px=(sides["shortest_edge"],) * 2, resample=resample)
+    raise CheckpointInvalid(f"preprocessor_config.json names no usable size: {size!r}")
+
+
+def normalisation(config: Mapping[str, Any]) -> Normalisation:
+    scale = float(config.get("rescale_factor", 1 / 255)) if config.get("do_rescale", True) else 1.0
+    if not config.get("do_normalize", True):
+        return Normalisation(scale=scale, mean=(0.0,) * 3, deviation=(1.0,) * 3)
+    mean = tuple(config.get("image_mean") or IMAGENET_MEAN)
+    deviation = tuple(config.get("image_std") or IMAGENET_DEVIATION)
+    return Normalisation(scale=scale, mean=mean, deviation=deviation)
+
+
+def _side(crop: int | Mapping[str, int]) -> tuple[int, int]:
+    return (crop, crop) if isinstance(crop, int) else (crop["height"], crop["width"])
+
+
+def _cropped_square(sides: Mapping[str, int], crop: tuple[int, int], resample: int) -> Framing:
+    if sides["height"] != sides["width"] or crop[0] != crop[1]:
+        raise CheckpointInvalid("preprocessor_config.json crops an oblong size; use square sizes")
+    return CentreCrop(short_px=sides["height"], crop_px=crop, resample=resample)

