@@ -66,7 +66,9 @@ class Closing:
                     errors.write(line)
                 labels.update(label.zh for label in result.labels[:1])
                 held.check()
-            self._store.put_file(keys.results(record.tenant, record.job), results, content_type=JSONL)
+            self._store.put_file(
+                keys.results(record.tenant, record.job), results, content_type=JSONL
+            )
             self._store.put_file(keys.errors(record.tenant, record.job), errors, content_type=JSONL)
         status = settled_status(record.counts, cancelled=record.cancelling, expired=False)
         finished_ms = time.time_ns() // 1_000_000

@@ -6,10 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-
-import numpy as np
-import numpy.typing as npt
+from dataclasses import dataclass, field
 
 from worker.batcher import Answer
 from worker.contract import keys
@@ -84,31 +81,30 @@ class ItemPipeline:
         engine: Engine,
         *,
         limits: ImageLimits,
-        decode_slots: int,
+        processor_slots: int,
     ) -> None:
         self._store = store
         self._engine = engine
         self._limits = limits
-        self._decode_slots = threading.BoundedSemaphore(decode_slots)
+        self._processor_slots = threading.BoundedSemaphore(processor_slots)
 
     def load(self, item: ManifestItem, options: Options) -> Loaded:
         """Fetch, decode and prepare one image; raises its error.
 
-        At most `decode_slots` images stand decoded at full size at a time; what is kept
+        At most `processor_slots` images stand decoded at full size at a time; what is kept
         for rendering is no larger than the artefacts asked for.
         """
         watch = Stopwatch()
         with watch.stage("fetch"):
             data = self._fetch(item)
-        with self._decode_slots:
+        with self._processor_slots:
             with watch.stage("decode"):
                 picture = decode(
                     data, max_bytes=self._limits.max_bytes, max_pixels=self._limits.max_pixels
                 )
             with watch.stage("prepare"):
                 prepared = self._engine.prepare(picture, options)
-                rgb = render.fitted(picture.rgb, max_side_px=options.max_side_px)
-                picture = replace(picture, rgb=rgb)
+                picture = render.for_display(picture, max_side_px=options.max_side_px)
         return Loaded(item, picture, prepared, watch)
 
     def _fetch(self, item: ManifestItem) -> bytes:
@@ -166,10 +162,11 @@ class ItemPipeline:
         for kind in options.artifacts:
             if kind == "labels":
                 continue
-            with watch.stage("render"):
-                image = _draw(kind, made, loaded.picture, options, title=title)
-            with watch.stage("encode"):
-                body = render.png(image)
+            with self._processor_slots:
+                with watch.stage("render"):
+                    image = _draw(kind, made, loaded.picture, options, title=title)
+                with watch.stage("encode"):
+                    body = render.png(image)
             key = keys.artifact(
                 claim.record.tenant,
                 claim.job,
@@ -200,6 +197,7 @@ def unfinished(
         index=item.index,
         custom_id=item.custom_id,
         status=status,
+        image=ImageFacts(filename=item.filename),
         attempts=claim.attempts,
         error=error,
     )
@@ -219,7 +217,7 @@ def _facts(loaded: Loaded) -> ImageFacts:
 
 def _draw(
     kind: str, made: MadeMap, picture: Picture, options: Options, *, title: str
-) -> render.RGB | npt.NDArray[np.uint16]:
+) -> render.Image:
     if kind == "map":
         return render.raw_map(made.heatmap, max_side_px=options.max_side_px)
     if kind == "figure":

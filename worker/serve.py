@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import cv2
 import structlog
 from celery import Celery, signals
+from celery.platforms import SecurityWarning
 
 from worker.batcher import Batcher
 from worker.chunk import ChunkRunner
@@ -31,12 +35,15 @@ from worker.vision.engine import Engine
 
 log = structlog.get_logger(__name__)
 
+SWITCH_S = 0.0005
 HI_THREADS = 2  # never busy with bulk chunks
 EXIT_DEADLINE = 75  # EX_TEMPFAIL: the drain deadline passed; leases do the rest
 
 
 def serve(settings: Settings, device: Device) -> None:
     """Run a worker until it is told to stop (SIGTERM) and has drained."""
+    _share_the_processor()
+    _quieten()
     engine = Engine(
         default_models=settings.default_model_ids,
         extra_models=settings.extra_models,
@@ -50,6 +57,24 @@ def serve(settings: Settings, device: Device) -> None:
         app, pump = _assemble(parts, settings, engine, device)
         _watch_parent(pump)
         _consume(app, pump, settings)
+
+
+def _share_the_processor() -> None:
+    """Many threads, few cores: none may start threads of its own or sit on the GIL.
+
+    OpenCV's pool would fight torch's over every small picture. The model thread takes the
+    GIL back hundreds of times a forward pass; at Python's default 5 ms a time it starves.
+    """
+    cv2.setNumThreads(1)
+    sys.setswitchinterval(SWITCH_S)
+
+
+def _quieten() -> None:
+    """Warnings that an operator can do nothing about."""
+    # Celery warns root of pickled messages; only JSON is accepted here.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+    # Pillow warns of damaged metadata in a picture that it reads all the same.
+    warnings.filterwarnings("ignore", module="PIL")
 
 
 def _assemble(
@@ -82,7 +107,7 @@ def _assemble(
         store,
         engine,
         limits=ImageLimits(settings.max_image_bytes, settings.max_image_pixels),
-        decode_slots=os.cpu_count() or 1,
+        processor_slots=os.cpu_count() or 1,
     )
     monitor = DeviceMonitor(device.name, gpu=device.gpu)
     chunks = ChunkRunner(records, store, pipeline, batcher, leases, io, monitor.sample)
@@ -109,7 +134,8 @@ def _consume(app: Celery, pump: Pump, settings: Settings) -> None:
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,
-        loglevel=settings.log_level,
+        loglevel="WARNING",
+        quiet=True,
         hostname=f"guanwu-{os.getpid()}@%h",
     )
     log.info("worker ready", pid=os.getpid(), models=settings.default_model_ids)

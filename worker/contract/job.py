@@ -187,12 +187,14 @@ class Job(Wire):
 
 
 class ImageFacts(Wire):
-    sha256: str
+    """What is known of an image; of one that was never decoded, only its name."""
+
     filename: str | None = None
-    format: str
-    width: int = Field(description="px, after EXIF orientation")
-    height: int = Field(description="px, after EXIF orientation")
-    bytes: int
+    sha256: str | None = None
+    format: str | None = None
+    width: int | None = Field(None, description="px, after EXIF orientation")
+    height: int | None = Field(None, description="px, after EXIF orientation")
+    bytes: int | None = None
 
 
 class Label(Wire):
@@ -224,7 +226,9 @@ class Diagnostics(Wire):
     )
     border_mass: float = Field(description="share of mass in the outer ring of cells, 0 to 1")
     spread: float = Field(description="mean distance of the mass from its centre, in diagonals")
-    morans_i: float = Field(description="likeness of neighbouring cells: 1 smooth, 0 noise, -1 checkered")
+    morans_i: float = Field(
+        description="likeness of neighbouring cells: 1 smooth, 0 noise, -1 checkered"
+    )
     flat: bool = Field(description="the map says nothing: it has (almost) no contrast")
     regions: list[Region] = Field(default_factory=list)
 
@@ -259,7 +263,7 @@ class ItemResult(Wire):
     index: int
     custom_id: str | None = None
     status: ItemStatus
-    image: ImageFacts | None = None
+    image: ImageFacts = ImageFacts()
     labels: list[Label] = Field(default_factory=list)
     unknown: bool = Field(False, description="the best score is below unknown_below")
     explanations: list[Explanation] = Field(default_factory=list)

@@ -45,8 +45,9 @@ class ObjectStore:
         self._ttl_s = settings.link_ttl_s
         self._region = settings.s3_region
         self._client = _client(settings, settings.s3_endpoint, connections)
-        public = settings.s3_public_endpoint or settings.s3_endpoint
-        self._signer = _client(settings, public, connections)
+        self._signer = self._client
+        if settings.s3_public_endpoint not in (None, settings.s3_endpoint):
+            self._signer = _client(settings, settings.s3_public_endpoint, connections)
 
     def put(self, key: str, body: bytes, *, content_type: str) -> None:
         """Write an object whole.

@@ -7,7 +7,7 @@ the records, so a lost or doubled message loses or doubles nothing.
 from __future__ import annotations
 
 from celery import Celery
-from kombu import Queue
+from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 
 from worker.contract.errors import RedisUnavailable
@@ -33,7 +33,7 @@ def make_app(settings: Settings) -> Celery:
             "retry_on_timeout": False,
             "max_retries": 1,
         },
-        task_queues=[Queue(queue_name(lane)) for lane in LANES],
+        task_queues=[_queue(lane) for lane in LANES],
         task_default_queue=queue_name("bulk"),
         task_create_missing_queues=False,
         task_ignore_result=True,
@@ -47,6 +47,12 @@ def make_app(settings: Settings) -> Celery:
         worker_send_task_events=False,
     )
     return app
+
+
+def _queue(lane: Lane) -> Queue:
+    """Exchange and key of its own: on one shared exchange, each lane got the other's copies."""
+    name = queue_name(lane)
+    return Queue(name, Exchange(name, type="direct"), routing_key=name)
 
 
 def send(app: Celery, lane: Lane, *, count: int = 1) -> None:

@@ -109,6 +109,7 @@ class Engine:
                 these options.
         """
         names = self._chosen(options)
+        self._asks(names, options)
         framings = {name: self._shelf.framing(name) for name in names}
         framed = {name: framing.fit(picture.rgb) for name, framing in framings.items() if framing}
         return Prepared(
@@ -136,7 +137,6 @@ class Engine:
     def _chosen(self, options: Options) -> tuple[str, ...]:
         names = tuple(dict.fromkeys(options.models or self.default_models))
         self._shelf.check(names)
-        self._asks(names, options)
         return names
 
     def _asks(self, names: Sequence[str], options: Options) -> dict[str, tuple[Ask, ...]]:

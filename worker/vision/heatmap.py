@@ -87,9 +87,10 @@ class Heatmap:
         hot cell falls between two pixels.
         """
         gh, gw = self.grid.shape
-        columns = _weights(gw, self.window.x0, self.window.x1, self.width, width)
-        rows = _weights(gh, self.window.y0, self.window.y1, self.height, height)
-        return np.ascontiguousarray(rows @ self.grid @ columns.T)
+        across = _taps(gw, self.window.x0, self.window.x1, self.width, width)
+        down = _taps(gh, self.window.y0, self.window.y1, self.height, height)
+        wide = np.ascontiguousarray(_blended(self.grid.T, across).T)
+        return _blended(wide, down)
 
     def seen(self, width: int, height: int) -> npt.NDArray[np.bool_]:
         """Which pixels of the picture rescaled to `width x height` the model saw, by their centres.
@@ -120,23 +121,35 @@ def _inside(start: float, stop: float, length: int, pixels: int) -> npt.NDArray[
     return inside
 
 
-def _weights(
-    cells: int, start: float, stop: float, length: int, pixels: int
-) -> npt.NDArray[np.float32]:
-    """How much each cell gives to each pixel along one axis: float32 (pixels, cells).
+Taps = tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]
 
-    Rows sum to 1 inside the window and to 0 outside.
+
+def _taps(cells: int, start: float, stop: float, length: int, pixels: int) -> Taps:
+    """Which cells give how much to each pixel along one axis.
+
+    Indices and weights, both (taps, pixels); two taps where pixels are smaller than cells.
+    Weights of a pixel sum to 1 inside the window and are 0 outside.
     """
     cell_px = (stop - start) / cells
     at = ((np.arange(pixels) + 0.5) * (length / pixels) - start) / cell_px - 0.5
     at = np.clip(at, -0.5, cells - 0.5)
     reach = max(1.0, length / pixels / cell_px)
-    margin = math.ceil(reach)
-    index = np.arange(-margin, cells + margin)
-    wide = np.maximum(0.0, 1.0 - np.abs(at[:, None] - index[None, :]) / reach)
-    wide /= wide.sum(axis=1, keepdims=True)
-    weights = wide[:, margin:-margin].copy()
-    weights[:, 0] += wide[:, :margin].sum(axis=1)
-    weights[:, -1] += wide[:, -margin:].sum(axis=1)
-    weights[~_inside(start, stop, length, pixels)] = 0.0
-    return np.asarray(weights, dtype=np.float32)
+    index = np.floor(at - reach) + 1 + np.arange(math.ceil(2 * reach))[:, None]
+    weight = np.maximum(0.0, 1.0 - np.abs(at - index) / reach)
+    weight /= weight.sum(axis=0)
+    weight[:, ~_inside(start, stop, length, pixels)] = 0.0
+    return np.clip(index, 0, cells - 1).astype(np.intp), weight.astype(np.float32)
+
+
+def _blended(rows: npt.NDArray[np.float32], taps: Taps) -> npt.NDArray[np.float32]:
+    """Rows mixed as the taps say: (cells, n) -> (pixels, n).
+
+    Not as a matrix product: BLAS would wake a thread on every core for a millisecond's work,
+    and each would wait for the others while the model holds the cores.
+    """
+    mixed = np.zeros((taps[0].shape[1], rows.shape[1]), np.float32)
+    for index, weight in zip(*taps, strict=True):
+        part = rows[index]
+        part *= weight[:, None]
+        mixed += part
+    return mixed

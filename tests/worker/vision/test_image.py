@@ -139,26 +139,6 @@ def test_no_bytes_are_an_empty_image() -> None:
         decoded(b"")
 
 
-@pytest.mark.parametrize(
-    ("data", "what"),
-    [
-        (b"hello, these are words\n" * 50, "text"),
-        ("这是文字，不是图片。".encode() * 100, "text"),
-        (b"BMW makes cars", "text"),
-        (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "an SVG drawing"),
-        (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3", "a PDF document"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 99, "a HEIC picture"),
-        (b"\0\0\0\x18ftypisom\0\0\0\0mp42isom" + b"\0" * 99, "a video file"),
-        (b"PK\3\4\x14\0", "a ZIP archive"),
-        (b"\0" * 100, "of an unknown kind"),
-        (b"\xff", "of an unknown kind"),
-    ],
-)
-def test_what_is_no_image_is_named(data: bytes, what: str) -> None:
-    with pytest.raises(UnsupportedImage, match=f"{what}, not an image.*send JPEG, PNG"):
-        decoded(data)
-
-
 @pytest.mark.parametrize("kind", READERS)
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.6, 0.9])
 def test_truncated_files_are_corrupt(kind: str, share: float) -> None:
@@ -257,11 +237,17 @@ def test_no_bytes_raise_anything_but_an_image_error(seed: bytes, edits: list[Edi
             del data[at : at + len(piece)]
         else:
             data[at : at + (len(piece) if how == "replace" else 0)] = piece
+    found = picture_or_error(bytes(data))
+    if isinstance(found, Picture):
+        assert found.rgb.shape == (found.height, found.width, 3)
+        return
+    assert found.code in {"image_empty", "image_unsupported", "image_corrupt", "image_too_large"}
+    assert ";" in found.message, "a message says what happened; and the remedy"
+    assert not found.retryable
+
+
+def picture_or_error(data: bytes) -> Picture | ImageError:
     try:
-        picture = decoded(bytes(data), max_bytes=2**20, max_pixels=2**20)
+        return decoded(data, max_bytes=2**20, max_pixels=2**20)
     except ImageError as exc:
-        assert exc.code in {"image_empty", "image_unsupported", "image_corrupt", "image_too_large"}
-        assert ";" in exc.message, "a message says what happened; and the remedy"
-        assert not exc.retryable
-    else:
-        assert picture.rgb.shape == (picture.height, picture.width, 3)
+        return exc

@@ -156,5 +156,5 @@ def test_the_opaque_part_of_a_palette_keeps_its_colours() -> None:
 
 
 def test_lab_is_refused_with_a_remedy() -> None:
-    with pytest.raises(UnsupportedImage, match="LAB.*save it as RGB"):
+    with pytest.raises(UnsupportedImage, match=r"LAB.*save it as RGB"):
         rgb_of(saved(Image.new("LAB", (4, 4)), "TIFF"))

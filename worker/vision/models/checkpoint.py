@@ -35,7 +35,7 @@ def weights_sha256(folder: Path) -> str:
     shards = sorted(folder.glob("*.safetensors"))
     if not shards:
         raise CheckpointInvalid(
-            f"{folder} holds no .safetensors file; convert the checkpoint "
+            f"{folder.name} holds no .safetensors file; convert the checkpoint "
             "(pickled weights are not read) or name the folder that holds it"
         )
     hashes = [sha256_of(shard) for shard in shards]

@@ -32,7 +32,9 @@ def head_labels(config: Any, folder: Path, *, name: str) -> LabelSet | None:
         return load_label_set(_IMAGENET)
     chinese = _chinese_names(folder / CHINESE_NAMES)
     if chinese and not chinese.keys() & set(en):
-        raise CheckpointInvalid(f"{folder / CHINESE_NAMES} names no class of the model {name}")
+        raise CheckpointInvalid(
+            f"{CHINESE_NAMES} in {folder.name} names no class of the model {name}"
+        )
     return LabelSet(id=name, zh=tuple(chinese.get(n, n) for n in en), en=tuple(en))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from worker.contract.catalog import Catalog, LabelSetEntry, ModelEntry
 from worker.contract.errors import CheckpointInvalid, GuanwuError, UnknownModel
-from worker.vision.labels.label_set import load_label_set
+from worker.vision.labels.label_set import LabelSet, load_label_set
 from worker.vision.models import cnn, vit
 from worker.vision.models.cache import Progress
 from worker.vision.models.framing import Framing
@@ -117,13 +117,11 @@ class ModelShelf:
         candidates = [self.candidate(name) for name in self.specs]
         sets = {c.labels.id: c.labels for c in candidates if c and c.labels}
         return Catalog(
-            models=[self._entry(name, default=name in default) for name in self.specs],
-            label_sets=[
-                LabelSetEntry(
-                    id=s.id, size=len(s), languages=["zh", "en"] if s.zh != s.en else ["en"]
-                )
-                for s in sets.values()
-            ],
+            models=tuple(self._entry(name, default=name in default) for name in self.specs),
+            label_sets=tuple(
+                LabelSetEntry(id=labels.id, size=len(labels), languages=_languages(labels))
+                for labels in sets.values()
+            ),
         )
 
     def _entry(self, name: str, *, default: bool) -> ModelEntry:
@@ -137,7 +135,11 @@ class ModelShelf:
             revision=model.revision if model else spec.revision,
             weights_sha256=model.weights_sha256 if model else None,
             label_set=offer.label_set,
-            methods=list(offer.methods),
-            label_free_methods=list(offer.label_free_methods),
+            methods=offer.methods,
+            label_free_methods=offer.label_free_methods,
             default=default,
         )
+
+
+def _languages(labels: LabelSet) -> tuple[str, ...]:
+    return ("zh", "en") if labels.zh != labels.en else ("en",)

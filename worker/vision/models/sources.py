@@ -62,7 +62,7 @@ class Folder:
     path: Path
 
     def __str__(self) -> str:
-        return f"path:{self.path}"
+        return f"path:{self.path.name}"  # clients see it: no paths of the server
 
 
 HUB_FILES = ("config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json")
@@ -160,7 +160,6 @@ def hub_snapshot(
         ModelUnavailable: the hub cannot be reached, or has no such repository or revision.
     """
     import huggingface_hub  # slow to import, and offline defaults never need it
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     progress(f"fetching {wanted.repo} at {wanted.revision} from the model hub")
     try:
@@ -170,8 +169,8 @@ def hub_snapshot(
             allow_patterns=list(HUB_FILES),
             cache_dir=cache_dir(model_dir) / "hub",
         )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as exc:
-        reason = str(exc).strip().splitlines()[0]
+    except Exception as exc:  # of the hub, of httpx, or of a proxy that answers nonsense
+        reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
         raise ModelUnavailable(
             f"{wanted} could not be fetched: {reason}; check the name, the network and "
             "HF_ENDPOINT, or copy the checkpoint here and name it as path:/folder"

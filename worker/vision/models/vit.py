@@ -164,7 +164,7 @@ def _files(spec: ModelSpec, *, model_dir: Path | None, progress: Progress) -> Ch
             revision = spec.revision
     if not (folder / "config.json").is_file():
         raise CheckpointInvalid(
-            f"{folder} holds no config.json; name a folder in transformers' layout"
+            f"{folder.name} holds no config.json; name a folder in transformers' layout"
         )
     return CheckpointFiles(folder=folder, revision=revision, weights_sha256=weights_sha256(folder))
 

@@ -1,0 +1,288 @@
+"""The chunk pipeline on real Redis and real S3; only the model is a small stand-in."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.stack import SettingsFactory
+from worker.batcher import Batcher
+from worker.chunk import ChunkRunner
+from worker.closing import Closing
+from worker.contract import keys
+from worker.contract.errors import GuanwuError, LeaseLost
+from worker.contract.job import (
+    DeviceInfo,
+    ItemError,
+    ItemResult,
+    ItemStatus,
+    JobStatus,
+    Label,
+    ManifestItem,
+    Options,
+    new_id,
+)
+from worker.contract.objects import ObjectStore
+from worker.contract.records import Claim, JobRecord, JobRecords, Tally, connect
+from worker.contract.settings import Settings
+from worker.item import ImageLimits, ItemPipeline
+from worker.leases import Leases
+from worker.vision.analysis import Analysis, MadeMap, Prepared
+from worker.vision.heatmap import Heatmap, Window
+from worker.vision.image import Picture
+
+
+class SmallEngine:
+    """Says how bright a picture is, and maps its left half."""
+
+    def __init__(self) -> None:
+        self.during: Callable[[], None] = lambda: None
+
+    def prepare(self, picture: Picture, options: Options) -> Prepared:
+        framed = {"brightness": int(picture.rgb.mean())}
+        return Prepared(width=picture.width, height=picture.height, framed=framed)  # type: ignore[arg-type]
+
+    def analyze(self, batch: Sequence[Prepared], options: Options) -> list[Analysis | GuanwuError]:
+        self.during()
+        return [self._one(prepared) for prepared in batch]
+
+    @staticmethod
+    def _one(prepared: Prepared) -> Analysis:
+        level = int(prepared.framed["brightness"])  # type: ignore[call-overload]
+        label = Label(rank=1, zh=f"亮度{level}", en=str(level), id=level, score=0.9, model="small")
+        heatmap = Heatmap(
+            grid=np.array([[1.0, 0.0]], np.float32),
+            window=Window(0, 0, prepared.width, prepared.height),
+            width=prepared.width,
+            height=prepared.height,
+            signed=True,
+        )
+        made = MadeMap(
+            model="small",
+            method="cam",
+            target={"label": label.zh, "id": level},
+            slug=str(level),
+            heatmap=heatmap,
+        )
+        return Analysis(labels=[label], unknown=False, explanations=[made], models=[])
+
+
+@dataclass
+class Bench:
+    """A worker's insides without Celery."""
+
+    settings: Settings
+    records: JobRecords
+    store: ObjectStore
+    engine: SmallEngine
+    chunks: ChunkRunner
+    closing: Closing
+
+    def submit(self, sources: Sequence[bytes | ManifestItem], options: Options) -> str:
+        job = new_id("job")
+        lines = []
+        for index, source in enumerate(sources):
+            if isinstance(source, ManifestItem):
+                lines.append(source)
+                continue
+            key = f"inputs/{job}/{index}"
+            self.store.put(key, source, content_type="image/png")
+            address = f"s3://{self.store.bucket}/{key}"
+            name = f"{index}.png"
+            lines.append(ManifestItem(index=index, filename=name, source=address))
+        body = "".join(line.model_dump_json() + "\n" for line in lines).encode()
+        self.store.put(keys.manifest("one", job, 0), body, content_type="text/plain")
+        self.records.create(
+            job,
+            tenant="one",
+            lane="bulk",
+            total=len(lines),
+            chunk_images=16,
+            options=options,
+            metadata={},
+        )
+        return job
+
+    def claim(self) -> Claim:
+        claim = self.records.claim()
+        assert claim is not None
+        return claim
+
+    def read(self, job: str) -> JobRecord:
+        record = self.records.read("one", job)
+        assert record is not None
+        return record
+
+    def results(self, job: str) -> list[ItemResult]:
+        lines = self.store.get(keys.chunk_results("one", job, 0)).splitlines()
+        return [ItemResult.model_validate_json(line) for line in lines]
+
+
+@pytest.fixture
+def bench(settings: SettingsFactory) -> Iterator[Bench]:
+    own = settings(lease_s=0.6)
+    records = JobRecords(connect(own), own)
+    store = ObjectStore(own)
+    engine = SmallEngine()
+    batcher = Batcher(engine, batch_images=16, wait_ms=5)
+    leases = Leases(records, heartbeat_s=own.heartbeat_s)
+    limits = ImageLimits(max_bytes=1_000_000, max_pixels=10_000)
+    pipeline = ItemPipeline(store, engine, limits=limits, processor_slots=2)  # type: ignore[arg-type]
+    batcher.start()
+    leases.start()
+    with ThreadPoolExecutor(8) as io:
+        chunks = ChunkRunner(
+            records, store, pipeline, batcher, leases, io, lambda: DeviceInfo(name="cpu")
+        )
+        yield Bench(own, records, store, engine, chunks, Closing(records, store, leases))
+        leases.stop()
+        batcher.close()
+
+
+def png(level: int, *, width: int = 40, height: int = 20) -> bytes:
+    file = BytesIO()
+    Image.new("RGB", (width, height), (level, level, level)).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_every_image_gets_its_own_labels_objects_and_place(bench: Bench) -> None:
+    job = bench.submit([png(level) for level in range(0, 160, 10)], Options())
+    bench.chunks.run(bench.claim())
+    results = bench.results(job)
+    assert [r.labels[0].id for r in results] == list(range(0, 160, 10))
+    assert [r.index for r in results] == list(range(16))
+    assert bench.read(job).counts.succeeded == 16
+    for result in results:
+        stored = bench.store.get(keys.labels("one", job, result.index))
+        assert ItemResult.model_validate_json(stored) == result
+        overlay = bench.store.get(result.explanations[0].artifacts["overlay"].key)
+        assert Image.open(BytesIO(overlay)).size == (40, 20)
+
+
+def test_labels_json_is_utf8_and_not_escaped(bench: Bench) -> None:
+    job = bench.submit([png(7)], Options())
+    bench.chunks.run(bench.claim())
+    assert "亮度7" in bench.store.get(keys.labels("one", job, 0)).decode()
+
+
+def test_bad_images_fail_alone_with_codes_and_remedies(bench: Bench) -> None:
+    missing = ManifestItem(index=5, source=f"s3://{bench.store.bucket}/inputs/nothing")
+    refused = ManifestItem(index=6, error=ItemError(code="data_undecodable", message="not base64"))
+    sources = [
+        png(1),
+        b"",
+        b"just text",
+        png(2)[:-30],
+        png(3, width=200, height=200),
+        missing,
+        refused,
+        png(9),
+    ]
+    job = bench.submit(sources, Options())
+    bench.chunks.run(bench.claim())
+    codes = [r.error.code if r.error else None for r in bench.results(job)]
+    assert codes == [
+        None,
+        "image_empty",
+        "image_unsupported",
+        "image_corrupt",
+        "image_too_large",
+        "input_missing",
+        "data_undecodable",
+        None,
+    ]
+    counts = bench.read(job).counts
+    assert (counts.succeeded, counts.failed, counts.running) == (2, 6, 0)
+
+
+def test_an_object_over_the_byte_limit_is_refused_unread(bench: Bench) -> None:
+    job = bench.submit([b"x" * 1_000_001], Options())
+    bench.chunks.run(bench.claim())
+    error = bench.results(job)[0].error
+    assert error is not None
+    assert error.code == "image_too_large"
+    assert "1,000,000" in error.message
+
+
+def test_a_lease_outlives_a_model_slower_than_it(bench: Bench) -> None:
+    job = bench.submit([png(1)], Options())
+    bench.engine.during = lambda: time.sleep(bench.settings.lease_s * 2)
+    claim = bench.claim()
+    thread = threading.Thread(target=bench.chunks.run, args=[claim])
+    thread.start()
+    while thread.is_alive():
+        assert bench.records.sweep().overdue == 0
+        time.sleep(0.05)
+    assert bench.read(job).counts.succeeded == 1
+
+
+def test_a_chunk_taken_over_meanwhile_is_not_committed_by_the_first(bench: Bench) -> None:
+    job = bench.submit([png(1)], Options())
+    first = bench.claim()
+    second: list[Claim] = []
+
+    def take_over() -> None:
+        bench.engine.during = lambda: None
+        bench.records.release(first)
+        second.append(bench.claim())
+
+    bench.engine.during = take_over
+    with pytest.raises(LeaseLost):
+        bench.chunks.run(first)
+    assert bench.read(job).counts.succeeded == 0
+    bench.chunks.run(second[0])
+    assert bench.read(job).counts.succeeded == 1
+
+
+def test_a_job_cancelled_while_queued_runs_nothing(bench: Bench) -> None:
+    job = bench.submit([png(1), png(2)], Options())
+    bench.records.cancel("one", job)
+    bench.engine.during = lambda: pytest.fail("the model ran")
+    bench.chunks.run(bench.claim())
+    assert bench.read(job).counts.cancelled == 2
+    assert {r.status for r in bench.results(job)} == {ItemStatus.CANCELLED}
+
+
+def test_a_job_cancelled_during_inference_stores_nothing_more(bench: Bench) -> None:
+    job = bench.submit([png(1)], Options())
+
+    def cancel() -> None:
+        bench.records.cancel("one", job)
+        time.sleep(bench.settings.heartbeat_s * 2)
+
+    bench.engine.during = cancel
+    bench.chunks.run(bench.claim())
+    assert bench.read(job).counts.cancelled == 1
+    assert list(bench.store.keys(keys.item_prefix("one", job, 0))) == []
+
+
+def test_closing_writes_the_final_objects_before_the_status(bench: Bench) -> None:
+    job = bench.submit([png(1), b"", png(2)], Options(artifacts=["labels"]))
+    bench.chunks.run(bench.claim())
+    assert bench.read(job).status is JobStatus.RUNNING
+    bench.closing.run(bench.claim())
+    record = bench.read(job)
+    assert record.status is JobStatus.PARTIALLY_SUCCEEDED
+    results = bench.store.get(keys.results("one", job)).splitlines()
+    errors = bench.store.get(keys.errors("one", job)).splitlines()
+    assert [ItemResult.model_validate_json(line).index for line in results] == [0, 1, 2]
+    assert [ItemResult.model_validate_json(line).index for line in errors] == [1]
+    assert b'"partially_succeeded"' in bench.store.get(keys.job_record("one", job))
+
+
+def test_cancelled_items_that_were_never_planned_stand_in_the_results(bench: Bench) -> None:
+    job = bench.submit([png(1)], Options())
+    bench.records.cancel("one", job)
+    bench.records.finish(bench.claim(), Tally(cancelled=1))  # no chunk file: as if never planned
+    bench.closing.run(bench.claim())
+    assert bench.read(job).status is JobStatus.CANCELLED
+    line = bench.store.get(keys.results("one", job)).splitlines()[0]
+    assert ItemResult.model_validate_json(line).status is ItemStatus.CANCELLED

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from tests.stack import SettingsFactory
+from worker.contract.errors import LeaseLost
+from worker.contract.job import Options, new_id
+from worker.contract.keys import Lane
+from worker.contract.records import Claim, JobRecords, Tally, connect
+from worker.pump import Pump
+
+ANSWER_S = 10
+
+
+class FinishingRunner:
+    """Commits every chunk after calling `during`."""
+
+    def __init__(self, records: JobRecords, during: Callable[[Claim], None] | None = None) -> None:
+        self.records = records
+        self.during = during
+        self.claims: list[Claim] = []
+
+    def run(self, claim: Claim) -> Lane | None:
+        self.claims.append(claim)
+        if self.during is not None:
+            self.during(claim)
+        return self.records.finish(claim, Tally(succeeded=claim.items))
+
+
+class NeverClosing:
+    def run(self, claim: Claim) -> Lane | None:
+        return None
+
+
+@pytest.fixture
+def records(settings: SettingsFactory) -> JobRecords:
+    return JobRecords(connect(settings()), settings())
+
+
+def create(records: JobRecords, total: int, lane: Lane = "bulk") -> str:
+    job = new_id("job")
+    records.create(
+        job,
+        tenant="one",
+        lane=lane,
+        total=total,
+        chunk_images=1,
+        options=Options(),
+        metadata={},
+    )
+    return job
+
+
+def make_pump(records: JobRecords, runner: FinishingRunner, *, bulk_slots: int = 1) -> Pump:
+    return Pump(records, runner, NeverClosing(), lambda _: None, bulk_slots=bulk_slots)
+
+
+def test_one_wake_up_works_until_nothing_is_ready(records: JobRecords) -> None:
+    job = create(records, 5)
+    runner = FinishingRunner(records)
+    make_pump(records, runner).run()
+    assert [claim.number for claim in runner.claims] == list(range(5))
+    assert records.read("one", job).counts.succeeded == 5  # type: ignore[union-attr]
+
+
+def test_a_wake_up_for_nothing_does_nothing(records: JobRecords) -> None:
+    runner = FinishingRunner(records)
+    make_pump(records, runner).run()
+    assert runner.claims == []
+
+
+def test_a_thread_stays_free_for_hi_while_bulk_runs(records: JobRecords) -> None:
+    create(records, 2)
+    entered, leave = threading.Event(), threading.Event()
+
+    def hold_bulk(claim: Claim) -> None:
+        if claim.record.lane == "bulk":
+            entered.set()
+            assert leave.wait(ANSWER_S)
+
+    runner = FinishingRunner(records, hold_bulk)
+    pump = make_pump(records, runner)
+    bulk = threading.Thread(target=pump.run)
+    bulk.start()
+    assert entered.wait(ANSWER_S)
+    urgent = create(records, 1, lane="hi")
+    pump.run()  # takes the hi chunk, and leaves the second bulk chunk alone
+    assert [claim.job for claim in runner.claims][1:] == [urgent]
+    leave.set()
+    bulk.join(ANSWER_S)
+    assert len(runner.claims) == 3
+
+
+def test_a_draining_pump_claims_nothing_more(records: JobRecords) -> None:
+    create(records, 3)
+    pump: Pump
+    runner = FinishingRunner(records, lambda _: pump.drain())
+    pump = make_pump(records, runner)
+    pump.run()
+    assert len(runner.claims) == 1
+
+
+def test_a_lost_lease_does_not_stop_the_pump(records: JobRecords) -> None:
+    create(records, 2)
+
+    def lose_the_first(claim: Claim) -> None:
+        if claim.number == 0:
+            raise LeaseLost("taken")
+
+    runner = FinishingRunner(records, lose_the_first)
+    make_pump(records, runner).run()
+    assert [claim.number for claim in runner.claims] == [0, 1]
+
+
+def test_an_unexpected_exception_gives_the_chunk_back_to_be_tried_again(
+    records: JobRecords,
+) -> None:
+    job = create(records, 1)
+
+    def explode(_: Claim) -> None:
+        raise RuntimeError("a fault nobody thought of")
+
+    make_pump(records, FinishingRunner(records, explode)).run()
+    counts = records.read("one", job).counts  # type: ignore[union-attr]
+    assert (counts.queued, counts.running) == (1, 0)

@@ -1,0 +1,115 @@
+"""Hub snapshots, from a small server that speaks the hub's two calls."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import huggingface_hub.constants
+import pytest
+
+from worker.contract.errors import ModelUnavailable
+from worker.vision.models.sources import HubSnapshot, hub_snapshot
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+FILES = {
+    "config.json": b'{"model_type": "vit"}',
+    "preprocessor_config.json": b"{}",
+    "model.safetensors": b"weights",
+    "pytorch_model.bin": b"pickle",
+    "modeling_evil.py": b"raise SystemExit",
+}
+
+
+class Hub(BaseHTTPRequestHandler):
+    asked: list[str]
+
+    def do_HEAD(self) -> None:  # noqa: N802 - http.server's name
+        self._answer(body=False)
+
+    def do_GET(self) -> None:  # noqa: N802 - http.server's name
+        self._answer(body=True)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def _answer(self, *, body: bool) -> None:
+        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+        name = self.path.rpartition("/")[2].partition("?")[0]
+        if self.path.startswith("/api/models/org/vit/tree/"):
+            content = json.dumps(
+                [{"type": "file", "path": f, "size": len(c), "oid": "0" * 40} for f, c in FILES.items()]
+            ).encode()
+        elif self.path.startswith("/api/models/org/vit/"):
+            siblings = [{"rfilename": f} for f in FILES]
+            content = json.dumps({"id": "org/vit", "sha": COMMIT, "siblings": siblings}).encode()
+        elif self.path.startswith("/org/vit/resolve/") and name in FILES:
+            content = FILES[name]
+        else:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Type", "application/json")
+        self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.end_headers()
+        if body:
+            self.wfile.write(content)
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    server.asked = []  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    point_at(f"http://127.0.0.1:{server.server_port}", monkeypatch)
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def point_at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What HF_ENDPOINT does, which huggingface_hub reads once at import."""
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", url)
+    monkeypatch.setattr(
+        huggingface_hub.constants,
+        "HUGGINGFACE_CO_URL_TEMPLATE",
+        url + "/{repo_id}/resolve/{revision}/{filename}",
+    )
+    monkeypatch.setattr("huggingface_hub.hf_api.api.endpoint", url)
+
+
+def test_a_snapshot_is_pinned_and_holds_nothing_that_could_be_code(
+    hub: ThreadingHTTPServer, tmp_path: Path
+) -> None:
+    folder = hub_snapshot(HubSnapshot(repo="org/vit", revision=COMMIT), model_dir=tmp_path)
+    assert folder.name == COMMIT
+    names = {p.name: p.read_bytes() for p in folder.iterdir()}
+    assert names == {k: v for k, v in FILES.items() if k.endswith((".json", ".safetensors"))}
+
+
+def test_a_branch_becomes_the_commit_it_stood_for(hub: ThreadingHTTPServer, tmp_path: Path) -> None:
+    assert hub_snapshot(HubSnapshot(repo="org/vit"), model_dir=tmp_path).name == COMMIT
+
+
+def test_an_unknown_repository_is_unavailable(hub: ThreadingHTTPServer, tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match="path:/folder"):
+        hub_snapshot(HubSnapshot(repo="org/none"), model_dir=tmp_path)
+
+
+def test_a_hub_out_of_reach_is_unavailable_and_a_cached_snapshot_still_serves(
+    hub: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = HubSnapshot(repo="org/vit", revision=COMMIT)
+    before = hub_snapshot(wanted, model_dir=tmp_path / "filled")
+    point_at("http://127.0.0.1:9", monkeypatch)
+    assert hub_snapshot(wanted, model_dir=tmp_path / "filled") == before
+    with pytest.raises(ModelUnavailable, match="HF_ENDPOINT"):
+        hub_snapshot(wanted, model_dir=tmp_path / "empty")
