@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 
 import click
 
@@ -39,8 +41,52 @@ def serve(device: str) -> None:
     from worker.serve import serve as serve_device
 
     settings = _settings()
-    try:
+    with _reported():
         serve_device(settings, find_devices(device)[0])
+
+
+@main.group()
+def models() -> None:
+    """The models of this machine."""
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="for scripts")
+def list_models(*, as_json: bool) -> None:
+    """Show every model that jobs may name. Fetches nothing."""
+    from worker.serve import make_engine
+
+    with _reported():
+        catalog = make_engine(_settings(), device="cpu").catalog()
+    if as_json:
+        click.echo(catalog.model_dump_json())
+        return
+    for model in catalog.models:
+        methods = ", ".join([*model.methods, *(f"{m} (free)" for m in model.label_free_methods)])
+        mark = "*" if model.default else " "
+        click.echo(f"{mark} {model.id}\t{model.family}\t{model.label_set or '-'}\t{methods}")
+        click.echo(f"    {model.source}")
+
+
+@models.command()
+@click.argument("ids", nargs=-1)
+def fetch(ids: tuple[str, ...]) -> None:
+    """Fetch and check models; without names the default set."""
+    from worker.serve import make_engine
+
+    with _reported():
+        engine = make_engine(_settings(), device="cpu", progress=click.echo)
+        engine.load(ids or None)
+        for model in engine.catalog().models:
+            if model.id in engine.loaded:
+                click.echo(f"{model.id}\t{model.revision}\tsha256 {model.weights_sha256}")
+
+
+@contextlib.contextmanager
+def _reported() -> Iterator[None]:
+    """Guanwu's errors become one line and an exit code."""
+    try:
+        yield
     except GuanwuError as exc:
         click.echo(f"{exc.code}: {exc.message}", err=True)
         sys.exit(1 if exc.retryable else EXIT_CONFIG)

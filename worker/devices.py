@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 import pynvml
@@ -69,7 +70,7 @@ class DeviceMonitor:
         self._process.cpu_percent()
 
     @staticmethod
-    def _open(gpu: int | None) -> object | None:
+    def _open(gpu: int | None) -> Any:
         if gpu is None:
             return None
         pynvml.nvmlInit()

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import structlog
 from celery import Celery, signals
-from celery.platforms import SecurityWarning
+from celery.platforms import SecurityWarning  # type: ignore[attr-defined]  # not in celery-types
 
 from worker.batcher import Batcher
 from worker.chunk import ChunkRunner
@@ -32,6 +32,7 @@ from worker.pump import Pump
 from worker.sweeper import Sweeper
 from worker.tasks import register
 from worker.vision.engine import Engine
+from worker.vision.models.cache import Progress, announce
 
 log = structlog.get_logger(__name__)
 
@@ -44,19 +45,29 @@ def serve(settings: Settings, device: Device) -> None:
     """Run a worker until it is told to stop (SIGTERM) and has drained."""
     _share_the_processor()
     _quieten()
-    engine = Engine(
-        default_models=settings.default_model_ids,
-        extra_models=settings.extra_models,
-        device="cpu" if device.gpu is None else "cuda",
-        max_batch=settings.batch_images,
-        threads=settings.torch_threads,
-        model_dir=settings.model_dir,
-    )
+    engine = make_engine(settings, device="cpu" if device.gpu is None else "cuda")
     engine.load()
     with contextlib.ExitStack() as parts:
         app, pump = _assemble(parts, settings, engine, device)
         _watch_parent(pump)
         _consume(app, pump, settings)
+
+
+def make_engine(settings: Settings, *, device: str, progress: Progress = announce) -> Engine:
+    """An engine as the settings want it. Nothing is fetched or loaded yet.
+
+    Raises:
+        SettingsInvalid, UnknownModel, ModelUnavailable: as `Engine` says.
+    """
+    return Engine(
+        default_models=settings.default_model_ids,
+        extra_models=settings.extra_models,
+        device=device,
+        max_batch=settings.batch_images,
+        threads=settings.torch_threads,
+        model_dir=settings.model_dir,
+        progress=progress,
+    )
 
 
 def _share_the_processor() -> None:

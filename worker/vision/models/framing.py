@@ -75,7 +75,12 @@ class WholePicture:
 
 @dataclass(frozen=True, kw_only=True)
 class CentreCrop:
-    """The middle `crop_px` of the picture whose short side was scaled to `short_px`."""
+    """The middle `crop_px` of the picture whose short side was scaled to `short_px`.
+
+    Sides and offsets are rounded as transformers' image processors round them, so the
+    pixels are theirs. Where the crop is larger than the scaled picture, they pad with
+    black; this takes the whole side instead.
+    """
 
     short_px: int
     crop_px: tuple[int, int]
@@ -83,12 +88,11 @@ class CentreCrop:
 
     def fit(self, rgb: npt.NDArray[np.uint8]) -> Framed:
         height, width = rgb.shape[:2]
+        short = min(width, height)
+        top, bottom = _middle(height, int(self.short_px * height / short), self.crop_px[0])
+        left, right = _middle(width, int(self.short_px * width / short), self.crop_px[1])
+        window = Window(left, top, right, bottom)
         rows, columns = self.crop_px
-        scale = min(width, height) / self.short_px
-        # a crop larger than the scaled picture would need padding: take what there is
-        seen_w, seen_h = min(columns * scale, width), min(rows * scale, height)
-        left, top = (width - seen_w) / 2, (height - seen_h) / 2
-        window = Window(left, top, left + seen_w, top + seen_h)
         return Framed(resample(rgb, window, (columns, rows), self.resample), window)
 
 
@@ -125,3 +129,11 @@ def resample(
         size, Image.Resampling(method), box=(left, top, right, bottom)
     )
     return np.asarray(image, np.uint8)
+
+
+def _middle(length: int, scaled: int, crop: int) -> tuple[float, float]:
+    """From where to where, in pixels of `length`, the middle `crop` of `scaled` reaches."""
+    if crop >= scaled:
+        return 0.0, float(length)
+    start = (scaled - crop) // 2
+    return start * length / scaled, (start + crop) * length / scaled
