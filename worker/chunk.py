@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Executor, Future, wait
@@ -14,14 +15,17 @@ from worker.contract import keys
 from worker.contract.errors import (
     AttemptsExhausted,
     Cancelled,
+    Expired,
     GuanwuError,
+    ObjectNotFound,
+    PoisonImage,
     ServiceUnavailable,
     StoreDenied,
 )
 from worker.contract.job import DeviceInfo, ItemError, ItemResult, ItemStatus, ManifestItem
 from worker.contract.keys import Lane
 from worker.contract.objects import ObjectStore
-from worker.contract.records import Claim, JobRecords, Tally
+from worker.contract.records import Claim, JobRecords, Stop, Tally
 from worker.item import ItemPipeline, Loaded, unfinished
 from worker.leases import HeldClaim, Leases
 
@@ -55,6 +59,7 @@ class ChunkRunner:
         self._leases = leases
         self._io = io
         self._sample_device = sample_device
+        self._careful = threading.Lock()
 
     def run(self, claim: Claim) -> Lane | None:
         """Work a chunk through to its commit, or give it back.
@@ -67,34 +72,67 @@ class ChunkRunner:
         """
         with self._leases.hold(claim) as held:
             try:
-                items = self._manifest(claim)
-                results = self._results(held, items)
-                self._put_results(claim, results)
+                before = self._results_so_far(claim)
+                items = [item for item in self._manifest(claim) if item.index not in before]
+                ended = self._results(held, items)
+                self._put_results(claim, [*before.values(), *ended])
             except (ServiceUnavailable, StoreDenied) as exc:
                 self._give_back(claim, exc)
                 return None
             held.check()
-            return self._records.finish(claim, _tally(results))
+            return self._records.finish(claim, _tally(ended))
 
     def _manifest(self, claim: Claim) -> list[ManifestItem]:
         key = keys.manifest(claim.record.tenant, claim.job, claim.number)
         lines = self._store.get(key).splitlines()
         return [ManifestItem.model_validate_json(line) for line in lines]
 
+    def _results_so_far(self, claim: Claim) -> dict[int, ItemResult]:
+        """Of a chunk that runs again for its failed items: those that had succeeded."""
+        if not claim.retry:
+            return {}
+        key = keys.chunk_results(claim.record.tenant, claim.job, claim.number)
+        try:
+            lines = self._store.get(key).splitlines()
+        except ObjectNotFound:  # cancelled before it was ever planned
+            return {}
+        results = [ItemResult.model_validate_json(line) for line in lines]
+        return {r.index: r for r in results if r.status is ItemStatus.SUCCEEDED}
+
     def _results(self, held: HeldClaim, items: Sequence[ManifestItem]) -> list[ItemResult]:
         claim = held.claim
-        if claim.verdict == "cancelled":
-            return [_cancelled(item, claim) for item in items]
-        if claim.verdict == "exhausted":
-            return [_exhausted(item, claim) for item in items]
+        if claim.verdict not in ("run", "retry"):
+            return [unfinished_by_verdict(item, claim) for item in items]
+        if claim.attempts > 1:
+            return self._one_by_one(held, items)
         tasks = [_ItemTask(self, held, item) for item in items]
         for task in tasks:
             task.start()
         wait([task.done for task in tasks])
         return [task.done.result() for task in tasks]
 
+    def _one_by_one(self, held: HeldClaim, items: Sequence[ManifestItem]) -> list[ItemResult]:
+        """The careful way, after a worker was lost with this chunk.
+
+        Each image runs alone and is named first, so that if it kills the worker again it is
+        known, and only it is set aside. One chunk of the process at a time, or the blame
+        would fall on two.
+        """
+        results = []
+        with self._careful:
+            for item in items:
+                if item.index in held.claim.poison:
+                    results.append(_poisoned(item, held.claim))
+                    continue
+                self._records.suspect(held.claim, item.index)
+                task = _ItemTask(self, held, item)
+                task.start()
+                results.append(task.done.result())
+        return results
+
     def _put_results(self, claim: Claim, results: Sequence[ItemResult]) -> None:
-        lines = "".join(result.model_dump_json() + "\n" for result in results)
+        in_order = sorted(results, key=lambda result: result.index)
+        lines = "".join(result.model_dump_json() + "\n" for result in in_order)
         key = keys.chunk_results(claim.record.tenant, claim.job, claim.number)
         self._store.put(key, lines.encode(), content_type=JSONL)
 
@@ -156,12 +194,12 @@ class _ItemTask:
             self.done.set_result(self._runner.store(self._held, loaded, answer))
 
     def _stopped(self) -> bool:
-        """True, and the item has ended, if its job is cancelled or its lease is lost."""
+        """True, and the item has ended, if its job is to stop or its lease is lost."""
         self._held.check()
-        if self._held.cancelled.is_set():
-            self.done.set_result(_cancelled(self._item, self._held.claim))
-            return True
-        return False
+        if self._held.stop is None:
+            return False
+        self.done.set_result(stopped(self._item, self._held.claim, self._held.stop))
+        return True
 
     def _guarded(self, step: Callable[[], None]) -> None:
         try:
@@ -183,21 +221,34 @@ class _ItemTask:
         self.done.set_result(failed)
 
 
-def _cancelled(item: ManifestItem, claim: Claim) -> ItemResult:
-    error = Cancelled("the job was cancelled before this image was done")
-    return unfinished(item, claim, status=ItemStatus.CANCELLED, error=_as_error(error))
+def unfinished_by_verdict(item: ManifestItem, claim: Claim) -> ItemResult:
+    """The result of an image that will not run, because of how its chunk was claimed."""
+    if claim.verdict == "exhausted":
+        lost = AttemptsExhausted(
+            f"a worker was lost {claim.attempts - 1} times with this image's chunk; "
+            "look into the workers' logs, then retry the job"
+        )
+        return _ended(item, claim, ItemStatus.FAILED, lost)
+    return stopped(item, claim, claim.record.stop)
 
 
-def _exhausted(item: ManifestItem, claim: Claim) -> ItemResult:
-    error = AttemptsExhausted(
-        f"a worker was lost {claim.attempts - 1} times with this image's chunk; "
-        "look into the workers' logs, then submit it again"
-    )
-    return unfinished(item, claim, status=ItemStatus.FAILED, error=_as_error(error))
+def stopped(item: ManifestItem, claim: Claim, why: Stop | None) -> ItemResult:
+    """The result of an image whose job was cancelled, or expired, before it was done."""
+    if why == "expired":
+        late = Expired("the job's time was over before this image was done; retry the job")
+        return _ended(item, claim, ItemStatus.EXPIRED, late)
+    cancelled = Cancelled("the job was cancelled before this image was done")
+    return _ended(item, claim, ItemStatus.CANCELLED, cancelled)
 
 
-def _as_error(error: GuanwuError) -> ItemError:
-    return ItemError.model_validate(error.as_item_error())
+def _poisoned(item: ManifestItem, claim: Claim) -> ItemResult:
+    poison = PoisonImage("workers died each time they ran this image alone; check the file")
+    return _ended(item, claim, ItemStatus.FAILED, poison)
+
+
+def _ended(item: ManifestItem, claim: Claim, status: ItemStatus, error: GuanwuError) -> ItemResult:
+    told = ItemError.model_validate(error.as_item_error())
+    return unfinished(item, claim, status=status, error=told)
 
 
 def _tally(results: Sequence[ItemResult]) -> Tally:

@@ -12,10 +12,10 @@ from typing import IO
 
 import structlog
 
+from worker.chunk import stopped
 from worker.contract import keys
-from worker.contract.errors import Cancelled, ObjectNotFound, ServiceUnavailable, StoreDenied
+from worker.contract.errors import ObjectNotFound, ServiceUnavailable, StoreDenied
 from worker.contract.job import (
-    ItemError,
     ItemResult,
     ItemStatus,
     JobStatus,
@@ -25,7 +25,7 @@ from worker.contract.job import (
 from worker.contract.objects import ObjectStore
 from worker.contract.records import Claim, JobRecord, JobRecords
 from worker.contract.views import job_view
-from worker.item import JSON, unfinished
+from worker.item import JSON
 from worker.leases import HeldClaim, Leases
 
 log = structlog.get_logger(__name__)
@@ -70,7 +70,9 @@ class Closing:
                 keys.results(record.tenant, record.job), results, content_type=JSONL
             )
             self._store.put_file(keys.errors(record.tenant, record.job), errors, content_type=JSONL)
-        status = settled_status(record.counts, cancelled=record.cancelling, expired=False)
+        status = settled_status(
+            record.counts, cancelled=record.stop == "cancelled", expired=record.stop == "expired"
+        )
         finished_ms = time.time_ns() // 1_000_000
         self._put_summary(record, status, labels, finished_ms)
         self._put_record(record, status, finished_ms)
@@ -81,16 +83,14 @@ class Closing:
             yield from self._chunk(claim, number)
 
     def _chunk(self, claim: Claim, number: int) -> Iterator[ItemResult]:
-        """A chunk's results; a chunk cancelled before it was planned has only its manifest."""
+        """A chunk's results; a chunk stopped before it was planned has only its manifest."""
         tenant, job = claim.record.tenant, claim.job
         try:
             lines = self._store.get(keys.chunk_results(tenant, job, number)).splitlines()
         except ObjectNotFound:
-            error = Cancelled("the job was cancelled before this image was done")
-            reason = ItemError.model_validate(error.as_item_error())
             for line in self._store.get(keys.manifest(tenant, job, number)).splitlines():
                 item = ManifestItem.model_validate_json(line)
-                yield unfinished(item, claim, status=ItemStatus.CANCELLED, error=reason)
+                yield stopped(item, claim, claim.record.stop)
             return
         for line in lines:
             yield ItemResult.model_validate_json(line)

@@ -1,4 +1,4 @@
-"""Keeps the leases of this worker's claims alive, and learns of lost and cancelled ones."""
+"""Keeps the leases of this worker's claims alive, and learns of lost and stopped ones."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from contextlib import contextmanager
 import structlog
 
 from worker.contract.errors import GuanwuError, LeaseLost
-from worker.contract.records import Claim, JobRecords
+from worker.contract.records import Claim, JobRecords, Stop
 
 log = structlog.get_logger(__name__)
 
 
 class HeldClaim:
-    """A claim while it is worked on; `lost` and `cancelled` are set by heartbeats."""
+    """A claim while it is worked on. Heartbeats set `lost`, and `stop`: why the job is to end."""
 
     def __init__(self, claim: Claim) -> None:
         self.claim = claim
         self.lost = threading.Event()
-        self.cancelled = threading.Event()
+        self.stop: Stop | None = claim.record.stop
 
     def check(self) -> None:
         """Raises LeaseLost once another worker may hold the chunk."""
@@ -67,8 +67,7 @@ class Leases:
 
     def _beat(self, held: HeldClaim) -> None:
         try:
-            if self._records.heartbeat(held.claim):
-                held.cancelled.set()
+            held.stop = self._records.heartbeat(held.claim) or held.stop
         except LeaseLost:
             held.lost.set()
         except GuanwuError as exc:

@@ -78,6 +78,13 @@ class JobUnfinished(GuanwuError):
     retryable = True
 
 
+class QueueFull(GuanwuError):
+    """The tenant, or all together, have as many images pending as is allowed."""
+
+    code = "queue_full"
+    retryable = True
+
+
 class Unauthorized(GuanwuError):
     """No bearer token, or one that is not known."""
 
@@ -169,6 +176,18 @@ class Cancelled(ImageError):
     """The job was cancelled before this image was done."""
 
     code = "cancelled"
+
+
+class Expired(ImageError):
+    """The job's time was over before this image was done."""
+
+    code = "expired"
+
+
+class PoisonImage(ImageError):
+    """Workers died of this image, again when it ran alone; it is set aside."""
+
+    code = "image_poisonous"
 
 
 # --- models --------------------------------------------------------------------

@@ -122,6 +122,13 @@ class ImageSource(Wire):
         return self
 
 
+class Source(Wire):
+    """What a planner turns into a manifest: an `s3://` address of a list, folder or archive."""
+
+    kind: Literal["manifest", "prefix", "archive"]
+    address: Annotated[str, StringConstraints(pattern=r"^s3://[^/]+/", max_length=1280)]
+
+
 class JobRequest(Wire):
     """The JSON body of `POST /v1/jobs`."""
 
@@ -178,6 +185,8 @@ class Job(Wire):
     started_at: dt.datetime | None = None
     finished_at: dt.datetime | None = None
     counts: Counts
+    position: int | None = Field(None, description="images ahead in the queue; null once done")
+    planning: bool = Field(False, description="the source is still being read: total grows")
     images_per_s: float | None = None
     eta_s: float | None = None
     options: Options

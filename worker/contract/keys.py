@@ -8,6 +8,8 @@ from typing import Literal
 Lane = Literal["hi", "bulk"]
 LANES: tuple[Lane, ...] = ("hi", "bulk")
 FINAL = "final"  # the pseudo-chunk that writes a job's final record
+PLAN = "plan"  # the pseudo-chunk that turns a job's source into manifest shards
+WINDOW_CHUNKS = 64  # of one job, ready or claimed at a time
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,9 @@ class RedisKeys:
         """Hash: state, token, lease and attempts of a chunk in the job's window."""
         return f"{self.prefix}:chunk:{job}/{chunk}"
 
-    def done(self, job: str) -> str:
-        """Bitmap: one bit a finished chunk, so that none is counted twice."""
-        return f"{self.prefix}:done:{job}"
+    def reopened(self, job: str) -> str:
+        """List of `chunk:items:retry`: chunks of the job that are to run again."""
+        return f"{self.prefix}:reopened:{job}"
 
     def ready(self, lane: str) -> str:
         """Sorted set of `job/chunk` that may be claimed, by virtual time."""
@@ -45,6 +47,30 @@ class RedisKeys:
     def leases(self) -> str:
         """Sorted set of claimed `job/chunk`, by the time in ms their lease ends."""
         return f"{self.prefix}:leases"
+
+    @property
+    def active(self) -> str:
+        """Sorted set of jobs that are not final, by creation."""
+        return f"{self.prefix}:active"
+
+    @property
+    def expiring(self) -> str:
+        """Sorted set of jobs that may expire, by when, in ms."""
+        return f"{self.prefix}:expiring"
+
+    @property
+    def pending(self) -> str:
+        """Hash: images that wait or run, of each tenant and lane."""
+        return f"{self.prefix}:pending"
+
+    def pace(self, bucket: int) -> str:
+        """Images finished by all workers in one bucket of 10 s."""
+        return f"{self.prefix}:pace:{bucket}"
+
+    @property
+    def eta(self) -> str:
+        """Hash: how wrong predicted ends were, summed over jobs."""
+        return f"{self.prefix}:eta"
 
     def tenant_jobs(self, tenant: str) -> str:
         """Sorted set of a tenant's job ids; all scores 0, ULIDs sort by time."""
@@ -69,15 +95,20 @@ class RedisKeys:
         heads = {
             "job": self.job(""),
             "chunk": f"{self.prefix}:chunk:",
-            "done": self.done(""),
+            "reopened": self.reopened(""),
             "ready": self.ready(""),
             "clock": self.clock(""),
             "delayed": self.delayed,
             "leases": self.leases,
             "tenant": f"{self.prefix}:tenant:",
+            "active": self.active,
+            "expiring": self.expiring,
+            "pending": self.pending,
+            "pace": f"{self.prefix}:pace:",
+            "eta": self.eta,
         }
         pairs = ", ".join(f"{name} = '{head}'" for name, head in heads.items())
-        return f"local K = {{{pairs}}}\n"
+        return f"local K = {{{pairs}}}\nlocal WINDOW = {WINDOW_CHUNKS}\n"
 
 
 def queue_name(lane: Lane) -> str:

@@ -1,13 +1,20 @@
 -- Job and chunk records: every transition is one atomic call, times come from Redis.
--- The table K of key names is written in front of this file by keys.py.
+-- The table K of key names and WINDOW are written in front of this file by keys.py.
 --
--- job hash:   tenant lane options metadata total chunk_images chunks planned finished
---             running succeeded failed cancelled expired status created_ms started_ms
---             finished_ms cancel fence vtime
--- chunk hash: state (queued | claimed) token attempts
--- Chunks exist from planning to finishing; `planned` is the cursor, `done` the bitmap.
+-- job hash:   tenant lane options metadata source total chunk_images chunks sealed cursor
+--             planned open finished  running succeeded failed cancelled expired
+--             status created_ms started_ms finished_ms expires_ms stop fence vtime predicted_ms
+-- chunk hash: state (queued | claimed) token attempts items retry suspect poison strike:N
+--
+-- Chunks exist from planning to finishing, at most WINDOW of a job at a time. `planned` is
+-- the cursor over the manifest's shards; the list `reopened` holds what is to run again.
 
-local FINAL = 'final'
+local FINAL, PLAN = 'final', 'plan'
+local STRIKES = 2            -- times a worker died on one image before it is set aside
+local BACKOFF_MS = 1000
+local MAX_BACKOFF_MS = 60000
+local PACE_MS = 10000        -- throughput is counted in buckets of this length
+local PACE_TTL_S = 120
 
 local function now_ms()
   local t = redis.call('TIME')
@@ -22,44 +29,84 @@ local function field(job, name)
   return redis.call('HGET', K.job .. job, name)
 end
 
+local function set(job, ...)
+  redis.call('HSET', K.job .. job, ...)
+end
+
 local function add(job, name, n)
+  if n == 0 then return int(field(job, name)) end
   return redis.call('HINCRBY', K.job .. job, name, n)
 end
 
-local function items_of(job, chunk)
-  if chunk == FINAL then return 0 end
-  local size = int(field(job, 'chunk_images'))
-  return math.min(size, int(field(job, 'total')) - int(chunk) * size)
+local function is_pseudo(chunk)
+  return chunk == FINAL or chunk == PLAN
+end
+
+local function split(member)
+  return member:match('^(.*)/(.*)$')
+end
+
+local function items_of(member)
+  return int(redis.call('HGET', K.chunk .. member, 'items'))
+end
+
+-- Images that wait or run, of a tenant and of a lane.
+local function add_pending(job, n)
+  redis.call('HINCRBY', K.pending, 'tenant:' .. field(job, 'tenant'), n)
+  redis.call('HINCRBY', K.pending, 'lane:' .. field(job, 'lane'), n)
 end
 
 -- Start-time fair queueing (Goyal et al. 1996): jobs of one lane take turns.
 local function enqueue(job, chunk)
-  local lane = chunk == FINAL and 'hi' or field(job, 'lane')
-  local clock = tonumber(redis.call('GET', K.clock .. lane) or '0')
-  local turn = clock
-  if chunk ~= FINAL then
-    turn = math.max(clock, tonumber(field(job, 'vtime') or '0')) + 1
-    redis.call('HSET', K.job .. job, 'vtime', turn)
+  if is_pseudo(chunk) then
+    redis.call('ZADD', K.ready .. 'hi', int(redis.call('GET', K.clock .. 'hi')), job .. '/' .. chunk)
+    return 'hi'
   end
+  local lane = field(job, 'lane')
+  local turn = math.max(int(redis.call('GET', K.clock .. lane)), int(field(job, 'vtime'))) + 1
+  set(job, 'vtime', turn)
   redis.call('ZADD', K.ready .. lane, turn, job .. '/' .. chunk)
   return lane
 end
 
-local function plan(job, chunk)
-  redis.call('HSET', K.chunk .. job .. '/' .. chunk, 'state', 'queued', 'token', 0, 'attempts', 0)
+local function plan(job, chunk, items, retry)
+  redis.call('HSET', K.chunk .. job .. '/' .. chunk, 'state', 'queued', 'token', 0,
+    'attempts', 0, 'items', items, 'retry', retry)
+  if not is_pseudo(chunk) then add(job, 'open', 1) end
   return enqueue(job, chunk)
 end
 
 local function plan_next(job)
   local planned = int(field(job, 'planned'))
-  if planned >= int(field(job, 'chunks')) then return '' end
-  redis.call('HSET', K.job .. job, 'planned', planned + 1)
-  return plan(job, tostring(planned))
+  if planned < int(field(job, 'chunks')) then
+    set(job, 'planned', planned + 1)
+    local size = int(field(job, 'chunk_images'))
+    local items = math.min(size, int(field(job, 'total')) - planned * size)
+    return plan(job, tostring(planned), items, 0)
+  end
+  local again = redis.call('LPOP', K.reopened .. job)
+  if not again then return '' end
+  local chunk, items, retry = again:match('^(%d+):(%d+):(%d+)$')
+  return plan(job, chunk, int(items), retry)
 end
 
-local function plan_final_if_settled(job)
-  if int(field(job, 'finished')) < int(field(job, 'chunks')) then return '' end
-  return plan(job, FINAL)
+local function is_settled(job)
+  return int(field(job, 'sealed')) == 1 and int(field(job, 'open')) == 0
+    and int(field(job, 'planned')) >= int(field(job, 'chunks'))
+    and redis.call('LLEN', K.reopened .. job) == 0
+    and redis.call('EXISTS', K.chunk .. job .. '/' .. FINAL) == 0
+end
+
+-- Fills the job's window. -> the lane in which something became ready, or ''
+local function advance(job)
+  local lane = ''
+  while int(field(job, 'open')) < WINDOW do
+    local planned = plan_next(job)
+    if planned == '' then break end
+    lane = planned
+  end
+  if is_settled(job) then return plan(job, FINAL, 0, 0) end
+  return lane
 end
 
 -- True while this claim's token is the chunk's newest and its lease was not taken away.
@@ -68,29 +115,95 @@ local function holds(job, chunk, token)
   return held[1] == 'claimed' and held[2] == token
 end
 
-local command = {}
-
--- job, ttl_s, window, then field value ... -> lane, or '' if the job exists already
-function command.create(job, _, window, ...)
-  if redis.call('EXISTS', K.job .. job) == 1 then return '' end
-  redis.call('HSET', K.job .. job, 'status', 'queued', 'created_ms', now_ms(), 'planned', 0,
-    'finished', 0, 'running', 0, 'succeeded', 0, 'failed', 0, 'cancelled', 0, 'expired', 0,
-    'fence', 0, 'vtime', 0, ...)
-  redis.call('ZADD', K.tenant .. field(job, 'tenant') .. ':jobs', 0, job)
-  for _ = 1, int(window) do
-    if plan_next(job) == '' then break end
-  end
-  return field(job, 'lane')
+local function drop(job, chunk)
+  redis.call('DEL', K.chunk .. job .. '/' .. chunk)
+  redis.call('ZREM', K.leases, job .. '/' .. chunk)
 end
 
--- lease_ms, max_attempts, lane ... -> verdict, job, chunk, token, attempts, items, job hash | nil
+-- Shards that were never planned end here, all at once; planned ones when they are claimed.
+local function stop(job, how)
+  if field(job, 'finished_ms') or field(job, 'stop') then return end
+  set(job, 'stop', how, 'status', 'cancelling')
+  local planned, chunks = int(field(job, 'planned')), int(field(job, 'chunks'))
+  if planned < chunks then
+    local left = int(field(job, 'total')) - planned * int(field(job, 'chunk_images'))
+    add(job, how, left)
+    add_pending(job, -left)
+    add(job, 'finished', chunks - planned)
+    set(job, 'planned', chunks)
+  end
+  local again = redis.call('LPOP', K.reopened .. job)
+  while again do
+    local left = int(again:match(':(%d+):'))
+    add(job, how, left)
+    add_pending(job, -left)
+    add(job, 'finished', 1)
+    again = redis.call('LPOP', K.reopened .. job)
+  end
+  advance(job)
+end
+
+local function back_to_queue(job, chunk, delay_ms)
+  local member = job .. '/' .. chunk
+  redis.call('ZREM', K.leases, member)
+  redis.call('HSET', K.chunk .. member, 'state', 'queued')
+  redis.call('HDEL', K.chunk .. member, 'suspect')
+  add(job, 'running', -items_of(member))
+  if delay_ms > 0 then
+    redis.call('ZADD', K.delayed, now_ms() + delay_ms, member)
+    return ''
+  end
+  return enqueue(job, chunk)
+end
+
+-- A worker died on this chunk. If it had named the image it was at, that image gets a strike;
+-- an image with too many is set aside, and the chunk's attempts start over.
+local function blame(member)
+  local suspect = redis.call('HGET', K.chunk .. member, 'suspect')
+  if not suspect then return end
+  if redis.call('HINCRBY', K.chunk .. member, 'strike:' .. suspect, 1) < STRIKES then return end
+  local poison = redis.call('HGET', K.chunk .. member, 'poison')
+  redis.call('HSET', K.chunk .. member, 'attempts', 1,
+    'poison', poison and poison .. ',' .. suspect or suspect)
+end
+
+local command = {}
+
+-- Register a job. limits: most pending images of the tenant and of all together.
+-- -> 'created' | 'exists' | 'tenant_full' | 'queue_full', lane
+function command.create(job, tenant_limit, total_limit, ...)
+  if redis.call('EXISTS', K.job .. job) == 1 then return {'exists', ''} end
+  local given = {...}
+  local fields = {}
+  for i = 1, #given, 2 do fields[given[i]] = given[i + 1] end
+  local total = int(fields.total)
+  local of_tenant = int(redis.call('HGET', K.pending, 'tenant:' .. fields.tenant))
+  if of_tenant + total > int(tenant_limit) then return {'tenant_full', ''} end
+  local all = int(redis.call('HGET', K.pending, 'lane:hi'))
+    + int(redis.call('HGET', K.pending, 'lane:bulk'))
+  if all + total > int(total_limit) then return {'queue_full', ''} end
+  set(job, 'status', 'queued', 'created_ms', now_ms(), 'planned', 0, 'open', 0, 'finished', 0,
+    'running', 0, 'succeeded', 0, 'failed', 0, 'cancelled', 0, 'expired', 0, 'fence', 0,
+    'vtime', 0, 'cursor', '', unpack(given))
+  redis.call('ZADD', K.tenant .. fields.tenant .. ':jobs', 0, job)
+  redis.call('ZADD', K.active, field(job, 'created_ms'), job)
+  if field(job, 'expires_ms') then
+    redis.call('ZADD', K.expiring, field(job, 'expires_ms'), job)
+  end
+  add_pending(job, total - int(field(job, 'finished_items')))
+  local lane = advance(job)
+  if fields.sealed == '0' then lane = plan(job, PLAN, 0, 0) end
+  return {'created', lane}
+end
+
+-- lease_ms, max_attempts, lane ... -> verdict, job, chunk, token, attempts, items, poison, job hash
 function command.claim(lease_ms, max_attempts, ...)
   for _, lane in ipairs({...}) do
     while true do
       local popped = redis.call('ZPOPMIN', K.ready .. lane)
       if not popped[1] then break end
       local member = popped[1]
-      local job, chunk = member:match('^(.*)/(.*)$')
+      local job, chunk = split(member)
       if redis.call('EXISTS', K.chunk .. member, K.job .. job) == 2 then
         redis.call('SET', K.clock .. lane, popped[2])
         local now = now_ms()
@@ -98,118 +211,166 @@ function command.claim(lease_ms, max_attempts, ...)
         local attempts = redis.call('HINCRBY', K.chunk .. member, 'attempts', 1)
         redis.call('HSET', K.chunk .. member, 'state', 'claimed', 'token', token)
         redis.call('ZADD', K.leases, now + int(lease_ms), member)
-        add(job, 'running', items_of(job, chunk))
-        if field(job, 'status') == 'queued' then
-          redis.call('HSET', K.job .. job, 'status', 'running', 'started_ms', now)
-        end
-        local verdict = 'run'
+        add(job, 'running', items_of(member))
+        if field(job, 'status') == 'queued' then set(job, 'status', 'running') end
+        if not field(job, 'started_ms') then set(job, 'started_ms', now) end
+        local chunk_fields = redis.call('HMGET', K.chunk .. member, 'items', 'retry', 'poison')
+        local verdict = chunk_fields[2] == '1' and 'retry' or 'run'
         if chunk == FINAL then
           verdict = 'finalize'
-        elseif field(job, 'cancel') then
-          verdict = 'cancelled'
+        elseif chunk == PLAN then
+          verdict = 'plan'
+        elseif field(job, 'stop') then
+          verdict = field(job, 'stop')
         elseif attempts > int(max_attempts) then
           verdict = 'exhausted'
         end
-        return {verdict, job, chunk, token, attempts, items_of(job, chunk),
-          redis.call('HGETALL', K.job .. job)}
+        return {verdict, job, chunk, token, attempts, int(chunk_fields[1]), chunk_fields[2],
+          chunk_fields[3] or '', redis.call('HGETALL', K.job .. job)}
       end
     end
   end
   return nil
 end
 
--- -> 0 lease lost | 1 go on | 2 go on, but the job is being cancelled
+-- -> 'lost' | 'held' | why the job is to stop
 function command.heartbeat(job, chunk, token, lease_ms)
-  if not holds(job, chunk, token) then return 0 end
-  redis.call('ZADD', K.leases, now_ms() + int(lease_ms), job .. '/' .. chunk)
-  return field(job, 'cancel') and 2 or 1
+  if not holds(job, chunk, token) then return 'lost' end
+  local member = job .. '/' .. chunk
+  redis.call('ZREM', K.leases, member)  -- a write that a full Redis allows opens the way
+  redis.call('ZADD', K.leases, now_ms() + int(lease_ms), member)
+  return field(job, 'stop') or 'held'
 end
 
--- -> lost, next lane | '' , settled (0 | 1)
+-- Name the image a worker is about to run alone. -> 0 lease lost | 1
+function command.suspect(job, chunk, token, index)
+  if not holds(job, chunk, token) then return 0 end
+  redis.call('HSET', K.chunk .. job .. '/' .. chunk, 'suspect', index)
+  return 1
+end
+
+-- -> lost (0 | 1), lane in which something became ready | ''
 function command.finish(job, chunk, token, succeeded, failed, cancelled, expired)
-  if not holds(job, chunk, token) then return {1, '', 0} end
-  redis.call('DEL', K.chunk .. job .. '/' .. chunk)
-  redis.call('ZREM', K.leases, job .. '/' .. chunk)
-  if redis.call('SETBIT', K.done .. job, chunk, 1) == 1 then return {1, '', 0} end
-  add(job, 'running', -items_of(job, chunk))
+  if not holds(job, chunk, token) then return {1, ''} end
+  local items = items_of(job .. '/' .. chunk)
+  drop(job, chunk)
+  add(job, 'running', -items)
+  add_pending(job, -items)
   add(job, 'succeeded', int(succeeded))
   add(job, 'failed', int(failed))
   add(job, 'cancelled', int(cancelled))
   add(job, 'expired', int(expired))
-  add(job, 'finished', 1)
-  local lane = plan_next(job)
-  local final = plan_final_if_settled(job)
-  if final ~= '' then return {0, final, 1} end
-  return {0, lane, 0}
+  add(job, 'open', -1)
+  local now = now_ms()
+  local bucket = K.pace .. math.floor(now / PACE_MS)
+  redis.call('INCRBY', bucket, items)
+  redis.call('EXPIRE', bucket, PACE_TTL_S)
+  local finished, chunks = add(job, 'finished', 1), int(field(job, 'chunks'))
+  if finished * 2 >= chunks and not field(job, 'predicted_ms') then
+    local spent = now - int(field(job, 'started_ms'))
+    set(job, 'halfway_ms', now, 'predicted_ms', now + spent * (chunks - finished) / finished)
+  end
+  return {0, advance(job)}
 end
 
--- Give a claim back, unfinished. counted = '0': the attempt was not the items' fault.
-function command.release(job, chunk, token, delay_ms, counted)
-  if not holds(job, chunk, token) then return 0 end
-  local member = job .. '/' .. chunk
-  redis.call('HSET', K.chunk .. member, 'state', 'queued')
-  if counted == '0' then redis.call('HINCRBY', K.chunk .. member, 'attempts', -1) end
-  redis.call('ZREM', K.leases, member)
-  add(job, 'running', -items_of(job, chunk))
-  if int(delay_ms) > 0 then
-    redis.call('ZADD', K.delayed, now_ms() + int(delay_ms), member)
+-- Shards that the planner has written. -> lost (0 | 1), lane | ''
+function command.extend(job, token, chunks, items, cursor, sealed)
+  if not holds(job, PLAN, token) then return {1, ''} end
+  if field(job, 'stop') then
+    sealed = '1'
   else
-    enqueue(job, chunk)
+    add(job, 'chunks', int(chunks))
+    add(job, 'total', int(items))
+    add_pending(job, int(items))
+    set(job, 'cursor', cursor)
   end
-  return 1
+  if sealed == '1' then
+    set(job, 'sealed', 1)
+    drop(job, PLAN)
+  end
+  return {0, advance(job)}
+end
+
+-- Give a claim back, unfinished. counted = '0': the attempt was not the images' fault.
+-- -> lane | ''
+function command.release(job, chunk, token, delay_ms, counted)
+  if not holds(job, chunk, token) then return '' end
+  local lane = back_to_queue(job, chunk, int(delay_ms))
+  if counted == '0' then redis.call('HINCRBY', K.chunk .. job .. '/' .. chunk, 'attempts', -1) end
+  return lane
 end
 
 -- The end of a job: its final record is in S3 already.
 function command.settle(job, token, status, finished_ms, ttl_s)
   if not holds(job, FINAL, token) then return 0 end
-  redis.call('HSET', K.job .. job, 'status', status, 'finished_ms', finished_ms)
-  redis.call('DEL', K.chunk .. job .. '/' .. FINAL, K.done .. job)
-  redis.call('ZREM', K.leases, job .. '/' .. FINAL)
+  drop(job, FINAL)
+  set(job, 'status', status, 'finished_ms', finished_ms)
+  redis.call('ZREM', K.active, job)
+  redis.call('ZREM', K.expiring, job)
   redis.call('EXPIRE', K.job .. job, ttl_s)
-  return 1
-end
-
--- Chunks not planned yet are cancelled here; planned ones when a worker claims them.
-function command.cancel(job)
-  if not field(job, 'status') then return 0 end
-  if field(job, 'finished_ms') or field(job, 'cancel') then return 1 end
-  redis.call('HSET', K.job .. job, 'cancel', 1, 'status', 'cancelling')
-  if int(field(job, 'finished')) >= int(field(job, 'chunks')) then return 1 end
-  local planned, chunks = int(field(job, 'planned')), int(field(job, 'chunks'))
-  if planned < chunks then
-    local left = int(field(job, 'total')) - planned * int(field(job, 'chunk_images'))
-    add(job, 'cancelled', left)
-    add(job, 'finished', chunks - planned)
-    redis.call('HSET', K.job .. job, 'planned', chunks)
-    plan_final_if_settled(job)
+  local predicted, halfway = int(field(job, 'predicted_ms')), int(field(job, 'halfway_ms'))
+  if finished_ms - halfway > 1000 and halfway > 0 then
+    local wrong = math.abs(predicted - finished_ms) / (finished_ms - halfway)
+    redis.call('HINCRBYFLOAT', K.eta, 'error_sum', wrong)
+    redis.call('HINCRBY', K.eta, 'jobs', 1)
   end
   return 1
 end
 
--- Takes back expired leases and brings back what has waited long enough.
--- limit -> leases taken back, then how many are ready in each lane named
+function command.stop(job, how)
+  if not field(job, 'status') then return 0 end
+  stop(job, how)
+  return 1
+end
+
+-- Run chunks again: 'chunk:items:retry' each. counts: how many items return to the queue.
+-- -> 0 not a finished job | 1
+function command.reopen(job, failed, cancelled, expired, ...)
+  if not field(job, 'finished_ms') then return 0 end
+  redis.call('PERSIST', K.job .. job)
+  redis.call('HDEL', K.job .. job, 'finished_ms', 'stop', 'halfway_ms')
+  set(job, 'status', 'queued')
+  add(job, 'failed', -int(failed))
+  add(job, 'cancelled', -int(cancelled))
+  add(job, 'expired', -int(expired))
+  add_pending(job, int(failed) + int(cancelled) + int(expired))
+  add(job, 'finished', -select('#', ...))
+  redis.call('ZADD', K.active, field(job, 'created_ms'), job)
+  for _, chunk in ipairs({...}) do redis.call('RPUSH', K.reopened .. job, chunk) end
+  advance(job)
+  return 1
+end
+
+-- Takes back expired leases, ends expired jobs, brings back what has waited long enough.
+-- limit, lane ... -> leases taken back, jobs expired, then how many are ready in each lane
 function command.sweep(limit, ...)
   local now = now_ms()
   local overdue = redis.call('ZRANGEBYSCORE', K.leases, '-inf', now, 'LIMIT', 0, limit)
   for _, member in ipairs(overdue) do
     redis.call('ZREM', K.leases, member)
-    local job, chunk = member:match('^(.*)/(.*)$')
+    local job, chunk = split(member)
     if redis.call('EXISTS', K.chunk .. member, K.job .. job) == 2 then
-      redis.call('HSET', K.chunk .. member, 'state', 'queued')
-      add(job, 'running', -items_of(job, chunk))
-      enqueue(job, chunk)
+      blame(member)
+      local tries = int(redis.call('HGET', K.chunk .. member, 'attempts'))
+      local wait_ms = tries < 2 and 0 or math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ^ (tries - 2))
+      back_to_queue(job, chunk, wait_ms)
     end
   end
   for _, member in ipairs(redis.call('ZRANGEBYSCORE', K.delayed, '-inf', now, 'LIMIT', 0, limit)) do
     redis.call('ZREM', K.delayed, member)
-    local job, chunk = member:match('^(.*)/(.*)$')
+    local job, chunk = split(member)
     if redis.call('EXISTS', K.chunk .. member, K.job .. job) == 2 then enqueue(job, chunk) end
   end
-  local ready = {#overdue}
-  for _, lane in ipairs({...}) do
-    ready[#ready + 1] = redis.call('ZCARD', K.ready .. lane)
+  local late = redis.call('ZRANGEBYSCORE', K.expiring, '-inf', now, 'LIMIT', 0, limit)
+  for _, job in ipairs(late) do
+    redis.call('ZREM', K.expiring, job)
+    if field(job, 'status') then stop(job, 'expired') end
   end
-  return ready
+  local answer = {#overdue, #late}
+  for _, lane in ipairs({...}) do
+    answer[#answer + 1] = redis.call('ZCARD', K.ready .. lane)
+  end
+  return answer
 end
 
 return command[ARGV[1]](unpack(ARGV, 2))

@@ -8,6 +8,7 @@ cannot commit (Gray and Cheriton 1989, Leases; the token after Kleppmann 2016).
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,14 +20,16 @@ from redis.backoff import ExponentialBackoff
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 from redis.retry import Retry
 
-from worker.contract.errors import LeaseLost, RedisUnavailable
-from worker.contract.job import Counts, JobStatus, Options
-from worker.contract.keys import FINAL, LANES, Lane, RedisKeys
+from worker.contract.errors import LeaseLost, QueueFull, RedisUnavailable
+from worker.contract.job import Counts, JobStatus, Options, Source
+from worker.contract.keys import LANES, Lane, RedisKeys
 from worker.contract.settings import Settings
 
-Verdict = Literal["run", "cancelled", "exhausted", "finalize"]
-WINDOW_CHUNKS = 64  # of one job, ready or claimed at a time
+Verdict = Literal["run", "retry", "cancelled", "expired", "exhausted", "plan", "finalize"]
+Stop = Literal["cancelled", "expired"]
 SWEEP_LIMIT = 500
+PACE_S = 10
+PACE_BUCKETS = 6
 
 
 @dataclass(frozen=True)
@@ -43,14 +46,27 @@ class JobRecord:
     chunk_images: int
     chunks: int
     created_ms: int
-    started_ms: int | None
-    finished_ms: int | None
-    cancelling: bool
+    started_ms: int | None = None
+    finished_ms: int | None = None
+    expires_ms: int | None = None
+    stop: Stop | None = None
+    source: Source | None = None
+    sealed: bool = True
+    cursor: str = ""
+
+    @property
+    def left(self) -> int:
+        """Images that still wait or run."""
+        return self.counts.queued + self.counts.running
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to work on one chunk until the lease ends."""
+    """The right to work on one chunk until the lease ends.
+
+    `items` counts the images that are to end: all of the chunk, or those of a retry.
+    `poison` are the indices of images that killed workers and must not run again.
+    """
 
     verdict: Verdict
     chunk: str
@@ -58,6 +74,8 @@ class Claim:
     attempts: int
     items: int
     record: JobRecord
+    retry: bool = False
+    poison: frozenset[int] = frozenset()
 
     @property
     def job(self) -> str:
@@ -65,7 +83,7 @@ class Claim:
 
     @property
     def number(self) -> int:
-        """The chunk's number. Not for the pseudo-chunk `final`."""
+        """The chunk's number. Not for the pseudo-chunks."""
         return int(self.chunk)
 
 
@@ -80,11 +98,36 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class Reopened:
+    """A chunk some of whose items are to run again."""
+
+    number: int
+    items: int
+
+
+@dataclass(frozen=True)
 class Sweep:
-    """What a sweep found: leases taken back, and chunks ready per lane."""
+    """What a sweep found: leases taken back, jobs expired, and chunks ready per lane."""
 
     overdue: int
+    expired: int
     ready: dict[Lane, int]
+
+
+@dataclass(frozen=True)
+class Load:
+    """How much there is to do, in images.
+
+    Attributes:
+        pending: images that wait or run, by lane; claimed work counts.
+        images_per_s: finished by all workers, over the last minute.
+        eta_error: mean error of past predictions, as a share of what was predicted; None
+            before there were any.
+    """
+
+    pending: dict[Lane, int]
+    images_per_s: float
+    eta_error: float | None
 
 
 def connect(settings: Settings) -> redis.Redis:
@@ -124,6 +167,8 @@ class JobRecords:
         self._client = client
         self._lease_ms = int(settings.lease_s * 1000)
         self._max_attempts = settings.max_attempts
+        self._tenant_images = settings.max_tenant_images
+        self._queue_images = settings.max_queue_images
         self._ttl_s = settings.record_ttl_s
         lua = resources.files("worker.contract").joinpath("records.lua").read_text()
         self._script = client.register_script(self._keys.lua_preamble() + lua)
@@ -142,26 +187,44 @@ class JobRecords:
         chunk_images: int,
         options: Options,
         metadata: Mapping[str, Any],
+        source: Source | None = None,
+        expires_ms: int | None = None,
     ) -> bool:
-        """Record a job and make its first chunks ready. False if it exists already."""
-        fields = {
+        """Record a job and make its first chunks ready. False if it exists already.
+
+        With a `source`, a planner is to write the manifest and `total` grows from 0.
+
+        Raises:
+            QueueFull: the tenant or all together have too many images pending.
+        """
+        fields: dict[str, object] = {
             "tenant": tenant,
             "lane": lane,
             "total": total,
             "chunk_images": chunk_images,
             "chunks": -(-total // chunk_images),
+            "sealed": int(source is None),
             "options": options.model_dump_json(),
             "metadata": json.dumps(dict(metadata), ensure_ascii=False),
         }
-        flat = [part for pair in fields.items() for part in pair]
-        return bool(self._call("create", job, self._ttl_s, WINDOW_CHUNKS, *flat))
+        if source is not None:
+            fields["source"] = source.model_dump_json()
+        if expires_ms is not None:
+            fields["expires_ms"] = expires_ms
+        limits = (self._tenant_images, self._queue_images)
+        outcome, _ = self._call("create", job, *limits, *_flat(fields))
+        if outcome in ("tenant_full", "queue_full"):
+            whose = "your" if outcome == "tenant_full" else "the"
+            limit = limits[0] if outcome == "tenant_full" else limits[1]
+            raise QueueFull(f"{whose} queue holds up to {limit:,} images; wait until some are done")
+        return bool(outcome == "created")
 
     def claim(self, lanes: Sequence[Lane] = LANES) -> Claim | None:
         """Claim the next chunk, the first lane first; None if nothing is ready."""
         answer = self._call("claim", self._lease_ms, self._max_attempts, *lanes)
         if answer is None:
             return None
-        verdict, job, chunk, token, attempts, items, flat = answer
+        verdict, job, chunk, token, attempts, items, retry, poison, flat = answer
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
         return Claim(
             verdict=cast(Verdict, verdict),
@@ -170,18 +233,29 @@ class JobRecords:
             attempts=int(attempts),
             items=int(items),
             record=_parse(job, fields),
+            retry=retry == "1",
+            poison=frozenset(int(index) for index in poison.split(",") if index),
         )
 
-    def heartbeat(self, claim: Claim) -> bool:
-        """Renew the lease. True if the job is being cancelled.
+    def heartbeat(self, claim: Claim) -> Stop | None:
+        """Renew the lease. Says why the job is to stop, if it is.
 
         Raises:
             LeaseLost: another worker may hold the chunk by now.
         """
         state = self._call("heartbeat", claim.job, claim.chunk, claim.token, self._lease_ms)
-        if state == 0:
+        if state == "lost":
             raise _lost(claim)
-        return bool(state == 2)
+        return None if state == "held" else cast(Stop, state)
+
+    def suspect(self, claim: Claim, index: int) -> None:
+        """Say which image runs alone now: if the worker dies of it, it is to blame.
+
+        Raises:
+            LeaseLost: another worker may hold the chunk by now.
+        """
+        if not self._call("suspect", claim.job, claim.chunk, claim.token, index):
+            raise _lost(claim)
 
     def finish(self, claim: Claim, tally: Tally) -> Lane | None:
         """Count a chunk's items, once. Returns the lane in which something became ready.
@@ -189,24 +263,33 @@ class JobRecords:
         Raises:
             LeaseLost: this claim may not commit any more; nothing was counted.
         """
-        lost, lane, _ = self._call(
-            "finish",
-            claim.job,
-            claim.chunk,
-            claim.token,
-            tally.succeeded,
-            tally.failed,
-            tally.cancelled,
-            tally.expired,
-        )
+        counts = (tally.succeeded, tally.failed, tally.cancelled, tally.expired)
+        return self._committed(claim, "finish", claim.job, claim.chunk, claim.token, *counts)
+
+    def extend(
+        self, claim: Claim, *, chunks: int, items: int, cursor: str, sealed: bool
+    ) -> Lane | None:
+        """Add shards that stand in S3 already, and move the planner's cursor behind them.
+
+        All shards but a job's last hold `chunk_images` items. `sealed` says there are no
+        more. Returns the lane in which something became ready.
+
+        Raises:
+            LeaseLost: another planner goes on from the cursor; nothing was added.
+        """
+        args = (claim.job, claim.token, chunks, items, cursor, int(sealed))
+        return self._committed(claim, "extend", *args)
+
+    def _committed(self, claim: Claim, command: str, *args: object) -> Lane | None:
+        lost, lane = self._call(command, *args)
         if lost:
             raise _lost(claim)
         return lane or None
 
-    def release(self, claim: Claim, *, delay_s: float = 0.0, counted: bool = True) -> None:
-        """Give a claim back. `counted=False`: the fault was not the items'."""
-        delay_ms = int(delay_s * 1000)
-        self._call("release", claim.job, claim.chunk, claim.token, delay_ms, int(counted))
+    def release(self, claim: Claim, *, delay_s: float = 0.0, counted: bool = True) -> Lane | None:
+        """Give a claim back. `counted=False`: the fault was not the images'."""
+        args = (claim.job, claim.chunk, claim.token, int(delay_s * 1000), int(counted))
+        return self._call("release", *args) or None
 
     def settle(self, claim: Claim, status: JobStatus, *, finished_ms: int) -> None:
         """End a job whose final record is in S3.
@@ -222,8 +305,19 @@ class JobRecords:
         """Ask for a job's end. None if the tenant has no such job."""
         if self.read(tenant, job) is None:
             return None
-        self._call("cancel", job)
+        self._call("stop", job, "cancelled")
         return self.read(tenant, job)
+
+    def reopen(self, tenant: str, job: str, tally: Tally, chunks: Sequence[Reopened]) -> bool:
+        """Run chunks of a finished job again. False unless the tenant has such a job.
+
+        `tally` counts the items that return to the queue, by how they had ended.
+        """
+        if self.read(tenant, job) is None:
+            return False
+        lines = [f"{c.number}:{c.items}:1" for c in chunks]
+        counts = (tally.failed, tally.cancelled, tally.expired)
+        return bool(self._call("reopen", job, *counts, *lines))
 
     def read(self, tenant: str, job: str) -> JobRecord | None:
         """A tenant's job; None if it is unknown or belongs to another tenant."""
@@ -250,8 +344,25 @@ class JobRecords:
 
     def sweep(self) -> Sweep:
         """Take back expired leases, bring back what has waited long enough."""
-        overdue, *ready = self._call("sweep", SWEEP_LIMIT, *LANES)
-        return Sweep(int(overdue), dict(zip(LANES, map(int, ready), strict=True)))
+        overdue, expired, *ready = self._call("sweep", SWEEP_LIMIT, *LANES)
+        by_lane = dict(zip(LANES, map(int, ready), strict=True))
+        return Sweep(int(overdue), int(expired), by_lane)
+
+    def load(self) -> Load:
+        """How much there is to do, and how fast it is done."""
+        bucket = time.time_ns() // (PACE_S * 1_000_000_000)
+        paces = [self._keys.pace(bucket - back) for back in range(1, PACE_BUCKETS + 1)]
+        with translated():
+            pipe = self._client.pipeline(transaction=False)
+            pipe.hmget(self._keys.pending, [f"lane:{lane}" for lane in LANES])
+            pipe.mget(paces)
+            pipe.hmget(self._keys.eta, ["error_sum", "jobs"])
+            pending, finished, (error_sum, jobs) = pipe.execute()
+        return Load(
+            pending=dict(zip(LANES, (int(n or 0) for n in pending), strict=True)),
+            images_per_s=sum(int(n or 0) for n in finished) / (PACE_S * PACE_BUCKETS),
+            eta_error=float(error_sum) / int(jobs) if jobs else None,
+        )
 
     def queued_wake_ups(self, lane: Lane) -> int:
         """Messages of a lane that no worker has taken yet."""
@@ -268,7 +379,12 @@ def _lost(claim: Claim) -> LeaseLost:
     return LeaseLost(f"the lease of {claim.job} chunk {claim.chunk} was taken by another worker")
 
 
+def _flat(fields: Mapping[str, object]) -> list[object]:
+    return [part for pair in fields.items() for part in pair]
+
+
 def _parse(job: str, fields: Mapping[str, str]) -> JobRecord:
+    source = fields.get("source")
     return JobRecord(
         job=job,
         tenant=fields["tenant"],
@@ -282,7 +398,11 @@ def _parse(job: str, fields: Mapping[str, str]) -> JobRecord:
         created_ms=int(fields["created_ms"]),
         started_ms=_optional_int(fields.get("started_ms")),
         finished_ms=_optional_int(fields.get("finished_ms")),
-        cancelling="cancel" in fields,
+        expires_ms=_optional_int(fields.get("expires_ms")),
+        stop=cast(Stop | None, fields.get("stop")),
+        source=None if source is None else Source.model_validate_json(source),
+        sealed=fields["sealed"] == "1",
+        cursor=fields["cursor"],
     )
 
 
@@ -294,7 +414,3 @@ def _counts(fields: Mapping[str, str]) -> Counts:
 
 def _optional_int(text: str | None) -> int | None:
     return None if text is None else int(text)
-
-
-def is_final(chunk: str) -> bool:
-    return chunk == FINAL

@@ -78,6 +78,9 @@ class Settings(BaseModel):
     )
     max_images_per_request: int = Field(1000, ge=1)
 
+    max_tenant_images: int = Field(2_000_000, ge=1, description="pending images of one tenant")
+    max_queue_images: int = Field(5_000_000, ge=1, description="pending images of all tenants")
+
     # jobs
     chunk_images: int = Field(16, ge=1, le=256)
     hi_max_images: int = Field(16, ge=0, description="normal jobs up to this size use the queue hi")

@@ -9,7 +9,6 @@ from worker.contract.records import JobRecord
 def job_view(record: JobRecord, *, now_ms: int) -> Job:
     """What `GET /v1/jobs/{id}` answers at `now_ms`."""
     rate = _images_per_s(record, now_ms)
-    left = record.counts.queued + record.counts.running
     done = record.status.done
     return Job(
         id=record.job,
@@ -19,8 +18,9 @@ def job_view(record: JobRecord, *, now_ms: int) -> Job:
         started_at=None if record.started_ms is None else from_ms(record.started_ms),
         finished_at=None if record.finished_ms is None else from_ms(record.finished_ms),
         counts=record.counts,
+        planning=not record.sealed,
         images_per_s=None if rate is None else round(rate, 2),
-        eta_s=None if done or not rate else round(left / rate, 1),
+        eta_s=None if done or not rate else round(record.left / rate, 1),
         options=record.options,
         metadata=record.metadata,
         links=job_links(record.job),

@@ -7,10 +7,10 @@ import pytest
 import redis
 
 from tests.stack import SettingsFactory
-from worker.contract.errors import LeaseLost, RedisUnavailable
-from worker.contract.job import JobStatus, Options, new_id
-from worker.contract.keys import Lane
-from worker.contract.records import WINDOW_CHUNKS, Claim, JobRecords, Tally, connect
+from worker.contract.errors import LeaseLost, QueueFull, RedisUnavailable
+from worker.contract.job import JobStatus, Options, Source, new_id
+from worker.contract.keys import WINDOW_CHUNKS, Lane
+from worker.contract.records import Claim, JobRecord, JobRecords, Reopened, Tally, connect
 from worker.contract.settings import Settings
 
 LEASE_S = 0.3
@@ -23,7 +23,13 @@ def records(settings: SettingsFactory) -> JobRecords:
 
 
 def create(
-    records: JobRecords, total: int, *, lane: Lane = "bulk", tenant: str = "one", size: int = 16
+    records: JobRecords,
+    total: int,
+    *,
+    lane: Lane = "bulk",
+    tenant: str = "one",
+    size: int = 16,
+    expires_ms: int | None = None,
 ) -> str:
     job = new_id("job")
     assert records.create(
@@ -34,8 +40,30 @@ def create(
         chunk_images=size,
         options=Options(),
         metadata={"名": "猫"},
+        expires_ms=expires_ms,
     )
     return job
+
+
+def create_planned(records: JobRecords) -> str:
+    job = new_id("job")
+    records.create(
+        job,
+        tenant="one",
+        lane="bulk",
+        total=0,
+        chunk_images=16,
+        options=Options(),
+        metadata={},
+        source=Source(kind="manifest", address="s3://bucket/list.jsonl"),
+    )
+    return job
+
+
+def read(records: JobRecords, job: str) -> JobRecord:
+    record = records.read("one", job)
+    assert record is not None
+    return record
 
 
 def claim(records: JobRecords) -> Claim:
@@ -50,6 +78,13 @@ def finish_all(records: JobRecords) -> list[Claim]:
         records.finish(claimed, Tally(succeeded=claimed.items))
         done.append(claimed)
     return done
+
+
+def take_back(records: JobRecords) -> None:
+    """Let all leases run out, and the pause after a lost lease too."""
+    time.sleep(LEASE_S * 1.5)
+    while not records.sweep().ready["bulk"]:
+        time.sleep(0.1)
 
 
 def test_a_new_job_is_queued_with_all_its_items(records: JobRecords) -> None:
@@ -90,7 +125,7 @@ def test_the_six_counts_add_up_all_along(records: JobRecords) -> None:
     assert running is not None
     assert (running.status, running.counts.running) == (JobStatus.RUNNING, 16)
     records.finish(claimed, Tally(succeeded=14, failed=2))
-    counts = records.read("one", job).counts  # type: ignore[union-attr]
+    counts = read(records, job).counts
     assert counts.model_dump() == {
         "total": 40,
         "queued": 24,
@@ -132,7 +167,7 @@ def test_an_expired_lease_is_taken_back_and_the_stale_commit_refused(records: Jo
     with pytest.raises(LeaseLost):
         records.finish(stale, Tally(succeeded=4))
     records.finish(fresh, Tally(succeeded=4))
-    assert records.read("one", job).counts.succeeded == 4  # type: ignore[union-attr]
+    assert read(records, job).counts.succeeded == 4
 
 
 def test_heartbeats_keep_a_lease_alive(records: JobRecords) -> None:
@@ -140,7 +175,7 @@ def test_heartbeats_keep_a_lease_alive(records: JobRecords) -> None:
     claimed = claim(records)
     for _ in range(6):
         time.sleep(LEASE_S / 3)
-        assert records.heartbeat(claimed) is False
+        assert records.heartbeat(claimed) is None
         assert records.sweep().overdue == 0
 
 
@@ -150,15 +185,14 @@ def test_finishing_twice_counts_once(records: JobRecords) -> None:
     records.finish(claimed, Tally(succeeded=16))
     with pytest.raises(LeaseLost):
         records.finish(claimed, Tally(succeeded=16))
-    assert records.read("one", job).counts.succeeded == 16  # type: ignore[union-attr]
+    assert read(records, job).counts.succeeded == 16
 
 
 def test_attempts_are_capped(records: JobRecords) -> None:
     create(records, 4)
     for _ in range(2):
         assert claim(records).verdict == "run"
-        time.sleep(LEASE_S * 1.5)
-        records.sweep()
+        take_back(records)
     assert claim(records).verdict == "exhausted"
 
 
@@ -216,7 +250,7 @@ def test_a_running_chunk_learns_of_the_cancel_by_its_heartbeat(records: JobRecor
     job = create(records, 4)
     claimed = claim(records)
     records.cancel("one", job)
-    assert records.heartbeat(claimed) is True
+    assert records.heartbeat(claimed) == "cancelled"
 
 
 def test_cancelling_a_finished_job_leaves_it_as_it_is(records: JobRecords) -> None:
@@ -243,9 +277,7 @@ def test_no_redis_is_a_clear_error_and_comes_soon() -> None:
     assert time.monotonic() - started < 5
 
 
-def test_a_full_redis_is_unavailable_and_says_so(
-    records: JobRecords, redis_url: str
-) -> None:
+def test_a_full_redis_is_unavailable_and_says_so(records: JobRecords, redis_url: str) -> None:
     client = redis.Redis.from_url(redis_url)
     used = client.info("memory")["used_memory"]
     client.config_set("maxmemory", used // 2)
@@ -254,3 +286,103 @@ def test_a_full_redis_is_unavailable_and_says_so(
             create(records, 1)
     finally:
         client.config_set("maxmemory", 0)
+
+
+def lose_worker_at(records: JobRecords, index: int) -> None:
+    """A worker names the image it runs alone, and is never heard of again."""
+    records.suspect(claim(records), index)
+    take_back(records)
+
+
+def test_an_image_that_killed_two_workers_is_set_aside_and_attempts_start_over(
+    records: JobRecords,
+) -> None:
+    create(records, 4)
+    lose_worker_at(records, 3)
+    assert claim(records).poison == frozenset()
+    take_back(records)
+    lose_worker_at(records, 3)
+    again = claim(records)
+    assert (again.verdict, again.poison, again.attempts) == ("run", frozenset({3}), 2)
+
+
+def test_a_source_is_planned_shard_by_shard_and_sealed(records: JobRecords) -> None:
+    job = create_planned(records)
+    planner = claim(records)
+    assert planner.verdict == "plan"
+    assert records.extend(planner, chunks=2, items=32, cursor="32", sealed=False) == "bulk"
+    record = read(records, job)
+    assert (record.counts.total, record.cursor, record.sealed) == (32, "32", False)
+    assert len(finish_all(records)) == 2
+    assert records.claim() is None  # not final: the planner may find more
+    assert records.extend(planner, chunks=1, items=5, cursor="37", sealed=True) == "bulk"
+    assert [c.items for c in finish_all(records)] == [5]
+    assert read(records, job).counts.succeeded == 37
+
+
+def test_a_lost_planner_leaves_no_gap_and_no_double(records: JobRecords) -> None:
+    create_planned(records)
+    lost = claim(records)
+    records.extend(lost, chunks=1, items=16, cursor="16", sealed=False)
+    time.sleep(LEASE_S * 1.5)
+    records.sweep()
+    fresh = records.claim(("hi",))
+    assert fresh is not None
+    assert (fresh.verdict, fresh.record.cursor) == ("plan", "16")
+    with pytest.raises(LeaseLost):
+        records.extend(lost, chunks=1, items=16, cursor="32", sealed=False)
+
+
+def test_a_source_with_nothing_in_it_ends_the_job(records: JobRecords) -> None:
+    create_planned(records)
+    records.extend(claim(records), chunks=0, items=0, cursor="", sealed=True)
+    assert claim(records).verdict == "finalize"
+
+
+def test_a_job_past_its_time_expires_where_it_stands(records: JobRecords) -> None:
+    job = create(records, 20, expires_ms=time.time_ns() // 1_000_000 + 200)
+    records.finish(claim(records), Tally(succeeded=16))
+    time.sleep(0.3)
+    assert records.sweep().expired == 1
+    last = claim(records)
+    assert last.verdict == "expired"
+    records.finish(last, Tally(expired=4))
+    assert claim(records).verdict == "finalize"
+    assert read(records, job).counts.expired == 4
+
+
+def test_failed_items_of_a_finished_job_run_again(records: JobRecords) -> None:
+    job = create(records, 20)
+    records.finish(claim(records), Tally(succeeded=14, failed=2))
+    records.finish(claim(records), Tally(succeeded=4))
+    assert not records.reopen("one", job, Tally(failed=2), [Reopened(0, 2)])
+    records.settle(claim(records), JobStatus.PARTIALLY_SUCCEEDED, finished_ms=1)
+    assert not records.reopen("two", job, Tally(failed=2), [Reopened(0, 2)])
+    assert records.reopen("one", job, Tally(failed=2), [Reopened(0, 2)])
+    assert read(records, job).counts.queued == 2
+    again = claim(records)
+    assert (again.verdict, again.number, again.items) == ("retry", 0, 2)
+    records.finish(again, Tally(succeeded=2))
+    assert claim(records).verdict == "finalize"
+    assert read(records, job).counts.succeeded == 20
+
+
+def test_a_full_queue_refuses_more_images_until_some_are_done(settings: SettingsFactory) -> None:
+    small = settings(max_tenant_images=20, max_queue_images=30)
+    records = JobRecords(connect(small), small)
+    create(records, 20)
+    with pytest.raises(QueueFull, match="your queue"):
+        create(records, 1)
+    with pytest.raises(QueueFull, match="the queue"):
+        create(records, 11, tenant="two")
+    records.finish(claim(records), Tally(succeeded=16))
+    create(records, 16)
+
+
+def test_claimed_images_are_pending_until_they_are_finished(records: JobRecords) -> None:
+    create(records, 20)
+    create(records, 3, lane="hi")
+    claimed = claim(records)
+    assert records.load().pending == {"hi": 3, "bulk": 20}
+    records.finish(claimed, Tally(succeeded=3))
+    assert records.load().pending == {"hi": 0, "bulk": 20}

@@ -28,10 +28,10 @@ FILES = {
 class Hub(BaseHTTPRequestHandler):
     asked: list[str]
 
-    def do_HEAD(self) -> None:  # noqa: N802 - http.server's name
+    def do_HEAD(self) -> None:
         self._answer(body=False)
 
-    def do_GET(self) -> None:  # noqa: N802 - http.server's name
+    def do_GET(self) -> None:
         self._answer(body=True)
 
     def log_message(self, format: str, *args: object) -> None:
@@ -42,7 +42,10 @@ class Hub(BaseHTTPRequestHandler):
         name = self.path.rpartition("/")[2].partition("?")[0]
         if self.path.startswith("/api/models/org/vit/tree/"):
             content = json.dumps(
-                [{"type": "file", "path": f, "size": len(c), "oid": "0" * 40} for f, c in FILES.items()]
+                [
+                    {"type": "file", "path": f, "size": len(c), "oid": "0" * 40}
+                    for f, c in FILES.items()
+                ]
             ).encode()
         elif self.path.startswith("/api/models/org/vit/"):
             siblings = [{"rfilename": f} for f in FILES]
@@ -110,6 +113,7 @@ def test_a_hub_out_of_reach_is_unavailable_and_a_cached_snapshot_still_serves(
     wanted = HubSnapshot(repo="org/vit", revision=COMMIT)
     before = hub_snapshot(wanted, model_dir=tmp_path / "filled")
     point_at("http://127.0.0.1:9", monkeypatch)
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
     assert hub_snapshot(wanted, model_dir=tmp_path / "filled") == before
     with pytest.raises(ModelUnavailable, match="HF_ENDPOINT"):
         hub_snapshot(wanted, model_dir=tmp_path / "empty")

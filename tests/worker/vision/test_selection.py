@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from worker.contract.errors import ExplanationUnavailable, InvalidOptions
+from worker.contract.job import Explain
+from worker.vision.labels.label_set import LabelSet
+from worker.vision.models.registry import Offer
+from worker.vision.selection import Ask, Candidate, check_label_set, choose_maps
+
+CNN = Candidate(
+    Offer(classes=3, methods=("cam",), label_set="pets"),
+    LabelSet(id="pets", zh=("猫", "狗", "鱼"), en=("cat", "dog", "fish")),
+)
+BACKBONE = Candidate(Offer(label_free_methods=("attention",)), None)
+VIT = Candidate(
+    Offer(classes=2, label_free_methods=("attention",), label_set="cars"),
+    LabelSet(id="cars", zh=("轿车", "卡车"), en=("car", "truck")),
+)
+BOTH = {"cnn": CNN, "backbone": BACKBONE}
+
+
+def chosen(
+    *entries: dict[str, Any], among: dict[str, Candidate] = BOTH
+) -> dict[str, tuple[Ask, ...]]:
+    return choose_maps([Explain.model_validate(entry) for entry in entries], among)
+
+
+def test_the_default_is_each_models_best_map() -> None:
+    assert chosen({}) == {"cnn": (Ask("cam", rank=1),), "backbone": (Ask("attention"),)}
+
+
+def test_a_classifier_without_a_method_for_labels_gets_its_label_free_map() -> None:
+    assert chosen({}, among={"vit": VIT}) == {"vit": (Ask("attention"),)}
+
+
+@pytest.mark.parametrize("target", ["top2", {"label": "猫"}, {"label": "CAT"}, {"label": 0}])
+def test_a_label_target_never_reaches_a_label_free_model(target: object) -> None:
+    asks = chosen({"target": target})
+    assert len(asks["cnn"]) == 1
+    assert not asks["cnn"][0].label_free
+    assert asks["backbone"] == ()
+
+
+def test_a_label_is_found_by_any_of_its_names() -> None:
+    for name in ("狗", "dog", 1, "1"):
+        assert chosen({"target": {"label": name}})["cnn"] == (Ask("cam", index=1),)
+
+
+def test_free_goes_to_label_free_methods_alone() -> None:
+    assert chosen({"target": "free"}) == {"cnn": (), "backbone": (Ask("attention"),)}
+
+
+def test_a_method_by_name_goes_to_the_models_that_have_it() -> None:
+    assert chosen({"method": "cam"}) == {"cnn": (Ask("cam", rank=1),), "backbone": ()}
+    assert chosen({"method": "attention"})["backbone"] == (Ask("attention"),)
+    assert chosen({"method": "attention"})["cnn"] == ()
+
+
+def test_entries_asked_twice_are_made_once_and_keep_their_order() -> None:
+    asks = chosen({"target": "top2"}, {"method": "cam"}, {}, {"target": "free"})
+    assert asks == {
+        "cnn": (Ask("cam", rank=2), Ask("cam", rank=1)),
+        "backbone": (Ask("attention"),),
+    }
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"method": "rollout"},
+        {"method": "cam", "target": "free"},
+        {"method": "attention", "target": "top2"},
+        {"method": "attention", "target": {"label": "猫"}},
+        {"target": "top4"},
+    ],
+)
+def test_what_no_model_can_make_lists_what_there_is(entry: dict[str, Any]) -> None:
+    with pytest.raises(ExplanationUnavailable) as caught:
+        chosen({}, entry)
+    assert "options.explain.1" in caught.value.message
+    assert "cnn: cam for labels" in caught.value.message
+    assert "backbone: attention for 'free'" in caught.value.message
+
+
+def test_an_unknown_label_is_an_error_only_if_no_model_knows_it() -> None:
+    among = {"cnn": CNN, "cars": Candidate(Offer(classes=2, methods=("cam",)), VIT.labels)}
+    asks = chosen({"target": {"label": "卡车"}}, among=among)
+    assert asks == {"cnn": (), "cars": (Ask("cam", index=1),)}
+    with pytest.raises(InvalidOptions, match="飞机"):
+        chosen({"target": {"label": "飞机"}}, among=among)
+
+
+def test_a_label_set_must_belong_to_a_chosen_model() -> None:
+    check_label_set(None, BOTH)
+    check_label_set("pets", BOTH)
+    with pytest.raises(InvalidOptions, match="there is pets"):
+        check_label_set("cars", BOTH)
