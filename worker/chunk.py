@@ -145,11 +145,12 @@ class ChunkRunner:
     # --- what an item's task needs ---------------------------------------------
 
     def load(self, held: HeldClaim, item: ManifestItem) -> Loaded:
-        return self._pipeline.load(item, held.claim.record.options)
+        return self._pipeline.load(item, item.options or held.claim.record.options)
 
     def infer(self, held: HeldClaim, loaded: Loaded) -> Future[Answer]:
         record = held.claim.record
-        return self._batcher.submit(loaded.prepared, record.options, lane=record.lane)
+        options = loaded.item.options or record.options
+        return self._batcher.submit(loaded.prepared, options, lane=record.lane)
 
     def store(self, held: HeldClaim, loaded: Loaded, answer: Answer) -> ItemResult:
         return self._pipeline.store(loaded, answer, held.claim, device=self._sample_device())

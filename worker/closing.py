@@ -22,6 +22,7 @@ from worker.contract.job import (
     ManifestItem,
     settled_status,
 )
+from worker.contract.keys import Lane
 from worker.contract.objects import ObjectStore
 from worker.contract.records import Claim, JobRecord, JobRecords
 from worker.contract.views import job_view
@@ -42,7 +43,7 @@ class Closing:
         self._store = store
         self._leases = leases
 
-    def run(self, claim: Claim) -> None:
+    def run(self, claim: Claim) -> Lane | None:
         """Close a job, or give the claim back while the store is away.
 
         Raises:
@@ -53,7 +54,8 @@ class Closing:
                 self._write(held)
             except (ServiceUnavailable, StoreDenied) as exc:
                 log.warning("job not closed yet", error=exc.message)
-                self._records.release(claim, delay_s=2.0, counted=False)
+                return self._records.release(claim, delay_s=2.0, counted=False)
+        return None
 
     def _write(self, held: HeldClaim) -> None:
         claim, record = held.claim, held.claim.record
@@ -71,7 +73,10 @@ class Closing:
             )
             self._store.put_file(keys.errors(record.tenant, record.job), errors, content_type=JSONL)
         status = settled_status(
-            record.counts, cancelled=record.stop == "cancelled", expired=record.stop == "expired"
+            record.counts,
+            cancelled=record.stop == "cancelled",
+            expired=record.stop == "expired",
+            broken=record.error is not None,
         )
         finished_ms = time.time_ns() // 1_000_000
         self._put_summary(record, status, labels, finished_ms)

@@ -157,7 +157,7 @@ class ItemPipeline:
     def _explanation(
         self, made: MadeMap, loaded: Loaded, claim: Claim, *, title: str
     ) -> Explanation:
-        options, watch = claim.record.options, loaded.watch
+        options, watch = loaded.item.options or claim.record.options, loaded.watch
         artifacts: dict[str, ArtifactLink] = {}
         for kind in options.artifacts:
             if kind == "labels":

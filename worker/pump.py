@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import structlog
@@ -11,7 +11,7 @@ from structlog.contextvars import bound_contextvars
 
 from worker.contract.errors import LeaseLost, RedisUnavailable
 from worker.contract.keys import LANES, Lane
-from worker.contract.records import Claim, JobRecords
+from worker.contract.records import Claim, JobRecords, Verdict
 
 log = structlog.get_logger(__name__)
 
@@ -26,21 +26,22 @@ class Pump:
     """Runs chunks one after the other on the calling thread.
 
     Of the threads that pump, `bulk_slots` may run bulk chunks at a time; the others are
-    kept for lane `hi`, so that a single picture never waits behind a whole chunk.
+    kept for lane `hi`, so that a single picture never waits behind a whole chunk. `pseudo`
+    runs what is claimed with a verdict of its own: planning and closing.
     """
 
     def __init__(
         self,
         records: JobRecords,
         chunks: Runner,
-        closing: Runner,
+        pseudo: Mapping[Verdict, Runner],
         wake: Callable[[Lane], None],
         *,
         bulk_slots: int,
     ) -> None:
         self._records = records
         self._chunks = chunks
-        self._closing = closing
+        self._pseudo = pseudo
         self._wake = wake
         self._bulk_slots = threading.BoundedSemaphore(bulk_slots)
         self._draining = threading.Event()
@@ -69,8 +70,7 @@ class Pump:
             return False
         with bound_contextvars(job_id=claim.job, chunk=claim.chunk):
             try:
-                runner = self._closing if claim.verdict == "finalize" else self._chunks
-                lane = runner.run(claim)
+                lane = self._pseudo.get(claim.verdict, self._chunks).run(claim)
                 if lane is not None:
                     self._wake(lane)
             except LeaseLost as exc:

@@ -22,13 +22,15 @@ from worker.contract import queues
 from worker.contract.errors import RedisUnavailable
 from worker.contract.keys import LANES, Lane, RedisKeys, queue_name
 from worker.contract.objects import ObjectStore
-from worker.contract.records import JobRecords, connect
+from worker.contract.records import JobRecords, Verdict, connect
 from worker.contract.settings import Settings
 from worker.devices import Device, DeviceMonitor
 from worker.item import ImageLimits, ItemPipeline
 from worker.leases import Leases
+from worker.planner import Planner
 from worker.publisher import CatalogPublisher
-from worker.pump import Pump
+from worker.pump import Pump, Runner
+from worker.sources.opening import open_source
 from worker.sweeper import Sweeper
 from worker.tasks import register
 from worker.vision.engine import Engine
@@ -122,8 +124,19 @@ def _assemble(
     )
     monitor = DeviceMonitor(device.name, gpu=device.gpu)
     chunks = ChunkRunner(records, store, pipeline, batcher, leases, io, monitor.sample)
+    planner = Planner(
+        records,
+        store,
+        leases,
+        io,
+        lambda record: open_source(record, store, settings),
+        wake,
+        max_images=settings.max_job_images,
+        max_attempts=settings.max_attempts,
+    )
     closing = Closing(records, store, leases)
-    pump = Pump(records, chunks, closing, wake, bulk_slots=settings.chunk_threads)
+    pseudo: dict[Verdict, Runner] = {"plan": planner, "finalize": closing}
+    pump = Pump(records, chunks, pseudo, wake, bulk_slots=settings.chunk_threads)
     register(app, pump)
     return app, pump
 

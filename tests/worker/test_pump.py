@@ -55,7 +55,8 @@ def create(records: JobRecords, total: int, lane: Lane = "bulk") -> str:
 
 
 def make_pump(records: JobRecords, runner: FinishingRunner, *, bulk_slots: int = 1) -> Pump:
-    return Pump(records, runner, NeverClosing(), lambda _: None, bulk_slots=bulk_slots)
+    pseudo = {"finalize": NeverClosing()}
+    return Pump(records, runner, pseudo, lambda _: None, bulk_slots=bulk_slots)  # type: ignore[arg-type]
 
 
 def test_one_wake_up_works_until_nothing_is_ready(records: JobRecords) -> None:

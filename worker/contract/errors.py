@@ -136,6 +136,12 @@ class UndecodableData(ImageError):
     code = "data_undecodable"
 
 
+class BadManifestLine(ImageError):
+    """A line of a manifest cannot be read; the message names it."""
+
+    code = "manifest_line_invalid"
+
+
 class UnsupportedImage(ImageError):
     """The bytes are not an image in a format Guanwu reads."""
 
@@ -188,6 +194,15 @@ class PoisonImage(ImageError):
     """Workers died of this image, again when it ran alone; it is set aside."""
 
     code = "image_poisonous"
+
+
+# --- the source of a job ----------------------------------------------------------
+
+
+class SourceInvalid(GuanwuError):
+    """A manifest, folder or archive as a whole cannot be read, or holds no image."""
+
+    code = "source_invalid"
 
 
 # --- models --------------------------------------------------------------------

@@ -157,6 +157,7 @@ class ManifestItem(Wire):
     custom_id: str | None = None
     filename: str | None = None
     source: str | None = None
+    options: Options | None = Field(None, description="of this item alone; null is the job's")
     error: ItemError | None = None
 
 
@@ -295,12 +296,17 @@ def from_ms(timestamp_ms: int) -> dt.datetime:
     return dt.datetime.fromtimestamp(timestamp_ms / 1000, dt.UTC)
 
 
-def settled_status(counts: Counts, *, cancelled: bool, expired: bool) -> JobStatus:
-    """The final status of a job none of whose items is queued or running."""
+def settled_status(
+    counts: Counts, *, cancelled: bool, expired: bool, broken: bool = False
+) -> JobStatus:
+    """The final status of a job none of whose items is queued or running.
+
+    `broken`: its source could not be read to the end, so there may have been more.
+    """
     if expired and counts.expired:
         return JobStatus.EXPIRED
     if cancelled and counts.cancelled:
         return JobStatus.CANCELLED
-    if counts.succeeded == counts.total:
+    if counts.succeeded == counts.total and not broken:
         return JobStatus.SUCCEEDED
     return JobStatus.PARTIALLY_SUCCEEDED if counts.succeeded else JobStatus.FAILED

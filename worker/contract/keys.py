@@ -126,6 +126,10 @@ def input_key(tenant: str, sha256: str) -> str:
     return f"t/{tenant}/inputs/{sha256}"
 
 
+def upload(tenant: str, upload_id: str) -> str:
+    return f"t/{tenant}/uploads/{upload_id}"
+
+
 def job_prefix(tenant: str, job: str) -> str:
     return f"t/{tenant}/jobs/{job}/"
 

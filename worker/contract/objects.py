@@ -86,10 +86,20 @@ class ObjectStore:
                     )
                 return body.read()
 
-    def stream(self, key: str) -> Iterator[bytes]:
-        """Read an object piece by piece. Raises as `get` does, before the first piece."""
+    def stream(self, key: str, *, bucket: str | None = None, start: int = 0) -> Iterator[bytes]:
+        """Read an object piece by piece, from byte `start` on.
+
+        Raises as `get` does, before the first piece. Nothing comes from behind the end.
+        """
         with _translated(key):
-            body = self._client.get_object(Bucket=self.bucket, Key=key)["Body"]
+            try:
+                body = self._client.get_object(
+                    Bucket=bucket or self.bucket, Key=key, Range=f"bytes={start}-"
+                )["Body"]
+            except ClientError as exc:
+                if exc.response["Error"]["Code"] != "InvalidRange":
+                    raise
+                return iter(())
         return self._pieces(body.iter_chunks(_READ_BYTES), key)
 
     @staticmethod
@@ -105,11 +115,13 @@ class ObjectStore:
             return False
         return True
 
-    def keys(self, prefix: str) -> Iterator[str]:
-        """All keys under a prefix, in order."""
+    def keys(self, prefix: str, *, bucket: str | None = None, after: str = "") -> Iterator[str]:
+        """All keys under a prefix that sort behind `after`, in order."""
         pages = self._client.get_paginator("list_objects_v2")
         with _translated(prefix):
-            for page in pages.paginate(Bucket=self.bucket, Prefix=prefix):
+            for page in pages.paginate(
+                Bucket=bucket or self.bucket, Prefix=prefix, StartAfter=after
+            ):
                 for entry in page.get("Contents", ()):
                     yield entry["Key"]
 

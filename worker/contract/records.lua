@@ -3,7 +3,7 @@
 --
 -- job hash:   tenant lane options metadata source total chunk_images chunks sealed cursor
 --             planned open finished  running succeeded failed cancelled expired
---             status created_ms started_ms finished_ms expires_ms stop fence vtime predicted_ms
+--             status error created_ms started_ms finished_ms expires_ms stop fence vtime predicted_ms
 -- chunk hash: state (queued | claimed) token attempts items retry suspect poison strike:N
 --
 -- Chunks exist from planning to finishing, at most WINDOW of a job at a time. `planned` is
@@ -273,9 +273,10 @@ function command.finish(job, chunk, token, succeeded, failed, cancelled, expired
   return {0, advance(job)}
 end
 
--- Shards that the planner has written. -> lost (0 | 1), lane | ''
+-- Shards that the planner has written. A job that is to stop takes none and is sealed.
+-- -> lost (0 | 1), lane | '', sealed (0 | 1)
 function command.extend(job, token, chunks, items, cursor, sealed)
-  if not holds(job, PLAN, token) then return {1, ''} end
+  if not holds(job, PLAN, token) then return {1, '', 0} end
   if field(job, 'stop') then
     sealed = '1'
   else
@@ -288,6 +289,15 @@ function command.extend(job, token, chunks, items, cursor, sealed)
     set(job, 'sealed', 1)
     drop(job, PLAN)
   end
+  return {0, advance(job), int(sealed)}
+end
+
+-- The planner's end without more shards; error (JSON) or '' . -> lost (0 | 1), lane | ''
+function command.seal(job, token, error)
+  if not holds(job, PLAN, token) then return {1, ''} end
+  drop(job, PLAN)
+  set(job, 'sealed', 1)
+  if error ~= '' then set(job, 'error', error) end
   return {0, advance(job)}
 end
 

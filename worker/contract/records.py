@@ -21,7 +21,7 @@ from redis.exceptions import OutOfMemoryError, ReadOnlyError
 from redis.retry import Retry
 
 from worker.contract.errors import LeaseLost, QueueFull, RedisUnavailable
-from worker.contract.job import Counts, JobStatus, Options, Source
+from worker.contract.job import Counts, ItemError, JobStatus, Options, Source
 from worker.contract.keys import LANES, Lane, RedisKeys
 from worker.contract.settings import Settings
 
@@ -53,6 +53,7 @@ class JobRecord:
     source: Source | None = None
     sealed: bool = True
     cursor: str = ""
+    error: ItemError | None = None
 
     @property
     def left(self) -> int:
@@ -95,6 +96,14 @@ class Tally:
     failed: int = 0
     cancelled: int = 0
     expired: int = 0
+
+
+@dataclass(frozen=True)
+class Extended:
+    """What adding shards did: the lane in which something became ready; is that all?"""
+
+    lane: Lane | None
+    sealed: bool
 
 
 @dataclass(frozen=True)
@@ -268,17 +277,29 @@ class JobRecords:
 
     def extend(
         self, claim: Claim, *, chunks: int, items: int, cursor: str, sealed: bool
-    ) -> Lane | None:
+    ) -> Extended:
         """Add shards that stand in S3 already, and move the planner's cursor behind them.
 
         All shards but a job's last hold `chunk_images` items. `sealed` says there are no
-        more. Returns the lane in which something became ready.
+        more; a job that is to stop takes none and is sealed.
 
         Raises:
             LeaseLost: another planner goes on from the cursor; nothing was added.
         """
         args = (claim.job, claim.token, chunks, items, cursor, int(sealed))
-        return self._committed(claim, "extend", *args)
+        lost, lane, ended = self._call("extend", *args)
+        if lost:
+            raise _lost(claim)
+        return Extended(lane or None, sealed=bool(ended))
+
+    def seal(self, claim: Claim, error: ItemError | None = None) -> Lane | None:
+        """End planning: there are no more shards, or `error` says why no more come.
+
+        Raises:
+            LeaseLost: another planner goes on.
+        """
+        told = "" if error is None else error.model_dump_json()
+        return self._committed(claim, "seal", claim.job, claim.token, told)
 
     def _committed(self, claim: Claim, command: str, *args: object) -> Lane | None:
         lost, lane = self._call(command, *args)
@@ -384,7 +405,7 @@ def _flat(fields: Mapping[str, object]) -> list[object]:
 
 
 def _parse(job: str, fields: Mapping[str, str]) -> JobRecord:
-    source = fields.get("source")
+    source, error = fields.get("source"), fields.get("error")
     return JobRecord(
         job=job,
         tenant=fields["tenant"],
@@ -403,6 +424,7 @@ def _parse(job: str, fields: Mapping[str, str]) -> JobRecord:
         source=None if source is None else Source.model_validate_json(source),
         sealed=fields["sealed"] == "1",
         cursor=fields["cursor"],
+        error=None if error is None else ItemError.model_validate_json(error),
     )
 
 

@@ -83,6 +83,7 @@ class Settings(BaseModel):
 
     # jobs
     chunk_images: int = Field(16, ge=1, le=256)
+    max_job_images: int = Field(1_000_000, ge=1, description="of one manifest, folder or archive")
     hi_max_images: int = Field(16, ge=0, description="normal jobs up to this size use the queue hi")
     lease_s: float = Field(30.0, ge=0.2)
     resend_s: float = Field(
@@ -95,6 +96,9 @@ class Settings(BaseModel):
     # images
     max_image_bytes: int = Field(50 * 2**20, ge=1)
     max_image_pixels: int = Field(100_000_000, ge=1)
+
+    max_archive_bytes: int = Field(20 * 2**30, ge=1)
+    max_unpacked_bytes: int = Field(200 * 2**30, ge=1, description="all images of one archive")
 
     # worker
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")

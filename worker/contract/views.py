@@ -24,6 +24,7 @@ def job_view(record: JobRecord, *, now_ms: int) -> Job:
         options=record.options,
         metadata=record.metadata,
         links=job_links(record.job),
+        error=record.error,
     )
 
 

@@ -310,12 +310,13 @@ def test_a_source_is_planned_shard_by_shard_and_sealed(records: JobRecords) -> N
     job = create_planned(records)
     planner = claim(records)
     assert planner.verdict == "plan"
-    assert records.extend(planner, chunks=2, items=32, cursor="32", sealed=False) == "bulk"
+    added = records.extend(planner, chunks=2, items=32, cursor="32", sealed=False)
+    assert (added.lane, added.sealed) == ("bulk", False)
     record = read(records, job)
     assert (record.counts.total, record.cursor, record.sealed) == (32, "32", False)
     assert len(finish_all(records)) == 2
     assert records.claim() is None  # not final: the planner may find more
-    assert records.extend(planner, chunks=1, items=5, cursor="37", sealed=True) == "bulk"
+    assert records.extend(planner, chunks=1, items=5, cursor="37", sealed=True).sealed
     assert [c.items for c in finish_all(records)] == [5]
     assert read(records, job).counts.succeeded == 37
 

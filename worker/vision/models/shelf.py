@@ -10,7 +10,6 @@ from pathlib import Path
 from worker.contract.catalog import Catalog, LabelSetEntry, ModelEntry
 from worker.contract.errors import CheckpointInvalid, GuanwuError, UnknownModel
 from worker.vision.labels.label_set import LabelSet, load_label_set
-from worker.vision.models import cnn, vit
 from worker.vision.models.cache import Progress
 from worker.vision.models.framing import Framing
 from worker.vision.models.model import VisionModel
@@ -22,8 +21,6 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 60.0
 """A model that failed to load is not tried again for this long: its jobs fail at once."""
-
-_LOADERS: Mapping[Family, Callable[..., VisionModel]] = {"cnn": cnn.load, "vit": vit.load}
 
 
 class ModelShelf:
@@ -86,9 +83,10 @@ class ModelShelf:
 
     def _load(self, spec: ModelSpec) -> VisionModel:
         started = time.perf_counter()
-        load = _LOADERS[spec.family]
         try:
-            model = load(spec, self.placement, model_dir=self._model_dir, progress=self._progress)
+            model = _loader(spec.family)(
+                spec, self.placement, model_dir=self._model_dir, progress=self._progress
+            )
         except GuanwuError:
             raise
         except Exception as exc:
@@ -139,6 +137,17 @@ class ModelShelf:
             label_free_methods=offer.label_free_methods,
             default=default,
         )
+
+
+def _loader(family: Family) -> Callable[..., VisionModel]:
+    """A family's `load`, imported when first needed: transformers is slow and large."""
+    if family == "cnn":
+        from worker.vision.models import cnn
+
+        return cnn.load
+    from worker.vision.models import vit
+
+    return vit.load
 
 
 def _languages(labels: LabelSet) -> tuple[str, ...]:

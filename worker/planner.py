@@ -1,0 +1,128 @@
+"""The planner: a job's source -> manifest shards in S3 -> chunks in the job's window.
+
+It is a chunk like others: claimed with a lease, fenced, and taken over when its worker
+dies. Shards are written first; then one atomic step adds them and moves the cursor. A
+planner that dies between the two leaves shards that its successor writes again, the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from itertools import islice
+
+import structlog
+
+from worker.contract import keys
+from worker.contract.errors import (
+    ObjectNotFound,
+    ServiceUnavailable,
+    SourceInvalid,
+    StoreDenied,
+)
+from worker.contract.job import ItemError, ManifestItem
+from worker.contract.keys import Lane
+from worker.contract.objects import ObjectStore
+from worker.contract.records import Claim, JobRecord, JobRecords
+from worker.leases import HeldClaim, Leases
+from worker.sources.entry import Entry, SourceReader
+
+log = structlog.get_logger(__name__)
+
+SHARDS_A_STEP = 32
+GIVE_BACK_S = 3.0
+JSONL = "application/x-ndjson"
+
+
+class Planner:
+    """Runs the pseudo-chunk `plan` of jobs that are made of a source."""
+
+    def __init__(
+        self,
+        records: JobRecords,
+        store: ObjectStore,
+        leases: Leases,
+        io: Executor,
+        open_source: Callable[[JobRecord], SourceReader],
+        wake: Callable[[Lane], None],
+        *,
+        max_images: int,
+        max_attempts: int,
+    ) -> None:
+        self._records = records
+        self._store = store
+        self._leases = leases
+        self._io = io
+        self._open_source = open_source
+        self._wake = wake
+        self._max_images = max_images
+        self._max_attempts = max_attempts
+
+    def run(self, claim: Claim) -> Lane | None:
+        """Plan a job to the end of its source, or give the claim back.
+
+        A source that cannot be read ends the job with an error, after what was planned.
+
+        Raises:
+            LeaseLost: another planner goes on.
+        """
+        with self._leases.hold(claim) as held:
+            try:
+                if claim.attempts > self._max_attempts:
+                    raise SourceInvalid("reading the source failed again and again; see the logs")
+                return self._plan(held)
+            except (SourceInvalid, ObjectNotFound) as exc:
+                log.warning("source cannot be read", error=exc.message)
+                error = SourceInvalid(exc.message).as_item_error()
+                return self._records.seal(claim, ItemError.model_validate(error))
+            except (ServiceUnavailable, StoreDenied) as exc:
+                log.warning("planning given back", error=exc.message)
+                return self._records.release(claim, delay_s=GIVE_BACK_S, counted=False)
+
+    def _plan(self, held: HeldClaim) -> Lane | None:
+        claim, record = held.claim, held.claim.record
+        index, shard = record.counts.total, record.chunks
+        entries = iter(self._open_source(record).entries(record.cursor))
+        while step := list(islice(entries, SHARDS_A_STEP * record.chunk_images)):
+            held.check()
+            items = [_at(entry, index + n) for n, entry in enumerate(step)]
+            if index + len(items) > self._max_images:
+                raise SourceInvalid(f"a job holds up to {self._max_images:,} images; split it")
+            shards = list(_shards(items, record.chunk_images))
+            self._write(record, shards, first=shard)
+            whole = len(items) == SHARDS_A_STEP * record.chunk_images
+            added = self._records.extend(
+                claim,
+                chunks=len(shards),
+                items=len(items),
+                cursor=step[-1].cursor,
+                sealed=not whole,
+            )
+            if added.sealed:
+                return added.lane
+            if added.lane is not None:
+                self._wake(added.lane)
+            index, shard = index + len(items), shard + len(shards)
+        if index == 0:
+            raise SourceInvalid("there is no image in the source; name one that holds some")
+        return self._records.seal(claim)
+
+    def _write(
+        self, record: JobRecord, shards: Sequence[Sequence[ManifestItem]], *, first: int
+    ) -> None:
+        def put(number: int, items: Sequence[ManifestItem]) -> None:
+            body = "".join(item.model_dump_json(exclude_none=True) + "\n" for item in items)
+            key = keys.manifest(record.tenant, record.job, number)
+            self._store.put(key, body.encode(), content_type=JSONL)
+
+        numbers = range(first, first + len(shards))
+        list(self._io.map(put, numbers, shards))
+
+
+def _at(entry: Entry, index: int) -> ManifestItem:
+    return entry.item.model_copy(update={"index": index})
+
+
+def _shards(items: Sequence[ManifestItem], size: int) -> Iterator[Sequence[ManifestItem]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

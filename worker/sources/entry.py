@@ -1,0 +1,50 @@
+"""One entry of a source, and where the reading stands behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Protocol
+
+from worker.contract.errors import ImageError
+from worker.contract.job import ItemError, ManifestItem
+
+IMAGE_SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .webp .gif .bmp .tif .tiff .avif".split())
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An item to be, still without its index.
+
+    `cursor` is opaque to all but the source that gave it: reading again from there gives
+    the entries behind this one.
+    """
+
+    item: ManifestItem
+    cursor: str
+
+
+class SourceReader(Protocol):
+    """Reads a source from a cursor on; `""` is its beginning.
+
+    Raises, while it reads:
+        SourceInvalid: the source as a whole cannot be read.
+        StoreUnavailable: the store is away.
+    """
+
+    def entries(self, cursor: str) -> Iterator[Entry]: ...
+
+
+def looks_like_image(name: str) -> bool:
+    """True if the name ends as pictures do and is not a hidden file."""
+    path = PurePosixPath(name)
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def refused(
+    error: ImageError, *, custom_id: str | None = None, filename: str | None = None
+) -> ManifestItem:
+    """An entry that can never run, with the reason."""
+    told = ItemError.model_validate(error.as_item_error())
+    return ManifestItem(index=0, custom_id=custom_id, filename=filename, error=told)

@@ -1,0 +1,150 @@
+"""JSON Lines in S3: one image a line, in Guanwu's form or as `{"source-ref": "s3://..."}`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AliasChoices,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from worker.contract import keys
+from worker.contract.errors import BadManifestLine, ImageError, InputForbidden
+from worker.contract.job import CustomId, ManifestItem, Options, Wire
+from worker.contract.objects import ObjectStore, split_address
+from worker.sources.entry import Entry, refused
+
+MAX_LINE_BYTES = 64 * 2**10
+
+S3Address = Annotated[str, StringConstraints(pattern=r"^s3://[^/]+/.+$", max_length=1280)]
+UploadId = Annotated[str, StringConstraints(pattern=r"^upl_[0-9A-Z]{26}$")]
+
+
+class _Image(Wire):
+    s3: S3Address | None = None
+    upload: UploadId | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.s3 is None) == (self.upload is None):
+            raise ValueError("name exactly one source: s3 or upload")
+        return self
+
+
+class _Line(Wire):
+    """A line as clients write it. Labelling tools add fields of their own to `source-ref`."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    custom_id: CustomId | None = None
+    image: _Image | None = None
+    source_ref: S3Address | None = Field(None, validation_alias=AliasChoices("source-ref"))
+    options: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if (self.image is None) == (self.source_ref is None):
+            raise ValueError("name the image as 'image' or as 'source-ref'")
+        return self
+
+
+class ManifestReader:
+    """Reads a manifest line by line; bad lines become refused entries with their number.
+
+    Cursor: `byte:line`, where the next line begins and how many came before.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        address: str,
+        *,
+        tenant: str,
+        options: Options,
+        input_buckets: frozenset[str],
+    ) -> None:
+        self._store = store
+        self._bucket, self._key = split_address(address)
+        self._tenant = tenant
+        self._options = options
+        self._input_buckets = input_buckets
+
+    def entries(self, cursor: str) -> Iterator[Entry]:
+        start, _, before = cursor.partition(":")
+        byte, number = int(start or 0), int(before or 0)
+        for line in self._lines(byte):
+            byte += len(line)
+            number += 1
+            if line.strip():
+                yield Entry(self._item(line, number), f"{byte}:{number}")
+
+    def _lines(self, start: int) -> Iterator[bytes]:
+        """Lines with their line ends. One too long is cut, and refused later."""
+        rest = bytearray()
+        for piece in self._store.stream(self._key, bucket=self._bucket, start=start):
+            rest += piece
+            *whole, tail = rest.split(b"\n")
+            yield from (bytes(line) + b"\n" for line in whole)
+            rest = bytearray(tail)
+        if rest:
+            yield bytes(rest)
+
+    def _item(self, line: bytes, number: int) -> ManifestItem:
+        try:
+            parsed = self._parse(line)
+        except (ValidationError, BadManifestLine) as exc:
+            return refused(BadManifestLine(f"line {number}: {_first_problem(exc)}"))
+        try:
+            return self._resolved(parsed)
+        except ImageError as exc:
+            told = type(exc)(f"line {number}: {exc.message}")
+            return refused(told, custom_id=parsed.custom_id)
+
+    @staticmethod
+    def _parse(line: bytes) -> _Line:
+        if len(line) > MAX_LINE_BYTES:
+            raise BadManifestLine(
+                f"{len(line):,} bytes are more than {MAX_LINE_BYTES:,}; shorten it"
+            )
+        return _Line.model_validate_json(line)
+
+    def _resolved(self, line: _Line) -> ManifestItem:
+        source = line.source_ref or (line.image.s3 if line.image else None)
+        if source is None:
+            assert line.image is not None and line.image.upload is not None
+            source = f"s3://{self._store.bucket}/{keys.upload(self._tenant, line.image.upload)}"
+        elif split_address(source)[0] not in self._input_buckets:
+            raise InputForbidden(
+                f"the bucket of {source} is not open to jobs; add it to GUANWU_S3_INPUT_BUCKETS"
+            )
+        return ManifestItem(
+            index=0,
+            custom_id=line.custom_id,
+            filename=PurePosixPath(source).name,
+            source=source,
+            options=self._merged(line.options),
+        )
+
+    def _merged(self, changes: dict[str, Any] | None) -> Options | None:
+        """The job's options with a line's own; None where it has none."""
+        if not changes:
+            return None
+        try:
+            return Options.model_validate(self._options.model_dump() | changes)
+        except ValidationError as exc:
+            raise BadManifestLine(f"options: {_first_problem(exc)}") from exc
+
+
+def _first_problem(exc: ValidationError | BadManifestLine) -> str:
+    if isinstance(exc, BadManifestLine):
+        return exc.message
+    problem = exc.errors()[0]
+    place = ".".join(str(part) for part in problem["loc"])
+    return f"{place}: {problem['msg']}" if place else problem["msg"]
