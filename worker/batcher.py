@@ -59,6 +59,7 @@ class Batcher:
         self._waiting: dict[Lane, dict[str, deque[_Waiting]]] = {lane: {} for lane in LANES}
         self._changed = threading.Condition()
         self._closed = False
+        self._started: float | None = None
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
 
     def start(self) -> None:
@@ -75,7 +76,12 @@ class Batcher:
             self._changed.notify()
         return waiting.future
 
-    def close(self) -> None:
+    def running_s(self) -> float:
+        """How long the current batch has been on the model; 0 between batches."""
+        started = self._started
+        return 0.0 if started is None else time.perf_counter() - started
+
+    def stop(self) -> None:
         """Finish what was handed in, then stop the model thread."""
         with self._changed:
             self._closed = True
@@ -129,7 +135,7 @@ class Batcher:
         return batch
 
     def _analyze(self, batch: Sequence[_Waiting]) -> None:
-        started = time.perf_counter()
+        self._started = started = time.perf_counter()
         try:
             answers = self._engine.analyze([w.prepared for w in batch], batch[0].options)
         except Exception as exc:
@@ -137,6 +143,8 @@ class Batcher:
             for waiting in batch:
                 waiting.future.set_exception(exc)
             return
+        finally:
+            self._started = None
         for waiting, answer in zip(batch, answers, strict=True):
             if isinstance(answer, GuanwuError):
                 waiting.future.set_exception(answer)

@@ -15,6 +15,7 @@ from worker.contract import keys
 from worker.contract.errors import (
     AttemptsExhausted,
     Cancelled,
+    DeviceBroken,
     Expired,
     GuanwuError,
     ObjectNotFound,
@@ -76,6 +77,11 @@ class ChunkRunner:
                 items = [item for item in self._manifest(claim) if item.index not in before]
                 ended = self._results(held, items)
                 self._put_results(claim, [*before.values(), *ended])
+            except DeviceBroken as exc:
+                # Not given back: the lease runs out like that of a dead worker, so that an
+                # image which breaks devices is found out.
+                log.error("chunk left behind", error=exc.message)
+                return None
             except (ServiceUnavailable, StoreDenied) as exc:
                 self._give_back(claim, exc)
                 return None

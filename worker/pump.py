@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Protocol
 
 import structlog
@@ -45,6 +47,14 @@ class Pump:
         self._wake = wake
         self._bulk_slots = threading.BoundedSemaphore(bulk_slots)
         self._draining = threading.Event()
+        self._lock = threading.Lock()
+        self._running = 0
+        self._last_claim = time.monotonic()
+
+    def idle_s(self) -> float:
+        """Since the last chunk ended; 0 while one runs."""
+        with self._lock:
+            return 0.0 if self._running else time.monotonic() - self._last_claim
 
     def drain(self) -> None:
         """Claim nothing more; what runs may finish."""
@@ -64,11 +74,22 @@ class Pump:
                 if bulk:
                     self._bulk_slots.release()
 
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        with self._lock:
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
+                self._last_claim = time.monotonic()
+
     def _run_one(self, lanes: tuple[Lane, ...]) -> bool:
         claim = self._records.claim(lanes)
         if claim is None:
             return False
-        with bound_contextvars(job_id=claim.job, chunk=claim.chunk):
+        with bound_contextvars(job_id=claim.job, chunk=claim.chunk), self._busy():
             try:
                 lane = self._pseudo.get(claim.verdict, self._chunks).run(claim)
                 if lane is not None:

@@ -4,55 +4,63 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import threading
+import time
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cv2
+import psutil
 import structlog
 from celery import Celery, signals
 from celery.platforms import SecurityWarning  # type: ignore[attr-defined]  # not in celery-types
 
-from worker.batcher import Batcher
-from worker.chunk import ChunkRunner
-from worker.closing import Closing
-from worker.contract import queues
-from worker.contract.errors import RedisUnavailable
-from worker.contract.keys import LANES, Lane, RedisKeys, queue_name
-from worker.contract.objects import ObjectStore
-from worker.contract.records import JobRecords, Verdict, connect
+from worker.assembly import Assembly, assemble
+from worker.contract.keys import LANES, queue_name
 from worker.contract.settings import Settings
-from worker.devices import Device, DeviceMonitor
-from worker.item import ImageLimits, ItemPipeline
-from worker.leases import Leases
-from worker.planner import Planner
-from worker.publisher import CatalogPublisher
-from worker.pump import Pump, Runner
-from worker.sources.opening import open_source
-from worker.sweeper import Sweeper
-from worker.tasks import register
+from worker.devices import Device
+from worker.pump import Pump
 from worker.vision.engine import Engine
 from worker.vision.models.cache import Progress, announce
+from worker.watchdog import (
+    Reason,
+    Watchdog,
+    device_broken,
+    forward_stuck,
+    idle_beside_work,
+    too_large,
+)
 
 log = structlog.get_logger(__name__)
 
 SWITCH_S = 0.0005
 HI_THREADS = 2  # never busy with bulk chunks
-EXIT_DEADLINE = 75  # EX_TEMPFAIL: the drain deadline passed; leases do the rest
+EXIT_AGAIN = 75  # EX_TEMPFAIL: the supervisor starts a new one; leases do the rest
 
 
 def serve(settings: Settings, device: Device) -> None:
-    """Run a worker until it is told to stop (SIGTERM) and has drained."""
+    """Load the models, then work until told to stop (SIGTERM) and drained."""
     _share_the_processor()
-    _quieten()
     engine = make_engine(settings, device="cpu" if device.gpu is None else "cuda")
     engine.load()
+    work(settings, device, engine)
+
+
+def work(settings: Settings, device: Device, engine: Engine) -> None:
+    """Work with any engine until told to stop (SIGTERM) and drained."""
+    _quieten()
     with contextlib.ExitStack() as parts:
-        app, pump = _assemble(parts, settings, engine, device)
-        _watch_parent(pump)
-        _consume(app, pump, settings)
+        worker = assemble(parts, settings, engine, device)
+        leave = _Leaving(worker.pump, drain_s=settings.drain_s)
+        _watch_parent(leave)
+        watchdog = _watch(worker, engine, settings, leave)
+        watchdog.start()
+        parts.callback(watchdog.stop)
+        _consume(worker.app, leave, settings)
+    if leave.code:
+        sys.exit(leave.code)
 
 
 def make_engine(settings: Settings, *, device: str, progress: Progress = announce) -> Engine:
@@ -70,6 +78,48 @@ def make_engine(settings: Settings, *, device: str, progress: Progress = announc
         model_dir=settings.model_dir,
         progress=progress,
     )
+
+
+class _Leaving:
+    """How the process ends: drain what runs, and be gone at the deadline whatever happens."""
+
+    def __init__(self, pump: Pump, *, drain_s: float) -> None:
+        self._pump = pump
+        self._drain_s = drain_s
+        self.code = 0
+
+    def drain(self, **_: Any) -> None:
+        """Finish what runs; exit hard if that takes longer than the deadline."""
+        self._pump.drain()
+        deadline = threading.Timer(self._drain_s, os._exit, [EXIT_AGAIN])
+        deadline.daemon = True
+        deadline.start()
+
+    def again(self, reason: Reason) -> None:
+        """End so that the supervisor starts a fresh process: at once, or drained."""
+        log.error("worker leaves to be started again", why=reason.why, at_once=reason.at_once)
+        if reason.at_once:
+            os._exit(EXIT_AGAIN)
+        self.code = EXIT_AGAIN
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _watch(worker: Assembly, engine: Engine, settings: Settings, leave: _Leaving) -> Watchdog:
+    """What ends this process early."""
+    process = psutil.Process()
+    checks = [
+        forward_stuck(worker.batcher.running_s, limit_s=settings.forward_limit_s),
+        idle_beside_work(
+            worker.pump.idle_s,
+            lambda: any(worker.records.ready().values()),
+            limit_s=settings.idle_limit_s,
+        ),
+        device_broken(lambda: engine.fault),
+    ]
+    if settings.memory_limit_mb is not None:
+        used_mb = lambda: process.memory_info().rss / 2**20  # noqa: E731
+        checks.append(too_large(used_mb, limit_mb=settings.memory_limit_mb))
+    return Watchdog(checks, leave.again)
 
 
 def _share_the_processor() -> None:
@@ -90,67 +140,9 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", module="PIL")
 
 
-def _assemble(
-    parts: contextlib.ExitStack, settings: Settings, engine: Engine, device: Device
-) -> tuple[Celery, Pump]:
-    """Wire the parts and start their threads; `parts` stops them, last started first."""
-    client = connect(settings)
-    records = JobRecords(client, settings)
-    store = ObjectStore(settings, connections=settings.io_threads + settings.chunk_threads)
-    app = queues.make_app(settings)
-
-    def wake(lane: Lane, count: int = 1) -> None:
-        with contextlib.suppress(RedisUnavailable):  # the sweeper sends it again
-            queues.send(app, lane, count=count)
-
-    publisher = CatalogPublisher(client, RedisKeys(settings.redis_prefix), engine.catalog)
-    publisher.start()
-    parts.callback(publisher.stop)
-    sweeper = Sweeper(records, wake, sweep_s=settings.sweep_s)
-    sweeper.start()
-    parts.callback(sweeper.stop)
-    leases = Leases(records, heartbeat_s=settings.heartbeat_s)
-    leases.start()
-    parts.callback(leases.stop)
-    batcher = Batcher(engine, batch_images=settings.batch_images, wait_ms=settings.batch_wait_ms)
-    batcher.start()
-    parts.callback(batcher.close)
-    io = parts.enter_context(ThreadPoolExecutor(settings.io_threads, thread_name_prefix="io"))
-    pipeline = ItemPipeline(
-        store,
-        engine,
-        limits=ImageLimits(settings.max_image_bytes, settings.max_image_pixels),
-        processor_slots=os.cpu_count() or 1,
-    )
-    monitor = DeviceMonitor(device.name, gpu=device.gpu)
-    chunks = ChunkRunner(records, store, pipeline, batcher, leases, io, monitor.sample)
-    planner = Planner(
-        records,
-        store,
-        leases,
-        io,
-        lambda record: open_source(record, store, settings),
-        wake,
-        max_images=settings.max_job_images,
-        max_attempts=settings.max_attempts,
-    )
-    closing = Closing(records, store, leases)
-    pseudo: dict[Verdict, Runner] = {"plan": planner, "finalize": closing}
-    pump = Pump(records, chunks, pseudo, wake, bulk_slots=settings.chunk_threads)
-    register(app, pump)
-    return app, pump
-
-
-def _consume(app: Celery, pump: Pump, settings: Settings) -> None:
+def _consume(app: Celery, leave: _Leaving, settings: Settings) -> None:
     """Take wake-ups until SIGTERM, then finish what runs, within the drain deadline."""
-
-    def drain(**_: Any) -> None:
-        pump.drain()
-        deadline = threading.Timer(settings.drain_s, os._exit, [EXIT_DEADLINE])
-        deadline.daemon = True
-        deadline.start()
-
-    signals.worker_shutting_down.connect(drain, weak=False)
+    signals.worker_shutting_down.connect(leave.drain, weak=False)
     worker = app.Worker(
         pool="threads",
         concurrency=settings.chunk_threads + HI_THREADS,
@@ -166,15 +158,13 @@ def _consume(app: Celery, pump: Pump, settings: Settings) -> None:
     worker.start()
 
 
-def _watch_parent(pump: Pump) -> None:
+def _watch_parent(leave: _Leaving) -> None:
     """Leave when the supervisor is gone, however it went."""
     parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:
-            threading.Event().wait(1.0)
-        log.error("the supervisor is gone; leaving")
-        pump.drain()
-        os._exit(EXIT_DEADLINE)
+            time.sleep(1.0)
+        leave.again(Reason("the supervisor is gone", at_once=True))
 
     threading.Thread(target=watch, name="parent", daemon=True).start()

@@ -44,7 +44,7 @@ def batcher(engine: RecordingEngine) -> Iterator[Batcher]:
     batcher.start()
     yield batcher
     engine.gate.set()
-    batcher.close()
+    batcher.stop()
 
 
 def image(name: str) -> Prepared:
@@ -133,13 +133,22 @@ def test_a_cancelled_image_never_reaches_the_model(
         gone.result(0)
 
 
-def test_closing_finishes_what_was_handed_in_and_takes_nothing_more(
+def test_stopping_finishes_what_was_handed_in_and_takes_nothing_more(
     engine: RecordingEngine, batcher: Batcher
 ) -> None:
     occupy(engine, batcher)
     last = batcher.submit(image("last"), Options(), lane="bulk")
     engine.gate.set()
-    batcher.close()
+    batcher.stop()
     assert last.result(0).analysis == "last"
     with pytest.raises(ServiceUnavailable):
         batcher.submit(image("late"), Options(), lane="bulk")
+
+
+def test_the_time_of_the_running_batch_is_told(engine: RecordingEngine, batcher: Batcher) -> None:
+    assert batcher.running_s() == 0
+    occupy(engine, batcher)
+    assert batcher.running_s() > 0
+    engine.gate.set()
+    batcher.stop()
+    assert batcher.running_s() == 0

@@ -144,7 +144,7 @@ def bench(settings: SettingsFactory) -> Iterator[Bench]:
         )
         yield Bench(own, records, store, engine, chunks, Closing(records, store, leases))
         leases.stop()
-        batcher.close()
+        batcher.stop()
 
 
 def png(level: int, *, width: int = 40, height: int = 20) -> bytes:

@@ -267,6 +267,12 @@ class StoreUnavailable(ServiceUnavailable):
     code = "store_unavailable"
 
 
+class DeviceBroken(ServiceUnavailable):
+    """A worker's device failed; another worker, or the same one restarted, can go on."""
+
+    code = "device_broken"
+
+
 class StoreDenied(GuanwuError):
     """The object store refuses Guanwu's own credentials."""
 

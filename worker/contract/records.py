@@ -385,6 +385,11 @@ class JobRecords:
             eta_error=float(error_sum) / int(jobs) if jobs else None,
         )
 
+    def ready(self) -> dict[Lane, int]:
+        """Chunks that could be claimed now, by lane."""
+        with translated():
+            return {lane: int(self._client.zcard(self._keys.ready(lane))) for lane in LANES}
+
     def queued_wake_ups(self, lane: Lane) -> int:
         """Messages of a lane that no worker has taken yet."""
         with translated():

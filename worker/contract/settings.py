@@ -114,6 +114,11 @@ class Settings(BaseModel):
     drain_s: float = Field(
         25.0, ge=0, description="after SIGTERM, how long running chunks may take"
     )
+    forward_limit_s: float = Field(300, gt=0, description="one batch may be on the model this long")
+    idle_limit_s: float = Field(
+        120, gt=0, description="beside ready work, before a worker restarts"
+    )
+    memory_limit_mb: float | None = Field(None, gt=0, description="a worker above it restarts")
     model_dir: str | None = Field(
         None, description="weights cache; null: the user's cache directory"
     )

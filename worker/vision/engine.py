@@ -81,6 +81,11 @@ class Engine:
         return self._shelf.placement.device
 
     @property
+    def fault(self) -> str | None:
+        """What broke the device for good; None while it works."""
+        return self._batches.fault
+
+    @property
     def loaded(self) -> tuple[str, ...]:
         """Ids of the models in memory."""
         return self._shelf.loaded
@@ -132,7 +137,7 @@ class Engine:
             return [exc for _ in batch]
         found = [self._run(models[name], batch, asks[name], options) for name in names]
         infos = [_info(models[name]) for name in names]
-        return [_merged(list(of), infos, options) for of in zip(*found, strict=True)]
+        return [inference.merge(list(of), infos, unknown_below=options.unknown_below) for of in zip(*found, strict=True)]
 
     def _chosen(self, options: Options) -> tuple[str, ...]:
         names = tuple(dict.fromkeys(options.models or self.default_models))
@@ -196,27 +201,4 @@ def _info(model: VisionModel) -> ModelInfo:
         family=model.spec.family,
         revision=model.revision,
         weights_sha256=model.weights_sha256,
-    )
-
-
-def _merged(
-    findings: Sequence[Finding | GuanwuError], models: list[ModelInfo], options: Options
-) -> Analysis | GuanwuError:
-    """One picture's findings of all models; the first error stands for the whole."""
-    good: list[Finding] = []
-    for finding in findings:
-        if isinstance(finding, GuanwuError):
-            return finding
-        good.append(finding)
-    labels = [label for finding in good for label in finding.labels]
-    best = max((label.score for label in labels), default=1.0)
-    return Analysis(
-        labels=labels,
-        unknown=best < options.unknown_below,
-        explanations=[made for finding in good for made in finding.maps],
-        models=models,
-        timing_ms={
-            "forward": sum(finding.forward_ms for finding in good),
-            "explain": sum(finding.explain_ms for finding in good),
-        },
     )

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from worker.contract.errors import GuanwuError, ModelError
-from worker.contract.job import Label
-from worker.vision.analysis import MadeMap
+from worker.contract.job import Label, ModelInfo
+from worker.vision.analysis import Analysis, MadeMap
 from worker.vision.heatmap import Heatmap
 from worker.vision.models.framing import Framed
 from worker.vision.models.model import Evidence, VisionModel
@@ -64,6 +64,29 @@ def look(
     """Run the model; one finding or error per view, in order. Views share one input shape."""
     batch = _forward(model, views, asks, top_k=top_k)
     return [_finding(model, view, batch, n, top_k=top_k) for n, view in enumerate(views)]
+
+
+def merge(
+    findings: Sequence[Finding | GuanwuError], models: list[ModelInfo], *, unknown_below: float
+) -> Analysis | GuanwuError:
+    """One picture's findings of all models as one; the first error stands for the whole."""
+    good: list[Finding] = []
+    for finding in findings:
+        if isinstance(finding, GuanwuError):
+            return finding
+        good.append(finding)
+    labels = [label for finding in good for label in finding.labels]
+    best = max((label.score for label in labels), default=1.0)
+    return Analysis(
+        labels=labels,
+        unknown=best < unknown_below,
+        explanations=[made for finding in good for made in finding.maps],
+        models=models,
+        timing_ms={
+            "forward": sum(finding.forward_ms for finding in good),
+            "explain": sum(finding.explain_ms for finding in good),
+        },
+    )
 
 
 @torch.inference_mode()

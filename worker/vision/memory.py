@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch
 
-from worker.contract.errors import GuanwuError, ModelError, OutOfMemory
+from worker.contract.errors import DeviceBroken, GuanwuError, ModelError, OutOfMemory
 
 log = logging.getLogger(__name__)
 
@@ -22,12 +22,16 @@ class FittingBatches:
     Out of memory halves the batch of that `key` (a model and an input shape) for good; an
     item that does not fit alone gets `OutOfMemory`. A batch that fails otherwise is run
     again one by one, so only the item at fault fails.
+
+    An error of the device itself is not the items' fault: they get `DeviceBroken`, which is
+    retryable, and `fault` says what it was. After it CUDA answers nothing in this process.
     """
 
     def __init__(self, max_batch: int):
         if max_batch < 1:
             raise ValueError(f"max_batch must be at least 1, not {max_batch}")
         self.max_batch = max_batch
+        self.fault: str | None = None
         self._fits: dict[Hashable, int] = {}
 
     def limit(self, key: Hashable) -> int:
@@ -45,6 +49,9 @@ class FittingBatches:
             done = _attempt(work, batch)
             if not isinstance(done, Exception):
                 results += done
+            elif isinstance(done, torch.AcceleratorError):
+                self.fault = str(done).splitlines()[0]
+                results += [DeviceBroken(f"the device failed: {self.fault}") for _ in batch]
             elif len(batch) == 1:
                 results.append(_as_guanwu_error(done))
             elif is_out_of_memory(done):

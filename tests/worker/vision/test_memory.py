@@ -5,7 +5,13 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from worker.contract.errors import CorruptImage, GuanwuError, ModelError, OutOfMemory
+from worker.contract.errors import (
+    CorruptImage,
+    DeviceBroken,
+    GuanwuError,
+    ModelError,
+    OutOfMemory,
+)
 from worker.vision.memory import FittingBatches
 
 
@@ -103,3 +109,14 @@ def test_the_failed_batchs_tensors_are_free_before_the_next_try() -> None:
 def test_a_batch_of_none_is_refused() -> None:
     with pytest.raises(ValueError, match="max_batch"):
         FittingBatches(0)
+
+
+def test_a_broken_device_fails_nobody_for_good_and_is_told() -> None:
+    def work(batch: Sequence[int]) -> Sequence[int]:
+        raise torch.AcceleratorError("CUDA error: device-side assert triggered\nmore")
+
+    batches = FittingBatches(4)
+    results = batches.run("key", [1, 2], work)
+    assert all(isinstance(result, DeviceBroken) for result in results)
+    assert all(result.retryable for result in results if isinstance(result, DeviceBroken))
+    assert batches.fault == "CUDA error: device-side assert triggered"

@@ -57,6 +57,7 @@ def build(folder: Path) -> PreTrainedModel:
             dtype="float32",
             use_safetensors=True,
             local_files_only=True,
+            trust_remote_code=False,
             output_loading_info=True,
         )
     except Exception as exc:  # transformers, safetensors and torch each raise their own

@@ -6,6 +6,7 @@ size and the number of prefix tokens (CLS, registers, distillation) come from th
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,8 +103,7 @@ def load(
         CheckpointInvalid: the files are not a checkpoint of this family.
         ExplanationUnavailable: the architecture hides its attention.
     """
-    files = _files(spec, model_dir=model_dir, progress=progress)
-    network = build(files.folder)
+    files, network = _built(spec, model_dir=model_dir, progress=progress)
     nn.Module.to(network, placement.device, placement.dtype)
     framing, normalisation = (spec.framing, Normalisation())
     if framing is None:
@@ -150,6 +150,22 @@ def dissect(network: PreTrainedModel, framing: Framing, placement: Placement) ->
             network(pixel_values=blank)
     patches = (height // patch_px[0]) * (width // patch_px[1])
     return Anatomy(layers, patch_px, max(read[-1].numel() - patches, 0))
+
+
+def _built(
+    spec: ModelSpec, *, model_dir: Path | None, progress: Progress
+) -> tuple[CheckpointFiles, PreTrainedModel]:
+    files = _files(spec, model_dir=model_dir, progress=progress)
+    try:
+        return files, build(files.folder)
+    except CheckpointInvalid:
+        if not isinstance(spec.source, WheelFile):
+            raise
+    # a power cut or a full disk may have spoilt what we converted ourselves: once more
+    progress(f"the converted {spec.id} is damaged and is made again")
+    shutil.rmtree(files.folder)
+    files = _files(spec, model_dir=model_dir, progress=progress)
+    return files, build(files.folder)
 
 
 def _files(spec: ModelSpec, *, model_dir: Path | None, progress: Progress) -> CheckpointFiles:
