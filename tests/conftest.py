@@ -125,7 +125,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for survivor in terminalreporter.config.stash[SURVIVORS]:
-        terminalreporter.write_line(f"FAILED: this process outlived the tests: {survivor}", red=True)
+        terminalreporter.write_line(
+            f"FAILED: this process outlived the tests: {survivor}", red=True
+        )
     if skips := _forbidden_skips(terminalreporter.config):
         terminalreporter.write_line(f"FAILED: CI_NO_SKIP=1, but {skips} were skipped", red=True)
 

@@ -137,7 +137,10 @@ class Engine:
             return [exc for _ in batch]
         found = [self._run(models[name], batch, asks[name], options) for name in names]
         infos = [_info(models[name]) for name in names]
-        return [inference.merge(list(of), infos, unknown_below=options.unknown_below) for of in zip(*found, strict=True)]
+        return [
+            inference.merge(list(of), infos, unknown_below=options.unknown_below)
+            for of in zip(*found, strict=True)
+        ]
 
     def _chosen(self, options: Options) -> tuple[str, ...]:
         names = tuple(dict.fromkeys(options.models or self.default_models))

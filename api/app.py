@@ -1,0 +1,61 @@
+"""The front door's application factory."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from flask import Response, request
+from flask_openapi3.models.info import Info
+from flask_openapi3.openapi import OpenAPI
+
+from api import docs, errors, limits, request_log, spec
+from api.health import health
+from api.jobs import jobs
+from api.models import models
+from api.results import results
+from api.services import attach, make_services
+from worker.contract.settings import Settings
+
+
+def create_app(settings: Settings) -> OpenAPI:
+    """Build the application. Connects to nothing yet, and reads no environment.
+
+    Build it after the server's fork: connections and threads do not survive one.
+    """
+    app = OpenAPI(
+        "api",
+        info=Info(
+            title="Guanwu 观物",
+            version=version("guanwu"),
+            description=spec.INTRODUCTION + spec.error_table(),
+        ),
+        security_schemes=spec.SECURITY_SCHEMES,
+        validation_error_callback=errors.answer_invalid,
+        validation_error_model=errors.Problem,
+        doc_ui=False,
+        static_folder=None,
+    )
+    app.url_map.strict_slashes = False
+    attach(app, make_services(settings))
+    limits.configure(app, settings)
+    app.before_request(limits.bound_patience)
+    request_log.register(app)
+    errors.register(app)
+    for blueprint in (jobs, results, models, health):
+        app.register_api(blueprint)
+    docs.register(app)
+    app.after_request(_harden)
+    return app
+
+
+def _harden(response: Response) -> Response:
+    """Headers that keep browsers from guessing, framing and remembering."""
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    response.headers.setdefault("X-Frame-Options", "DENY")
+    response.headers.setdefault(
+        "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"
+    )
+    if request.path.startswith("/v1/") or not response.headers.get("Cache-Control"):
+        response.headers["Cache-Control"] = "no-store"
+    return response

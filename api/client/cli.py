@@ -1,0 +1,221 @@
+"""The `guanwu` command.
+
+Exit codes: 0 all images succeeded (or the job still runs); 1 some images failed;
+2 the command line or a local file is wrong; 3 the server refused the request;
+4 no server, or not now; 5 the job failed or was cancelled; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar, get_args
+
+import click
+from pydantic import ValidationError
+
+from api.client import commands
+from api.client.client import Client
+from api.client.errors import (
+    ClientError,
+    ProblemError,
+    RequestRefused,
+    UnexpectedAnswer,
+    WaitTimeout,
+)
+from api.client.handover import ExtraMissing, to_worker
+from api.client.server import NoServer, find_server
+from worker.contract.job import Colormap, Options, Priority
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+USAGE, REFUSED, UNREACHABLE, INTERRUPTED = 2, 3, 4, 130
+DEFAULT_OUT = Path("out")
+
+_server_options = (
+    click.option("--url", help="of the server; default: GUANWU_URL, or that of `make up`"),
+    click.option("--token", help="access token; default: GUANWU_TOKEN, or that of `make up`"),
+)
+_json_option = click.option("--json", "as_json", is_flag=True, help="JSON for pipes, no table")
+_out_option = click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="folder for the results"
+)
+_pass_on = {"ignore_unknown_options": True, "help_option_names": []}
+
+
+def _with_server(command: Callable[P, R]) -> Callable[P, R]:
+    for option in reversed(_server_options):
+        command = option(command)
+    return command
+
+
+def _connect(url: str | None, token: str | None) -> Client:
+    server = find_server(url, token, environ=os.environ, directory=Path.cwd())
+    return Client(server.url, server.token)
+
+
+@click.group(epilog=__doc__.partition("\n\n")[2].replace("\n", " ") if __doc__ else None)
+@click.version_option(package_name="guanwu", prog_name="guanwu")
+def cli() -> None:
+    """Guanwu 观物: what is in a picture (in Chinese), and where the model looked."""
+
+
+@cli.command()
+@click.argument(
+    "paths",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+    metavar="PATH...",
+)
+@_out_option
+@click.option("--recursive", "-r", is_flag=True, help="look into folders of folders, too")
+@click.option("--model", "models", multiple=True, help="model id; may be repeated")
+@click.option("--label-set", help="default: the model's own")
+@click.option("--top-k", type=click.IntRange(1, 100), help="labels of a picture; default: 5")
+@click.option("--colormap", type=click.Choice(get_args(Colormap)), help="default: jet")
+@click.option("--alpha", type=click.FloatRange(0, 1), help="weight of the heatmap; default: 0.5")
+@click.option("--priority", type=click.Choice(get_args(Priority)), help="default: normal")
+@_json_option
+@_with_server
+def submit(
+    paths: Sequence[Path],
+    out: Path | None,
+    recursive: bool,
+    as_json: bool,
+    url: str | None,
+    token: str | None,
+    **options: Any,
+) -> int:
+    """Submit files and folders, wait, print a table and save the results.
+
+    Results are saved in the folder `out` unless --out names another; with --json only
+    if --out does.
+    """
+    asked = _options(options)
+    folder = out or (None if as_json else DEFAULT_OUT)
+    with _connect(url, token) as client:
+        return commands.submit(
+            client, paths, options=asked, recursive=recursive, folder=folder, as_json=as_json
+        )
+
+
+def _options(given: dict[str, Any]) -> Options:
+    chosen = {name: value for name, value in given.items() if value not in (None, ())}
+    artifacts = ["labels", "overlay", "figure"]
+    try:
+        return Options.model_validate({"artifacts": artifacts, **chosen})
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        field = ".".join(map(str, first["loc"])).replace("_", "-")
+        raise click.UsageError(f"--{field}: {first['msg']}") from exc
+
+
+@cli.command()
+@click.argument("job")
+@_json_option
+@_with_server
+def status(job: str, as_json: bool, url: str | None, token: str | None) -> int:
+    """Show how a job is."""
+    with _connect(url, token) as client:
+        return commands.status(client, job, as_json=as_json)
+
+
+@cli.command()
+@click.argument("job")
+@_out_option
+@_json_option
+@_with_server
+def results(job: str, out: Path | None, as_json: bool, url: str | None, token: str | None) -> int:
+    """Print the results a job has so far, and save them if --out names a folder."""
+    with _connect(url, token) as client:
+        return commands.results(client, job, folder=out, as_json=as_json)
+
+
+@cli.command()
+@click.argument("job")
+@_json_option
+@_with_server
+def cancel(job: str, as_json: bool, url: str | None, token: str | None) -> int:
+    """Cancel a job; results that exist stay."""
+    with _connect(url, token) as client:
+        return commands.cancel(client, job, as_json=as_json)
+
+
+@cli.group(invoke_without_command=True)
+@_json_option
+@_with_server
+@click.pass_context
+def models(context: click.Context, as_json: bool, url: str | None, token: str | None) -> int:
+    """List the server's models; `fetch` and `list` are about this machine's."""
+    if context.invoked_subcommand is not None:
+        return 0
+    with _connect(url, token) as client:
+        return commands.models(client, as_json=as_json)
+
+
+def _hand_over(group: click.Group, name: str, words: Sequence[str], text: str) -> None:
+    """Add a command that becomes `python -m worker WORDS ...`."""
+
+    @group.command(name, context_settings=_pass_on, help=text, add_help_option=False)
+    @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+    def command(arguments: Sequence[str]) -> None:
+        to_worker([*words, *arguments])
+
+
+_hand_over(models, "fetch", ("models", "fetch"), "Fetch models to this machine.")
+_hand_over(models, "list", ("models", "list"), "List the models of this machine.")
+_hand_over(cli, "worker", ("run",), "Run a worker on this machine.")
+_hand_over(cli, "doctor", ("doctor",), "Check this machine's setup.")
+_hand_over(cli, "admin", ("admin",), "Administer a server.")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line; returns its exit code."""
+    try:
+        code = cli.main(list(arguments), prog_name="guanwu", standalone_mode=False)
+    except click.UsageError as exc:
+        exc.show()
+        return USAGE
+    except (NoServer, ExtraMissing, OSError) as exc:
+        return _complain(str(exc), USAGE)
+    except RequestRefused as exc:
+        return _complain(_problem_text(exc), REFUSED)
+    except ProblemError as exc:
+        return _complain(_problem_text(exc), UNREACHABLE)
+    except UnexpectedAnswer as exc:
+        return _complain(str(exc), REFUSED)
+    except (ClientError, WaitTimeout) as exc:
+        return _complain(str(exc), UNREACHABLE)
+    except (KeyboardInterrupt, click.Abort):
+        return _complain("interrupted", INTERRUPTED)
+    return code if isinstance(code, int) else 0
+
+
+def _problem_text(error: ProblemError) -> str:
+    lines = [f"{error.problem.detail} [{error.code}]"]
+    lines += [
+        f"  {where.get('field')}: {where.get('message')}"
+        for where in error.problem.errors
+        if where.get("message") != error.problem.detail
+    ]
+    if error.status >= 500 and error.problem.request_id:
+        lines.append(f"  request {error.problem.request_id}")
+    return "\n".join(lines)
+
+
+def _complain(message: str, code: int) -> int:
+    click.echo(f"guanwu: {message}", err=True)
+    return code
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""The OpenAPI document at /openapi.json and a page to read and try it at /docs."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Any, cast
+
+from flask import Blueprint, Flask, Response, current_app, render_template, url_for
+from flask_openapi3.openapi import OpenAPI
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from api.errors import Problem
+from api.health import Health
+from api.intake import Envelope
+from api.jobs import JobPage
+from api.results import ResultPage
+from worker.contract.catalog import Catalog
+from worker.contract.job import JobRequest
+
+_REF = "#/components/schemas/{model}"
+_TAKEN: tuple[type[BaseModel], ...] = (JobRequest, Envelope)
+_GIVEN: tuple[type[BaseModel], ...] = (JobPage, ResultPage, Catalog, Health, Problem)
+# Swagger UI sets styles and shows icons of its own.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
+)
+
+
+def register(app: Flask) -> None:
+    """Serve the document and the page; both need no token and no network."""
+    assets = resources.files("flask_openapi3_swagger") / "templates" / "swagger"
+    docs = Blueprint(
+        "docs",
+        __name__,
+        template_folder="web/templates",
+        static_folder=str(assets),
+        static_url_path="/docs/assets",
+    )
+    docs.add_url_rule("/openapi.json", "document", _document)
+    docs.add_url_rule("/docs", "page", _page)
+    docs.add_url_rule("/docs/start.js", "start", _start)
+    app.register_blueprint(docs)
+
+
+def document(app: OpenAPI) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of `app`."""
+    made: dict[str, Any] = json.loads(json.dumps(app.api_doc))
+    made["components"]["schemas"] = _schemas()
+    for path in made["paths"].values():
+        for operation in path.values():
+            # flask-openapi3 joins a docstring's lines for HTML; these are Markdown.
+            operation["responses"] = _own_responses(operation["responses"])
+    return made
+
+
+def _schemas() -> dict[str, Any]:
+    """All schemas as pydantic writes them; flask-openapi3 drops keywords it doesn't know."""
+    modes = [(model, "validation") for model in _TAKEN]
+    modes += [(model, "serialization") for model in _GIVEN]
+    _, schema = models_json_schema(cast(Any, modes), ref_template=_REF)
+    return cast(dict[str, Any], schema["$defs"])
+
+
+def _own_responses(responses: dict[str, Any]) -> dict[str, Any]:
+    """Without the 422 in flask-openapi3's own format, which no view of ours answers."""
+    return {
+        status: response
+        for status, response in responses.items()
+        if "application/json" not in response.get("content", {}) or status < "400"
+    }
+
+
+def _document() -> Response:
+    body = json.dumps(document(cast(OpenAPI, current_app)), ensure_ascii=False)
+    return Response(body, mimetype="application/json")
+
+
+def _page() -> Response:
+    page = Response(render_template("docs.html"), mimetype="text/html")
+    page.headers["Content-Security-Policy"] = POLICY
+    return page
+
+
+def _start() -> Response:
+    script = render_template("docs.js", document_url=url_for("docs.document"))
+    return Response(script, mimetype="text/javascript")

@@ -1,0 +1,29 @@
+"""Gunicorn's settings: `gunicorn -c python:api.gunicorn_conf -b HOST:PORT api.wsgi:application`.
+
+Flags and WEB_CONCURRENCY win over these. Read by gunicorn only, in its own process.
+"""
+
+from __future__ import annotations
+
+import os
+
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+threads = 16
+# Each process builds its own connections: nothing is shared over the fork.
+preload_app = False
+# Of a worker process that hangs as a whole; a slow upload keeps only its thread.
+timeout = 60
+graceful_timeout = 30
+keepalive = 30
+backlog = 1024
+# The heartbeat file must not wait for a disk.
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+limit_request_line = 8190
+limit_request_fields = 64
+# A control interface nobody asked for.
+control_socket_disable = True
+# The application logs requests itself.
+accesslog = None
+errorlog = "-"
+proc_name = "guanwu-api"

