@@ -120,4 +120,4 @@ class Closing:
 
 
 def _spool() -> IO[bytes]:
-    return tempfile.SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115 - the caller closes it
+    return tempfile.SpooledTemporaryFile(SPOOL_BYTES)

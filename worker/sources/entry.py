@@ -10,7 +10,9 @@ from typing import Protocol
 from worker.contract.errors import ImageError
 from worker.contract.job import ItemError, ManifestItem
 
-IMAGE_SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .webp .gif .bmp .tif .tiff .avif".split())
+IMAGE_SUFFIXES = frozenset(
+    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"]
+)
 
 
 @dataclass(frozen=True)

@@ -105,9 +105,16 @@ def test_a_foreign_job_reads_like_an_unknown_one(records: JobRecords) -> None:
 
 def test_creating_twice_changes_nothing(records: JobRecords) -> None:
     job = create(records, 1)
-    again = dict(tenant="two", lane="hi", total=9, chunk_images=1, options=Options(), metadata={})
-    assert not records.create(job, **again)  # type: ignore[arg-type]
-    assert records.read("one", job) is not None
+    assert not records.create(
+        job,
+        tenant="two",
+        lane="hi",
+        total=9,
+        chunk_images=1,
+        options=Options(),
+        metadata={},
+    )
+    assert read(records, job).counts.total == 1
 
 
 def test_each_chunk_is_claimed_by_one_worker_only(records: JobRecords) -> None:

@@ -18,7 +18,7 @@ def test_a_bad_value_names_variable_value_and_reason() -> None:
 
 
 def test_an_unknown_variable_stops_the_start_and_suggests_the_right_one() -> None:
-    with pytest.raises(SettingsInvalid, match="GUANWU_LEASES.*did you mean GUANWU_LEASE_S"):
+    with pytest.raises(SettingsInvalid, match=r"GUANWU_LEASES.*did you mean GUANWU_LEASE_S"):
         load({"GUANWU_LEASES": "3"})
 
 
