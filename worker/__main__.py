@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import click
 
@@ -80,6 +81,27 @@ def fetch(ids: tuple[str, ...]) -> None:
         for model in engine.catalog().models:
             if model.id in engine.loaded:
                 click.echo(f"{model.id}\t{model.revision}\tsha256 {model.weights_sha256}")
+
+
+@main.group()
+def admin() -> None:
+    """Look after a deployment."""
+
+
+@admin.command()
+def rebuild() -> None:
+    """Restore running jobs from S3 after Redis has lost them. Safe to run at any time."""
+    from worker.contract.objects import ObjectStore
+    from worker.contract.rebuild import lost_jobs, restore
+    from worker.contract.records import JobRecords, connect
+
+    settings = _settings()
+    store = ObjectStore(settings, connections=settings.io_threads)
+    records = JobRecords(connect(settings), settings)
+    with _reported(), ThreadPoolExecutor(settings.io_threads) as io:
+        for tenant, job in lost_jobs(store):
+            if restore(records, store, tenant, job, io=io):
+                click.echo(f"{job.id}\trestored for {tenant}")
 
 
 @contextlib.contextmanager

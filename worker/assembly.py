@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from celery import Celery
 
 from worker.batcher import Batcher
-from worker.chunk import ChunkRunner
+from worker.chunk import ChunkRunner, Pipeline
 from worker.closing import Closing
 from worker.contract import queues
 from worker.contract.errors import RedisUnavailable
@@ -24,6 +24,7 @@ from worker.leases import Leases
 from worker.planner import Planner
 from worker.publisher import CatalogPublisher
 from worker.pump import Pump, Runner
+from worker.retention import Retention
 from worker.sources.opening import open_source
 from worker.sweeper import Sweeper
 from worker.tasks import register
@@ -41,9 +42,17 @@ class Assembly:
 
 
 def assemble(
-    parts: contextlib.ExitStack, settings: Settings, engine: Engine, device: Device
+    parts: contextlib.ExitStack,
+    settings: Settings,
+    engine: Engine,
+    device: Device,
+    *,
+    pipeline: Pipeline | None = None,
 ) -> Assembly:
-    """Wire the parts and start their threads; `parts` stops them, last started first."""
+    """Wire the parts and start their threads; `parts` stops them, last started first.
+
+    `pipeline` takes the place of fetching, drawing and uploading.
+    """
     client = connect(settings)
     records = JobRecords(client, settings)
     store = ObjectStore(settings, connections=settings.io_threads + settings.chunk_threads)
@@ -57,11 +66,14 @@ def assemble(
     sweeper = Sweeper(records, wake, sweep_s=settings.sweep_s)
     leases = Leases(records, heartbeat_s=settings.heartbeat_s)
     batcher = Batcher(engine, batch_images=settings.batch_images, wait_ms=settings.batch_wait_ms)
-    for part in (publisher, sweeper, leases, batcher):
+    retention = Retention(
+        records, store, retain_s=settings.retain_s, every_s=settings.retention_sweep_s
+    )
+    for part in (publisher, sweeper, retention, leases, batcher):
         part.start()
         parts.callback(part.stop)
     io = parts.enter_context(ThreadPoolExecutor(settings.io_threads, thread_name_prefix="io"))
-    pipeline = ItemPipeline(
+    pipeline = pipeline or ItemPipeline(
         store,
         engine,
         limits=ImageLimits(settings.max_image_bytes, settings.max_image_pixels),

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Executor, Future, wait
+from typing import Protocol
 
 import structlog
 
@@ -23,17 +24,34 @@ from worker.contract.errors import (
     ServiceUnavailable,
     StoreDenied,
 )
-from worker.contract.job import DeviceInfo, ItemError, ItemResult, ItemStatus, ManifestItem
+from worker.contract.job import (
+    DeviceInfo,
+    ItemError,
+    ItemResult,
+    ItemStatus,
+    ManifestItem,
+    Options,
+)
 from worker.contract.keys import Lane
 from worker.contract.objects import ObjectStore
 from worker.contract.records import Claim, JobRecords, Stop, Tally
-from worker.item import ItemPipeline, Loaded, unfinished
+from worker.item import Loaded, unfinished
 from worker.leases import HeldClaim, Leases
 
 log = structlog.get_logger(__name__)
 
 JSONL = "application/x-ndjson"
 GIVE_BACK_S = (1.0, 4.0)  # spread, so that chunks do not come back all at once
+
+
+class Pipeline(Protocol):
+    """What a chunk needs around the model, image by image."""
+
+    def load(self, item: ManifestItem, options: Options) -> Loaded: ...
+
+    def store(
+        self, loaded: Loaded, answer: Answer, claim: Claim, *, device: DeviceInfo
+    ) -> ItemResult: ...
 
 
 class ChunkRunner:
@@ -47,7 +65,7 @@ class ChunkRunner:
         self,
         records: JobRecords,
         store: ObjectStore,
-        pipeline: ItemPipeline,
+        pipeline: Pipeline,
         batcher: Batcher,
         leases: Leases,
         io: Executor,

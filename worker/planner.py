@@ -20,7 +20,7 @@ from worker.contract.errors import (
     SourceInvalid,
     StoreDenied,
 )
-from worker.contract.job import ItemError, ManifestItem
+from worker.contract.job import ItemError, ManifestItem, Plan
 from worker.contract.keys import Lane
 from worker.contract.objects import ObjectStore
 from worker.contract.records import Claim, JobRecord, JobRecords
@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 
 SHARDS_A_STEP = 32
 GIVE_BACK_S = 3.0
+JSON = "application/json"
 JSONL = "application/x-ndjson"
 
 
@@ -89,10 +90,12 @@ class Planner:
             if index + len(items) > self._max_images:
                 raise SourceInvalid(f"a job holds up to {self._max_images:,} images; split it")
             shards = list(_shards(items, record.chunk_images))
-            self._write(record, shards, first=shard)
             whole = len(items) == SHARDS_A_STEP * record.chunk_images
+            self._write(record, shards, first=shard)
+            self._remember(record, step[-1], index + len(items), shard + len(shards), whole)
             added = self._records.extend(
                 claim,
+                after=shard,
                 chunks=len(shards),
                 items=len(items),
                 cursor=step[-1].cursor,
@@ -117,6 +120,14 @@ class Planner:
 
         numbers = range(first, first + len(shards))
         list(self._io.map(put, numbers, shards))
+
+    def _remember(
+        self, record: JobRecord, last: Entry, items: int, chunks: int, more: bool
+    ) -> None:
+        """Leave in the store how far planning came, for a Redis that forgets."""
+        plan = Plan(cursor=last.cursor, chunks=chunks, items=items, sealed=not more)
+        key = keys.plan(record.tenant, record.job)
+        self._store.put(key, plan.model_dump_json().encode(), content_type=JSON)
 
 
 def _at(entry: Entry, index: int) -> ManifestItem:

@@ -18,6 +18,7 @@ from celery import Celery, signals
 from celery.platforms import SecurityWarning  # type: ignore[attr-defined]  # not in celery-types
 
 from worker.assembly import Assembly, assemble
+from worker.chunk import Pipeline
 from worker.contract.keys import LANES, queue_name
 from worker.contract.settings import Settings
 from worker.devices import Device
@@ -48,11 +49,13 @@ def serve(settings: Settings, device: Device) -> None:
     work(settings, device, engine)
 
 
-def work(settings: Settings, device: Device, engine: Engine) -> None:
+def work(
+    settings: Settings, device: Device, engine: Engine, *, pipeline: Pipeline | None = None
+) -> None:
     """Work with any engine until told to stop (SIGTERM) and drained."""
     _quieten()
     with contextlib.ExitStack() as parts:
-        worker = assemble(parts, settings, engine, device)
+        worker = assemble(parts, settings, engine, device, pipeline=pipeline)
         leave = _Leaving(worker.pump, drain_s=settings.drain_s)
         _watch_parent(leave)
         watchdog = _watch(worker, engine, settings, leave)

@@ -20,6 +20,7 @@ from worker.devices import Device
 
 log = structlog.get_logger(__name__)
 
+SERVE = (sys.executable, "-m", "worker", "serve")
 EXIT_CONFIG = 78  # EX_CONFIG: the settings are wrong; starting again cannot help
 STABLE_S = 60.0
 MAX_BACKOFF_S = 30.0
@@ -34,8 +35,9 @@ def backoff_s(failures: int) -> float:
 class _Child:
     """The worker process of one device, started again when it dies."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, command: Sequence[str]) -> None:
         self.device = device
+        self._command = command
         self.failures = 0
         self._start_at = time.monotonic()
         self._started_at = 0.0
@@ -62,7 +64,7 @@ class _Child:
 
     def _start(self) -> None:
         environ = os.environ | {"CUDA_VISIBLE_DEVICES": self.device.visible_devices}
-        command = [sys.executable, "-m", "worker", "serve", "--device", self.device.name]
+        command = [*self._command, "--device", self.device.name]
         self.process = subprocess.Popen(command, env=environ)
         self._started_at = time.monotonic()
 
@@ -80,8 +82,11 @@ class _Child:
             self.process.wait()
 
 
-def supervise(devices: Sequence[Device], *, drain_s: float) -> int:
-    """Run one worker per device until SIGTERM or SIGINT. Returns the exit code."""
+def supervise(devices: Sequence[Device], *, drain_s: float, command: Sequence[str] = SERVE) -> int:
+    """Run one worker per device until SIGTERM or SIGINT. Returns the exit code.
+
+    `command` is one worker's, without its `--device`.
+    """
     stopping: list[int] = []
 
     def stop(number: int, _: FrameType | None) -> None:
@@ -89,7 +94,7 @@ def supervise(devices: Sequence[Device], *, drain_s: float) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    children = [_Child(device) for device in devices]
+    children = [_Child(device, command) for device in devices]
     code = 0
     while not stopping and code == 0:
         for child in children:

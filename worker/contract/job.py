@@ -92,6 +92,15 @@ class Options(Wire):
     alpha: float = Field(0.5, ge=0.0, le=1.0, description="Weight of the heatmap in the overlay.")
     max_side_px: int = Field(1024, ge=64, le=8192)
     priority: Priority = "normal"
+    expires_after_s: int | None = Field(
+        None,
+        ge=1,
+        le=30 * 86_400,
+        description="What is not done by then expires; null: the server's.",
+    )
+    retain_s: int | None = Field(
+        None, ge=60, description="How long results are kept after the end; null: the server's."
+    )
 
     @property
     def draws(self) -> bool:
@@ -102,6 +111,7 @@ class Options(Wire):
     def analysis_key(self) -> str:
         """Equal for options that ask the same of the models, however they are drawn."""
         drawing = {"artifacts", "colormap", "alpha", "max_side_px", "priority"}
+        drawing |= {"expires_after_s", "retain_s"}
         return f"{self.draws}:{self.model_dump_json(exclude=drawing)}"
 
 
@@ -190,10 +200,23 @@ class Job(Wire):
     planning: bool = Field(False, description="the source is still being read: total grows")
     images_per_s: float | None = None
     eta_s: float | None = None
+    expires_at: dt.datetime | None = None
+    lane: Literal["hi", "bulk"] | None = None
+    chunk_images: int | None = None
+    source: Source | None = None
     options: Options
     metadata: dict[str, Any] = Field(default_factory=dict)
     links: dict[str, str] = Field(default_factory=dict)
     error: ItemError | None = None
+
+
+class Plan(Wire):
+    """`manifest/plan.json`: how far a job's source has become shards."""
+
+    cursor: str
+    chunks: int
+    items: int
+    sealed: bool
 
 
 class ImageFacts(Wire):
@@ -290,6 +313,10 @@ class ItemResult(Wire):
 def new_id(prefix: Literal["job", "upl", "key", "whk", "lbs"]) -> str:
     """A ULID with its kind in front, e.g. `job_01J...`: sortable by creation time."""
     return f"{prefix}_{ULID()}"
+
+
+def to_ms(moment: dt.datetime) -> int:
+    return round(moment.timestamp() * 1000)
 
 
 def from_ms(timestamp_ms: int) -> dt.datetime:

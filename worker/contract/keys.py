@@ -72,6 +72,10 @@ class RedisKeys:
         """Hash: how wrong predicted ends were, summed over jobs."""
         return f"{self.prefix}:eta"
 
+    def turn(self, what: str) -> str:
+        """String that stands while somebody has just done `what` for all."""
+        return f"{self.prefix}:turn:{what}"
+
     def tenant_jobs(self, tenant: str) -> str:
         """Sorted set of a tenant's job ids; all scores 0, ULIDs sort by time."""
         return f"{self.prefix}:tenant:{tenant}:jobs"
@@ -140,6 +144,11 @@ def job_record(tenant: str, job: str) -> str:
 
 def manifest(tenant: str, job: str, chunk: int) -> str:
     return f"{job_prefix(tenant, job)}manifest/{chunk:06d}.jsonl"
+
+
+def plan(tenant: str, job: str) -> str:
+    """How far the planner came: cursor, shards and items."""
+    return f"{job_prefix(tenant, job)}manifest/plan.json"
 
 
 def chunk_results(tenant: str, job: str, chunk: int) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import IO, TYPE_CHECKING
 from urllib.parse import quote
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _MISSING = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
 _DENIED = {"401", "403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 _READ_BYTES = 1 << 20
+_DELETE_KEYS = 1000  # the most that S3 takes at once
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,15 @@ class Link:
 
     url: str
     expires_at: dt.datetime
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object as a listing tells of it."""
+
+    key: str
+    modified_at: dt.datetime
+    size: int
 
 
 class ObjectStore:
@@ -117,13 +128,32 @@ class ObjectStore:
 
     def keys(self, prefix: str, *, bucket: str | None = None, after: str = "") -> Iterator[str]:
         """All keys under a prefix that sort behind `after`, in order."""
+        return (entry.key for entry in self.entries(prefix, bucket=bucket, after=after))
+
+    def entries(
+        self, prefix: str, *, bucket: str | None = None, after: str = ""
+    ) -> Iterator[StoredObject]:
+        """All objects under a prefix whose keys sort behind `after`, in order."""
         pages = self._client.get_paginator("list_objects_v2")
         with _translated(prefix):
             for page in pages.paginate(
                 Bucket=bucket or self.bucket, Prefix=prefix, StartAfter=after
             ):
                 for entry in page.get("Contents", ()):
-                    yield entry["Key"]
+                    yield StoredObject(entry["Key"], entry["LastModified"], entry["Size"])
+
+    def delete(self, keys: Iterable[str]) -> int:
+        """Delete objects, those that are there; returns how many were named."""
+        named = 0
+        waiting = iter(keys)
+        while batch := list(islice(waiting, _DELETE_KEYS)):
+            with _translated(batch[0]):
+                self._client.delete_objects(
+                    Bucket=self.bucket,
+                    Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True},
+                )
+            named += len(batch)
+        return named
 
     def link(self, key: str, *, filename: str | None = None) -> Link:
         """A presigned download that needs no credentials; asks the store nothing."""

@@ -190,10 +190,25 @@ function command.create(job, tenant_limit, total_limit, ...)
   if field(job, 'expires_ms') then
     redis.call('ZADD', K.expiring, field(job, 'expires_ms'), job)
   end
-  add_pending(job, total - int(field(job, 'finished_items')))
+  local ended = 0
+  for _, name in ipairs({'succeeded', 'failed', 'cancelled', 'expired'}) do
+    ended = ended + int(field(job, name))
+  end
+  add_pending(job, total - ended)
   local lane = advance(job)
   if fields.sealed == '0' then lane = plan(job, PLAN, 0, 0) end
   return {'created', lane}
+end
+
+-- A job that Redis has lost, as its objects tell: undone chunks ('chunk:items:0', n of them),
+-- then field value ... -> 0 it is here | 1
+function command.restore(job, n, ...)
+  if redis.call('EXISTS', K.job .. job) == 1 then return 0 end
+  local given = {...}
+  redis.call('DEL', K.reopened .. job)
+  for i = 1, int(n) do redis.call('RPUSH', K.reopened .. job, given[i]) end
+  command.create(job, 2 ^ 53, 2 ^ 53, unpack(given, int(n) + 1))
+  return 1
 end
 
 -- lease_ms, max_attempts, lane ... -> verdict, job, chunk, token, attempts, items, poison, job hash
@@ -274,9 +289,10 @@ function command.finish(job, chunk, token, succeeded, failed, cancelled, expired
 end
 
 -- Shards that the planner has written. A job that is to stop takes none and is sealed.
--- -> lost (0 | 1), lane | '', sealed (0 | 1)
-function command.extend(job, token, chunks, items, cursor, sealed)
-  if not holds(job, PLAN, token) then return {1, '', 0} end
+-- `after` is how many shards the planner knows of: fewer here mean that Redis came back from
+-- an older file. -> lost (0 | 1), lane | '', sealed (0 | 1)
+function command.extend(job, token, after, chunks, items, cursor, sealed)
+  if not holds(job, PLAN, token) or field(job, 'chunks') ~= after then return {1, '', 0} end
   if field(job, 'stop') then
     sealed = '1'
   else

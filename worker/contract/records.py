@@ -206,20 +206,17 @@ class JobRecords:
         Raises:
             QueueFull: the tenant or all together have too many images pending.
         """
-        fields: dict[str, object] = {
-            "tenant": tenant,
-            "lane": lane,
-            "total": total,
-            "chunk_images": chunk_images,
-            "chunks": -(-total // chunk_images),
-            "sealed": int(source is None),
-            "options": options.model_dump_json(),
-            "metadata": json.dumps(dict(metadata), ensure_ascii=False),
-        }
-        if source is not None:
-            fields["source"] = source.model_dump_json()
-        if expires_ms is not None:
-            fields["expires_ms"] = expires_ms
+        fields = _static_fields(
+            tenant=tenant,
+            lane=lane,
+            total=total,
+            chunk_images=chunk_images,
+            options=options,
+            metadata=metadata,
+            source=source,
+            expires_ms=expires_ms,
+        )
+        fields |= {"chunks": -(-total // chunk_images), "sealed": int(source is None)}
         limits = (self._tenant_images, self._queue_images)
         outcome, _ = self._call("create", job, *limits, *_flat(fields))
         if outcome in ("tenant_full", "queue_full"):
@@ -227,6 +224,33 @@ class JobRecords:
             limit = limits[0] if outcome == "tenant_full" else limits[1]
             raise QueueFull(f"{whose} queue holds up to {limit:,} images; wait until some are done")
         return bool(outcome == "created")
+
+    def restore(self, record: JobRecord, undone: Sequence[Reopened]) -> bool:
+        """Record a job that Redis has lost, as its objects tell. False if it is here.
+
+        `undone` are the chunks without results among the `record.chunks` that are planned.
+        """
+        fields = _static_fields(
+            tenant=record.tenant,
+            lane=record.lane,
+            total=record.counts.total,
+            chunk_images=record.chunk_images,
+            options=record.options,
+            metadata=record.metadata,
+            source=record.source,
+            expires_ms=record.expires_ms,
+        )
+        ended = record.counts.model_dump(include={"succeeded", "failed", "cancelled", "expired"})
+        fields |= ended | {
+            "created_ms": record.created_ms,
+            "chunks": record.chunks,
+            "planned": record.chunks,
+            "finished": record.chunks - len(undone),
+            "sealed": int(record.sealed),
+            "cursor": record.cursor,
+        }
+        lines = [f"{c.number}:{c.items}:0" for c in undone]
+        return bool(self._call("restore", record.job, len(lines), *lines, *_flat(fields)))
 
     def claim(self, lanes: Sequence[Lane] = LANES) -> Claim | None:
         """Claim the next chunk, the first lane first; None if nothing is ready."""
@@ -276,17 +300,25 @@ class JobRecords:
         return self._committed(claim, "finish", claim.job, claim.chunk, claim.token, *counts)
 
     def extend(
-        self, claim: Claim, *, chunks: int, items: int, cursor: str, sealed: bool
+        self,
+        claim: Claim,
+        *,
+        after: int,
+        chunks: int,
+        items: int,
+        cursor: str,
+        sealed: bool,
     ) -> Extended:
         """Add shards that stand in S3 already, and move the planner's cursor behind them.
 
-        All shards but a job's last hold `chunk_images` items. `sealed` says there are no
-        more; a job that is to stop takes none and is sealed.
+        `after` is the number of shards before them. All shards but a job's last hold
+        `chunk_images` items. `sealed` says there are no more; a job that is to stop takes
+        none and is sealed.
 
         Raises:
             LeaseLost: another planner goes on from the cursor; nothing was added.
         """
-        args = (claim.job, claim.token, chunks, items, cursor, int(sealed))
+        args = (claim.job, claim.token, after, chunks, items, cursor, int(sealed))
         lost, lane, ended = self._call("extend", *args)
         if lost:
             raise _lost(claim)
@@ -385,6 +417,18 @@ class JobRecords:
             eta_error=float(error_sum) / int(jobs) if jobs else None,
         )
 
+    def forget(self, tenant: str, job: str) -> None:
+        """Drop a finished job's record and its place in the tenant's list."""
+        with translated():
+            self._client.delete(self._keys.job(job))
+            self._client.zrem(self._keys.tenant_jobs(tenant), job)
+
+    def take_turn(self, what: str, *, every_s: float) -> bool:
+        """True for one caller of all processes, once in `every_s`: for work that needs one."""
+        with translated():
+            key = self._keys.turn(what)
+            return bool(self._client.set(key, "1", nx=True, px=int(every_s * 1000)))
+
     def ready(self) -> dict[Lane, int]:
         """Chunks that could be claimed now, by lane."""
         with translated():
@@ -403,6 +447,33 @@ class JobRecords:
 
 def _lost(claim: Claim) -> LeaseLost:
     return LeaseLost(f"the lease of {claim.job} chunk {claim.chunk} was taken by another worker")
+
+
+def _static_fields(
+    *,
+    tenant: str,
+    lane: Lane,
+    total: int,
+    chunk_images: int,
+    options: Options,
+    metadata: Mapping[str, Any],
+    source: Source | None,
+    expires_ms: int | None,
+) -> dict[str, object]:
+    """What a job's hash says from the beginning."""
+    fields: dict[str, object] = {
+        "tenant": tenant,
+        "lane": lane,
+        "total": total,
+        "chunk_images": chunk_images,
+        "options": options.model_dump_json(),
+        "metadata": json.dumps(dict(metadata), ensure_ascii=False),
+    }
+    if source is not None:
+        fields["source"] = source.model_dump_json()
+    if expires_ms is not None:
+        fields["expires_ms"] = expires_ms
+    return fields
 
 
 def _flat(fields: Mapping[str, object]) -> list[object]:

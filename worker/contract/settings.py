@@ -91,6 +91,10 @@ class Settings(BaseModel):
     )
     sweep_s: float = Field(1.0, ge=0.05)
     max_attempts: int = Field(6, ge=1, le=100)
+    retain_s: int | None = Field(
+        30 * 86_400, ge=60, description="how long finished jobs stay in S3; empty: for ever"
+    )
+    retention_sweep_s: float = Field(3600, ge=1)
     record_ttl_s: int = Field(7 * 86_400, ge=60, description="how long Redis keeps a finished job")
 
     # images

@@ -317,13 +317,13 @@ def test_a_source_is_planned_shard_by_shard_and_sealed(records: JobRecords) -> N
     job = create_planned(records)
     planner = claim(records)
     assert planner.verdict == "plan"
-    added = records.extend(planner, chunks=2, items=32, cursor="32", sealed=False)
+    added = records.extend(planner, after=0, chunks=2, items=32, cursor="32", sealed=False)
     assert (added.lane, added.sealed) == ("bulk", False)
     record = read(records, job)
     assert (record.counts.total, record.cursor, record.sealed) == (32, "32", False)
     assert len(finish_all(records)) == 2
     assert records.claim() is None  # not final: the planner may find more
-    assert records.extend(planner, chunks=1, items=5, cursor="37", sealed=True).sealed
+    assert records.extend(planner, after=2, chunks=1, items=5, cursor="37", sealed=True).sealed
     assert [c.items for c in finish_all(records)] == [5]
     assert read(records, job).counts.succeeded == 37
 
@@ -331,19 +331,19 @@ def test_a_source_is_planned_shard_by_shard_and_sealed(records: JobRecords) -> N
 def test_a_lost_planner_leaves_no_gap_and_no_double(records: JobRecords) -> None:
     create_planned(records)
     lost = claim(records)
-    records.extend(lost, chunks=1, items=16, cursor="16", sealed=False)
+    records.extend(lost, after=0, chunks=1, items=16, cursor="16", sealed=False)
     time.sleep(LEASE_S * 1.5)
     records.sweep()
     fresh = records.claim(("hi",))
     assert fresh is not None
     assert (fresh.verdict, fresh.record.cursor) == ("plan", "16")
     with pytest.raises(LeaseLost):
-        records.extend(lost, chunks=1, items=16, cursor="32", sealed=False)
+        records.extend(lost, after=1, chunks=1, items=16, cursor="32", sealed=False)
 
 
 def test_a_source_with_nothing_in_it_ends_the_job(records: JobRecords) -> None:
     create_planned(records)
-    records.extend(claim(records), chunks=0, items=0, cursor="", sealed=True)
+    records.extend(claim(records), after=0, chunks=0, items=0, cursor="", sealed=True)
     assert claim(records).verdict == "finalize"
 
 
@@ -394,3 +394,10 @@ def test_claimed_images_are_pending_until_they_are_finished(records: JobRecords)
     assert records.load().pending == {"hi": 3, "bulk": 20}
     records.finish(claimed, Tally(succeeded=3))
     assert records.load().pending == {"hi": 0, "bulk": 20}
+
+
+def test_a_planner_that_knows_more_shards_than_redis_adds_nothing(records: JobRecords) -> None:
+    create_planned(records)
+    planner = claim(records)
+    with pytest.raises(LeaseLost):  # as after a Redis that came back from an older file
+        records.extend(planner, after=32, chunks=1, items=16, cursor="9", sealed=False)

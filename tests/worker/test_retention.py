@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from tests.stack import SettingsFactory
+from worker.contract import keys
+from worker.contract.job import Counts, Job, JobStatus, Options, new_id
+from worker.contract.objects import ObjectStore
+from worker.contract.records import JobRecords, connect
+from worker.retention import Retention, is_over
+
+NOW = dt.datetime(2026, 1, 31, tzinfo=dt.UTC)
+DAY_S = 86_400
+
+
+def job(*, finished_days_ago: float | None, retain_s: int | None = None) -> Job:
+    ended = None if finished_days_ago is None else NOW - dt.timedelta(days=finished_days_ago)
+    return Job(
+        id=new_id("job"),
+        status=JobStatus.RUNNING if ended is None else JobStatus.SUCCEEDED,
+        done=ended is not None,
+        created_at=NOW - dt.timedelta(days=50),
+        finished_at=ended,
+        counts=Counts(total=1),
+        options=Options(retain_s=retain_s),
+    )
+
+
+@pytest.mark.parametrize(
+    ("kept", "server_s", "over"),
+    [
+        (job(finished_days_ago=8), 7 * DAY_S, True),
+        (job(finished_days_ago=6), 7 * DAY_S, False),
+        (job(finished_days_ago=2, retain_s=DAY_S), 7 * DAY_S, True),
+        (job(finished_days_ago=8, retain_s=9 * DAY_S), 7 * DAY_S, False),
+        (job(finished_days_ago=2, retain_s=DAY_S), None, True),
+        (job(finished_days_ago=999), None, False),
+        (job(finished_days_ago=None), 7 * DAY_S, False),
+    ],
+)
+def test_a_jobs_own_time_goes_before_the_servers(kept: Job, server_s: int, over: bool) -> None:
+    assert is_over(kept, retain_s=server_s, now=NOW) is over
+
+
+def test_a_job_that_is_over_goes_with_all_it_has_and_others_stay(
+    settings: SettingsFactory,
+) -> None:
+    store = ObjectStore(settings())
+    records = JobRecords(connect(settings()), settings())
+    old, new = job(finished_days_ago=8), job(finished_days_ago=1)
+    for one in (old, new):
+        body = one.model_dump_json().encode()
+        store.put(keys.job_record("one", one.id), body, content_type="application/json")
+        store.put(keys.labels("one", one.id, 0), b"{}", content_type="application/json")
+    shared = keys.input_key("one", "ab" * 32)
+    store.put(shared, b"still young", content_type="image/png")
+    retention = Retention(records, store, retain_s=7 * DAY_S, every_s=60)
+    assert retention.sweep(NOW) == 1
+    assert list(store.keys(keys.job_prefix("one", old.id))) == []
+    assert len(list(store.keys(keys.job_prefix("one", new.id)))) == 2
+    assert store.exists(shared)
+
+
+def test_inputs_older_than_every_kept_job_go(settings: SettingsFactory) -> None:
+    store = ObjectStore(settings())
+    records = JobRecords(connect(settings()), settings())
+    store.put(keys.input_key("one", "cd" * 32), b"old", content_type="image/png")
+    in_two_days = dt.datetime.now(dt.UTC) + dt.timedelta(days=2)
+    Retention(records, store, retain_s=DAY_S, every_s=60).sweep(in_two_days)
+    assert list(store.keys("t/one/inputs/")) == []
+
+
+def test_one_of_all_processes_has_the_turn(settings: SettingsFactory) -> None:
+    first, second = (JobRecords(connect(settings()), settings()) for _ in range(2))
+    assert first.take_turn("x", every_s=60)
+    assert not second.take_turn("x", every_s=60)
+    assert second.take_turn("y", every_s=60)

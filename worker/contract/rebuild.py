@@ -1,0 +1,93 @@
+"""From objects back to records: jobs that Redis has lost while they ran.
+
+What a job is stands in its job.json, how far its source was read in plan.json, and what is
+done in its chunk results: those are written before a record says so. A chunk that had run
+but was not yet recorded is not run again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Executor
+
+from worker.contract import keys
+from worker.contract.errors import ObjectNotFound
+from worker.contract.job import Counts, ItemResult, Job, JobStatus, Plan, to_ms
+from worker.contract.objects import ObjectStore
+from worker.contract.records import JobRecord, JobRecords, Reopened
+
+
+def lost_jobs(store: ObjectStore) -> Iterator[tuple[str, Job]]:
+    """Tenant and last known view of every job whose job.json does not say it is done."""
+    for key in store.keys("t/"):
+        if key.endswith("/job.json"):
+            job = Job.model_validate_json(store.get(key))
+            if not job.done:
+                yield key.split("/")[1], job
+
+
+def restore(
+    records: JobRecords, store: ObjectStore, tenant: str, job: Job, *, io: Executor
+) -> bool:
+    """Record a job that Redis has lost, so that workers go on with it. False if it is there.
+
+    A job that was being cancelled is cancelled again.
+
+    Raises:
+        ObjectNotFound: its manifest is gone too.
+        StoreUnavailable, RedisUnavailable
+    """
+    assert job.chunk_images is not None
+    assert job.lane is not None
+    plan = _plan(store, tenant, job)
+    done = _done_chunks(store, tenant, job.id)
+    ended: Counter[str] = Counter()
+    for statuses in io.map(lambda n: _statuses(store, tenant, job.id, n), done):
+        ended.update(statuses)
+    size = job.chunk_images
+    undone = [
+        Reopened(n, min(size, plan.items - n * size)) for n in range(plan.chunks) if n not in done
+    ]
+    record = JobRecord(
+        job=job.id,
+        tenant=tenant,
+        lane=job.lane,
+        status=JobStatus.QUEUED,
+        counts=Counts(total=plan.items, **ended),
+        options=job.options,
+        metadata=job.metadata,
+        chunk_images=size,
+        chunks=plan.chunks,
+        created_ms=to_ms(job.created_at),
+        expires_ms=None if job.expires_at is None else to_ms(job.expires_at),
+        source=job.source,
+        sealed=plan.sealed,
+        cursor=plan.cursor,
+    )
+    restored = records.restore(record, undone)
+    if restored and job.status is JobStatus.CANCELLING:
+        records.cancel(tenant, job.id)
+    return restored
+
+
+def _plan(store: ObjectStore, tenant: str, job: Job) -> Plan:
+    """How far the job's source was read; a job without a source was whole from the start."""
+    assert job.chunk_images is not None
+    if job.source is None:
+        chunks = -(-job.counts.total // job.chunk_images)
+        return Plan(cursor="", chunks=chunks, items=job.counts.total, sealed=True)
+    try:
+        return Plan.model_validate_json(store.get(keys.plan(tenant, job.id)))
+    except ObjectNotFound:
+        return Plan(cursor="", chunks=0, items=0, sealed=False)
+
+
+def _done_chunks(store: ObjectStore, tenant: str, job: str) -> list[int]:
+    folder = keys.job_prefix(tenant, job) + "chunks/"
+    return [int(key.removeprefix(folder).removesuffix(".jsonl")) for key in store.keys(folder)]
+
+
+def _statuses(store: ObjectStore, tenant: str, job: str, number: int) -> Counter[str]:
+    lines = store.get(keys.chunk_results(tenant, job, number)).splitlines()
+    return Counter(ItemResult.model_validate_json(line).status.value for line in lines)
