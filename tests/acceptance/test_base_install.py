@@ -1,0 +1,57 @@
+"""The distribution without extras: the front door runs, and nothing heavy comes with it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+from deploy.ports import keep_or_choose
+from tests.stack import SettingsFactory
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_base_install_runs_the_front_door_without_torch(
+    tmp_path: Path, settings: SettingsFactory, s3: object
+) -> None:
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    constraints = ROOT / "deploy" / "constraints.txt"
+    subprocess.run([*pip, "-c", str(constraints), str(ROOT)], check=True, timeout=250)
+    listed = subprocess.run(
+        [str(python), "-m", "pip", "list", "--format=freeze"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.lower()
+    assert "guanwu==" in listed
+    assert not [name for name in ("torch==", "numpy==", "pillow==") if name in listed]
+
+    port = keep_or_choose(None)
+    environment = {**os.environ, **settings.environment()}
+    command = [str(python), "-m", "gunicorn", "--config=python:api.gunicorn_conf"]
+    command += [f"--bind=127.0.0.1:{port}", "api.wsgi:application"]
+    door = subprocess.Popen(command, env=environment, cwd=tmp_path)
+    try:
+        assert answers(f"http://127.0.0.1:{port}/readyz")
+    finally:
+        door.terminate()
+        door.wait(timeout=20)
+
+
+def answers(url: str, *, within_s: float = 30) -> bool:
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        try:
+            if httpx.get(url, timeout=2, trust_env=False).is_success:
+                return True
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
+    return False
