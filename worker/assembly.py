@@ -91,7 +91,7 @@ def assemble(
         max_images=settings.max_job_images,
         max_attempts=settings.max_attempts,
     )
-    closing = Closing(records, store, leases)
+    closing = Closing(records, store, leases, io, max_attempts=settings.max_attempts)
     pseudo: dict[Verdict, Runner] = {"plan": planner, "finalize": closing}
     pump = Pump(records, chunks, pseudo, wake, bulk_slots=settings.chunk_threads)
     register(app, pump)

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 from typing import IO
 
 import structlog
 
-from worker.chunk import stopped
+from worker.chunk import JSONL, stopped
 from worker.contract import keys
-from worker.contract.errors import ObjectNotFound, ServiceUnavailable, StoreDenied
+from worker.contract.errors import (
+    GuanwuError,
+    ObjectNotFound,
+    ServiceUnavailable,
+    StoreDenied,
+)
 from worker.contract.job import (
+    IndexRow,
+    ItemError,
     ItemResult,
     ItemStatus,
     JobStatus,
@@ -31,92 +40,122 @@ from worker.leases import HeldClaim, Leases
 
 log = structlog.get_logger(__name__)
 
-JSONL = "application/x-ndjson"
 SPOOL_BYTES = 8 * 2**20
+READ_AHEAD = 16  # chunk files
+GIVE_BACK_S = 2.0
+SUMMARY_LABELS = 1000
 
 
 class Closing:
-    """Writes results.jsonl, errors.jsonl, summary.json and job.json, then settles."""
+    """Writes results.jsonl, errors.jsonl, index.jsonl, summary.json, job.json; then settles."""
 
-    def __init__(self, records: JobRecords, store: ObjectStore, leases: Leases) -> None:
+    def __init__(
+        self,
+        records: JobRecords,
+        store: ObjectStore,
+        leases: Leases,
+        io: Executor,
+        *,
+        max_attempts: int,
+    ) -> None:
         self._records = records
         self._store = store
         self._leases = leases
+        self._io = io
+        self._max_attempts = max_attempts
 
     def run(self, claim: Claim) -> Lane | None:
         """Close a job, or give the claim back while the store is away.
+
+        A job whose files cannot be written for another reason, again and again, is ended
+        all the same: none stays running for ever.
 
         Raises:
             LeaseLost: another worker closes it.
         """
         with self._leases.hold(claim) as held:
             try:
-                self._write(held)
+                record = self._broken(claim) or self._write_files(held)
+                self._end(claim, record)
             except (ServiceUnavailable, StoreDenied) as exc:
                 log.warning("job not closed yet", error=exc.message)
-                return self._records.release(claim, delay_s=2.0, counted=False)
+                return self._records.release(claim, delay_s=GIVE_BACK_S, counted=False)
         return None
 
-    def _write(self, held: HeldClaim) -> None:
-        claim, record = held.claim, held.claim.record
+    def _broken(self, claim: Claim) -> JobRecord | None:
+        if claim.attempts <= self._max_attempts:
+            return None
+        log.error("job ends without its files", attempts=claim.attempts)
+        message = "the job's final files could not be written; read its results page by page"
+        return replace(claim.record, error=ItemError(code=GuanwuError.code, message=message))
+
+    def _write_files(self, held: HeldClaim) -> JobRecord:
+        record = held.claim.record
         labels: Counter[str] = Counter()
-        with _spool() as results, _spool() as errors:
-            for result in self._results(claim):
+        with contextlib.ExitStack() as files:
+            results, errors, index = (files.enter_context(_spool()) for _ in range(3))
+            for result in self._results(held.claim):
                 line = result.model_dump_json().encode() + b"\n"
                 results.write(line)
                 if result.status is not ItemStatus.SUCCEEDED:
                     errors.write(line)
+                index.write(IndexRow.of(result).model_dump_json(exclude_none=True).encode() + b"\n")
                 labels.update(label.zh for label in result.labels[:1])
                 held.check()
-            self._store.put_file(
-                keys.results(record.tenant, record.job), results, content_type=JSONL
-            )
-            self._store.put_file(keys.errors(record.tenant, record.job), errors, content_type=JSONL)
-        status = settled_status(
-            record.counts,
-            cancelled=record.stop == "cancelled",
-            expired=record.stop == "expired",
-            broken=record.error is not None,
-        )
-        finished_ms = time.time_ns() // 1_000_000
-        self._put_summary(record, status, labels, finished_ms)
-        self._put_record(record, status, finished_ms)
-        self._records.settle(claim, status, finished_ms=finished_ms)
+            for key, file in ((keys.results, results), (keys.errors, errors), (keys.index, index)):
+                self._store.put_file(key(record.tenant, record.job), file, content_type=JSONL)
+        self._put_summary(record, labels)
+        return record
 
     def _results(self, claim: Claim) -> Iterator[ItemResult]:
+        """All results in order; the next few chunks are fetched meanwhile."""
+        ahead: deque[Future[list[ItemResult]]] = deque()
         for number in range(claim.record.chunks):
-            yield from self._chunk(claim, number)
+            ahead.append(self._io.submit(self._chunk, claim, number))
+            if len(ahead) >= READ_AHEAD:
+                yield from ahead.popleft().result()
+        for fetched in ahead:
+            yield from fetched.result()
 
-    def _chunk(self, claim: Claim, number: int) -> Iterator[ItemResult]:
+    def _chunk(self, claim: Claim, number: int) -> list[ItemResult]:
         """A chunk's results; a chunk stopped before it was planned has only its manifest."""
         tenant, job = claim.record.tenant, claim.job
         try:
             lines = self._store.get(keys.chunk_results(tenant, job, number)).splitlines()
+            return [ItemResult.model_validate_json(line) for line in lines]
         except ObjectNotFound:
-            for line in self._store.get(keys.manifest(tenant, job, number)).splitlines():
-                item = ManifestItem.model_validate_json(line)
-                yield stopped(item, claim, claim.record.stop)
-            return
-        for line in lines:
-            yield ItemResult.model_validate_json(line)
+            lines = self._store.get(keys.manifest(tenant, job, number)).splitlines()
+        items = [ManifestItem.model_validate_json(line) for line in lines]
+        return [stopped(item, claim, claim.record.stop) for item in items]
 
-    def _put_summary(
-        self, record: JobRecord, status: JobStatus, labels: Counter[str], finished_ms: int
-    ) -> None:
+    def _put_summary(self, record: JobRecord, labels: Counter[str]) -> None:
+        now_ms = time.time_ns() // 1_000_000
         summary = {
             "job": record.job,
-            "status": status.value,
+            "status": _status(record).value,
             "counts": record.counts.model_dump(),
-            "labels": dict(labels.most_common(1000)),
-            "wall_s": round((finished_ms - (record.started_ms or finished_ms)) / 1000, 3),
+            "labels": dict(labels.most_common(SUMMARY_LABELS)),
+            "wall_s": round((now_ms - (record.started_ms or now_ms)) / 1000, 3),
         }
         body = json.dumps(summary, ensure_ascii=False).encode()
         self._store.put(keys.summary(record.tenant, record.job), body, content_type=JSON)
 
-    def _put_record(self, record: JobRecord, status: JobStatus, finished_ms: int) -> None:
-        ended = replace(record, status=status, finished_ms=finished_ms)
+    def _end(self, claim: Claim, record: JobRecord) -> None:
+        """The final job.json, then the status: whoever sees it done finds all of it."""
+        finished_ms = time.time_ns() // 1_000_000
+        ended = replace(record, status=_status(record), finished_ms=finished_ms)
         body = job_view(ended, now_ms=finished_ms).model_dump_json().encode()
         self._store.put(keys.job_record(record.tenant, record.job), body, content_type=JSON)
+        self._records.settle(claim, ended.status, finished_ms=finished_ms)
+
+
+def _status(record: JobRecord) -> JobStatus:
+    return settled_status(
+        record.counts,
+        cancelled=record.stop == "cancelled",
+        expired=record.stop == "expired",
+        broken=record.error is not None,
+    )
 
 
 def _spool() -> IO[bytes]:

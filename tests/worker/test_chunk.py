@@ -21,6 +21,7 @@ from worker.contract import keys
 from worker.contract.errors import GuanwuError, LeaseLost
 from worker.contract.job import (
     DeviceInfo,
+    IndexRow,
     ItemError,
     ItemResult,
     ItemStatus,
@@ -142,7 +143,8 @@ def bench(settings: SettingsFactory) -> Iterator[Bench]:
         chunks = ChunkRunner(
             records, store, pipeline, batcher, leases, io, lambda: DeviceInfo(name="cpu")
         )
-        yield Bench(own, records, store, engine, chunks, Closing(records, store, leases))
+        closing = Closing(records, store, leases, io, max_attempts=3)
+        yield Bench(own, records, store, engine, chunks, closing)
         leases.stop()
         batcher.stop()
 
@@ -286,3 +288,27 @@ def test_cancelled_items_that_were_never_planned_stand_in_the_results(bench: Ben
     assert bench.read(job).status is JobStatus.CANCELLED
     line = bench.store.get(keys.results("one", job)).splitlines()[0]
     assert ItemResult.model_validate_json(line).status is ItemStatus.CANCELLED
+
+
+def test_closing_writes_an_index_to_filter_and_sort_by(bench: Bench) -> None:
+    bench_job = bench.submit([png(5), b""], Options(artifacts=["labels"]))
+    bench.chunks.run(bench.claim())
+    bench.closing.run(bench.claim())
+    lines = bench.store.get(keys.index("one", bench_job)).splitlines()
+    first, second = (IndexRow.model_validate_json(line) for line in lines)
+    assert (first.label, first.score, first.status) == ("亮度5", 0.9, ItemStatus.SUCCEEDED)
+    assert (second.label, second.error) == (None, "image_empty")
+
+
+def test_a_job_whose_files_cannot_be_written_ends_all_the_same(bench: Bench) -> None:
+    job = bench.submit([png(5)], Options())
+    bench.chunks.run(bench.claim())
+    bench.store.put(keys.chunk_results("one", job, 0), b"no json", content_type="text/plain")
+    for _ in range(3):
+        final = bench.claim()
+        with pytest.raises(ValueError, match="JSON"):
+            bench.closing.run(final)
+        bench.records.release(final)
+    bench.closing.run(bench.claim())
+    record = bench.read(job)
+    assert record.status.done

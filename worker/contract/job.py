@@ -42,6 +42,7 @@ class ItemStatus(StrEnum):
 
 Priority = Literal["interactive", "normal", "bulk"]
 Artifact = Literal["labels", "overlay", "map", "figure"]
+Verdict = Literal["faithful", "weak", "not_better_than_random"]
 Colormap = Literal[
     "jet", "turbo", "viridis", "inferno", "magma", "plasma", "cividis", "hot", "bone"
 ]
@@ -266,11 +267,24 @@ class Diagnostics(Wire):
     regions: list[Region] = Field(default_factory=list)
 
 
+class Faithfulness(Wire):
+    """Whether the model still knows the label by the half of the picture the map points at."""
+
+    score: float = Field(description="p(label | hot half) - p(label | cold half), -1 to 1")
+    centre: float = Field(description="the same of a blob in the middle of the picture")
+    verdict: Verdict
+    beats_centre: bool
+    calibrated: bool = Field(description="the verdict's thresholds were fitted for this model")
+
+
 class Explanation(Wire):
     model: str
     method: str
     target: dict[str, Any] | None = Field(description="the label explained; null is label-free")
     artifacts: dict[str, ArtifactLink] = Field(default_factory=dict)
+    faithfulness: Faithfulness | None = Field(
+        None, description="of maps for a model's first label; null where it was not asked for"
+    )
     diagnostics: Diagnostics
 
 
@@ -305,6 +319,37 @@ class ItemResult(Wire):
     device: DeviceInfo | None = None
     attempts: int = 1
     error: ItemError | None = None
+
+
+class IndexRow(Wire):
+    """A line of `index.jsonl`: what items are filtered and sorted by, best label first."""
+
+    index: int
+    status: ItemStatus
+    label: str | None = None
+    label_id: int | None = None
+    score: float | None = None
+    margin: float | None = Field(None, description="between the two best scores")
+    verdict: Verdict | None = None
+    faithfulness: float | None = None
+    error: str | None = Field(None, description="code")
+
+    @classmethod
+    def of(cls, result: ItemResult) -> Self:
+        best, *others = result.labels or [None]
+        second = next((x.score for x in others if x and best and x.model == best.model), 0.0)
+        judged = next((e.faithfulness for e in result.explanations if e.faithfulness), None)
+        return cls(
+            index=result.index,
+            status=result.status,
+            label=best.zh if best else None,
+            label_id=best.id if best else None,
+            score=best.score if best else None,
+            margin=best.score - second if best else None,
+            verdict=judged.verdict if judged else None,
+            faithfulness=judged.score if judged else None,
+            error=result.error.code if result.error else None,
+        )
 
 
 # --- ids and times -------------------------------------------------------------

@@ -167,6 +167,11 @@ def summary(tenant: str, job: str) -> str:
     return job_prefix(tenant, job) + "summary.json"
 
 
+def index(tenant: str, job: str) -> str:
+    """One short line an item of a finished job, to filter and sort by."""
+    return job_prefix(tenant, job) + "index.jsonl"
+
+
 def item_prefix(tenant: str, job: str, index: int) -> str:
     return f"{job_prefix(tenant, job)}items/{index:08d}/"
 
