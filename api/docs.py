@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api.errors import Problem
+from api.form_body import Envelope
 from api.health import Health
-from api.intake import Envelope
 from api.jobs import JobPage
 from api.results import ResultPage
 from worker.contract.catalog import Catalog

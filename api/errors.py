@@ -7,23 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import Any
 
 import structlog
 from flask import Flask, Response, g, request
 from pydantic import Field, ValidationError
-from pydantic_core import ErrorDetails
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from api.validation import FieldError, refuse_invalid
 from worker.contract import errors as family
-from worker.contract.errors import GuanwuError, InvalidOptions, RequestError
+from worker.contract.errors import GuanwuError
 from worker.contract.job import Wire
 
 log = structlog.get_logger(__name__)
 
 MIMETYPE = "application/problem+json"
 RETRY_AFTER_S = 2
-MAX_FIELD_ERRORS = 100
 
 STATUS: dict[type[GuanwuError], int] = {
     GuanwuError: 500,
@@ -60,6 +59,7 @@ STATUS: dict[type[GuanwuError], int] = {
     family.CheckpointInvalid: 500,
     family.ExplanationUnavailable: 422,
     family.OutOfMemory: 500,
+    family.DeviceBroken: 503,
     family.FontMissing: 500,
     family.ServiceUnavailable: 503,
     family.RedisUnavailable: 503,
@@ -79,13 +79,6 @@ _HTTP_CODES = {
     415: "unsupported_content_type",
     500: "internal_error",
 }
-
-
-class FieldError(Wire):
-    """Where in the request an error lies."""
-
-    field: str | None = Field(None, description="dotted path, e.g. `options.top_k`")
-    message: str
 
 
 class Problem(Wire):
@@ -126,37 +119,6 @@ def title_of(error: type[GuanwuError]) -> str:
 def status_of(kind: type[GuanwuError]) -> int:
     """The kind's own status, or that of its nearest ancestor."""
     return next(STATUS[ancestor] for ancestor in kind.__mro__ if ancestor in STATUS)
-
-
-def refuse_invalid(invalid: ValidationError, *, prefix: str = "") -> NoReturn:
-    """Raise what pydantic found as Guanwu's own error, each finding at its field.
-
-    Raises:
-        MalformedRequest: the text is not JSON.
-        InvalidOptions: all findings lie in `options`.
-        RequestError: otherwise.
-    """
-    found = invalid.errors(include_url=False, include_context=False, include_input=False)
-    if found[0]["type"] == "json_invalid":
-        raise family.MalformedRequest(f"{prefix or 'the body'} is not JSON: {found[0]['msg']}")
-    where = [_field_error(detail, prefix) for detail in found[:MAX_FIELD_ERRORS]]
-    kind = InvalidOptions if all(_in_options(e.field) for e in where) else RequestError
-    raise kind(_summary(where, len(found)), errors=where) from invalid
-
-
-def _in_options(field: str | None) -> bool:
-    return field is not None and field.split(".")[0] == "options"
-
-
-def _field_error(detail: ErrorDetails, prefix: str) -> FieldError:
-    path = ".".join(filter(None, [prefix, *map(str, detail["loc"])]))
-    return FieldError(field=path or None, message=detail["msg"].removeprefix("Value error, "))
-
-
-def _summary(where: list[FieldError], total: int) -> str:
-    first = where[0]
-    text = f"{first.field}: {first.message}" if first.field else first.message
-    return text if total == 1 else f"{text} (and {total - 1} more, see errors)"
 
 
 def answer_invalid(invalid: ValidationError) -> Response:

@@ -11,8 +11,8 @@ from flask_openapi3.models.tag import Tag
 from pydantic import Field
 
 from api import spec
-from api.errors import FieldError
 from api.services import services
+from api.validation import FieldError
 from worker.contract.errors import GuanwuError, ServiceUnavailable
 from worker.contract.job import Wire
 

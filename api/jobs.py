@@ -56,7 +56,10 @@ class JobPage(Wire):
     summary="Submit pictures as a job",
     description=spec.SUBMIT,
     openapi_extensions={"requestBody": spec.SUBMIT_BODY},
-    responses={202: spec.json_response("The job is accepted.", Job, headers=spec.ACCEPTED)},
+    responses={
+        202: spec.json_response("The job is accepted.", Job, headers=spec.ACCEPTED),
+        **spec.problems(400, 413, 415, 429),
+    },
 )
 def submit() -> Response:
     asked = intake.read(request, services().settings, tenant=auth.tenant())

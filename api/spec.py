@@ -25,6 +25,7 @@ _PROBLEMS = {
     413: "The body is too large.",
     415: "The body has a content type the call does not take.",
     422: "The request does not fit; `errors` says where.",
+    429: "As many images as are allowed wait already; nothing was accepted now.",
     503: "Redis or the object store is away; try again after `Retry-After` seconds.",
 }
 _RETRY_AFTER = {
@@ -177,7 +178,7 @@ def _problem(status: int) -> dict[str, Any]:
         "description": _PROBLEMS[status],
         "content": {errors.MIMETYPE: {"schema": schema}},
     }
-    if status in (409, 503):
+    if status in (409, 429, 503):
         answer["headers"] = _RETRY_AFTER
     return answer
 

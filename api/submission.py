@@ -12,7 +12,7 @@ from typing import IO
 
 import structlog
 
-from api.intake import Incoming, Submission
+from api.incoming import Incoming, Submission
 from api.parallel import in_order
 from api.services import Services
 from worker.contract import keys

@@ -104,7 +104,8 @@ def models(client: Client, *, as_json: bool) -> int:
     for model in catalog.models:
         mark = "*" if model.default else " "
         methods = ", ".join((*model.methods, *model.label_free_methods))
-        click.echo(f"{mark} {model.id}  {model.family}, labels: {model.label_set}, maps: {methods}")
+        labels = model.label_set or "none"
+        click.echo(f"{mark} {model.id}  {model.family}, labels: {labels}, maps: {methods}")
     click.echo("* used unless a job names others" if catalog.models else "no worker has started")
     return 0
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,27 +117,35 @@ def progress(*, shown: bool, total_bytes: int, total_images: int) -> Iterator[St
         yield Bars(bars, total_bytes=total_bytes, total_images=total_images)
 
 
-def print_table(rows: Iterable[Row]) -> None:
-    """One line a picture."""
+def print_table(rows: Sequence[Row]) -> None:
+    """One line a picture; folders that all pictures share are left out of their names."""
     plain = not sys.stdout.isatty()
     table = Table(box=None if plain else box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for title in ("图片", "识别结果", "置信度", "热图"):
         table.add_column(title, overflow="fold", justify="right" if title == "置信度" else "left")
-    for row in rows:
-        table.add_row(*_cells(row))
+    for row, name in zip(rows, short_names([row.name for row in rows]), strict=True):
+        table.add_row(Text(name), *_cells(row))
     Console(width=PLAIN_WIDTH if plain else None, highlight=False).print(table)
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """The names without the folders they share."""
+    if not names or len({os.path.isabs(name) for name in names}) > 1:
+        return list(names)
+    shared = os.path.commonpath([os.path.dirname(name) for name in names])
+    return [os.path.relpath(name, shared or os.curdir) for name in names]
 
 
 def _cells(row: Row) -> tuple[Text, ...]:
     item = row.item
     heatmap = str(row.files.get("overlay", ""))
     if item.status is not ItemStatus.SUCCEEDED:
-        return (Text(row.name), Text(_why(item), style="red"), Text(""), Text(""))
+        return (Text(_why(item), style="red"), Text(""), Text(""))
     if not item.labels:
-        return (Text(row.name), Text("—"), Text(""), Text(heatmap))
+        return (Text("—"), Text(""), Text(heatmap))
     best = item.labels[0]
     label = f"未知 ({best.zh}?)" if item.unknown else best.zh
-    return (Text(row.name), Text(label), Text(f"{best.score:.2f}"), Text(heatmap))
+    return (Text(label), Text(f"{best.score:.2f}"), Text(heatmap))
 
 
 def _why(item: ItemResult) -> str:

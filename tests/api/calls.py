@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from flask import Flask
@@ -12,8 +13,12 @@ from flask.testing import FlaskClient
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.test import TestResponse, encode_multipart
 
+from api.app import create_app
+from worker.contract.settings import Settings
+
 TOKEN = "token-of-the-test"
 OTHER_TOKEN = "token-of-somebody-else"
+TOKENS = f"local={TOKEN},other={OTHER_TOKEN}"
 PNG = b"\x89PNG\r\n\x1a\n" + b"not much of a picture"
 
 
@@ -79,8 +84,11 @@ class Calls:
         return job
 
 
-def close(app: Flask) -> None:
-    """Close what an application of a test has opened."""
+@contextmanager
+def front_door(settings: Settings) -> Iterator[Calls]:
+    """Calls of the tenant `local` to an application with these settings."""
+    app = create_app(settings)
+    yield Calls(FlaskClient(app), token=TOKEN)
     found = app.extensions["guanwu"]
     found.pool.shutdown()
     found.probes.shutdown()

@@ -142,7 +142,7 @@ class Hand:
         )
         maps = [
             self._map(claim, item, "dinov2-small", "attention", "free"),
-            self._map(claim, item, model, "cam", "281"),
+            self._map(claim, item, "efficientnet-lite0", "cam", "281"),
         ]
         result = bare.model_copy(update={"image": facts, "labels": [label], "explanations": maps})
         key = keys.labels(claim.record.tenant, claim.job, item.index)

@@ -10,13 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from api.app import create_app
 from deploy.child import Child
 from deploy.stack import Stack
-from tests.api.calls import TOKEN, Calls, close, problem
+from tests.api.calls import front_door, problem
 from tests.stack import SettingsFactory, empty_bucket, running_stack
 from worker.contract.settings import Settings
 
@@ -38,13 +36,6 @@ def fragile(own_services: Stack, monkeypatch: pytest.MonkeyPatch) -> Settings:
         redis_url=own_services.redis_url, redis_prefix="away", bucket=empty_bucket(own_services)
     )
     return factory(redis_timeout_s=0.5, s3_timeout_s=0.5)
-
-
-@contextmanager
-def front_door(settings: Settings) -> Iterator[Calls]:
-    app = create_app(settings)
-    yield Calls(FlaskClient(app), token=TOKEN)
-    close(app)
 
 
 @contextmanager

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from api.submission import lane_of
-from tests.api.calls import OTHER_TOKEN, PNG, Calls, problem
+from tests.api.calls import OTHER_TOKEN, PNG, TOKENS, Calls, front_door, problem
 from tests.api.hand import Hand
+from tests.stack import SettingsFactory
 from worker.contract.job import Options
 
 UNKNOWN = "job_01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -133,6 +134,16 @@ def test_cancelled_job_ends_with_what_was_done(calls: Calls, hand: Hand) -> None
     assert (ended["counts"]["succeeded"], ended["counts"]["cancelled"]) == (4, 8)
     again = calls.post(job["links"]["cancel"])
     assert (again.status_code, again.json["status"]) == (200, "cancelled")
+
+
+def test_full_queue_is_429_until_there_is_room(settings: SettingsFactory, hand: Hand) -> None:
+    with front_door(settings(tokens=TOKENS, max_tenant_images=5)) as calls:
+        first = calls.submit(4)
+        refused = calls.submit_form([("a.png", PNG)] * 2)
+        problem(refused, 429, "queue_full")
+        assert int(refused.headers["Retry-After"]) >= 1
+        hand.work(first["id"])
+        assert calls.submit_form([("a.png", PNG)] * 2).status_code == 202
 
 
 def test_cancelling_wakes_a_worker_for_the_end(calls: Calls, hand: Hand) -> None:

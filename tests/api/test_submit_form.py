@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from werkzeug.datastructures import MultiDict
 
-from api.intake import base_name
+from api.incoming import base_name
 from tests.api.calls import PNG, Calls, as_file, problem
 from tests.api.hand import Hand
 

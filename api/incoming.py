@@ -1,0 +1,46 @@
+"""A job as a client asked for it: images, options, metadata."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+
+from worker.contract.job import Options
+
+MAX_FILENAME_CHARS = 255
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """One image at the door: an `s3://` address, or bytes to be opened and stored.
+
+    `open` raises an ImageError if the bytes cannot be had.
+    """
+
+    custom_id: str | None
+    filename: str | None
+    address: str | None = None
+    open: Callable[[], IO[bytes]] | None = None
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A job as asked for."""
+
+    images: Sequence[Incoming]
+    options: Options
+    metadata: dict[str, Any]
+
+
+def base_name(filename: str | None) -> str | None:
+    """The name without folders and control characters, `MAX_FILENAME_CHARS` at most."""
+    if filename is None:
+        return None
+    name = _UNPRINTABLE.sub("", re.split(r"[/\\]", filename)[-1]).strip()
+    stem, dot, suffix = name.rpartition(".")
+    if len(name) > MAX_FILENAME_CHARS and dot and len(suffix) < 16:
+        name = stem[: MAX_FILENAME_CHARS - len(suffix) - 1] + dot + suffix
+    return name[:MAX_FILENAME_CHARS] or None

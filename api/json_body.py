@@ -1,0 +1,78 @@
+"""Reading `application/json`: images as base64 or by their place in storage."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import re
+from collections.abc import Sequence
+from functools import partial
+from typing import IO
+
+from api import limits
+from api.incoming import Incoming, Submission, base_name
+from api.validation import FieldError, validated
+from worker.contract import keys
+from worker.contract.errors import InputForbidden, UndecodableData
+from worker.contract.job import ImageSource, JobRequest
+from worker.contract.objects import split_address
+from worker.contract.settings import Settings
+
+_DATA_URL = re.compile(r"data:[\w/+.\-]*;base64,")
+
+
+def read_json(body: bytes, settings: Settings, tenant: str) -> Submission:
+    request = validated(JobRequest, body)
+    limits.check_image_count(len(request.images), settings)
+    _refuse_forbidden(request.images, settings, tenant)
+    images = [
+        Incoming(
+            image.custom_id,
+            base_name(image.filename or _last_part(image.s3)),
+            address=image.s3,
+            open=None if image.data is None else partial(decode_data, image.data),
+        )
+        for image in request.images
+    ]
+    return Submission(images, request.options, request.metadata)
+
+
+def _refuse_forbidden(images: Sequence[ImageSource], settings: Settings, tenant: str) -> None:
+    forbidden = [
+        FieldError(field=f"images.{n}.s3", message=f"{image.s3} may not be read")
+        for n, image in enumerate(images)
+        if image.s3 is not None and not _may_read(image.s3, settings, tenant)
+    ]
+    if forbidden:
+        raise InputForbidden(
+            f"{forbidden[0].message}: its bucket is not one that jobs may name here; "
+            "upload the file, or have the operator add the bucket to GUANWU_S3_INPUT_BUCKETS",
+            errors=forbidden[:100],
+        )
+
+
+def _may_read(address: str, settings: Settings, tenant: str) -> bool:
+    bucket, key = split_address(address)
+    if bucket not in settings.input_buckets:
+        return False
+    own = bucket == settings.s3_bucket
+    return not own or (key.startswith(keys.tenant_prefix(tenant)) and ".." not in key)
+
+
+def decode_data(data: str) -> IO[bytes]:
+    """Base64, with or without a `data:` URL's head, line breaks allowed.
+
+    Raises:
+        UndecodableData: it is not base64.
+    """
+    head = _DATA_URL.match(data)
+    text = data[head.end() :] if head else data
+    try:
+        return io.BytesIO(base64.b64decode("".join(text.split()), validate=True))
+    except (binascii.Error, ValueError) as exc:
+        raise UndecodableData(f"`data` is not base64 ({exc}); encode the file's bytes") from exc
+
+
+def _last_part(address: str | None) -> str | None:
+    return None if address is None else address.rpartition("/")[2]

@@ -1,0 +1,65 @@
+"""What pydantic finds wrong with a request, as Guanwu's own errors that point at fields."""
+
+from __future__ import annotations
+
+from typing import NoReturn, TypeVar
+
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from worker.contract.errors import InvalidOptions, MalformedRequest, RequestError
+from worker.contract.job import Wire
+
+M = TypeVar("M", bound=BaseModel)
+
+MAX_FIELD_ERRORS = 100
+
+
+class FieldError(Wire):
+    """Where in the request an error lies."""
+
+    field: str | None = Field(None, description="dotted path, e.g. `options.top_k`")
+    message: str
+
+
+def validated(model: type[M], body: bytes, *, prefix: str = "") -> M:
+    """The JSON `body` as a model; fields in errors get `prefix` in front.
+
+    Raises:
+        MalformedRequest, InvalidOptions, RequestError: as refuse_invalid does.
+    """
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as exc:
+        refuse_invalid(exc, prefix=prefix)
+
+
+def refuse_invalid(invalid: ValidationError, *, prefix: str = "") -> NoReturn:
+    """Raise what pydantic found as Guanwu's own error, each finding at its field.
+
+    Raises:
+        MalformedRequest: the text is not JSON.
+        InvalidOptions: all findings lie in `options`.
+        RequestError: otherwise.
+    """
+    found = invalid.errors(include_url=False, include_context=False, include_input=False)
+    if found[0]["type"] == "json_invalid":
+        raise MalformedRequest(f"{prefix or 'the body'} is not JSON: {found[0]['msg']}")
+    where = [_field_error(detail, prefix) for detail in found[:MAX_FIELD_ERRORS]]
+    kind = InvalidOptions if all(_in_options(e.field) for e in where) else RequestError
+    raise kind(_summary(where, len(found)), errors=where) from invalid
+
+
+def _in_options(field: str | None) -> bool:
+    return field is not None and field.split(".")[0] == "options"
+
+
+def _field_error(detail: ErrorDetails, prefix: str) -> FieldError:
+    path = ".".join(filter(None, [prefix, *map(str, detail["loc"])]))
+    return FieldError(field=path or None, message=detail["msg"].removeprefix("Value error, "))
+
+
+def _summary(where: list[FieldError], total: int) -> str:
+    first = where[0]
+    text = f"{first.field}: {first.message}" if first.field else first.message
+    return text if total == 1 else f"{text} (and {total - 1} more, see errors)"
