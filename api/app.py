@@ -8,12 +8,14 @@ from flask import Response, request
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
-from api import docs, errors, limits, request_log, spec
+from api import docs, errors, limits, metrics, request_log, spec
 from api.health import health
+from api.items import items
 from api.jobs import jobs
 from api.models import models
 from api.results import results
 from api.services import attach, make_services
+from api.uploads import uploads
 from worker.contract.settings import Settings
 
 
@@ -41,7 +43,8 @@ def create_app(settings: Settings) -> OpenAPI:
     app.before_request(limits.bound_patience)
     request_log.register(app)
     errors.register(app)
-    for blueprint in (jobs, results, models, health):
+    metrics.register(app)
+    for blueprint in (jobs, results, items, uploads, models, health, metrics.metrics):
         app.register_api(blueprint)
     docs.register(app)
     app.after_request(_harden)

@@ -15,13 +15,22 @@ from api.errors import Problem
 from api.form_body import Envelope
 from api.health import Health
 from api.jobs import JobPage
-from api.results import ResultPage
-from worker.contract.catalog import Catalog
+from api.models import Offered
+from api.results import ResultPage, Summary
+from api.uploads import Upload, UploadRequest
 from worker.contract.job import JobRequest
 
 _REF = "#/components/schemas/{model}"
-_TAKEN: tuple[type[BaseModel], ...] = (JobRequest, Envelope)
-_GIVEN: tuple[type[BaseModel], ...] = (JobPage, ResultPage, Catalog, Health, Problem)
+_TAKEN: tuple[type[BaseModel], ...] = (JobRequest, Envelope, UploadRequest)
+_GIVEN: tuple[type[BaseModel], ...] = (
+    JobPage,
+    ResultPage,
+    Summary,
+    Upload,
+    Offered,
+    Health,
+    Problem,
+)
 # Swagger UI sets styles and shows icons of its own.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "

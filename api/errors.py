@@ -39,6 +39,7 @@ STATUS: dict[type[GuanwuError], int] = {
     family.ItemNotFound: 404,
     family.ArtifactNotFound: 404,
     family.JobUnfinished: 409,
+    family.NothingToRetry: 409,
     family.QueueFull: 429,
     family.ImageError: 422,
     family.EmptyImage: 422,

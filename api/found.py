@@ -4,34 +4,46 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
 from structlog.contextvars import bind_contextvars
 
+from api.control import wake
 from api.services import Services
 from worker.contract import keys
 from worker.contract.errors import JobNotFound, ObjectNotFound
 from worker.contract.job import Job
+from worker.contract.keys import LANES
+from worker.contract.rebuild import restore
+from worker.contract.records import JobRecord, Load
 from worker.contract.views import job_links, job_view
 
+log = structlog.get_logger(__name__)
+
+HEAL_S = 5.0  # a caller waits for it at most
+HEAL_AGAIN_S = 30.0
 _JOB_ID = re.compile(r"job_[0-9A-HJKMNP-TV-Z]{26}", re.ASCII)
 
 
 @dataclass(frozen=True)
 class FoundJob:
-    """A job of the caller's. `chunk_images` is None if only S3 knows the job."""
+    """A job of the caller's. `record` is None if only S3 knows the job."""
 
     tenant: str
     view: Job
-    chunk_images: int | None
+    record: JobRecord | None
 
     @property
     def id(self) -> str:
         return self.view.id
 
 
-def find_job(services: Services, job: str, *, tenant: str) -> FoundJob:
-    """A tenant's job.
+def find_job(
+    services: Services, job: str, *, tenant: str, load: Callable[[], Load] | None = None
+) -> FoundJob:
+    """A tenant's job. With `load`, its view says what is ahead of it and when it will end.
 
     Raises:
         JobNotFound: unknown or somebody else's; nobody can tell which.
@@ -42,9 +54,13 @@ def find_job(services: Services, job: str, *, tenant: str) -> FoundJob:
     bind_contextvars(job_id=job)
     record = services.records.read(tenant, job)
     if record is None:
-        return FoundJob(tenant, _from_store(services, job, tenant), None)
-    view = job_view(record, now_ms=time.time_ns() // 1_000_000)
-    return FoundJob(tenant, view, record.chunk_images)
+        stored = _from_store(services, job, tenant)
+        record = None if stored.done else _healed(services, stored, tenant)
+        if record is None:
+            return FoundJob(tenant, stored, None)
+    now_ms = time.time_ns() // 1_000_000
+    known = None if load is None or record.status.done else load()
+    return FoundJob(tenant, job_view(record, now_ms=now_ms, load=known), record)
 
 
 def _from_store(services: Services, job: str, tenant: str) -> Job:
@@ -54,6 +70,27 @@ def _from_store(services: Services, job: str, tenant: str) -> Job:
         raise not_found() from exc
     stored = Job.model_validate_json(body, extra="ignore")
     return stored.model_copy(update={"links": job_links(job)})
+
+
+def _healed(services: Services, stored: Job, tenant: str) -> JobRecord | None:
+    """The record of a job that was accepted and never ended, but which Redis has lost.
+
+    One caller at a time restores it; None while that takes long, or fails.
+    """
+    if stored.lane is None or stored.chunk_images is None:
+        return None
+    if services.records.take_turn(f"restore:{stored.id}", every_s=HEAL_AGAIN_S):
+        healing = services.healer.submit(
+            restore, services.records, services.store, tenant, stored, io=services.pool
+        )
+        try:
+            healing.result(timeout=HEAL_S)
+            log.warning("job restored, Redis had lost it")
+        except TimeoutError:
+            log.warning("restoring the job takes long; it goes on")
+        for lane in LANES:
+            wake(services, lane)
+    return services.records.read(tenant, stored.id)
 
 
 def not_found() -> JobNotFound:

@@ -6,6 +6,9 @@ Flags and WEB_CONCURRENCY win over these. Read by gunicorn only, in its own proc
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from typing import Any
 
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
@@ -27,3 +30,15 @@ control_socket_disable = True
 accesslog = None
 errorlog = "-"
 proc_name = "guanwu-api"
+
+_METRICS = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def on_starting(server: Any) -> None:
+    """Before the processes: a folder in which they count together for /metrics."""
+    if _METRICS not in os.environ:
+        server.own_metrics = os.environ[_METRICS] = tempfile.mkdtemp(prefix="guanwu-metrics-")
+
+
+def on_exit(server: Any) -> None:
+    shutil.rmtree(getattr(server, "own_metrics", ""), ignore_errors=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
-from worker.contract.job import Options
+from worker.contract.job import Options, Source
 
 MAX_FILENAME_CHARS = 255
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -28,11 +28,12 @@ class Incoming:
 
 @dataclass(frozen=True)
 class Submission:
-    """A job as asked for."""
+    """A job as asked for: of images, or of a source that a planner reads later."""
 
     images: Sequence[Incoming]
     options: Options
     metadata: dict[str, Any]
+    source: Source | None = None
 
 
 def base_name(filename: str | None) -> str | None:

@@ -1,8 +1,10 @@
-"""Jobs: submit, watch, list, cancel."""
+"""Jobs: submit, watch, list, cancel, retry."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from flask import Response, request
@@ -10,11 +12,13 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 
-from api import auth, intake, limits, spec, submission
+from api import auth, control, intake, limits, spec, submission
 from api.found import find_job
+from api.retry import retry
 from api.services import services
 from worker.contract.errors import JobNotFound
 from worker.contract.job import Job, Wire
+from worker.contract.records import Load
 
 MAX_POLL_PAUSE_S = 10
 
@@ -78,15 +82,17 @@ def submit() -> Response:
 def list_jobs(query: JobsQuery) -> Response:
     own = auth.tenant()
     ids = services().records.recent(own, limit=query.limit + 1, before=query.after)
-    page = [job for job in map(_listed, ids[: query.limit]) if job is not None]
+    load = cache(services().records.load)
+    found = (_listed(job, load) for job in ids[: query.limit])
+    page = [job for job in found if job is not None]
     more = len(ids) > query.limit
     return _json(JobPage(items=page, next=ids[query.limit - 1] if more else None))
 
 
-def _listed(job: str) -> Job | None:
+def _listed(job: str, load: Callable[[], Load]) -> Job | None:
     """A job of the list; None if its record and its files have gone meanwhile."""
     try:
-        return find_job(services(), job, tenant=auth.tenant()).view
+        return find_job(services(), job, tenant=auth.tenant(), load=load).view
     except JobNotFound:
         return None
 
@@ -102,7 +108,7 @@ def _listed(job: str) -> Job | None:
     },
 )
 def get_job(path: JobPath) -> Response:
-    return _job_response(find_job(services(), path.job_id, tenant=auth.tenant()).view)
+    return _job_response(_seen(path.job_id))
 
 
 @jobs.post(
@@ -118,9 +124,29 @@ def get_job(path: JobPath) -> Response:
 )
 def cancel_job(path: JobPath) -> Response:
     find_job(services(), path.job_id, tenant=auth.tenant())
-    submission.cancel(services(), path.job_id, tenant=auth.tenant())
-    job = find_job(services(), path.job_id, tenant=auth.tenant()).view
+    control.cancel(services(), path.job_id, tenant=auth.tenant())
+    job = _seen(path.job_id)
     return _job_response(job, status=200 if job.done else 202)
+
+
+@jobs.post(
+    "/<job_id>/retry",
+    operation_id="retry_job",
+    summary="Run the images of a finished job again that did not succeed",
+    description=spec.RETRY,
+    responses={
+        202: spec.json_response("They are queued again.", Job, headers=spec.POLL),
+        **spec.problems(404, 409, 429),
+    },
+)
+def retry_job(path: JobPath) -> Response:
+    retry(services(), find_job(services(), path.job_id, tenant=auth.tenant()))
+    return _job_response(_seen(path.job_id), status=202)
+
+
+def _seen(job: str) -> Job:
+    load = services().records.load
+    return find_job(services(), job, tenant=auth.tenant(), load=load).view
 
 
 def _job_response(job: Job, *, status: int = 200) -> Response:

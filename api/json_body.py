@@ -8,14 +8,14 @@ import io
 import re
 from collections.abc import Sequence
 from functools import partial
-from typing import IO
+from typing import IO, Literal
 
 from api import limits
 from api.incoming import Incoming, Submission, base_name
-from api.validation import FieldError, validated
+from api.validation import MAX_FIELD_ERRORS, FieldError, validated
 from worker.contract import keys
 from worker.contract.errors import InputForbidden, UndecodableData
-from worker.contract.job import ImageSource, JobRequest
+from worker.contract.job import ImageSource, JobRequest, Source
 from worker.contract.objects import split_address
 from worker.contract.settings import Settings
 
@@ -24,18 +24,44 @@ _DATA_URL = re.compile(r"data:[\w/+.\-]*;base64,")
 
 def read_json(body: bytes, settings: Settings, tenant: str) -> Submission:
     request = validated(JobRequest, body)
+    if request.images is None:
+        source = _source(request, settings, tenant)
+        return Submission((), request.options, request.metadata, source)
     limits.check_image_count(len(request.images), settings)
     _refuse_forbidden(request.images, settings, tenant)
-    images = [
-        Incoming(
-            image.custom_id,
-            base_name(image.filename or _last_part(image.s3)),
-            address=image.s3,
-            open=None if image.data is None else partial(decode_data, image.data),
-        )
-        for image in request.images
-    ]
+    images = [_incoming(image, settings, tenant) for image in request.images]
     return Submission(images, request.options, request.metadata)
+
+
+def _incoming(image: ImageSource, settings: Settings, tenant: str) -> Incoming:
+    return Incoming(
+        image.custom_id,
+        base_name(image.filename or _last_part(image.s3)),
+        address=image.s3 or (image.upload and _uploaded(image.upload, settings, tenant)),
+        open=None if image.data is None else partial(decode_data, image.data),
+    )
+
+
+def _source(request: JobRequest, settings: Settings, tenant: str) -> Source:
+    """Where the planner is to read.
+
+    Raises:
+        InputForbidden: the tenant may not read there.
+    """
+    kind: Literal["manifest", "archive"] = "manifest" if request.manifest else "archive"
+    place = request.manifest or request.archive
+    if place is not None and place.upload is not None:
+        return Source(kind=kind, address=_uploaded(place.upload, settings, tenant))
+    address = request.prefix or (place.s3 if place else None)
+    assert address is not None
+    name = "prefix" if request.prefix else kind
+    if not _may_read(address, settings, tenant):
+        raise _forbidden([FieldError(field=name, message=f"{address} may not be read")])
+    return Source(kind="prefix" if request.prefix else kind, address=address)
+
+
+def _uploaded(upload_id: str, settings: Settings, tenant: str) -> str:
+    return f"s3://{settings.s3_bucket}/{keys.upload(tenant, upload_id)}"
 
 
 def _refuse_forbidden(images: Sequence[ImageSource], settings: Settings, tenant: str) -> None:
@@ -45,11 +71,15 @@ def _refuse_forbidden(images: Sequence[ImageSource], settings: Settings, tenant:
         if image.s3 is not None and not _may_read(image.s3, settings, tenant)
     ]
     if forbidden:
-        raise InputForbidden(
-            f"{forbidden[0].message}: its bucket is not one that jobs may name here; "
-            "upload the file, or have the operator add the bucket to GUANWU_S3_INPUT_BUCKETS",
-            errors=forbidden[:100],
-        )
+        raise _forbidden(forbidden)
+
+
+def _forbidden(where: Sequence[FieldError]) -> InputForbidden:
+    return InputForbidden(
+        f"{where[0].message}: its bucket is not one that jobs may name here; "
+        "upload the file, or have the operator add the bucket to GUANWU_S3_INPUT_BUCKETS",
+        errors=list(where[:MAX_FIELD_ERRORS]),
+    )
 
 
 def _may_read(address: str, settings: Settings, tenant: str) -> bool:

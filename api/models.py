@@ -9,6 +9,31 @@ from flask_openapi3.models.tag import Tag
 from api import auth, spec
 from api.services import services
 from worker.contract.catalog import Catalog
+from worker.contract.job import Wire
+from worker.contract.settings import Settings
+
+
+class Limits(Wire):
+    """What one request may carry, and what one image or job may be."""
+
+    max_images_per_request: int
+    max_request_bytes: int
+    max_json_bytes: int
+    max_image_bytes: int
+    max_image_pixels: int
+    max_archive_bytes: int
+    max_job_images: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> Limits:
+        return cls.model_validate(settings.model_dump(include=set(cls.model_fields)))
+
+
+class Offered(Catalog):
+    """What there is to choose from, and how much of it."""
+
+    limits: Limits
+
 
 models = APIBlueprint(
     "models",
@@ -26,8 +51,10 @@ models.before_request(auth.require_tenant)
     operation_id="list_models",
     summary="Models, their methods and label sets",
     description=spec.MODELS,
-    responses={200: spec.json_response("The catalogue.", Catalog)},
+    responses={200: spec.json_response("The catalogue.", Offered)},
 )
 def list_models() -> Response:
     catalog = services().offer.current() or Catalog()
-    return Response(catalog.model_dump_json(), mimetype="application/json")
+    limits = Limits.of(services().settings)
+    offered = Offered(models=catalog.models, label_sets=catalog.label_sets, limits=limits)
+    return Response(offered.model_dump_json(), mimetype="application/json")

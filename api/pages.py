@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,14 +29,16 @@ _STOPPED = {
 
 @dataclass(frozen=True)
 class Page:
-    """Finished items in index order, without a gap.
+    """Finished items in order, without a gap.
 
     `next` is the `after` to go on with; None when the job is done and this was the end.
+    `matched` counts the items of all pages of a query.
     """
 
     items: Sequence[ItemResult]
-    next: int | None
+    next: int | str | None
     done: bool
+    matched: int | None = None
 
 
 def read_page(services: Services, job: FoundJob, *, after: int, limit: int) -> Page:
@@ -72,6 +74,15 @@ def read_item(services: Services, job: FoundJob, index: int) -> ItemResult:
     if finished is None:
         finished = _from_manifest(services, job, index // size, ItemStatus.QUEUED)
     return finished[index % size]
+
+
+def read_items(services: Services, job: FoundJob, indices: Iterable[int]) -> dict[int, ItemResult]:
+    """Items of a finished job by their index; reads each of their chunks once."""
+    size = _chunk_images(services, job)
+    numbers = sorted({index // size for index in indices})
+    tasks = [partial(_chunk, services, job, number) for number in numbers]
+    chunks = in_order(services.pool, tasks, window=2 * WINDOW)
+    return {item.index: item for chunk in chunks for item in chunk or ()}
 
 
 def _run(services: Services, job: FoundJob, first: int, last: int) -> Iterator[ItemResult]:
@@ -129,4 +140,4 @@ def _manifest(services: Services, job: FoundJob, number: int) -> list[ManifestIt
 
 def _chunk_images(services: Services, job: FoundJob) -> int:
     """How many images a chunk of the job has; all but the last have the same."""
-    return job.chunk_images or len(_manifest(services, job, 0))
+    return job.view.chunk_images or len(_manifest(services, job, 0))

@@ -1,22 +1,22 @@
-"""Results: pages of items, files of all items, one item, and its artefacts."""
+"""Results: pages of items, and files of all items."""
 
 from __future__ import annotations
 
-from pathlib import PurePath
+from typing import Annotated
 
-from flask import Response, redirect
+from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, ConfigDict, Field
-from werkzeug.wrappers import Response as BaseResponse
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api import auth, pages, spec
+from api import auth, pages, selection, spec
 from api.found import FoundJob, find_job
+from api.items import linked
+from api.job_index import Order, Query
 from api.services import services
 from worker.contract import keys
-from worker.contract.errors import ArtifactNotFound, JobUnfinished
-from worker.contract.job import ArtifactLink, Explanation, ItemResult, ItemStatus, Wire
-from worker.contract.objects import ObjectStore
+from worker.contract.errors import ArtifactNotFound, JobUnfinished, ObjectNotFound
+from worker.contract.job import Counts, ItemResult, ItemStatus, JobStatus, Verdict, Wire
 
 JSONL = "application/x-ndjson"
 
@@ -35,34 +35,42 @@ class JobPath(BaseModel):
     job_id: str = Field(description="the job's id, `job_...`")
 
 
-class ItemPath(JobPath):
-    index: int = Field(description="the item's index in its job, from 0")
-
-
-class ArtifactPath(ItemPath):
-    artifact: str = Field(description="`overlay.png`, `map.png` or `figure.png`")
-
-
 class ResultsQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    after: int | None = Field(None, ge=0, description="`next` of the page before")
+    after: Annotated[str, StringConstraints(pattern=selection.AFTER)] | None = Field(
+        None, description="`next` of the page before"
+    )
     limit: int = Field(50, ge=1, le=100)
+    status: ItemStatus | None = Field(None, description="items that ended so")
+    label: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = Field(
+        None, description="first label, in Chinese, in English or by its id"
+    )
+    score_below: float | None = Field(None, ge=0, le=1, description="of the first label")
+    verdict: Verdict | None = Field(None, description="on the map of the first label")
+    sort: Order = Field("index", description="ascending: the least certain first")
 
-
-class ArtifactQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    model: str | None = Field(None, description="of this model; null: the map of the top label")
-    method: str | None = Field(None, description="made by this method")
+    def wanted(self) -> Query:
+        return Query(**self.model_dump(exclude={"after", "limit"}))
 
 
 class ResultPage(Wire):
-    """Finished items in index order, without a gap."""
+    """Finished items in the order asked for, without a gap."""
 
     items: list[ItemResult]
-    next: int | None = Field(description="`after` of the next call; null: nothing to skip yet")
+    next: int | str | None = Field(description="`after` of the next call; null: nothing to skip")
     done: bool = Field(description="the job is done and this page reaches its last item")
+    matched: int | None = Field(None, description="items that fit the filters, on all pages")
+
+
+class Summary(Wire):
+    """A finished job in numbers."""
+
+    job: str
+    status: JobStatus
+    counts: Counts
+    labels: dict[str, int] = Field(description="first labels, the most frequent first")
+    wall_s: float
 
 
 @results.get(
@@ -70,17 +78,30 @@ class ResultPage(Wire):
     operation_id="list_results",
     summary="Finished items with labels and heatmap links",
     description=spec.RESULTS,
-    responses={200: spec.json_response("A page of items.", ResultPage)},
+    responses={200: spec.json_response("A page of items.", ResultPage), **spec.problems(409)},
 )
 def list_results(path: JobPath, query: ResultsQuery) -> Response:
     job = find_job(services(), path.job_id, tenant=auth.tenant())
-    after = -1 if query.after is None else query.after
-    page = pages.read_page(services(), job, after=after, limit=query.limit)
+    page = _page(job, query)
     items = [linked(item, services().store) for item in page.items]
-    response = _json(ResultPage(items=items, next=page.next, done=page.done))
+    shown = ResultPage(items=items, next=page.next, done=page.done, matched=page.matched)
+    response = _json(shown)
     if not page.done and not items:
         response.headers["Retry-After"] = "1"
     return response
+
+
+def _page(job: FoundJob, query: ResultsQuery) -> pages.Page:
+    wanted = query.wanted()
+    if wanted.plain:
+        after = selection.plain_after(query.after)
+        return pages.read_page(services(), job, after=after, limit=query.limit)
+    if not job.view.done:
+        raise JobUnfinished(
+            f"the job is {job.view.status.value}; its results can be filtered and sorted when it "
+            "is done, until then read them page by page"
+        )
+    return selection.read_page(services(), job, wanted, after=query.after, limit=query.limit)
 
 
 @results.get(
@@ -91,7 +112,7 @@ def list_results(path: JobPath, query: ResultsQuery) -> Response:
 )
 def download_results(path: JobPath) -> Response:
     job = _finished(path.job_id)
-    return _jsonl(keys.results(job.tenant, job.id))
+    return _file(keys.results(job.tenant, job.id), JSONL)
 
 
 @results.get(
@@ -102,99 +123,18 @@ def download_results(path: JobPath) -> Response:
 )
 def download_errors(path: JobPath) -> Response:
     job = _finished(path.job_id)
-    return _jsonl(keys.errors(job.tenant, job.id))
+    return _file(keys.errors(job.tenant, job.id), JSONL)
 
 
 @results.get(
-    "/items/<int:index>",
-    operation_id="get_item",
-    summary="One item with its labels and heatmap links",
-    responses={200: spec.json_response("The item.", ItemResult)},
+    "/summary",
+    operation_id="read_summary",
+    summary="A finished job in numbers",
+    responses={200: spec.json_response("The summary.", Summary), **spec.problems(409)},
 )
-def get_item(path: ItemPath) -> Response:
-    job = find_job(services(), path.job_id, tenant=auth.tenant())
-    return _json(linked(pages.read_item(services(), job, path.index), services().store))
-
-
-@results.get(
-    "/items/<int:index>/labels.json",
-    operation_id="download_labels",
-    summary="An item's labels.json, in storage",
-    responses={302: spec.REDIRECT},
-)
-def download_labels(path: ItemPath) -> BaseResponse:
-    job = find_job(services(), path.job_id, tenant=auth.tenant())
-    item = pages.read_item(services(), job, path.index)
-    if item.status is not ItemStatus.SUCCEEDED:
-        raise _missing(item, "labels.json")
-    key = keys.labels(job.tenant, job.id, path.index)
-    return _redirect(key, f"{stem_of(item)}_labels.json")
-
-
-@results.get(
-    "/items/<int:index>/<artifact>",
-    operation_id="download_artifact",
-    summary="An item's heatmap, in storage",
-    description=spec.ARTIFACT,
-    responses={302: spec.REDIRECT},
-)
-def download_artifact(path: ArtifactPath, query: ArtifactQuery) -> BaseResponse:
-    job = find_job(services(), path.job_id, tenant=auth.tenant())
-    item = pages.read_item(services(), job, path.index)
-    kind = path.artifact.removesuffix(".png")
-    made = choose_map(item.explanations, kind, model=query.model, method=query.method)
-    if made is None or not path.artifact.endswith(".png"):
-        raise _missing(item, path.artifact)
-    return _redirect(made.artifacts[kind].key, f"{stem_of(item)}_{kind}.png")
-
-
-def choose_map(
-    explanations: list[Explanation], kind: str, *, model: str | None, method: str | None
-) -> Explanation | None:
-    """The first that has the artefact and fits; one that explains a label goes first."""
-    fitting = [
-        e
-        for e in explanations
-        if kind in e.artifacts and model in (None, e.model) and method in (None, e.method)
-    ]
-    return min(fitting, key=lambda e: e.target is None, default=None)
-
-
-def linked(item: ItemResult, store: ObjectStore) -> ItemResult:
-    """The item with a presigned link beside every artefact's key."""
-    explanations = [
-        explanation.model_copy(
-            update={
-                "artifacts": {
-                    kind: _link(link.key, f"{stem_of(item)}_{kind}.png", store)
-                    for kind, link in explanation.artifacts.items()
-                }
-            }
-        )
-        for explanation in item.explanations
-    ]
-    return item.model_copy(update={"explanations": explanations})
-
-
-def _link(key: str, filename: str, store: ObjectStore) -> ArtifactLink:
-    link = store.link(key, filename=filename)
-    return ArtifactLink(key=key, url=link.url, expires_at=link.expires_at)
-
-
-def stem_of(item: ItemResult) -> str:
-    """What people call the picture, without its suffix."""
-    return PurePath(item.image.filename or item.custom_id or f"{item.index:08d}").stem
-
-
-def _missing(item: ItemResult, artifact: str) -> ArtifactNotFound:
-    if item.status is not ItemStatus.SUCCEEDED:
-        why = f"the item is {item.status.value}"
-    else:
-        made = {f"{kind}.png" for e in item.explanations for kind in e.artifacts}
-        why = (
-            f"it has {', '.join(sorted({'labels.json', *made}))}; ask for more in options.artifacts"
-        )
-    return ArtifactNotFound(f"item {item.index} has no {artifact[:64]!r} of that kind: {why}")
+def read_summary(path: JobPath) -> Response:
+    job = _finished(path.job_id)
+    return _file(keys.summary(job.tenant, job.id), "application/json")
 
 
 def _finished(job: str) -> FoundJob:
@@ -207,12 +147,13 @@ def _finished(job: str) -> FoundJob:
     return found
 
 
-def _jsonl(key: str) -> Response:
-    return Response(services().store.stream(key), mimetype=JSONL)
-
-
-def _redirect(key: str, filename: str) -> BaseResponse:
-    return redirect(services().store.link(key, filename=filename).url, code=302)
+def _file(key: str, mimetype: str) -> Response:
+    try:
+        return Response(services().store.stream(key), mimetype=mimetype)
+    except ObjectNotFound as exc:
+        raise ArtifactNotFound(
+            "the job ended without this file; read its results page by page"
+        ) from exc
 
 
 def _json(body: BaseModel) -> Response:

@@ -9,6 +9,7 @@ from typing import cast
 from celery import Celery
 from flask import Flask, current_app
 
+from api.job_index import JobIndexes
 from api.offer import Offer
 from worker.contract.objects import ObjectStore
 from worker.contract.queues import make_app
@@ -25,7 +26,7 @@ class Services:
     """One app's connections. None of them connects before its first use.
 
     `pool` runs storage calls of requests; `probes` has its own threads, so that a full
-    pool does not look like a store that is away.
+    pool does not look like a store that is away. `healer` restores jobs, one at a time.
     """
 
     settings: Settings
@@ -35,6 +36,8 @@ class Services:
     offer: Offer
     pool: ThreadPoolExecutor
     probes: ThreadPoolExecutor
+    healer: ThreadPoolExecutor
+    indexes: JobIndexes
 
 
 def make_services(settings: Settings) -> Services:
@@ -47,6 +50,8 @@ def make_services(settings: Settings) -> Services:
         offer=Offer(redis, settings),
         pool=ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"),
         probes=ThreadPoolExecutor(4, thread_name_prefix="probe"),
+        healer=ThreadPoolExecutor(1, thread_name_prefix="healer"),
+        indexes=JobIndexes(),
     )
 
 

@@ -21,7 +21,7 @@ _PROBLEMS = {
     400: "The body cannot be read.",
     401: "No access token, or one that is not known.",
     404: "There is no such thing under your access token.",
-    409: "The job is not done yet.",
+    409: "The job is not in a state that allows it; `code` says why.",
     413: "The body is too large.",
     415: "The body has a content type the call does not take.",
     422: "The request does not fit; `errors` says where.",
@@ -55,7 +55,27 @@ SUBMIT = """\
 Send files as `multipart/form-data`, any number of parts `files`, or name images in JSON.
 The answer comes as soon as the inputs are stored; watch the job at `Location`.
 
+For jobs of any size name a source in JSON instead of `images`: a `manifest` of JSON Lines
+(`{"custom_id": "a-1", "image": {"s3": "s3://..."}}`, or `{"upload": "upl_..."}` as image, or
+`{"source-ref": "s3://..."}`), a `prefix` (`s3://bucket/folder/`), or an `archive` (zip, tar).
+The answer comes at once; `planning` is true and `total` grows while the source is read.
+
 A file that is empty, too large or no image becomes a failed item of the job.
+"""
+
+RETRY = """\
+For jobs that are done. Items that failed, were cancelled or have expired are queued again,
+with the same inputs and options; those that succeeded stay. A retried job does not expire.
+"""
+
+UPLOAD = """\
+Put the file to `url` with `headers`, then name it in a job as `{"upload": id}`: as an image,
+as `manifest` or as `archive`. A manifest's lines may name uploads, too.
+"""
+
+METRICS = """\
+Images that wait by lane, images done a second, how wrong predicted ends were, and answered
+requests by route and status.
 """
 
 GET_JOB = """\
@@ -71,6 +91,11 @@ dropped. Results that exist stay.
 RESULTS = """\
 Items come in index order and without a gap: a page ends before the first item that is not
 finished. Go on from `next` until `done` is true; meanwhile the same `after` can bring more.
+
+The results of a job that is done can be filtered by `status`, `label`, `score_below` and
+`verdict`, and sorted by `score`, `margin` or `faithfulness`: ascending, so the least certain
+first, and items without a value last.
+
 Links to heatmaps work without a token until `expires_at`; ask again for fresh ones.
 """
 
@@ -137,12 +162,32 @@ SUBMIT_BODY = {
                         "metadata": {"batch": "2026-01"},
                     },
                 },
+                "source": {
+                    "summary": "A folder in storage, of any size",
+                    "value": {"prefix": "s3://bucket/pets/", "options": _OPTIONS},
+                },
                 "inline": {
                     "summary": "A small image in the request",
                     "value": {"images": [{"data": _DOT_PNG, "filename": "dot.png"}]},
                 },
             },
         },
+    },
+}
+
+
+UPLOAD_BODY = {
+    "required": False,
+    "content": {
+        "application/json": {
+            "schema": {"$ref": "#/components/schemas/UploadRequest"},
+            "examples": {
+                "archive": {
+                    "summary": "An archive",
+                    "value": {"filename": "pets.zip", "bytes": 1048576},
+                }
+            },
+        }
     },
 }
 
@@ -165,6 +210,12 @@ def jsonl_response(description: str) -> dict[str, Any]:
         "description": f"{description} Each line is an `ItemResult`, without links.",
         "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
     }
+
+
+def text_response(description: str) -> dict[str, Any]:
+    """A response of plain text."""
+    content = {"text/plain": {"schema": {"type": "string"}}}
+    return {"description": description, "content": content}
 
 
 def problems(*statuses: int) -> dict[Any, Any]:

@@ -25,8 +25,13 @@ from worker.contract.settings import Settings, load
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+INPUT_BUCKET = "pictures"  # whose objects jobs may name; a test that needs it makes it
 SESSION_MARK = "TEST_PROCESS"  # in the environment of all that this test process starts
-CPU_SETTINGS = {"GUANWU_DEVICE": "cpu", "GUANWU_DRAIN_S": "5"}
+CPU_SETTINGS = {
+    "GUANWU_DEVICE": "cpu",
+    "GUANWU_DRAIN_S": "5",
+    "GUANWU_S3_INPUT_BUCKETS": INPUT_BUCKET,
+}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from celery import Celery
@@ -29,6 +29,8 @@ from worker.sources.opening import open_source
 from worker.sweeper import Sweeper
 from worker.tasks import register
 from worker.vision.engine import Engine
+
+HI_IO_THREADS = 8  # so that a single picture does not queue behind those of a bulk chunk
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def assemble(
             queues.send(app, lane, count=count)
 
     publisher = CatalogPublisher(client, RedisKeys(settings.redis_prefix), engine.catalog)
-    sweeper = Sweeper(records, wake, sweep_s=settings.sweep_s)
+    sweeper = Sweeper(records, wake, sweep_s=settings.sweep_s, grace_s=1.5 * settings.heartbeat_s)
     leases = Leases(records, heartbeat_s=settings.heartbeat_s)
     batcher = Batcher(engine, batch_images=settings.batch_images, wait_ms=settings.batch_wait_ms)
     retention = Retention(
@@ -73,6 +75,7 @@ def assemble(
         part.start()
         parts.callback(part.stop)
     io = parts.enter_context(ThreadPoolExecutor(settings.io_threads, thread_name_prefix="io"))
+    hi_io = parts.enter_context(ThreadPoolExecutor(HI_IO_THREADS, thread_name_prefix="hi-io"))
     pipeline = pipeline or ItemPipeline(
         store,
         engine,
@@ -80,7 +83,8 @@ def assemble(
         processor_slots=os.cpu_count() or 1,
     )
     monitor = DeviceMonitor(device.name, gpu=device.gpu)
-    chunks = ChunkRunner(records, store, pipeline, batcher, leases, io, monitor.sample)
+    by_lane: dict[Lane, Executor] = {"hi": hi_io, "bulk": io}
+    chunks = ChunkRunner(records, store, pipeline, batcher, leases, by_lane, monitor.sample)
     planner = Planner(
         records,
         store,

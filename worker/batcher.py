@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -46,6 +46,7 @@ class _Waiting:
     prepared: Prepared
     options: Options
     since: float
+    wanted: Callable[[], bool]
     future: Future[Answer] = field(default_factory=Future)
 
 
@@ -65,9 +66,16 @@ class Batcher:
     def start(self) -> None:
         self._thread.start()
 
-    def submit(self, prepared: Prepared, options: Options, *, lane: Lane) -> Future[Answer]:
-        """Hand in one image. The future may be cancelled until its batch starts."""
-        waiting = _Waiting(prepared, options, time.perf_counter())
+    def submit(
+        self,
+        prepared: Prepared,
+        options: Options,
+        *,
+        lane: Lane,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> Future[Answer]:
+        """Hand in one image. Its future is cancelled if it is not `wanted` when its turn comes."""
+        waiting = _Waiting(prepared, options, time.perf_counter(), wanted)
         with self._changed:
             if self._closed:
                 raise ServiceUnavailable("this worker is shutting down")
@@ -94,6 +102,9 @@ class Batcher:
             batch = self._next_batch()
             if batch is None:
                 return
+            for waiting in batch:
+                if not waiting.wanted():
+                    waiting.future.cancel()
             running = [w for w in batch if w.future.set_running_or_notify_cancel()]
             if running:
                 self._analyze(running)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future, wait
 from typing import Protocol
 
@@ -21,6 +22,7 @@ from worker.contract.errors import (
     GuanwuError,
     ObjectNotFound,
     PoisonImage,
+    RedisUnavailable,
     ServiceUnavailable,
     StoreDenied,
 )
@@ -41,6 +43,7 @@ from worker.leases import HeldClaim, Leases
 log = structlog.get_logger(__name__)
 
 JSONL = "application/x-ndjson"
+COMMIT_AGAIN_S = 0.5
 GIVE_BACK_S = (1.0, 4.0)  # spread, so that chunks do not come back all at once
 
 
@@ -58,7 +61,7 @@ class ChunkRunner:
     """Runs claimed chunks. Any number of threads may call `run` at once.
 
     Loading, the model and storing overlap: while the model works on one image, others
-    are fetched, decoded, drawn and uploaded by `io`.
+    are fetched, decoded, drawn and uploaded by `io`, each lane by its own.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class ChunkRunner:
         pipeline: Pipeline,
         batcher: Batcher,
         leases: Leases,
-        io: Executor,
+        io: Mapping[Lane, Executor],
         sample_device: Callable[[], DeviceInfo],
     ) -> None:
         self._records = records
@@ -87,14 +90,15 @@ class ChunkRunner:
 
         Raises:
             LeaseLost: another worker has the chunk; nothing was counted here.
-            RedisUnavailable: the commit could not be made; the lease will run out.
+            RedisUnavailable: it could not be given back; the lease will run out.
         """
         with self._leases.hold(claim) as held:
             try:
                 before = self._results_so_far(claim)
                 items = [item for item in self._manifest(claim) if item.index not in before]
-                ended = self._results(held, items)
-                self._put_results(claim, [*before.values(), *ended])
+                results = [*before.values(), *self._results(held, items)]
+                held.check()
+                self._put_results(claim, results)
             except DeviceBroken as exc:
                 # Not given back: the lease runs out like that of a dead worker, so that an
                 # image which breaks devices is found out.
@@ -103,8 +107,19 @@ class ChunkRunner:
             except (ServiceUnavailable, StoreDenied) as exc:
                 self._give_back(claim, exc)
                 return None
-            held.check()
-            return self._records.finish(claim, _tally(ended))
+            return self._commit(held, _tally(results, items=claim.items))
+
+    def _commit(self, held: HeldClaim, tally: Tally) -> Lane | None:
+        """Count the results, which stand in S3 by now; waits while Redis is away.
+
+        Doing it twice is safe: a token counts once.
+        """
+        while True:
+            try:
+                return self._records.finish(held.claim, tally)
+            except RedisUnavailable as exc:
+                log.warning("commit waits", error=exc.message)
+                time.sleep(COMMIT_AGAIN_S)
 
     def _manifest(self, claim: Claim) -> list[ManifestItem]:
         key = keys.manifest(claim.record.tenant, claim.job, claim.number)
@@ -174,13 +189,15 @@ class ChunkRunner:
     def infer(self, held: HeldClaim, loaded: Loaded) -> Future[Answer]:
         record = held.claim.record
         options = loaded.item.options or record.options
-        return self._batcher.submit(loaded.prepared, options, lane=record.lane)
+        return self._batcher.submit(
+            loaded.prepared, options, lane=record.lane, wanted=lambda: held.wanted
+        )
 
     def store(self, held: HeldClaim, loaded: Loaded, answer: Answer) -> ItemResult:
         return self._pipeline.store(loaded, answer, held.claim, device=self._sample_device())
 
-    def submit(self, step: Callable[[], None]) -> None:
-        self._io.submit(step)
+    def submit(self, held: HeldClaim, step: Callable[[], None]) -> None:
+        self._io[held.claim.record.lane].submit(step)
 
 
 class _ItemTask:
@@ -200,7 +217,7 @@ class _ItemTask:
         if self._item.error is not None:
             self._end(self._item.error)
         else:
-            self._runner.submit(lambda: self._guarded(self._load))
+            self._submit(self._load)
 
     def _load(self) -> None:
         if self._stopped():
@@ -209,14 +226,15 @@ class _ItemTask:
         if self._stopped():
             return
         inferred = self._runner.infer(self._held, loaded)
-        inferred.add_done_callback(
-            lambda f: self._runner.submit(lambda: self._guarded(lambda: self._store(loaded, f)))
-        )
+        inferred.add_done_callback(lambda f: self._submit(lambda: self._store(loaded, f)))
 
     def _store(self, loaded: Loaded, inferred: Future[Answer]) -> None:
-        answer = inferred.result()
         if not self._stopped():
+            answer = inferred.result()
             self.done.set_result(self._runner.store(self._held, loaded, answer))
+
+    def _submit(self, step: Callable[[], None]) -> None:
+        self._runner.submit(self._held, lambda: self._guarded(step))
 
     def _stopped(self) -> bool:
         """True, and the item has ended, if its job is to stop or its lease is lost."""
@@ -276,6 +294,12 @@ def _ended(item: ManifestItem, claim: Claim, status: ItemStatus, error: GuanwuEr
     return unfinished(item, claim, status=status, error=told)
 
 
-def _tally(results: Sequence[ItemResult]) -> Tally:
+def _tally(results: Sequence[ItemResult], *, items: int) -> Tally:
+    """How the `items` of a chunk that were to end have ended.
+
+    The others, of a retry, had succeeded and are counted already. Which ones does not
+    matter, and could not be told once a worker has died after it wrote the results.
+    """
     by_status = Counter(result.status.value for result in results)
+    by_status[ItemStatus.SUCCEEDED.value] -= len(results) - items
     return Tally(**by_status)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
+from worker import drawing
 from worker.batcher import Answer
 from worker.contract import keys
 from worker.contract.errors import (
@@ -31,10 +33,11 @@ from worker.contract.job import (
 from worker.contract.objects import ObjectStore, split_address
 from worker.contract.records import Claim
 from worker.vision import diagnostics, render
-from worker.vision.engine import Engine, MadeMap, Prepared
+from worker.vision.engine import Analysis, Engine, MadeMap, Prepared
 from worker.vision.image import Picture, decode
 
 PNG = "image/png"
+WEBP = "image/webp"
 JSON = "application/json"
 
 
@@ -133,9 +136,10 @@ class ItemPipeline:
         watch, analysis = loaded.watch, answer.analysis
         watch.ms |= {"wait": answer.wait_ms, **analysis.timing_ms}
         explanations = [
-            self._explanation(made, loaded, claim, title=_title(made, analysis.labels))
+            self._explanation(made, loaded, claim, analysis.labels)
             for made in analysis.explanations
         ]
+        whole = self._of_whole_item(loaded, claim, analysis)
         result = ItemResult(
             job=claim.job,
             index=loaded.item.index,
@@ -145,6 +149,7 @@ class ItemPipeline:
             labels=analysis.labels,
             unknown=analysis.unknown,
             explanations=explanations,
+            artifacts=whole,
             models=analysis.models,
             timing_ms={stage: round(ms, 2) for stage, ms in watch.ms.items()},
             device=device,
@@ -155,18 +160,11 @@ class ItemPipeline:
         return result
 
     def _explanation(
-        self, made: MadeMap, loaded: Loaded, claim: Claim, *, title: str
+        self, made: MadeMap, loaded: Loaded, claim: Claim, labels: Sequence[Label]
     ) -> Explanation:
-        options, watch = loaded.item.options or claim.record.options, loaded.watch
+        options = loaded.item.options or claim.record.options
         artifacts: dict[str, ArtifactLink] = {}
-        for kind in options.artifacts:
-            if kind == "labels":
-                continue
-            with self._processor_slots:
-                with watch.stage("render"):
-                    image = _draw(kind, made, loaded.picture, options, title=title)
-                with watch.stage("encode"):
-                    body = render.png(image)
+        for kind in (kind for kind in options.artifacts if kind in drawing.OF_MAPS):
             key = keys.artifact(
                 claim.record.tenant,
                 claim.job,
@@ -176,16 +174,44 @@ class ItemPipeline:
                 target=made.slug,
                 kind=kind,
             )
-            with watch.stage("upload"):
-                self._store.put(key, body, content_type=PNG)
-            artifacts[kind] = ArtifactLink(key=key)
+            draw = partial(drawing.of_map, kind, made, loaded.picture, labels, options)
+            artifacts[kind] = self._drawn(key, draw, loaded.watch)
         return Explanation(
             model=made.model,
             method=made.method,
             target=made.target,
             artifacts=artifacts,
+            faithfulness=made.faithfulness,
             diagnostics=diagnostics.diagnose(made.heatmap),
         )
+
+    def _of_whole_item(
+        self, loaded: Loaded, claim: Claim, analysis: Analysis
+    ) -> dict[str, ArtifactLink]:
+        """The compare sheet, where there are maps to compare, and the thumbnail."""
+        options, picture = loaded.item.options or claim.record.options, loaded.picture
+        maps, labels = analysis.explanations, analysis.labels
+        key = partial(keys.item_artifact, claim.record.tenant, claim.job, loaded.item.index)
+        made: dict[str, ArtifactLink] = {}
+        if "compare" in options.artifacts and maps:
+            draw = partial(drawing.compare_sheet, maps, picture, labels, options)
+            made["compare"] = self._drawn(key("compare.png"), draw, loaded.watch)
+        if "thumbnail" in options.artifacts:
+            thumbnail = partial(drawing.thumbnail, picture)
+            made["thumbnail"] = self._drawn(key("thumbnail.webp"), thumbnail, loaded.watch)
+        return made
+
+    def _drawn(self, key: str, draw: Callable[[], render.Image], watch: Stopwatch) -> ArtifactLink:
+        """Draw, encode by the key's suffix, and upload."""
+        as_webp = key.endswith(".webp")
+        with self._processor_slots:
+            with watch.stage("render"):
+                image = draw()
+            with watch.stage("encode"):
+                body = render.webp(image) if as_webp else render.png(image)
+        with watch.stage("upload"):
+            self._store.put(key, body, content_type=WEBP if as_webp else PNG)
+        return ArtifactLink(key=key)
 
 
 def unfinished(
@@ -213,36 +239,3 @@ def _facts(loaded: Loaded) -> ImageFacts:
         height=picture.height,
         bytes=picture.bytes,
     )
-
-
-def _draw(
-    kind: str, made: MadeMap, picture: Picture, options: Options, *, title: str
-) -> render.Image:
-    if kind == "map":
-        return render.raw_map(made.heatmap, max_side_px=options.max_side_px)
-    if kind == "figure":
-        return render.figure(
-            picture.rgb,
-            made.heatmap,
-            title=title,
-            colormap=options.colormap,
-            alpha=options.alpha,
-            max_side_px=options.max_side_px,
-        )
-    return render.overlay(
-        picture.rgb,
-        made.heatmap,
-        colormap=options.colormap,
-        alpha=options.alpha,
-        max_side_px=options.max_side_px,
-    )
-
-
-def _title(made: MadeMap, labels: Sequence[Label]) -> str:
-    if made.target is None:
-        return f"注意力: {made.model} (不针对任何标签)"
-    name = f"识别结果: {made.target['label']}"
-    for label in labels:
-        if label.model == made.model and label.id == made.target["id"]:
-            return f"{name} (置信度: {label.score:.2f})"
-    return name

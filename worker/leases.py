@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,17 +16,45 @@ log = structlog.get_logger(__name__)
 
 
 class HeldClaim:
-    """A claim while it is worked on. Heartbeats set `lost`, and `stop`: why the job is to end."""
+    """A claim while it is worked on. Heartbeats set `lost`, and `stop`: why the job is to end.
 
-    def __init__(self, claim: Claim) -> None:
+    Its own clock says when the lease has run out, so that a process that was stopped for a
+    while asks before it writes anything.
+    """
+
+    def __init__(self, claim: Claim, records: JobRecords) -> None:
         self.claim = claim
         self.lost = threading.Event()
         self.stop: Stop | None = claim.record.stop
+        self._records = records
+        self._until_s = time.monotonic() + records.lease_s
+
+    @property
+    def wanted(self) -> bool:
+        """False once what is made of the chunk would be thrown away."""
+        return self.stop is None and not self.lost.is_set()
+
+    def renew(self) -> None:
+        """One heartbeat.
+
+        Raises:
+            LeaseLost: another worker may hold the chunk.
+            RedisUnavailable: nobody can tell.
+        """
+        asked_s = time.monotonic()
+        try:
+            self.stop = self._records.heartbeat(self.claim) or self.stop
+        except LeaseLost:
+            self.lost.set()
+            raise
+        self._until_s = asked_s + self._records.lease_s
 
     def check(self) -> None:
-        """Raises LeaseLost once another worker may hold the chunk."""
+        """Raises LeaseLost once another worker may hold the chunk, or as `renew` does."""
         if self.lost.is_set():
             raise LeaseLost(f"the lease of {self.claim.job} chunk {self.claim.chunk} was lost")
+        if time.monotonic() > self._until_s:
+            self.renew()
 
 
 class Leases:
@@ -49,7 +78,7 @@ class Leases:
     @contextmanager
     def hold(self, claim: Claim) -> Iterator[HeldClaim]:
         """A context in which the claim's lease is renewed."""
-        held = HeldClaim(claim)
+        held = HeldClaim(claim, self._records)
         with self._lock:
             self._held.add(held)
         try:
@@ -65,10 +94,11 @@ class Leases:
             for one in held:
                 self._beat(one)
 
-    def _beat(self, held: HeldClaim) -> None:
+    @staticmethod
+    def _beat(held: HeldClaim) -> None:
         try:
-            held.stop = self._records.heartbeat(held.claim) or held.stop
+            held.renew()
         except LeaseLost:
-            held.lost.set()
+            log.warning("lease lost", job_id=held.claim.job, chunk=held.claim.chunk)
         except GuanwuError as exc:
             log.warning("heartbeat failed", error=exc.message, job_id=held.claim.job)

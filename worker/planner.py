@@ -7,6 +7,7 @@ planner that dies between the two leaves shards that its successor writes again,
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from itertools import islice
@@ -31,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 SHARDS_A_STEP = 32
 GIVE_BACK_S = 3.0
+NEXT_S = 1.0
 JSON = "application/json"
 JSONL = "application/x-ndjson"
 
@@ -58,15 +60,25 @@ class Planner:
         self._wake = wake
         self._max_images = max_images
         self._max_attempts = max_attempts
+        self._slot = threading.Semaphore()  # the other bulk threads of a worker are for images
 
     def run(self, claim: Claim) -> Lane | None:
         """Plan a job to the end of its source, or give the claim back.
 
-        A source that cannot be read ends the job with an error, after what was planned.
+        A worker plans one job at a time. A source that cannot be read ends the job with an
+        error, after what was planned.
 
         Raises:
             LeaseLost: another planner goes on.
         """
+        if not self._slot.acquire(blocking=False):
+            return self._records.release(claim, delay_s=NEXT_S, counted=False)
+        try:
+            return self._run(claim)
+        finally:
+            self._slot.release()
+
+    def _run(self, claim: Claim) -> Lane | None:
         with self._leases.hold(claim) as held:
             try:
                 if claim.attempts > self._max_attempts:

@@ -92,8 +92,8 @@ class Pump:
         with bound_contextvars(job_id=claim.job, chunk=claim.chunk), self._busy():
             try:
                 lane = self._pseudo.get(claim.verdict, self._chunks).run(claim)
-                if lane is not None:
-                    self._wake(lane)
+                if lane is not None and self._draining.is_set():
+                    self._wake(lane)  # else this thread takes what became ready, or its like
             except LeaseLost as exc:
                 log.warning("commit refused", error=exc.message)
             except RedisUnavailable as exc:

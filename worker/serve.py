@@ -15,6 +15,7 @@ import cv2
 import psutil
 import structlog
 from celery import Celery, signals
+from celery.exceptions import CPendingDeprecationWarning
 from celery.platforms import SecurityWarning  # type: ignore[attr-defined]  # not in celery-types
 
 from worker.assembly import Assembly, assemble
@@ -37,7 +38,7 @@ from worker.watchdog import (
 log = structlog.get_logger(__name__)
 
 SWITCH_S = 0.0005
-HI_THREADS = 2  # never busy with bulk chunks
+HI_THREADS = 8  # never busy with bulk chunks; they mostly wait
 EXIT_AGAIN = 75  # EX_TEMPFAIL: the supervisor starts a new one; leases do the rest
 
 
@@ -77,6 +78,7 @@ def make_engine(settings: Settings, *, device: str, progress: Progress = announc
         extra_models=settings.extra_models,
         device=device,
         max_batch=settings.batch_images,
+        max_maps=settings.max_image_maps,
         threads=settings.torch_threads,
         model_dir=settings.model_dir,
         progress=progress,
@@ -139,6 +141,8 @@ def _quieten() -> None:
     """Warnings that an operator can do nothing about."""
     # Celery warns root of pickled messages; only JSON is accepted here.
     warnings.filterwarnings("ignore", category=SecurityWarning)
+    # And of tasks that run on when the broker is lost; a wake-up delivered twice does no harm.
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     # Pillow warns of damaged metadata in a picture that it reads all the same.
     warnings.filterwarnings("ignore", module="PIL")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import structlog
@@ -13,16 +14,24 @@ from worker.contract.records import JobRecords
 
 log = structlog.get_logger(__name__)
 
-MAX_WAKE_UPS = 32
+MAX_WAKE_UPS = 4
 
 
 def missing_wake_ups(*, ready: int, queued: int) -> int:
-    """How many wake-ups to send: one a ready chunk, no more than a burst at a time."""
-    return max(0, min(ready - queued, MAX_WAKE_UPS))
+    """How many wake-ups to send: a few wait at any time while chunks are ready.
+
+    They are for threads that idle. Those that work go on by themselves, and each wake-up
+    that finds nobody idle costs as much as an image.
+    """
+    return max(0, min(ready, MAX_WAKE_UPS) - queued)
 
 
 class Sweeper:
-    """A thread of every worker. Many may sweep at once: each step is atomic in Redis."""
+    """A thread of every worker. Many may sweep at once: each step is atomic in Redis.
+
+    While Redis is away nobody can renew a lease. When it is back, no lease is taken away
+    for `grace_s`: time for a heartbeat, so that those who still work keep their chunks.
+    """
 
     def __init__(
         self,
@@ -30,10 +39,14 @@ class Sweeper:
         send: Callable[[Lane, int], None],
         *,
         sweep_s: float,
+        grace_s: float,
     ) -> None:
         self._records = records
         self._send = send
         self._sweep_s = sweep_s
+        self._grace_s = grace_s
+        self._away = False
+        self._grace_until_s = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
 
@@ -45,7 +58,7 @@ class Sweeper:
 
     def sweep(self) -> None:
         """One round: leases, waiting chunks, then the wake-ups that are missing."""
-        found = self._records.sweep()
+        found = self._records.sweep(look_only=time.monotonic() < self._grace_until_s)
         if found.overdue:
             log.warning("took back overdue chunks", chunks=found.overdue)
         for lane in LANES:
@@ -54,11 +67,22 @@ class Sweeper:
             if missing:
                 self._send(lane, missing)
 
+    def watch(self) -> None:
+        """One round, or a note that Redis is away or back."""
+        try:
+            if self._away:
+                self._records.ping()
+                self._away = False
+                self._grace_until_s = time.monotonic() + self._grace_s
+                log.warning("Redis is back")
+            self.sweep()
+        except RedisUnavailable as exc:
+            if not self._away:
+                log.warning("sweeping stops until Redis is back", error=exc.message)
+            self._away = True
+        except Exception:
+            log.exception("sweep failed")
+
     def _run(self) -> None:
         while not self._stop.wait(self._sweep_s):
-            try:
-                self.sweep()
-            except RedisUnavailable as exc:
-                log.warning("sweep failed", error=exc.message)
-            except Exception:
-                log.exception("sweep failed")
+            self.watch()

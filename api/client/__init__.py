@@ -1,6 +1,6 @@
 """Guanwu's Python client: `from api.client import Client`."""
 
-from api.client.client import Client, JobHandle
+from api.client.client import Client
 from api.client.errors import (
     ClientError,
     Problem,
@@ -13,6 +13,7 @@ from api.client.errors import (
     UnexpectedAnswer,
     WaitTimeout,
 )
+from api.client.handle import JobHandle
 
 __all__ = [
     "Client",

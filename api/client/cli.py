@@ -27,13 +27,15 @@ from api.client.errors import (
 )
 from api.client.handover import ExtraMissing, to_worker
 from api.client.server import NoServer, find_server
-from worker.contract.job import Colormap, Options, Priority
+from worker.contract.job import Colormap, Options, Priority, Verdict
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 USAGE, REFUSED, UNREACHABLE, INTERRUPTED = 2, 3, 4, 130
 DEFAULT_OUT = Path("out")
+SORTS = ("index", "score", "margin", "faithfulness")
+ENDS = ("succeeded", "failed", "cancelled", "expired")
 
 _server_options = (
     click.option("--url", help="of the server; default: GUANWU_URL, or that of `make up`"),
@@ -93,7 +95,8 @@ def submit(
     """Submit files and folders, wait, print a table and save the results.
 
     Results are saved in the folder `out` unless --out names another; with --json only
-    if --out does.
+    if --out does. Folders of any size are uploaded bit by bit; interrupted, the same
+    command goes on. Of more than 1,000 pictures only results.jsonl is saved.
     """
     asked = _options(options)
     folder = out or (None if as_json else DEFAULT_OUT)
@@ -126,13 +129,41 @@ def status(job: str, as_json: bool, url: str | None, token: str | None) -> int:
 
 @cli.command()
 @click.argument("job")
+@click.option("--sort", type=click.Choice(SORTS), help="ascending: the least certain first")
+@click.option("--status", type=click.Choice(ENDS), help="items that ended so")
+@click.option("--label", help="first label: in Chinese, in English or by its id")
+@click.option("--score-below", type=click.FloatRange(0, 1), help="of the first label")
+@click.option("--verdict", type=click.Choice(get_args(Verdict)), help="on the first label's map")
+@click.option("--limit", type=click.IntRange(1), help="the first N; default: all")
 @_out_option
 @_json_option
 @_with_server
-def results(job: str, out: Path | None, as_json: bool, url: str | None, token: str | None) -> int:
-    """Print the results a job has so far, and save them if --out names a folder."""
+def results(
+    job: str,
+    limit: int | None,
+    out: Path | None,
+    as_json: bool,
+    url: str | None,
+    token: str | None,
+    **query: Any,
+) -> int:
+    """Print the results a job has so far, and save them if --out names a folder.
+
+    A job that is done can be filtered and sorted.
+    """
+    asked = {name: value for name, value in query.items() if value is not None}
     with _connect(url, token) as client:
-        return commands.results(client, job, folder=out, as_json=as_json)
+        return commands.results(client, job, folder=out, as_json=as_json, limit=limit, **asked)
+
+
+@cli.command()
+@click.argument("job")
+@_json_option
+@_with_server
+def retry(job: str, as_json: bool, url: str | None, token: str | None) -> int:
+    """Run the images of a finished job again that did not succeed."""
+    with _connect(url, token) as client:
+        return commands.retry(client, job, as_json=as_json)
 
 
 @cli.command()
@@ -169,7 +200,6 @@ def _hand_over(group: click.Group, name: str, words: Sequence[str], text: str) -
 _hand_over(models, "fetch", ("models", "fetch"), "Fetch models to this machine.")
 _hand_over(models, "list", ("models", "list"), "List the models of this machine.")
 _hand_over(cli, "worker", ("run",), "Run a worker on this machine.")
-_hand_over(cli, "doctor", ("doctor",), "Check this machine's setup.")
 _hand_over(cli, "admin", ("admin",), "Administer a server.")
 
 

@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self
 
 import httpx
-from pydantic import BaseModel, ValidationError
 
 from api.client import upload
-from api.client.errors import UnexpectedAnswer, WaitTimeout
+from api.client.answers import JobPage, Offered, ResultPage, Upload, parsed
+from api.client.errors import UnexpectedAnswer
+from api.client.handle import JobHandle
 from api.client.transport import Transport, retry_after_s
 from worker.contract.catalog import Catalog
-from worker.contract.job import ArtifactLink, ItemResult, Job, Options, Wire
-
-M = TypeVar("M", bound=BaseModel)
+from worker.contract.job import ArtifactLink, Job, Options
 
 PAGE_ITEMS = 100
-DEFAULT_POLL_S = 1.0
-
-
-class ResultPage(Wire):
-    """As `GET .../results` answers."""
-
-    items: list[ItemResult]
-    next: int | None
-    done: bool
-
-
-class JobPage(Wire):
-    """As `GET /v1/jobs` answers."""
-
-    items: list[Job]
-    next: str | None
+DEFAULT_LIMITS = {"max_images_per_request": 1000, "max_request_bytes": 512 * 2**20}
 
 
 class Client:
@@ -54,6 +38,7 @@ class Client:
     """
 
     def __init__(self, url: str, token: str, *, timeout_s: float = 120.0, retries: int = 4) -> None:
+        self.url = url
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         self._api = Transport(url, headers=headers, timeout_s=timeout_s, retries=retries)
         # Links carry their own permission; the token is for the server alone.
@@ -96,19 +81,51 @@ class Client:
             files=upload.parts(pictures, on_sent),
             data={"options": json.dumps(envelope, ensure_ascii=False)},
         )
-        return JobHandle(self, _parsed(Job, answer), retry_after_s(answer))
+        return JobHandle(self, parsed(Job, answer), retry_after_s(answer))
+
+    def submit_source(
+        self,
+        kind: Literal["manifest", "prefix", "archive"],
+        place: str | Mapping[str, str],
+        *,
+        options: Options | Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> JobHandle:
+        """Submit a list, a folder or an archive of any size as one job.
+
+        `place` is an `s3://` address, or `{"upload": id}` of an `upload`. Sent once.
+        """
+        asked = Options.model_validate(options or {}).model_dump(mode="json", exclude_unset=True)
+        body = {
+            kind: place if isinstance(place, str) else dict(place),
+            "options": asked,
+            "metadata": dict(metadata or {}),
+        }
+        answer = self._api.call("POST", "/v1/jobs", safe=False, json=body)
+        return JobHandle(self, parsed(Job, answer), retry_after_s(answer))
+
+    def upload(self, file: Path | bytes, *, on_sent: Callable[[int], None] | None = None) -> str:
+        """Put a file into storage; the id that jobs and manifests name it by."""
+        body = upload.Body(file, on_sent)
+        asked: dict[str, object] = {"bytes": body.size}
+        if isinstance(file, Path):
+            asked["filename"] = file.name[-255:]
+        told = parsed(Upload, self._api.call("POST", "/v1/uploads", json=asked))
+        headers = {**told.headers, "Content-Length": str(body.size)}
+        self._storage.call(told.method, told.url, content=body, headers=headers)
+        return told.id
 
     def job(self, job_id: str) -> JobHandle:
         """A job submitted earlier."""
         answer = self._get_job(job_id)
-        return JobHandle(self, _parsed(Job, answer), retry_after_s(answer))
+        return JobHandle(self, parsed(Job, answer), retry_after_s(answer))
 
     def jobs(self) -> Iterator[Job]:
         """Your jobs, the newest first."""
         after: dict[str, str] = {}
         while True:
             answer = self._api.call("GET", "/v1/jobs", params={"limit": "100", **after})
-            page = _parsed(JobPage, answer)
+            page = parsed(JobPage, answer)
             yield from page.items
             if page.next is None:
                 return
@@ -116,7 +133,12 @@ class Client:
 
     def models(self) -> Catalog:
         """What the workers offer."""
-        return _parsed(Catalog, self._api.call("GET", "/v1/models"))
+        return parsed(Catalog, self._api.call("GET", "/v1/models"))
+
+    def limits(self) -> Mapping[str, int]:
+        """What one request may carry, e.g. `max_images_per_request`."""
+        offered = parsed(Offered, self._api.call("GET", "/v1/models"))
+        return {**DEFAULT_LIMITS, **offered.limits}
 
     def download(self, link: ArtifactLink) -> bytes:
         """An artefact's bytes, from storage.
@@ -139,83 +161,13 @@ class Client:
     def _cancel(self, job_id: str) -> httpx.Response:
         return self._api.call("POST", f"/v1/jobs/{job_id}/cancel")
 
-    def _page(self, job_id: str, after: int | None) -> ResultPage:
-        params = {"limit": PAGE_ITEMS} | ({} if after is None else {"after": after})
+    def _retry(self, job_id: str) -> httpx.Response:
+        return self._api.call("POST", f"/v1/jobs/{job_id}/retry", safe=False)
+
+    def _page(self, job_id: str, query: Mapping[str, Any]) -> ResultPage:
+        params = {"limit": PAGE_ITEMS, **query}
         answer = self._api.call("GET", f"/v1/jobs/{job_id}/results", params=params)
-        return _parsed(ResultPage, answer)
+        return parsed(ResultPage, answer)
 
-
-class JobHandle:
-    """A job on the server. `view` is the job as it was last seen."""
-
-    def __init__(self, client: Client, view: Job, pause_s: float | None) -> None:
-        self._client = client
-        self._pause_s = pause_s
-        self.view = view
-
-    @property
-    def id(self) -> str:
-        return self.view.id
-
-    def refresh(self) -> Job:
-        """Ask the server how the job is."""
-        self._see(self._client._get_job(self.id))
-        return self.view
-
-    def cancel(self) -> Job:
-        """Ask for the job's end; what is done stays."""
-        self._see(self._client._cancel(self.id))
-        return self.view
-
-    def watch(self, *, timeout_s: float | None = None) -> Iterator[Job]:
-        """The job now and at every further look, until it is done.
-
-        Looks as often as the server asks for.
-
-        Raises:
-            WaitTimeout: it was not done within `timeout_s`.
-        """
-        end_s = None if timeout_s is None else time.monotonic() + timeout_s
-        while not self.view.done:
-            yield self.view
-            pause_s = DEFAULT_POLL_S if self._pause_s is None else self._pause_s
-            if end_s is not None and time.monotonic() + pause_s > end_s:
-                raise WaitTimeout(f"{self.id} is {self.view.status} after {timeout_s} s")
-            time.sleep(pause_s)
-            self.refresh()
-        yield self.view
-
-    def wait(self, *, timeout_s: float | None = None) -> Job:
-        """Wait until the job is done.
-
-        Raises:
-            WaitTimeout: it was not done within `timeout_s`.
-        """
-        for _ in self.watch(timeout_s=timeout_s):
-            pass
-        return self.view
-
-    def results(self) -> Iterator[ItemResult]:
-        """The items that are finished, in index order; all of them once the job is done."""
-        after: int | None = None
-        while True:
-            page = self._client._page(self.id, after)
-            yield from page.items
-            if page.done or not page.items:
-                return
-            after = page.next
-
-    def _see(self, answer: httpx.Response) -> None:
-        self.view = _parsed(Job, answer)
-        self._pause_s = retry_after_s(answer)
-
-
-def _parsed(model: type[M], answer: httpx.Response) -> M:
-    """The body as a model; fields a newer server has added are let go."""
-    try:
-        return model.model_validate_json(answer.content, extra="ignore")
-    except ValidationError as exc:
-        raise UnexpectedAnswer(
-            f"{answer.request.url} is no answer this client understands; check the URL, "
-            "or update the client"
-        ) from exc
+    def _save(self, job_id: str, name: str, path: Path) -> None:
+        self._api.save(f"/v1/jobs/{job_id}/{name}", path)

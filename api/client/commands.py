@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import click
 
-from api.client import display, saving
-from api.client.client import Client, JobHandle
+from api.client import display, large, saving, showing
+from api.client.client import Client
 from api.client.display import Row
+from api.client.errors import ClientError
+from api.client.handle import JobHandle
+from api.client.journal import NAME as JOURNAL
 from api.client.pictures import find_pictures, result_stems
 from worker.contract.job import ItemResult, Job, JobStatus, Options
 
 DOWNLOADS = 8
+SAVED_WHOLE = 1000  # of larger jobs only results.jsonl is saved, and no heatmaps
 ALL_SUCCEEDED, SOME_FAILED, JOB_FAILED = 0, 1, 5
 
 
@@ -46,14 +50,40 @@ def submit(
     with display.progress(
         shown=not as_json, total_bytes=total_bytes, total_images=len(pictures)
     ) as stages:
-        job = client.submit(pictures, options=options, on_sent=stages.sent)
+        job, names = _sent(client, pictures, options, folder, stages, total_bytes=total_bytes)
         _watch(job, stages)
-        names = {n: str(picture) for n, picture in enumerate(pictures)}
-        rows = list(_saved(client, job.results(), names, folder, stages))
-    _print_rows(rows, as_json=as_json)
+        if len(pictures) <= SAVED_WHOLE:
+            rows = list(_saved(client, job.results(), names, folder, stages))
+    if len(pictures) > SAVED_WHOLE:
+        showing.print_large(job, job.results(), folder=folder, as_json=as_json)
+    else:
+        showing.print_rows(rows, as_json=as_json)
     if not as_json:
-        _print_end(job.view, folder)
+        showing.print_end(job.view, folder)
     return exit_code(job.view)
+
+
+def _sent(
+    client: Client,
+    pictures: Sequence[Path],
+    options: Options,
+    folder: Path | None,
+    stages: display.Stages,
+    *,
+    total_bytes: int,
+) -> tuple[JobHandle, dict[int, str]]:
+    """The job, and what its items are called."""
+    names = {n: str(picture) for n, picture in enumerate(pictures)}
+    if large.fits_one_request(client.limits(), images=len(pictures), total_bytes=total_bytes):
+        return client.submit(pictures, options=options, on_sent=stages.sent), names
+    journal = None if folder is None else folder / JOURNAL
+    try:
+        job = large.submit(client, pictures, options=options, journal_path=journal, stages=stages)
+    except (KeyboardInterrupt, ClientError):
+        if journal is not None:
+            click.echo("The same command goes on where this one stopped.", err=True)
+        raise
+    return job, names
 
 
 def _watch(job: JobHandle, stages: display.Stages) -> None:
@@ -84,15 +114,37 @@ def cancel(client: Client, job_id: str, *, as_json: bool) -> int:
     return 0
 
 
-def results(client: Client, job_id: str, *, folder: Path | None, as_json: bool) -> int:
-    """Print what there is, and save it if `folder` is given."""
+def retry(client: Client, job_id: str, *, as_json: bool) -> int:
     job = client.job(job_id)
-    items = list(job.results())
-    names = {item.index: _name_of(item) for item in items}
-    rows = list(_saved(client, items, names, folder, display.Silent()))
-    _print_rows(rows, as_json=as_json)
+    counts = job.view.counts  # afterwards some may be done again
+    told = f"{job.id}: {counts.total - counts.succeeded} images run again"
+    job.retry()
+    click.echo(job.view.model_dump_json() if as_json else told)
+    return 0
+
+
+def results(
+    client: Client,
+    job_id: str,
+    *,
+    folder: Path | None,
+    as_json: bool,
+    limit: int | None,
+    **query: Any,
+) -> int:
+    """Print what there is, or what of it is asked for, and save it if `folder` is given."""
+    job = client.job(job_id)
+    found = islice(job.results(**query), limit)
+    items = list(islice(found, SAVED_WHOLE + 1))
+    if len(items) > SAVED_WHOLE:
+        whole = folder if limit is None and not query else None
+        showing.print_large(job, chain(items, found), folder=whole, as_json=as_json)
+    else:
+        names = {item.index: showing.name_of(item) for item in items}
+        rows = list(_saved(client, items, names, folder, display.Silent()))
+        showing.print_rows(rows, as_json=as_json)
     if not as_json:
-        _print_end(job.view, folder)
+        showing.print_end(job.view, folder)
     return exit_code(job.view)
 
 
@@ -108,10 +160,6 @@ def models(client: Client, *, as_json: bool) -> int:
         click.echo(f"{mark} {model.id}  {model.family}, labels: {labels}, maps: {methods}")
     click.echo("* used unless a job names others" if catalog.models else "no worker has started")
     return 0
-
-
-def _name_of(item: ItemResult) -> str:
-    return item.image.filename or item.custom_id or f"{item.index:08d}"
 
 
 def _saved(
@@ -133,29 +181,3 @@ def _saved(
 
     with ThreadPoolExecutor(DOWNLOADS) as pool:
         yield from pool.map(one, items)
-
-
-def _print_rows(rows: Sequence[Row], *, as_json: bool) -> None:
-    if not as_json:
-        display.print_table(rows)
-        return
-    for row in rows:
-        click.echo(json.dumps(_as_line(row), ensure_ascii=False))
-
-
-def _as_line(row: Row) -> dict[str, Any]:
-    """An item as in `GET .../results`, with its name and the files saved."""
-    files = {what: str(path) for what, path in row.files.items()}
-    return {"picture": row.name, **row.item.model_dump(mode="json"), "files": files}
-
-
-def _print_end(job: Job, folder: Path | None) -> None:
-    counts = job.counts
-    text = f"\n{job.id} {job.status.value}: {counts.succeeded} of {counts.total} succeeded"
-    if job.images_per_s:
-        text += f", {job.images_per_s} images/s"
-    if not job.done:
-        text += "; it still runs, ask again for the rest"
-    if folder is not None and counts.succeeded:
-        text += f"; results in {folder}"
-    click.echo(text)

@@ -79,8 +79,9 @@ class Bars:
     def watched(self, job: Job) -> None:
         if self._work is None:
             self._work = self._progress.add_task("识别", total=job.counts.total)
+        total = job.counts.total
         left = job.counts.queued + job.counts.running
-        self._progress.update(self._work, completed=job.counts.total - left)
+        self._progress.update(self._work, total=total or None, completed=total - left)
 
     def saved(self) -> None:
         if self._save is None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -68,6 +70,20 @@ class Transport:
                 if attempt > self._retries or not (safe or isinstance(exc, TooMany)):
                     raise
                 time.sleep(pause_s(attempt, exc))
+
+    def save(self, path: str, to: Path) -> None:
+        """Download into a file, piece by piece; whole or not at all. Raises as `call` does."""
+        part = to.with_name(to.name + ".part")
+        try:
+            with self._http.stream("GET", path) as answer, part.open("wb") as file:
+                if not answer.is_success:
+                    answer.read()
+                    raise error_of(answer)
+                for piece in answer.iter_bytes():
+                    file.write(piece)
+        except httpx.TransportError as exc:
+            raise ServerUnreachable(f"{self._http.base_url} broke off ({_why(exc)})") from exc
+        os.replace(part, to)
 
     def _once(self, method: str, path: str, options: dict[str, Any]) -> httpx.Response:
         try:

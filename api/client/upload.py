@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, cast
 
@@ -11,6 +12,7 @@ Picture = str | os.PathLike[str] | bytes | tuple[str, bytes]
 OnSent = Callable[[int], None]
 Part = tuple[str, tuple[str, IO[bytes] | bytes, str]]
 
+PIECE_BYTES = 1 << 18
 MIMETYPE = "application/octet-stream"
 
 
@@ -48,6 +50,26 @@ class LazyFile:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+class Body:
+    """A file or bytes as the body of a request; sent again it begins at the beginning."""
+
+    def __init__(self, file: Path | bytes, on_sent: OnSent | None = None) -> None:
+        self._file = file
+        self._on_sent = on_sent
+        self.size = len(file) if isinstance(file, bytes) else file.stat().st_size
+
+    def __iter__(self) -> Iterator[bytes]:
+        with (
+            io.BytesIO(self._file)
+            if isinstance(self._file, bytes)
+            else self._file.open("rb") as file
+        ):
+            while piece := file.read(PIECE_BYTES):
+                if self._on_sent is not None:
+                    self._on_sent(len(piece))
+                yield piece
 
 
 def parts(pictures: Iterable[Picture], on_sent: OnSent | None = None) -> list[Part]:

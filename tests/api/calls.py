@@ -92,6 +92,7 @@ def front_door(settings: Settings) -> Iterator[Calls]:
     found = app.extensions["guanwu"]
     found.pool.shutdown()
     found.probes.shutdown()
+    found.healer.shutdown()
     found.offer._client.close()
     found.broker.close()
 

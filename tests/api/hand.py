@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from worker.contract import keys
@@ -12,6 +13,8 @@ from worker.contract.job import (
     Diagnostics,
     Explanation,
     ImageFacts,
+    IndexRow,
+    ItemError,
     ItemResult,
     ItemStatus,
     JobStatus,
@@ -23,6 +26,7 @@ from worker.contract.objects import ObjectStore
 from worker.contract.records import Claim, JobRecords, Tally, connect
 from worker.contract.settings import Settings
 from worker.contract.views import job_view
+from worker.sources.opening import open_source
 
 CATALOG = Catalog(
     models=(
@@ -38,6 +42,7 @@ CATALOG = Catalog(
     ),
     label_sets=(LabelSetEntry(id="imagenet1k", size=1000, languages=("zh", "en")),),
 )
+LABELS = (("虎斑猫", "tabby", 281), ("火箭", "missile", 657))
 _FLAT = Diagnostics(
     entropy=1, effective_area=1, border_mass=0.1, spread=0.3, morans_i=0.0, flat=True
 )
@@ -49,6 +54,8 @@ class Hand:
         self.redis = connect(settings)
         self.records = JobRecords(self.redis, settings)
         self.store = ObjectStore(settings)
+        self.failing: set[int] = set()  # indices of items that will fail
+        self.scores: dict[int, float] = {}  # of items, where not 0.7; labels vary, then
 
     def publish(self, catalog: Catalog = CATALOG) -> None:
         key = keys.RedisKeys(self.settings.redis_prefix).catalog
@@ -62,10 +69,26 @@ class Hand:
     def finish(self, claim: Claim) -> None:
         """Results for every item of a claimed chunk, then the commit."""
         items = self.manifest(claim, claim.number)
-        results = [self._result(claim, item) for item in items]
+        before = {r.index: r for r in self._chunk(claim, claim.number) if claim.retry}
+        kept = {n for n, r in before.items() if r.status is ItemStatus.SUCCEEDED}
+        results = [before[i.index] if i.index in kept else self._result(claim, i) for i in items]
         self._put(keys.chunk_results(claim.record.tenant, claim.job, claim.number), results)
         failed = sum(r.status is ItemStatus.FAILED for r in results)
-        self.records.finish(claim, Tally(succeeded=len(results) - failed, failed=failed))
+        self.records.finish(claim, Tally(succeeded=claim.items - failed, failed=failed))
+
+    def plan(self, claim: Claim) -> None:
+        """All shards of a job's source in one step."""
+        entries = open_source(claim.record, self.store, self.settings).entries("")
+        items = [e.item.model_copy(update={"index": n}) for n, e in enumerate(entries)]
+        size = claim.record.chunk_images
+        shards = [items[n : n + size] for n in range(0, len(items), size)]
+        for number, shard in enumerate(shards):
+            body = "".join(item.model_dump_json() + "\n" for item in shard).encode()
+            key = keys.manifest(claim.record.tenant, claim.job, number)
+            self.store.put(key, body, content_type="application/x-ndjson")
+        self.records.extend(
+            claim, after=0, chunks=len(shards), items=len(items), cursor="end", sealed=True
+        )
 
     def finish_chunk(self) -> None:
         self.finish(self.claim())
@@ -82,6 +105,8 @@ class Hand:
             return False
         if claim.verdict == "finalize":
             self.close(claim)
+        elif claim.verdict == "plan":
+            self.plan(claim)
         elif claim.verdict == "cancelled":
             self.records.finish(claim, Tally(cancelled=claim.items))
         else:
@@ -94,6 +119,7 @@ class Hand:
         failed = [r for r in results if r.status is not ItemStatus.SUCCEEDED]
         self._put(keys.results(record.tenant, record.job), results)
         self._put(keys.errors(record.tenant, record.job), failed)
+        self._put(keys.index(record.tenant, record.job), [IndexRow.of(r) for r in results])
         stop = record.stop
         status = settled_status(
             record.counts, cancelled=stop == "cancelled", expired=stop == "expired"
@@ -115,14 +141,20 @@ class Hand:
     def _chunk(self, claim: Claim, number: int) -> list[ItemResult]:
         key = keys.chunk_results(claim.record.tenant, claim.job, number)
         if not self.store.exists(key):
-            return []
+            return [self._stopped(claim, item) for item in self.manifest(claim, number)]
         return [ItemResult.model_validate_json(line) for line in self.store.get(key).splitlines()]
 
-    def _put(self, key: str, results: list[ItemResult]) -> None:
+    def _put(self, key: str, results: Sequence[ItemResult | IndexRow]) -> None:
         body = "".join(r.model_dump_json() + "\n" for r in results).encode()
         self.store.put(key, body, content_type="application/x-ndjson")
 
+    def _stopped(self, claim: Claim, item: ManifestItem) -> ItemResult:
+        return ItemResult(job=claim.job, index=item.index, status=ItemStatus.CANCELLED)
+
     def _result(self, claim: Claim, item: ManifestItem) -> ItemResult:
+        if item.index in self.failing:
+            error = ItemError(code="input_missing", message="it is not there")
+            item = item.model_copy(update={"error": error})
         result = ItemResult(
             job=claim.job,
             index=item.index,
@@ -137,9 +169,9 @@ class Hand:
         facts = ImageFacts(
             sha256="0" * 64, filename=item.filename, format="PNG", width=4, height=3, bytes=29
         )
-        label = Label(
-            rank=1, zh="虎斑猫", en="tabby", id=281, score=0.7, model="efficientnet-lite0"
-        )
+        zh, en, number = LABELS[item.index % len(LABELS)] if self.scores else LABELS[0]
+        score = self.scores.get(item.index, 0.7)
+        label = Label(rank=1, zh=zh, en=en, id=number, score=score, model="efficientnet-lite0")
         maps = [
             self._map(claim, item, "dinov2-small", "attention", "free"),
             self._map(claim, item, "efficientnet-lite0", "cam", "281"),

@@ -60,7 +60,7 @@ def test_submission_wakes_workers_up(calls: Calls, hand: Hand) -> None:
 
 
 def test_small_and_interactive_jobs_go_first() -> None:
-    def lane(total: int, priority: str) -> str:
+    def lane(total: int | None, priority: str) -> str:
         options = Options.model_validate({"priority": priority})
         return lane_of(options, total=total, hi_max_images=16)
 
@@ -68,6 +68,7 @@ def test_small_and_interactive_jobs_go_first() -> None:
     assert lane(17, "normal") == "bulk"
     assert lane(17, "interactive") == "hi"
     assert lane(1, "bulk") == "bulk"
+    assert lane(None, "normal") == "bulk"
 
 
 def test_options_and_metadata_come_back_as_given(door: Calls) -> None:

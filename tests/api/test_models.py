@@ -22,7 +22,7 @@ def test_last_known_models_stay_when_workers_have_gone(
     calls: Calls, hand: Hand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(offer, "FRESH_S", 0.0)
-    assert calls.get("/v1/models").json == {"models": [], "label_sets": []}
+    assert calls.get("/v1/models").json["models"] == []
     hand.publish()
     known = calls.get("/v1/models").json
     hand.redis.delete(f"{hand.settings.redis_prefix}:catalog")
@@ -36,3 +36,8 @@ def test_catalogue_of_a_newer_worker_is_understood(calls: Calls, hand: Hand) -> 
     newer["models"][0]["colour"] = "blue"
     hand.redis.set(f"{hand.settings.redis_prefix}:catalog", json.dumps(newer))
     assert calls.get("/v1/models").json["models"][0]["id"] == "efficientnet-lite0"
+
+
+def test_models_come_with_the_limits_of_this_server(limited: Calls) -> None:
+    limits = limited.get("/v1/models").json["limits"]
+    assert (limits["max_images_per_request"], limits["max_request_bytes"]) == (5, 8192)

@@ -152,3 +152,18 @@ def test_the_time_of_the_running_batch_is_told(engine: RecordingEngine, batcher:
     engine.gate.set()
     batcher.stop()
     assert batcher.running_s() == 0
+
+
+def test_an_image_no_longer_wanted_is_cancelled_when_its_turn_comes(
+    engine: RecordingEngine, batcher: Batcher
+) -> None:
+    occupy(engine, batcher)
+    wanted = [True]
+    waiting = batcher.submit(image("late"), Options(), lane="bulk", wanted=lambda: wanted[0])
+    other = batcher.submit(image("other"), Options(), lane="bulk")
+    wanted[0] = False
+    engine.gate.set()
+    assert other.result(ANSWER_S).analysis == "other"
+    with pytest.raises(CancelledError):
+        waiting.result(ANSWER_S)
+    assert engine.batches == [["first"], ["other"]]

@@ -18,7 +18,7 @@ from worker.batcher import Batcher
 from worker.chunk import ChunkRunner
 from worker.closing import Closing
 from worker.contract import keys
-from worker.contract.errors import GuanwuError, LeaseLost
+from worker.contract.errors import GuanwuError, LeaseLost, RedisUnavailable
 from worker.contract.job import (
     DeviceInfo,
     IndexRow,
@@ -31,8 +31,9 @@ from worker.contract.job import (
     Options,
     new_id,
 )
+from worker.contract.keys import LANES
 from worker.contract.objects import ObjectStore
-from worker.contract.records import Claim, JobRecord, JobRecords, Tally, connect
+from worker.contract.records import Claim, JobRecord, JobRecords, Reopened, Tally, connect
 from worker.contract.settings import Settings
 from worker.item import ImageLimits, ItemPipeline
 from worker.leases import Leases
@@ -140,8 +141,9 @@ def bench(settings: SettingsFactory) -> Iterator[Bench]:
     batcher.start()
     leases.start()
     with ThreadPoolExecutor(8) as io:
+        by_lane = dict.fromkeys(LANES, io)
         chunks = ChunkRunner(
-            records, store, pipeline, batcher, leases, io, lambda: DeviceInfo(name="cpu")
+            records, store, pipeline, batcher, leases, by_lane, lambda: DeviceInfo(name="cpu")
         )
         closing = Closing(records, store, leases, io, max_attempts=3)
         yield Bench(own, records, store, engine, chunks, closing)
@@ -241,6 +243,40 @@ def test_a_chunk_taken_over_meanwhile_is_not_committed_by_the_first(bench: Bench
         bench.chunks.run(first)
     assert bench.read(job).counts.succeeded == 0
     bench.chunks.run(second[0])
+    assert bench.read(job).counts.succeeded == 1
+
+
+def test_a_retry_whose_worker_died_between_results_and_commit_counts_each_image_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = ManifestItem(index=1, source=f"s3://{bench.store.bucket}/inputs/late")
+    job = bench.submit([png(1), late, png(3)], Options(artifacts=["labels"]))
+    bench.chunks.run(bench.claim())
+    bench.closing.run(bench.claim())
+    bench.store.put("inputs/late", png(2), content_type="image/png")
+    assert bench.records.reopen("one", job, Tally(failed=1), [Reopened(0, 1)])
+    claim = bench.claim()
+    with monkeypatch.context() as dying:
+        dying.setattr(bench.records, "finish", lambda *_: pytest.fail("died"))
+        with pytest.raises(pytest.fail.Exception):
+            bench.chunks.run(claim)
+    bench.records.release(claim)
+    bench.chunks.run(bench.claim())
+    counts = bench.read(job).counts
+    assert (counts.succeeded, counts.failed, counts.queued) == (3, 0, 0)
+
+
+def test_a_commit_waits_while_redis_is_away(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = bench.submit([png(1)], Options(artifacts=["labels"]))
+    finish, refusals = bench.records.finish, iter([True, True, False])
+
+    def shaky(claim: Claim, tally: Tally) -> object:
+        if next(refusals):
+            raise RedisUnavailable("away")
+        return finish(claim, tally)
+
+    monkeypatch.setattr(bench.records, "finish", shaky)
+    bench.chunks.run(bench.claim())
     assert bench.read(job).counts.succeeded == 1
 
 

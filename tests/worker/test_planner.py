@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -65,7 +67,7 @@ class Desk:
         return job
 
     def claim(self) -> Claim:
-        claim = self.records.claim(("hi",))
+        claim = self.records.claim(("bulk", "hi"))
         assert claim is not None
         return claim
 
@@ -120,6 +122,31 @@ def test_a_long_source_is_planned_step_by_step_in_whole_shards(desk: Desk) -> No
     items = desk.items(job)
     assert [item.index for item in items] == list(range(2 * STEP + 3))
     assert [item.source for item in items] == [f"s3://b/{n}" for n in range(2 * STEP + 3)]
+
+
+def test_a_worker_plans_one_job_at_a_time_and_gives_the_next_back(desk: Desk) -> None:
+    first, second = desk.submit("prefix", "a/"), desk.submit("prefix", "b/")
+    entered, leave = threading.Event(), threading.Event()
+
+    class Slow:
+        def entries(self, cursor: str) -> Iterator[Entry]:
+            entered.set()
+            assert leave.wait(10)
+            yield Entry(ManifestItem(index=0, source="s3://b/1"), "1")
+
+    planner = desk.planner(Slow())
+    busy = threading.Thread(target=planner.run, args=[desk.claim()])
+    busy.start()
+    assert entered.wait(10)
+    planner.run(desk.claim())
+    assert not desk.read(second).sealed
+    leave.set()
+    busy.join()
+    assert desk.read(first).sealed
+    time.sleep(1.1)
+    desk.records.sweep()
+    planner.run(next(c for c in (desk.claim(), desk.claim()) if c.verdict == "plan"))
+    assert desk.read(second).sealed
 
 
 def test_a_source_that_ends_with_a_step_is_sealed_too(desk: Desk) -> None:
@@ -257,10 +284,12 @@ def test_an_unreadable_source_ends_the_job_and_says_why(
     assert record.error is not None
     assert record.error.code == "source_invalid"
     assert why in record.error.message
-    final = desk.claim()
+    final = desk.records.claim()
+    assert final is not None
     while final.verdict != "finalize":
         desk.records.finish(final, Tally(succeeded=final.items))
-        final = desk.claim()
+        final = desk.records.claim()
+    assert final is not None
     assert final.job == record.job
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.stack import SettingsFactory
 from worker.contract.errors import LeaseLost
 from worker.contract.job import Options, new_id
-from worker.contract.keys import Lane
+from worker.contract.keys import WINDOW_CHUNKS, Lane
 from worker.contract.records import Claim, JobRecords, Tally, connect
 from worker.pump import Pump
 
@@ -54,9 +54,15 @@ def create(records: JobRecords, total: int, lane: Lane = "bulk") -> str:
     return job
 
 
-def make_pump(records: JobRecords, runner: FinishingRunner, *, bulk_slots: int = 1) -> Pump:
+def make_pump(
+    records: JobRecords,
+    runner: FinishingRunner,
+    *,
+    bulk_slots: int = 1,
+    wake: Callable[[Lane], None] = lambda _: None,
+) -> Pump:
     pseudo = {"finalize": NeverClosing()}
-    return Pump(records, runner, pseudo, lambda _: None, bulk_slots=bulk_slots)  # type: ignore[arg-type]
+    return Pump(records, runner, pseudo, wake, bulk_slots=bulk_slots)  # type: ignore[arg-type]
 
 
 def test_one_wake_up_works_until_nothing_is_ready(records: JobRecords) -> None:
@@ -102,6 +108,21 @@ def test_a_draining_pump_claims_nothing_more(records: JobRecords) -> None:
     pump = make_pump(records, runner)
     pump.run()
     assert len(runner.claims) == 1
+
+
+def test_only_a_draining_pump_wakes_others_for_what_its_commits_make_ready(
+    records: JobRecords,
+) -> None:
+    create(records, WINDOW_CHUNKS + 2)
+    woken: list[Lane] = []
+
+    def drain_at_the_second(claim: Claim) -> None:
+        if claim.number == 1:
+            pump.drain()
+
+    pump = make_pump(records, FinishingRunner(records, drain_at_the_second), wake=woken.append)
+    pump.run()
+    assert woken == ["bulk"]
 
 
 def test_a_lost_lease_does_not_stop_the_pump(records: JobRecords) -> None:

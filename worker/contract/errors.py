@@ -78,6 +78,12 @@ class JobUnfinished(GuanwuError):
     retryable = True
 
 
+class NothingToRetry(GuanwuError):
+    """All images of the job have succeeded, or it has none."""
+
+    code = "nothing_to_retry"
+
+
 class QueueFull(GuanwuError):
     """The tenant, or all together, have as many images pending as is allowed."""
 

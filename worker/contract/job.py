@@ -6,7 +6,14 @@ import datetime as dt
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 from ulid import ULID
 
 
@@ -41,7 +48,7 @@ class ItemStatus(StrEnum):
 
 
 Priority = Literal["interactive", "normal", "bulk"]
-Artifact = Literal["labels", "overlay", "map", "figure"]
+Artifact = Literal["labels", "overlay", "map", "figure", "compare", "thumbnail"]
 Verdict = Literal["faithful", "weak", "not_better_than_random"]
 Colormap = Literal[
     "jet", "turbo", "viridis", "inferno", "magma", "plasma", "cividis", "hot", "bone"
@@ -53,10 +60,16 @@ CustomId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 # --- the request ---------------------------------------------------------------
 
 
+LabelName = Annotated[str, StringConstraints(min_length=1, max_length=128)] | int
+
+
 class LabelTarget(Wire):
     """Explain this label: a Chinese or English name of the model's label set, or its id."""
 
-    label: Annotated[str, StringConstraints(min_length=1, max_length=128)] | int
+    label: LabelName
+    against: LabelName | None = Field(
+        None, description="Why not this other label; null is all others."
+    )
 
 
 Target = Annotated[
@@ -71,6 +84,50 @@ class Explain(Wire):
 
     method: Annotated[str, StringConstraints(pattern=r"^[a-z_]{2,32}$")] = "auto"
     target: Target | LabelTarget = "top1"
+    layer: int | None = Field(
+        None, ge=-128, lt=128, description="Of `attention`: from 0, or negative from the last."
+    )
+    heads: Literal["mean", "max", "each"] | Annotated[int, Field(ge=0, lt=128)] = Field(
+        "mean", description="Of `attention`: how heads become one map; `each` makes one a head."
+    )
+
+    @model_validator(mode="after")
+    def _reads_attention(self) -> Self:
+        if self.method != "attention" and (self.layer is not None or self.heads != "mean"):
+            raise ValueError("layer and heads belong to the method attention; name it")
+        return self
+
+
+class ExplainWhen(Wire):
+    """Which pictures are explained: those that meet any of the conditions.
+
+    All are classified first; only those that qualify wait for their maps.
+    """
+
+    always: bool = False
+    score_below: float | None = Field(
+        None, ge=0.0, le=1.0, description="the best label's score is below this"
+    )
+    margin_below: float | None = Field(
+        None, ge=0.0, le=1.0, description="best and second label are closer than this"
+    )
+    labels: list[Annotated[str, StringConstraints(min_length=1, max_length=128)] | int] = Field(
+        default_factory=list, max_length=100, description="the first label is one of these"
+    )
+    sample: float = Field(
+        0.0, ge=0.0, le=1.0, description="share of pictures, picked by their SHA-256"
+    )
+
+    @model_validator(mode="after")
+    def _says_when(self) -> Self:
+        if not self.always and self == ExplainWhen.model_construct():
+            raise ValueError("write always: true or a condition; artifacts: [labels] makes no maps")
+        return self
+
+    @property
+    def by_label(self) -> bool:
+        """True if a condition reads labels or their scores."""
+        return self.score_below is not None or self.margin_below is not None or bool(self.labels)
 
 
 class Options(Wire):
@@ -88,7 +145,9 @@ class Options(Wire):
         0.0, ge=0.0, le=1.0, description="Scores below are reported as unknown."
     )
     explain: list[Explain] = Field([Explain()], max_length=8)
-    artifacts: list[Artifact] = Field(["labels", "overlay"], max_length=4)
+    explain_when: ExplainWhen = ExplainWhen(always=True)
+    faithfulness: bool = Field(True, description="score the maps of each model's first label")
+    artifacts: list[Artifact] = Field(["labels", "overlay"], max_length=6)
     colormap: Colormap = "jet"
     alpha: float = Field(0.5, ge=0.0, le=1.0, description="Weight of the heatmap in the overlay.")
     max_side_px: int = Field(1024, ge=64, le=8192)
@@ -105,8 +164,8 @@ class Options(Wire):
 
     @property
     def draws(self) -> bool:
-        """True if any artefact besides `labels` is asked for."""
-        return any(a != "labels" for a in self.artifacts)
+        """True if any artefact that shows a map is asked for."""
+        return any(a not in ("labels", "thumbnail") for a in self.artifacts)
 
     @property
     def analysis_key(self) -> str:
@@ -116,11 +175,17 @@ class Options(Wire):
         return f"{self.draws}:{self.model_dump_json(exclude=drawing)}"
 
 
+S3Object = Annotated[str, StringConstraints(pattern=r"^s3://[^/]+/.+$", max_length=1280)]
+S3Folder = Annotated[str, StringConstraints(pattern=r"^s3://[^/]+/(.*/)?$", max_length=1280)]
+UploadId = Annotated[str, StringConstraints(pattern=r"^upl_[0-9A-HJKMNP-TV-Z]{26}$")]
+
+
 class ImageSource(Wire):
-    """One image of a request: exactly one of `s3` and `data`."""
+    """One image of a request: exactly one of `s3`, `upload` and `data`."""
 
     custom_id: CustomId | None = None
-    s3: Annotated[str, StringConstraints(pattern=r"^s3://[^/]+/.+$", max_length=1280)] | None = None
+    s3: S3Object | None = None
+    upload: UploadId | None = Field(None, description="An id that `POST /v1/uploads` gave.")
     data: Annotated[str, StringConstraints(min_length=0)] | None = Field(
         None, description="The file's bytes in base64."
     )
@@ -128,9 +193,29 @@ class ImageSource(Wire):
 
     @model_validator(mode="after")
     def _exactly_one_source(self) -> Self:
-        if (self.s3 is None) == (self.data is None):
-            raise ValueError("name exactly one source: s3 or data")
+        if [self.s3, self.upload, self.data].count(None) != 2:
+            raise ValueError("name exactly one source: s3, upload or data")
         return self
+
+
+class Place(Wire):
+    """Where a file lies: exactly one of `s3` and `upload`."""
+
+    s3: S3Object | None = None
+    upload: UploadId | None = Field(None, description="An id that `POST /v1/uploads` gave.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.s3 is None) == (self.upload is None):
+            raise ValueError("name exactly one place: s3 or upload")
+        return self
+
+
+def _as_place(given: object) -> object:
+    return {"s3": given} if isinstance(given, str) else given
+
+
+Named = Annotated[Place, BeforeValidator(_as_place, json_schema_input_type=S3Object | Place)]
 
 
 class Source(Wire):
@@ -141,11 +226,20 @@ class Source(Wire):
 
 
 class JobRequest(Wire):
-    """The JSON body of `POST /v1/jobs`."""
+    """The JSON body of `POST /v1/jobs`: exactly one of images, manifest, prefix, archive."""
 
-    images: list[ImageSource] = Field(min_length=1)
+    images: list[ImageSource] | None = Field(None, min_length=1)
+    manifest: Named | None = Field(None, description="JSON Lines, one image a line.")
+    prefix: S3Folder | None = Field(None, description="A folder: all its pictures.")
+    archive: Named | None = Field(None, description="A zip or tar file: all its pictures.")
     options: Options = Options()
     metadata: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _exactly_one_source(self) -> Self:
+        if [self.images, self.manifest, self.prefix, self.archive].count(None) != 3:
+            raise ValueError("name exactly one source: images, manifest, prefix or archive")
+        return self
 
 
 class ItemError(Wire):
@@ -280,7 +374,12 @@ class Faithfulness(Wire):
 class Explanation(Wire):
     model: str
     method: str
-    target: dict[str, Any] | None = Field(description="the label explained; null is label-free")
+    target: dict[str, Any] | None = Field(
+        description="the label explained, {label, id}, with {against, against_id} where the map "
+        "says why not another; null is label-free"
+    )
+    layer: int | None = Field(None, description="of attention, where one was asked for; from 0")
+    heads: str | int | None = Field(None, description="of attention: null is their mean")
     artifacts: dict[str, ArtifactLink] = Field(default_factory=dict)
     faithfulness: Faithfulness | None = Field(
         None, description="of maps for a model's first label; null where it was not asked for"
@@ -314,6 +413,9 @@ class ItemResult(Wire):
     labels: list[Label] = Field(default_factory=list)
     unknown: bool = Field(False, description="the best score is below unknown_below")
     explanations: list[Explanation] = Field(default_factory=list)
+    artifacts: dict[str, ArtifactLink] = Field(
+        default_factory=dict, description="of the whole item: compare, thumbnail"
+    )
     models: list[ModelInfo] = Field(default_factory=list)
     timing_ms: dict[str, float] = Field(default_factory=dict)
     device: DeviceInfo | None = None
@@ -327,6 +429,7 @@ class IndexRow(Wire):
     index: int
     status: ItemStatus
     label: str | None = None
+    label_en: str | None = None
     label_id: int | None = None
     score: float | None = None
     margin: float | None = Field(None, description="between the two best scores")
@@ -336,13 +439,14 @@ class IndexRow(Wire):
 
     @classmethod
     def of(cls, result: ItemResult) -> Self:
-        best, *others = result.labels or [None]
+        best, others = next(iter(result.labels), None), result.labels[1:]
         second = next((x.score for x in others if x and best and x.model == best.model), 0.0)
         judged = next((e.faithfulness for e in result.explanations if e.faithfulness), None)
         return cls(
             index=result.index,
             status=result.status,
             label=best.zh if best else None,
+            label_en=best.en if best else None,
             label_id=best.id if best else None,
             score=best.score if best else None,
             margin=best.score - second if best else None,

@@ -142,6 +142,11 @@ def job_record(tenant: str, job: str) -> str:
     return job_prefix(tenant, job) + "job.json"
 
 
+def cancelled(tenant: str, job: str) -> str:
+    """Stands from the moment a job was cancelled: a rebuild cancels it again."""
+    return job_prefix(tenant, job) + "cancelled.json"
+
+
 def manifest(tenant: str, job: str, chunk: int) -> str:
     return f"{job_prefix(tenant, job)}manifest/{chunk:06d}.jsonl"
 
@@ -178,6 +183,11 @@ def item_prefix(tenant: str, job: str, index: int) -> str:
 
 def labels(tenant: str, job: str, index: int) -> str:
     return item_prefix(tenant, job, index) + "labels.json"
+
+
+def item_artifact(tenant: str, job: str, index: int, name: str) -> str:
+    """Key of what belongs to a whole item: `compare.png`, `thumbnail.webp`."""
+    return item_prefix(tenant, job, index) + name
 
 
 def artifact(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -33,7 +33,7 @@ _DELETE_KEYS = 1000  # the most that S3 takes at once
 
 @dataclass(frozen=True)
 class Link:
-    """A presigned download."""
+    """A presigned download or upload."""
 
     url: str
     expires_at: dt.datetime
@@ -126,6 +126,15 @@ class ObjectStore:
             return False
         return True
 
+    def size(self, key: str, *, bucket: str | None = None) -> int:
+        """How many bytes an object has.
+
+        Raises:
+            ObjectNotFound: no such key.
+        """
+        with _translated(key):
+            return self._client.head_object(Bucket=bucket or self.bucket, Key=key)["ContentLength"]
+
     def keys(self, prefix: str, *, bucket: str | None = None, after: str = "") -> Iterator[str]:
         """All keys under a prefix that sort behind `after`, in order."""
         return (entry.key for entry in self.entries(prefix, bucket=bucket, after=after))
@@ -163,6 +172,17 @@ class ObjectStore:
         with _translated(key):
             url = self._signer.generate_presigned_url(
                 "get_object", Params=params, ExpiresIn=self._ttl_s
+            )
+        return Link(url, dt.datetime.now(dt.UTC) + dt.timedelta(seconds=self._ttl_s))
+
+    def upload_link(self, key: str, *, headers: Mapping[str, str] | None = None) -> Link:
+        """A presigned PUT of one object, which must come with exactly these headers."""
+        known = {"Content-Type": "ContentType", "Content-Disposition": "ContentDisposition"}
+        params = {"Bucket": self.bucket, "Key": key}
+        params |= {known[name]: value for name, value in (headers or {}).items()}
+        with _translated(key):
+            url = self._signer.generate_presigned_url(
+                "put_object", Params=params, ExpiresIn=self._ttl_s
             )
         return Link(url, dt.datetime.now(dt.UTC) + dt.timedelta(seconds=self._ttl_s))
 

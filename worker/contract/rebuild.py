@@ -2,7 +2,8 @@
 
 What a job is stands in its job.json, how far its source was read in plan.json, and what is
 done in its chunk results: those are written before a record says so. A chunk that had run
-but was not yet recorded is not run again.
+but was not yet recorded is not run again. A job that has an index was finished once: it is
+being retried, and what has not succeeded in it runs again.
 """
 
 from __future__ import annotations
@@ -41,14 +42,23 @@ def restore(
     assert job.chunk_images is not None
     assert job.lane is not None
     plan = _plan(store, tenant, job)
-    done = _done_chunks(store, tenant, job.id)
+    found = _done_chunks(store, tenant, job.id)
+    told = io.map(lambda n: _statuses(store, tenant, job.id, n), found)
+    chunks = dict(zip(found, told, strict=True))
+    retried = store.exists(keys.index(tenant, job.id))
     ended: Counter[str] = Counter()
-    for statuses in io.map(lambda n: _statuses(store, tenant, job.id, n), done):
-        ended.update(statuses)
+    undone = []
     size = job.chunk_images
-    undone = [
-        Reopened(n, min(size, plan.items - n * size)) for n in range(plan.chunks) if n not in done
-    ]
+    for number in range(plan.chunks):
+        statuses = chunks.get(number)
+        if statuses is None:
+            undone.append(Reopened(number, min(size, plan.items - number * size)))
+            continue
+        succeeded = statuses["succeeded"]
+        if retried and succeeded < statuses.total():
+            undone.append(Reopened(number, statuses.total() - succeeded, retry=True))
+            statuses = Counter(succeeded=succeeded)
+        ended.update(statuses)
     record = JobRecord(
         job=job.id,
         tenant=tenant,
@@ -66,9 +76,13 @@ def restore(
         cursor=plan.cursor,
     )
     restored = records.restore(record, undone)
-    if restored and job.status is JobStatus.CANCELLING:
+    if restored and _cancelled(store, tenant, job):
         records.cancel(tenant, job.id)
     return restored
+
+
+def _cancelled(store: ObjectStore, tenant: str, job: Job) -> bool:
+    return job.status is JobStatus.CANCELLING or store.exists(keys.cancelled(tenant, job.id))
 
 
 def _plan(store: ObjectStore, tenant: str, job: Job) -> Plan:

@@ -58,9 +58,10 @@ end
 
 -- Start-time fair queueing (Goyal et al. 1996): jobs of one lane take turns.
 local function enqueue(job, chunk)
-  if is_pseudo(chunk) then
-    redis.call('ZADD', K.ready .. 'hi', int(redis.call('GET', K.clock .. 'hi')), job .. '/' .. chunk)
-    return 'hi'
+  if is_pseudo(chunk) then  -- at once, but planning may take long: not on threads kept for `hi`
+    local lane = chunk == PLAN and 'bulk' or 'hi'
+    redis.call('ZADD', K.ready .. lane, int(redis.call('GET', K.clock .. lane)), job .. '/' .. chunk)
+    return lane
   end
   local lane = field(job, 'lane')
   local turn = math.max(int(redis.call('GET', K.clock .. lane)), int(field(job, 'vtime'))) + 1
@@ -120,7 +121,8 @@ local function drop(job, chunk)
   redis.call('ZREM', K.leases, job .. '/' .. chunk)
 end
 
--- Shards that were never planned end here, all at once; planned ones when they are claimed.
+-- Shards that were never planned end here, all at once; planned ones when they are claimed,
+-- and so do those of a retry: their results stand in S3 already and are to be written again.
 local function stop(job, how)
   if field(job, 'finished_ms') or field(job, 'stop') then return end
   set(job, 'stop', how, 'status', 'cancelling')
@@ -132,13 +134,14 @@ local function stop(job, how)
     add(job, 'finished', chunks - planned)
     set(job, 'planned', chunks)
   end
-  local again = redis.call('LPOP', K.reopened .. job)
-  while again do
+  local again = redis.call('LINDEX', K.reopened .. job, 0)
+  while again and again:sub(-2) == ':0' do
     local left = int(again:match(':(%d+):'))
     add(job, how, left)
     add_pending(job, -left)
     add(job, 'finished', 1)
-    again = redis.call('LPOP', K.reopened .. job)
+    redis.call('LPOP', K.reopened .. job)
+    again = redis.call('LINDEX', K.reopened .. job, 0)
   end
   advance(job)
 end
@@ -165,6 +168,17 @@ local function blame(member)
   local poison = redis.call('HGET', K.chunk .. member, 'poison')
   redis.call('HSET', K.chunk .. member, 'attempts', 1,
     'poison', poison and poison .. ',' .. suspect or suspect)
+end
+
+-- Chunks that are to run again, 'chunk:items:retry' each with a comma between: as one
+-- argument, for Lua takes some thousands at most. -> how many
+local function push_reopened(job, chunks)
+  local count = 0
+  for chunk in chunks:gmatch('[^,]+') do
+    redis.call('RPUSH', K.reopened .. job, chunk)
+    count = count + 1
+  end
+  return count
 end
 
 local command = {}
@@ -200,14 +214,13 @@ function command.create(job, tenant_limit, total_limit, ...)
   return {'created', lane}
 end
 
--- A job that Redis has lost, as its objects tell: undone chunks ('chunk:items:0', n of them),
--- then field value ... -> 0 it is here | 1
-function command.restore(job, n, ...)
+-- A job that Redis has lost, as its objects tell: its undone chunks (as
+-- push_reopened takes them), then field value ... -> 0 it is here | 1
+function command.restore(job, undone, ...)
   if redis.call('EXISTS', K.job .. job) == 1 then return 0 end
-  local given = {...}
   redis.call('DEL', K.reopened .. job)
-  for i = 1, int(n) do redis.call('RPUSH', K.reopened .. job, given[i]) end
-  command.create(job, 2 ^ 53, 2 ^ 53, unpack(given, int(n) + 1))
+  push_reopened(job, undone)
+  command.create(job, 2 ^ 53, 2 ^ 53, ...)
   return 1
 end
 
@@ -222,7 +235,9 @@ function command.claim(lease_ms, max_attempts, ...)
       if redis.call('EXISTS', K.chunk .. member, K.job .. job) == 2 then
         redis.call('SET', K.clock .. lane, popped[2])
         local now = now_ms()
-        local token = add(job, 'fence', 1)
+        -- Never below the clock: after a restart from an older file, no token comes twice.
+        local token = math.max(int(field(job, 'fence')) + 1, now)
+        set(job, 'fence', token)
         local attempts = redis.call('HINCRBY', K.chunk .. member, 'attempts', 1)
         redis.call('HSET', K.chunk .. member, 'state', 'claimed', 'token', token)
         redis.call('ZADD', K.leases, now + int(lease_ms), member)
@@ -296,6 +311,7 @@ function command.extend(job, token, after, chunks, items, cursor, sealed)
   if field(job, 'stop') then
     sealed = '1'
   else
+    redis.call('HSET', K.chunk .. job .. '/' .. PLAN, 'attempts', 1)  -- it gets on
     add(job, 'chunks', int(chunks))
     add(job, 'total', int(items))
     add_pending(job, int(items))
@@ -349,20 +365,19 @@ function command.stop(job, how)
   return 1
 end
 
--- Run chunks again: 'chunk:items:retry' each. counts: how many items return to the queue.
+-- Run chunks again, as push_reopened takes them. counts: how many items return to the queue.
 -- -> 0 not a finished job | 1
-function command.reopen(job, failed, cancelled, expired, ...)
+function command.reopen(job, failed, cancelled, expired, chunks)
   if not field(job, 'finished_ms') then return 0 end
   redis.call('PERSIST', K.job .. job)
-  redis.call('HDEL', K.job .. job, 'finished_ms', 'stop', 'halfway_ms')
+  redis.call('HDEL', K.job .. job, 'finished_ms', 'stop', 'halfway_ms', 'expires_ms')
   set(job, 'status', 'queued')
   add(job, 'failed', -int(failed))
   add(job, 'cancelled', -int(cancelled))
   add(job, 'expired', -int(expired))
   add_pending(job, int(failed) + int(cancelled) + int(expired))
-  add(job, 'finished', -select('#', ...))
+  add(job, 'finished', -push_reopened(job, chunks))
   redis.call('ZADD', K.active, field(job, 'created_ms'), job)
-  for _, chunk in ipairs({...}) do redis.call('RPUSH', K.reopened .. job, chunk) end
   advance(job)
   return 1
 end

@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any, Literal, cast
 
@@ -108,10 +108,11 @@ class Extended:
 
 @dataclass(frozen=True)
 class Reopened:
-    """A chunk some of whose items are to run again."""
+    """A chunk that is to run again; `retry`: only its items that had not succeeded."""
 
     number: int
     items: int
+    retry: bool = False
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,11 @@ class JobRecords:
         lua = resources.files("worker.contract").joinpath("records.lua").read_text()
         self._script = client.register_script(self._keys.lua_preamble() + lua)
 
+    @property
+    def lease_s(self) -> float:
+        """How long a claim stands without a heartbeat."""
+        return self._lease_ms / 1000
+
     def _call(self, command: str, *args: object) -> Any:
         with translated():
             return self._script(args=[command, *map(str, args)])
@@ -220,10 +226,27 @@ class JobRecords:
         limits = (self._tenant_images, self._queue_images)
         outcome, _ = self._call("create", job, *limits, *_flat(fields))
         if outcome in ("tenant_full", "queue_full"):
-            whose = "your" if outcome == "tenant_full" else "the"
-            limit = limits[0] if outcome == "tenant_full" else limits[1]
-            raise QueueFull(f"{whose} queue holds up to {limit:,} images; wait until some are done")
+            raise self._full(of_tenant=outcome == "tenant_full")
         return bool(outcome == "created")
+
+    def check_room(self, tenant: str, images: int) -> None:
+        """Look early whether `create` would refuse; changes nothing and promises nothing.
+
+        Raises:
+            QueueFull: the tenant or all together have too many images pending.
+        """
+        with translated():
+            fields = [f"tenant:{tenant}", *(f"lane:{lane}" for lane in LANES)]
+            of_tenant, *of_lanes = self._client.hmget(self._keys.pending, fields)
+        if int(of_tenant or 0) + images > self._tenant_images:
+            raise self._full(of_tenant=True)
+        if sum(int(n or 0) for n in of_lanes) + images > self._queue_images:
+            raise self._full(of_tenant=False)
+
+    def _full(self, *, of_tenant: bool) -> QueueFull:
+        whose = "your" if of_tenant else "the"
+        limit = self._tenant_images if of_tenant else self._queue_images
+        return QueueFull(f"{whose} queue holds up to {limit:,} images; wait until some are done")
 
     def restore(self, record: JobRecord, undone: Sequence[Reopened]) -> bool:
         """Record a job that Redis has lost, as its objects tell. False if it is here.
@@ -249,8 +272,7 @@ class JobRecords:
             "sealed": int(record.sealed),
             "cursor": record.cursor,
         }
-        lines = [f"{c.number}:{c.items}:0" for c in undone]
-        return bool(self._call("restore", record.job, len(lines), *lines, *_flat(fields)))
+        return bool(self._call("restore", record.job, _lines(undone), *_flat(fields)))
 
     def claim(self, lanes: Sequence[Lane] = LANES) -> Claim | None:
         """Claim the next chunk, the first lane first; None if nothing is ready."""
@@ -368,9 +390,9 @@ class JobRecords:
         """
         if self.read(tenant, job) is None:
             return False
-        lines = [f"{c.number}:{c.items}:1" for c in chunks]
         counts = (tally.failed, tally.cancelled, tally.expired)
-        return bool(self._call("reopen", job, *counts, *lines))
+        again = _lines([replace(chunk, retry=True) for chunk in chunks])
+        return bool(self._call("reopen", job, *counts, again))
 
     def read(self, tenant: str, job: str) -> JobRecord | None:
         """A tenant's job; None if it is unknown or belongs to another tenant."""
@@ -395,9 +417,12 @@ class JobRecords:
             )
         return cast(list[str], ids)
 
-    def sweep(self) -> Sweep:
-        """Take back expired leases, bring back what has waited long enough."""
-        overdue, expired, *ready = self._call("sweep", SWEEP_LIMIT, *LANES)
+    def sweep(self, *, look_only: bool = False) -> Sweep:
+        """Take back expired leases, bring back what has waited long enough.
+
+        `look_only` changes nothing and only counts what is ready.
+        """
+        overdue, expired, *ready = self._call("sweep", 0 if look_only else SWEEP_LIMIT, *LANES)
         by_lane = dict(zip(LANES, map(int, ready), strict=True))
         return Sweep(int(overdue), int(expired), by_lane)
 
@@ -443,6 +468,10 @@ class JobRecords:
         """Raises RedisUnavailable if Redis does not answer."""
         with translated():
             self._client.ping()
+
+
+def _lines(chunks: Sequence[Reopened]) -> str:
+    return ",".join(f"{c.number}:{c.items}:{int(c.retry)}" for c in chunks)
 
 
 def _lost(claim: Claim) -> LeaseLost:

@@ -91,6 +91,9 @@ class Settings(BaseModel):
     )
     sweep_s: float = Field(1.0, ge=0.05)
     max_attempts: int = Field(6, ge=1, le=100)
+    expires_after_s: int | None = Field(
+        86_400, ge=1, description="what a job has not done by then expires; empty: never"
+    )
     retain_s: int | None = Field(
         30 * 86_400, ge=60, description="how long finished jobs stay in S3; empty: for ever"
     )
@@ -118,6 +121,9 @@ class Settings(BaseModel):
     drain_s: float = Field(
         25.0, ge=0, description="after SIGTERM, how long running chunks may take"
     )
+    max_image_maps: int = Field(
+        16, ge=1, le=128, description="maps of one picture, of all its models together"
+    )
     forward_limit_s: float = Field(300, gt=0, description="one batch may be on the model this long")
     idle_limit_s: float = Field(
         120, gt=0, description="beside ready work, before a worker restarts"
@@ -142,7 +148,7 @@ class Settings(BaseModel):
     @property
     def visibility_timeout_s(self) -> int:
         """Of the broker: a wake-up may be delivered again after this. Harmless, but noisy."""
-        return max(60, int(self.lease_s * 20))
+        return max(5, int(self.lease_s * 20))
 
     @property
     def default_model_ids(self) -> tuple[str, ...]:
@@ -188,8 +194,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     values = {
         name.removeprefix(PREFIX).lower(): value for name, value in environ.items() if name in known
     }
+    unlimited = {name: None for name, value in values.items() if not value and _may_be_none(name)}
     try:
-        return Settings.model_validate(values)
+        return Settings.model_validate(values | unlimited)
     except ValidationError as exc:
         raise SettingsInvalid("; ".join(_explain(e, values) for e in exc.errors())) from exc
 
@@ -202,6 +209,11 @@ def _explain(error: object, values: Mapping[str, str]) -> str:
     field = str(loc[0])
     shown = "(hidden)" if _is_secret(field) else repr(values.get(field))
     return f"{PREFIX}{field.upper()}={shown}: {error['msg']}"
+
+
+def _may_be_none(field: str) -> bool:
+    """True for numbers that may be left empty, as limits that are none."""
+    return Settings.model_fields[field].annotation in (int | None, float | None)
 
 
 def _is_secret(field: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from worker.contract.job import Label, ModelInfo
+from worker.contract.job import Faithfulness, Label, ModelInfo
 from worker.vision.heatmap import Heatmap
 from worker.vision.models.framing import Framed
 
@@ -23,12 +23,14 @@ class Prepared:
         height: of the upright picture, px.
         framed: the models' inputs, by model id.
         rgb: the picture itself, kept only while a chosen model's input size is not known.
+        sha256: of the picture's file; decides which pictures a sample takes.
     """
 
     width: int
     height: int
     framed: Mapping[str, Framed]
     rgb: npt.NDArray[np.uint8] | None = None
+    sha256: str = "0" * 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +38,12 @@ class MadeMap:
     """One map of one picture.
 
     Attributes:
-        target: the label explained, `{"label", "id"}`; None is label-free.
-        slug: names the target in keys: the label's id, or `free`.
+        target: the label explained, `{"label", "id"}`, with `{"against", "against_id"}` where
+            it is told from one other; None is label-free.
+        slug: names the target in keys: the label's id, `{a}-vs-{b}`, or `free`.
+        faithfulness: of maps for the model's first label, where asked for.
+        layer: of attention, from 0; None is the last.
+        heads: of attention: `max` or one head; None is the mean.
     """
 
     model: str
@@ -45,6 +51,9 @@ class MadeMap:
     target: dict[str, Any] | None
     slug: str
     heatmap: Heatmap
+    faithfulness: Faithfulness | None = None
+    layer: int | None = None
+    heads: str | int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +65,7 @@ class Analysis:
         unknown: no score reaches `options.unknown_below`.
         explanations: the maps, in the order of models and of `options.explain`.
         models: those that took part.
-        timing_ms: this picture's share of `forward` and `explain`.
+        timing_ms: this picture's share of `forward`, `explain` and `judge`.
     """
 
     labels: list[Label]

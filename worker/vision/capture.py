@@ -3,7 +3,8 @@
 One attention function is registered with transformers' AttentionInterface. It computes
 scaled dot product attention exactly as `sdpa` does; while a `capture` is active it also
 hands q, k, v of the chosen layers to readers, which compute explicitly only what a method
-needs (one CLS row instead of a whole tokens x tokens matrix).
+needs (one CLS row instead of a whole tokens x tokens matrix). `trace` keeps q, k, v and the
+output of all layers, for methods that read them after the forward pass.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
 from transformers import PreTrainedModel
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
@@ -38,6 +40,7 @@ class Attended:
             keys); None attends everywhere.
         bias: float position bias added to the scores, or None.
         scaling: factor of the scores.
+        output: (N, tokens, heads, head_dim), set in a `trace` only.
     """
 
     query: Tensor
@@ -46,6 +49,7 @@ class Attended:
     mask: Tensor | None
     bias: Tensor | None
     scaling: float
+    output: Tensor | None = None
 
     def probabilities(self, rows: slice = slice(None)) -> Tensor:
         """Softmax probabilities of the query tokens in `rows`: float32 (N, heads, rows, keys)."""
@@ -71,7 +75,15 @@ class _Recorder:
     stop: bool
 
 
+@dataclass(slots=True)
+class _Tracer:
+    index: Mapping[int, int]  # by id() of the attention module
+    kept: dict[int, Attended]
+
+
+_scales: ContextVar[tuple[float, float, float] | None] = ContextVar("guanwu_scales", default=None)
 _active: ContextVar[_Recorder | None] = ContextVar("guanwu_capture", default=None)
+_tracing: ContextVar[tuple[_Tracer, ...]] = ContextVar("guanwu_trace", default=())
 _probe: ContextVar[list[nn.Module] | None] = ContextVar("guanwu_probe", default=None)
 
 
@@ -98,6 +110,31 @@ def capture(
         pass
     finally:
         _active.reset(token)
+
+
+@contextmanager
+def trace(layers: Sequence[nn.Module]) -> Iterator[dict[int, Attended]]:
+    """Keep what every layer's attention got and gave in this thread's next forward pass.
+
+    Tensors keep their graph, so gradients of the outputs can be asked for. Yields the
+    layers' `Attended` by index, from 0.
+    """
+    tracer = _Tracer({id(layer): index for index, layer in enumerate(layers)}, {})
+    token = _tracing.set((*_tracing.get(), tracer))
+    try:
+        yield tracer.kept
+    finally:
+        _tracing.reset(token)
+
+
+@contextmanager
+def scaled_gradients(*, query: float, key: float, value: float) -> Iterator[None]:
+    """Multiply what flows back to q, k and v of this thread's attention inside the block."""
+    token = _scales.set((query, key, value))
+    try:
+        yield
+    finally:
+        _scales.reset(token)
 
 
 def attach(model: PreTrainedModel, probe: Callable[[], object]) -> tuple[nn.Module, ...]:
@@ -138,8 +175,16 @@ def register() -> None:
 
 
 def prefix_rows(count: int) -> Reader:
-    """A reader of the first `count` query tokens' probabilities: (N, heads, count, keys)."""
-    return lambda attended: attended.probabilities(slice(0, count))
+    """A reader of the first `count` query tokens' probabilities: (N, heads, count, keys).
+
+    They are no part of a graph.
+    """
+
+    def read(attended: Attended) -> Tensor:
+        with torch.no_grad():
+            return attended.probabilities(slice(0, count))
+
+    return read
 
 
 def _attend(
@@ -152,17 +197,47 @@ def _attend(
 ) -> tuple[Tensor, None]:
     if (called := _probe.get()) is not None:
         called.append(module)
-    if (recorder := _active.get()) is not None and id(module) in recorder.readers:
-        index, reader = recorder.readers[id(module)]
-        scaling = kwargs.get("scaling") or query.shape[-1] ** -0.5
-        bias = kwargs.get("position_bias")
-        recorder.read[index] = reader(Attended(query, key, value, attention_mask, bias, scaling))
-        if recorder.stop and len(recorder.read) == len(recorder.readers):
-            raise _Enough
+    if (scales := _scales.get()) is not None:
+        query, key, value = (
+            backward_scaled(x, by) for x, by in zip((query, key, value), scales, strict=True)
+        )
+    scaling = kwargs.get("scaling") or query.shape[-1] ** -0.5
+    seen = Attended(query, key, value, attention_mask, kwargs.get("position_bias"), scaling)
+    _read(module, seen)
     result: tuple[Tensor, None] = ALL_ATTENTION_FUNCTIONS["sdpa"](
         module, query, key, value, attention_mask, **kwargs
     )
+    for tracer in _tracing.get():
+        if (index := tracer.index.get(id(module))) is not None:
+            tracer.kept[index] = replace(seen, output=result[0])
     return result
+
+
+def _read(module: nn.Module, seen: Attended) -> None:
+    recorder = _active.get()
+    if recorder is None or id(module) not in recorder.readers:
+        return
+    index, reader = recorder.readers[id(module)]
+    recorder.read[index] = reader(seen)
+    if recorder.stop and len(recorder.read) == len(recorder.readers):
+        raise _Enough
+
+
+class _BackwardScaled(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, by: float) -> Tensor:
+        ctx.by = by
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0] * ctx.by, None
+
+
+def backward_scaled(x: Tensor, by: float) -> Tensor:
+    """`x` itself, whose gradient is multiplied by `by`."""
+    scaled: Tensor = _BackwardScaled.apply(x, by)  # type: ignore[no-untyped-call]
+    return scaled
 
 
 def _add(scores: Tensor, added: Tensor, rows: slice) -> Tensor:

@@ -15,18 +15,20 @@ import torch
 
 from worker.contract.catalog import Catalog
 from worker.contract.errors import GuanwuError
-from worker.contract.job import ModelInfo, Options
-from worker.vision import inference
+from worker.contract.job import ExplainWhen, ModelInfo, Options
+from worker.vision import inference, triage
 from worker.vision.analysis import Analysis, MadeMap, Prepared
+from worker.vision.calibration import Calibrations
 from worker.vision.image import Picture
-from worker.vision.inference import Finding, View
+from worker.vision.inference import Finding, Judging, View
 from worker.vision.memory import FittingBatches
 from worker.vision.models.cache import Progress, announce
 from worker.vision.models.model import VisionModel
 from worker.vision.models.placement import place
 from worker.vision.models.registry import registered
 from worker.vision.models.shelf import ModelShelf
-from worker.vision.selection import Ask, check_label_set, choose_maps
+from worker.vision.policy import Policy, resolve
+from worker.vision.selection import Ask, check_count, check_label_set, choose_maps
 
 __all__ = ["Analysis", "Engine", "MadeMap", "Prepared"]
 
@@ -42,6 +44,7 @@ class Engine:
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         dtype: `float32`, or `bfloat16` and `float16` on a GPU.
         max_batch: pictures per forward pass, at most.
+        max_maps: maps per picture, at most; options that ask for more are refused.
         threads: torch's CPU threads; None leaves torch's own choice.
         model_dir: where weights are cached; None is the user's cache directory.
         progress: told in one sentence what is being fetched.
@@ -60,6 +63,7 @@ class Engine:
         device: str = "auto",
         dtype: str = "float32",
         max_batch: int = 16,
+        max_maps: int = 16,
         threads: int | None = None,
         model_dir: str | Path | None = None,
         progress: Progress = announce,
@@ -67,6 +71,7 @@ class Engine:
         if threads is not None:
             torch.set_num_threads(threads)
         self.default_models = tuple(default_models)
+        self.max_maps = max_maps
         self._batches = FittingBatches(max_batch)
         self._shelf = ModelShelf(
             registered(extra_models or {}),
@@ -74,6 +79,7 @@ class Engine:
             model_dir=Path(model_dir) if model_dir else None,
             progress=progress,
         )
+        self.calibrations = Calibrations(model_dir)
         self._shelf.check(self.default_models)
 
     @property
@@ -102,6 +108,10 @@ class Engine:
             if name not in self._shelf.loaded:
                 self._warm_up(self._shelf.get(name))
 
+    def model(self, name: str) -> VisionModel:
+        """A loaded model; loads it if it is not. Raises as `load`."""
+        return self._shelf.get(name)
+
     def catalog(self) -> Catalog:
         """What this engine offers, loaded or not."""
         return self._shelf.catalog(default=self.default_models)
@@ -115,6 +125,7 @@ class Engine:
         """
         names = self._chosen(options)
         self._asks(names, options)
+        self._policy(names, options)
         framings = {name: self._shelf.framing(name) for name in names}
         framed = {name: framing.fit(picture.rgb) for name, framing in framings.items() if framing}
         return Prepared(
@@ -122,6 +133,7 @@ class Engine:
             height=picture.height,
             framed=framed,
             rgb=None if len(framed) == len(names) else picture.rgb,
+            sha256=picture.sha256,
         )
 
     def analyze(self, batch: Sequence[Prepared], options: Options) -> list[Analysis | GuanwuError]:
@@ -133,13 +145,25 @@ class Engine:
             names = self._chosen(options)
             models = {name: self._shelf.get(name) for name in names}
             asks = self._asks(names, options)
+            policy = self._policy(names, options)
         except GuanwuError as exc:
             return [exc for _ in batch]
-        found = [self._run(models[name], batch, asks[name], options) for name in names]
-        infos = [_info(models[name]) for name in names]
+        found = triage.outcomes(
+            batch,
+            asks,
+            labelling=[name for name in names if models[name].labels is not None],
+            policy=policy,
+            run=lambda name, part, asks: self._run(models[name], part, asks, options),
+        )
+        infos = {name: _info(model) for name, model in models.items()}
         return [
-            inference.merge(list(of), infos, unknown_below=options.unknown_below)
-            for of in zip(*found, strict=True)
+            inference.merge(
+                list(of.values()),
+                [infos[name] for name in of],
+                top_k=options.top_k,
+                unknown_below=options.unknown_below,
+            )
+            for of in found
         ]
 
     def _chosen(self, options: Options) -> tuple[str, ...]:
@@ -155,7 +179,16 @@ class Engine:
             return {}
         check_label_set(options.label_set, known)
         asks = choose_maps(options.explain, known)
+        check_count(asks, most=self.max_maps)
         return asks if options.draws else dict.fromkeys(names, ())
+
+    def _policy(self, names: Sequence[str], options: Options) -> Policy:
+        """When to make them; `always` while only loading would tell a model's labels."""
+        candidates = {name: self._shelf.candidate(name) for name in names}
+        if not all(candidates.values()):
+            return Policy(ExplainWhen(always=True))
+        label_sets = {name: c.labels for name, c in candidates.items() if c and c.labels}
+        return resolve(options.explain_when, label_sets)
 
     def _run(
         self,
@@ -165,6 +198,11 @@ class Engine:
         options: Options,
     ) -> list[Finding | GuanwuError]:
         """One model over all pictures, in batches of one input shape each."""
+        judging = None
+        if options.faithfulness:
+            judging = Judging(self.calibrations.thresholds(model.weights_sha256))
+        # a margin takes two labels, even where one is asked for
+        top_k = max(options.top_k, 1 if options.explain_when.margin_below is None else 2)
         views = [_view(model, prepared) for prepared in batch]
         by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for n, view in enumerate(views):
@@ -174,7 +212,7 @@ class Engine:
             results = self._batches.run(
                 (model.spec.id, shape),
                 [views[n] for n in members],
-                lambda part: inference.look(model, part, asks, top_k=options.top_k),
+                lambda part: inference.look(model, part, asks, top_k=top_k, judging=judging),
             )
             found.update(zip(members, results, strict=True))
         return [found[n] for n in range(len(batch))]
@@ -185,7 +223,7 @@ class Engine:
         view = View(model.framing.fit(blank), width=side_px, height=side_px)
         offer = model.offer
         asks = [Ask(m, rank=1) for m in offer.methods] + [Ask(m) for m in offer.label_free_methods]
-        found = inference.look(model, [view], asks, top_k=1)[0]
+        found = inference.look(model, [view], asks, top_k=1, judging=Judging(None))[0]
         if isinstance(found, GuanwuError):
             raise found
 

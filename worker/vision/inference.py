@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +13,12 @@ import torch
 from torch import Tensor
 
 from worker.contract.errors import GuanwuError, ModelError
-from worker.contract.job import Label, ModelInfo
+from worker.contract.job import Faithfulness, Label, ModelInfo
 from worker.vision.analysis import Analysis, MadeMap
+from worker.vision.faithfulness import Thresholds, judge
 from worker.vision.heatmap import Heatmap
 from worker.vision.models.framing import Framed
-from worker.vision.models.model import Evidence, VisionModel
+from worker.vision.models.model import Evidence, Reading, VisionModel
 from worker.vision.models.placement import Placement
 from worker.vision.models.registry import MAP_KINDS
 from worker.vision.selection import Ask
@@ -39,6 +41,12 @@ class Finding:
     maps: list[MadeMap]
     forward_ms: float
     explain_ms: float
+    judge_ms: float = 0.0
+
+    def after(self, classified: Finding) -> Finding:
+        """This, of a second pass: the labels are those of the first, and its time counts."""
+        forward_ms = self.forward_ms + classified.forward_ms
+        return replace(self, labels=classified.labels, forward_ms=forward_ms)
 
 
 @dataclass(frozen=True)
@@ -49,25 +57,44 @@ class _Batch:
         index: int64 (N, k), labels best first; k is 0 without a head.
         score: float32 (N, k), their probabilities.
         grids: float32 (N, gh, gw) of each ask.
+        verdicts: of N pictures, of each ask that was judged.
     """
 
     index: npt.NDArray[np.int64]
     score: npt.NDArray[np.float32]
     grids: dict[Ask, npt.NDArray[np.float32]]
+    verdicts: dict[Ask, list[Faithfulness]]
     forward_ms: float
     explain_ms: float
+    judge_ms: float
+
+
+@dataclass(frozen=True)
+class Judging:
+    """Maps of the first label are to be judged, by the model's thresholds if it has any."""
+
+    thresholds: Thresholds | None
 
 
 def look(
-    model: VisionModel, views: Sequence[View], asks: Sequence[Ask], *, top_k: int
+    model: VisionModel,
+    views: Sequence[View],
+    asks: Sequence[Ask],
+    *,
+    top_k: int,
+    judging: Judging | None = None,
 ) -> list[Finding | GuanwuError]:
     """Run the model; one finding or error per view, in order. Views share one input shape."""
-    batch = _forward(model, views, asks, top_k=top_k)
+    batch = _forward(model, views, asks, top_k=top_k, judging=judging)
     return [_finding(model, view, batch, n, top_k=top_k) for n, view in enumerate(views)]
 
 
 def merge(
-    findings: Sequence[Finding | GuanwuError], models: list[ModelInfo], *, unknown_below: float
+    findings: Sequence[Finding | GuanwuError],
+    models: list[ModelInfo],
+    *,
+    top_k: int,
+    unknown_below: float,
 ) -> Analysis | GuanwuError:
     """One picture's findings of all models as one; the first error stands for the whole."""
     good: list[Finding] = []
@@ -75,7 +102,7 @@ def merge(
         if isinstance(finding, GuanwuError):
             return finding
         good.append(finding)
-    labels = [label for finding in good for label in finding.labels]
+    labels = [label for finding in good for label in finding.labels if label.rank <= top_k]
     best = max((label.score for label in labels), default=1.0)
     return Analysis(
         labels=labels,
@@ -85,18 +112,25 @@ def merge(
         timing_ms={
             "forward": sum(finding.forward_ms for finding in good),
             "explain": sum(finding.explain_ms for finding in good),
+            "judge": sum(finding.judge_ms for finding in good),
         },
     )
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference mode: what a model caches there, no gradient may pass
 def _forward(
-    model: VisionModel, views: Sequence[View], asks: Sequence[Ask], *, top_k: int
+    model: VisionModel,
+    views: Sequence[View],
+    asks: Sequence[Ask],
+    *,
+    top_k: int,
+    judging: Judging | None,
 ) -> _Batch:
     started = time.perf_counter()
     pixels = torch.from_numpy(np.stack([view.framed.pixels for view in views]))
+    pixels = pixels.to(model.placement.device)
     evidence = model.look(
-        pixels.to(model.placement.device),
+        pixels,
         methods={ask.method for ask in asks},
         classify=model.labels is not None,
     )
@@ -105,14 +139,35 @@ def _forward(
     seen = time.perf_counter()
     grids = {ask: _grids(model, evidence, index, ask) for ask in asks}
     explained = time.perf_counter()
+    del evidence  # and the graphs in it
+    verdicts = _judged(model, pixels, index, grids, judging)
+    judged = time.perf_counter()
     per_picture = 1e3 / len(views)
     return _Batch(
         index=index.cpu().numpy(),
         score=score.cpu().numpy(),
         grids=grids,
+        verdicts=verdicts,
         forward_ms=(seen - started) * per_picture,
         explain_ms=(explained - seen) * per_picture,
+        judge_ms=(judged - explained) * per_picture,
     )
+
+
+def _judged(
+    model: VisionModel,
+    pixels: Tensor,
+    index: Tensor,
+    grids: Mapping[Ask, npt.NDArray[np.float32]],
+    judging: Judging | None,
+) -> dict[Ask, list[Faithfulness]]:
+    """How faithful the maps of the first label are, each of N pictures."""
+    firsts = [ask for ask in grids if ask.of_first_label]
+    if judging is None or not firsts:
+        return {}
+    maps = [torch.from_numpy(grids[ask]).to(pixels.device) for ask in firsts]
+    found = judge(model, pixels, index[:, 0], maps, thresholds=judging.thresholds)
+    return dict(zip(firsts, found, strict=True))
 
 
 def _ranked(evidence: Evidence, *, k: int) -> tuple[Tensor, Tensor]:
@@ -130,7 +185,12 @@ def _grids(
         classes = index[:, ask.rank - 1]
     elif ask.index is not None:
         classes = torch.full_like(index[:, 0], ask.index)
-    return model.maps(ask.method, evidence, classes).cpu().numpy()
+    against = None
+    if classes is not None and ask.against is not None:
+        against = torch.full_like(classes, ask.against)
+    reading = Reading(layer=-1 if ask.layer is None else ask.layer, heads=ask.heads)
+    made = model.maps(ask.method, evidence, classes, against=against, reading=reading)
+    return made.cpu().numpy()
 
 
 def _finish(placement: Placement) -> None:
@@ -156,6 +216,7 @@ def _finding(
         maps=list(unrepeated.values()),
         forward_ms=batch.forward_ms,
         explain_ms=batch.explain_ms,
+        judge_ms=batch.judge_ms,
     )
 
 
@@ -178,11 +239,32 @@ def _made(model: VisionModel, view: View, batch: _Batch, n: int, ask: Ask) -> Ma
         height=view.height,
         signed=MAP_KINDS[ask.method],
     )
-    if ask.label_free or model.labels is None:
-        target, slug = None, "free"
-    else:
-        label = ask.index if ask.index is not None else int(batch.index[n, (ask.rank or 1) - 1])
-        target, slug = {"label": model.labels.zh[label], "id": label}, str(label)
+    target, slug = _target(model, batch, n, ask)
+    verdicts = batch.verdicts.get(ask)
     return MadeMap(
-        model=model.spec.id, method=ask.method, target=target, slug=slug, heatmap=heatmap
+        model=model.spec.id,
+        method=ask.method,
+        target=target,
+        slug=slug,
+        heatmap=heatmap,
+        faithfulness=verdicts[n] if verdicts else None,
+        layer=ask.layer,
+        heads=None if ask.heads == "mean" else ask.heads,
     )
+
+
+def _target(
+    model: VisionModel, batch: _Batch, n: int, ask: Ask
+) -> tuple[dict[str, Any] | None, str]:
+    """What the map explains, and its name in keys."""
+    if ask.label_free or model.labels is None:
+        layer = "" if ask.layer is None else f"-layer{ask.layer}"
+        heads = f"-head{ask.heads}" if isinstance(ask.heads, int) else f"-{ask.heads}"
+        return None, f"free{layer}{'' if ask.heads == 'mean' else heads}"
+    names = model.labels.zh
+    label = ask.index if ask.index is not None else int(batch.index[n, (ask.rank or 1) - 1])
+    target: dict[str, Any] = {"label": names[label], "id": label}
+    if ask.against is None:
+        return target, str(label)
+    target |= {"against": names[ask.against], "against_id": ask.against}
+    return target, f"{label}-vs-{ask.against}"

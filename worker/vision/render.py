@@ -139,6 +139,22 @@ def png(image: Image) -> bytes:
     return encoded.tobytes()
 
 
+def webp(image: Image, *, quality: int = 80) -> bytes:
+    """A lossy WebP file of an 8-bit RGB picture (h, w, 3); `quality` is 1 to 100."""
+    if image.ndim != 3 or image.dtype != np.uint8:
+        raise ValueError(f"no WebP can be made of {image.dtype} {image.shape}")
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    _, encoded = cv2.imencode(".webp", bgr, [cv2.IMWRITE_WEBP_QUALITY, quality])
+    return encoded.tobytes()
+
+
+def scaled_to(rgb: RGB, *, max_width_px: int, max_height_px: int) -> RGB:
+    """The picture no wider and no higher than that, at its aspect; never scaled up."""
+    height, width = rgb.shape[:2]
+    scale = min(1.0, max_width_px / width, max_height_px / height)
+    return _scaled(rgb, (max(1, int(width * scale)), max(1, int(height * scale))))
+
+
 def _check_matches(rgb: RGB, heatmap: Heatmap) -> None:
     """The picture may be scaled, but not turned or cropped, against the map's."""
     height, width = rgb.shape[:2]

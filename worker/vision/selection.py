@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from worker.contract.errors import ExplanationUnavailable, InvalidOptions
 from worker.contract.job import Explain, LabelTarget
@@ -12,18 +13,33 @@ from worker.vision.models.registry import Offer
 
 AUTO = "auto"
 
+Heads = Literal["mean", "max"] | int
+
 
 @dataclass(frozen=True)
 class Ask:
-    """One map of one model: for the label at `rank` (from 1), for label `index`, or for none."""
+    """One map of one model: for the label at `rank` (from 1), for label `index`, or for none.
+
+    Attributes:
+        against: the label that `index` is told from; None is all others.
+        layer: of attention, from 0; None is the last.
+        heads: of attention: `mean`, `max`, or one head from 0.
+    """
 
     method: str
     rank: int | None = None
     index: int | None = None
+    against: int | None = None
+    layer: int | None = None
+    heads: Heads = "mean"
 
     @property
     def label_free(self) -> bool:
         return self.rank is None and self.index is None
+
+    @property
+    def of_first_label(self) -> bool:
+        return self.rank == 1
 
 
 @dataclass(frozen=True)
@@ -51,9 +67,24 @@ def choose_maps(
     asks: dict[str, dict[Ask, None]] = {name: {} for name in candidates}
     for n, entry in enumerate(explain):
         found = _askable(entry, candidates, field=f"options.explain.{n}")
-        for name, ask in found.items():
-            asks[name][ask] = None
+        for name, of_model in found.items():
+            asks[name].update(dict.fromkeys(of_model))
     return {name: tuple(unique) for name, unique in asks.items()}
+
+
+def check_count(asks: Mapping[str, Sequence[Ask]], *, most: int) -> None:
+    """Refuse options that ask for more maps of one picture than a worker makes.
+
+    Raises:
+        InvalidOptions: the message says how many there are.
+    """
+    count = sum(len(of_model) for of_model in asks.values())
+    if count > most:
+        raise InvalidOptions(
+            f"these options ask for {count} maps of every picture, workers make at most {most}; "
+            "name fewer models or entries of explain, or raise GUANWU_MAX_IMAGE_MAPS",
+            field="options.explain",
+        )
 
 
 def check_label_set(wanted: str | None, candidates: Mapping[str, Candidate]) -> None:
@@ -71,8 +102,10 @@ def check_label_set(wanted: str | None, candidates: Mapping[str, Candidate]) -> 
         )
 
 
-def _askable(entry: Explain, candidates: Mapping[str, Candidate], *, field: str) -> dict[str, Ask]:
-    found: dict[str, Ask] = {}
+def _askable(
+    entry: Explain, candidates: Mapping[str, Candidate], *, field: str
+) -> dict[str, tuple[Ask, ...]]:
+    found: dict[str, tuple[Ask, ...]] = {}
     unknown_label: InvalidOptions | None = None
     for name, candidate in candidates.items():
         try:
@@ -80,8 +113,8 @@ def _askable(entry: Explain, candidates: Mapping[str, Candidate], *, field: str)
         except InvalidOptions as exc:
             unknown_label = exc
             continue
-        if ask is not None:
-            found[name] = ask
+        if ask is not None and (readings := _readings(ask, entry, candidate.offer)):
+            found[name] = readings
     if found:
         return found
     if unknown_label is not None:
@@ -101,11 +134,37 @@ def _ask(entry: Explain, candidate: Candidate) -> Ask | None:
     if isinstance(target, LabelTarget):
         if for_label is None or candidate.labels is None:
             return None
-        return Ask(for_label, index=candidate.labels.find(target.label))
+        return _label_ask(for_label, target, candidate.labels)
     rank = int(target.removeprefix("top"))
     if for_label and rank <= offer.classes:
         return Ask(for_label, rank=rank)
     return Ask(label_free) if label_free and rank == 1 else None
+
+
+def _label_ask(method: str, target: LabelTarget, labels: LabelSet) -> Ask:
+    index = labels.find(target.label)
+    against = None if target.against is None else labels.find(target.against)
+    if index == against:
+        raise InvalidOptions(
+            f"label {target.label!r} is explained against itself; name another label or none"
+        )
+    return Ask(method, index=index, against=against)
+
+
+def _readings(ask: Ask, entry: Explain, offer: Offer) -> tuple[Ask, ...]:
+    """The ask, or one for each head; none if the model has no such layer or head."""
+    if ask.method != "attention":
+        return (ask,)
+    layer, heads = entry.layer, entry.heads
+    if layer is not None and not -offer.layers <= layer < offer.layers:
+        return ()
+    layer = None if layer is None else layer % offer.layers
+    layer = None if layer == offer.layers - 1 else layer
+    if heads == "each":
+        return tuple(replace(ask, layer=layer, heads=head) for head in range(offer.heads))
+    if isinstance(heads, int) and heads >= offer.heads:
+        return ()
+    return (replace(ask, layer=layer, heads=heads),)
 
 
 def _pick(method: str, offered: Sequence[str]) -> str | None:
@@ -117,7 +176,9 @@ def _pick(method: str, offered: Sequence[str]) -> str | None:
 def _shown(entry: Explain) -> str:
     target = entry.target.label if isinstance(entry.target, LabelTarget) else entry.target
     method = "a map" if entry.method == AUTO else f"{entry.method!r}"
-    return f"{method} for {target!r}"
+    part = "" if entry.layer is None else f" of layer {entry.layer}"
+    part += f" of head {entry.heads}" if isinstance(entry.heads, int) else ""
+    return f"{method}{part} for {target!r}"
 
 
 def _alternatives(candidates: Mapping[str, Candidate]) -> str:
@@ -125,5 +186,7 @@ def _alternatives(candidates: Mapping[str, Candidate]) -> str:
     for name, candidate in candidates.items():
         ways = [f"{m} for labels" for m in candidate.offer.methods]
         ways += [f"{m} for 'free'" for m in candidate.offer.label_free_methods]
+        if candidate.offer.layers:
+            ways.append(f"{candidate.offer.layers} layers of {candidate.offer.heads} heads")
         listed.append(f"{name}: {', '.join(ways) or 'nothing'}")
     return "; ".join(listed)

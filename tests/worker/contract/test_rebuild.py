@@ -141,7 +141,7 @@ def test_a_job_that_was_being_planned_is_planned_on(
     write_chunk(store, job, 0, *[ItemStatus.SUCCEEDED] * 4)
     forget(settings)
     restore(records, store, TENANT, the_lost_job(store), io=pool)
-    planner = records.claim(("hi",))
+    planner = records.claim(("bulk",))
     assert planner is not None
     assert (planner.verdict, planner.record.cursor, planner.record.chunks) == ("plan", "k7", 2)
     undone = records.claim(("bulk",))

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import redis
 
 from tests.stack import SettingsFactory
 from worker.contract.errors import LeaseLost, QueueFull, RedisUnavailable
-from worker.contract.job import JobStatus, Options, Source, new_id
+from worker.contract.job import Counts, JobStatus, Options, Source, new_id
 from worker.contract.keys import WINDOW_CHUNKS, Lane
 from worker.contract.records import Claim, JobRecord, JobRecords, Reopened, Tally, connect
 from worker.contract.settings import Settings
@@ -334,7 +335,7 @@ def test_a_lost_planner_leaves_no_gap_and_no_double(records: JobRecords) -> None
     records.extend(lost, after=0, chunks=1, items=16, cursor="16", sealed=False)
     time.sleep(LEASE_S * 1.5)
     records.sweep()
-    fresh = records.claim(("hi",))
+    fresh = records.claim(("bulk",))
     assert fresh is not None
     assert (fresh.verdict, fresh.record.cursor) == ("plan", "16")
     with pytest.raises(LeaseLost):
@@ -375,6 +376,39 @@ def test_failed_items_of_a_finished_job_run_again(records: JobRecords) -> None:
     assert read(records, job).counts.succeeded == 20
 
 
+def test_a_retry_that_is_cancelled_still_runs_its_chunks_to_write_their_results_again(
+    records: JobRecords,
+) -> None:
+    chunks = WINDOW_CHUNKS + 6  # more than are planned at once
+    job = create(records, chunks, size=1)
+    for _ in range(chunks):
+        records.finish(claim(records), Tally(failed=1))
+    records.settle(claim(records), JobStatus.FAILED, finished_ms=1)
+    records.reopen("one", job, Tally(failed=chunks), [Reopened(n, 1) for n in range(chunks)])
+    records.cancel("one", job)
+    for _ in range(chunks):
+        again = claim(records)
+        assert (again.verdict, again.retry) == ("cancelled", True)
+        records.finish(again, Tally(cancelled=1))
+    assert claim(records).verdict == "finalize"
+    assert read(records, job).counts.cancelled == chunks
+
+
+def test_tokens_never_come_twice_even_if_redis_forgets_the_last_ones(
+    records: JobRecords,
+) -> None:
+    job = create(records, 16)
+    first = claim(records)
+    records.release(first)
+    records._client.hset(records._keys.job(job), "fence", 0)  # back from an older file
+    time.sleep(0.002)
+    second = claim(records)
+    assert second.token > first.token
+    with pytest.raises(LeaseLost):
+        records.finish(first, Tally(succeeded=16))
+    records.finish(second, Tally(succeeded=16))
+
+
 def test_a_full_queue_refuses_more_images_until_some_are_done(settings: SettingsFactory) -> None:
     small = settings(max_tenant_images=20, max_queue_images=30)
     records = JobRecords(connect(small), small)
@@ -401,3 +435,17 @@ def test_a_planner_that_knows_more_shards_than_redis_adds_nothing(records: JobRe
     planner = claim(records)
     with pytest.raises(LeaseLost):  # as after a Redis that came back from an older file
         records.extend(planner, after=32, chunks=1, items=16, cursor="9", sealed=False)
+
+
+def test_a_retry_or_a_restored_job_may_have_any_number_of_chunks(records: JobRecords) -> None:
+    chunks = [Reopened(number, 1) for number in range(10_000)]
+    job = create(records, 1)
+    records.finish(claim(records), Tally(succeeded=1))
+    records.settle(claim(records), JobStatus.SUCCEEDED, finished_ms=1)
+    lost = replace(
+        read(records, job), job=new_id("job"), counts=Counts(total=10_000), chunks=10_000
+    )
+    assert records.restore(lost, chunks)
+    assert read(records, lost.job).counts.queued == 10_000
+    assert records.reopen("one", job, Tally(), chunks)
+    assert read(records, job).status is JobStatus.QUEUED

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from worker.contract.errors import ExplanationUnavailable
-from worker.vision.capture import IMPLEMENTATION, Attended, attach, capture, prefix_rows
+from worker.vision.capture import IMPLEMENTATION, Attended, attach, capture, prefix_rows, trace
 
 SMALL = {
     "hidden_size": 32,
@@ -64,7 +64,7 @@ def tiny(name: str) -> PreTrainedModel:
     return model.eval()
 
 
-def eager_attentions(model: PreTrainedModel, **inputs: Tensor) -> tuple[Tensor, ...]:
+def eager_attentions(model: PreTrainedModel, **inputs: object) -> tuple[Tensor, ...]:
     eager = copy.deepcopy(model)
     eager.set_attn_implementation("eager")
     with torch.inference_mode():
@@ -73,7 +73,7 @@ def eager_attentions(model: PreTrainedModel, **inputs: Tensor) -> tuple[Tensor, 
 
 
 def captured(
-    model: PreTrainedModel, readers: dict[int, Callable[[Attended], Tensor]], **inputs: Tensor
+    model: PreTrainedModel, readers: dict[int, Callable[[Attended], Tensor]], **inputs: object
 ) -> dict[int, Tensor]:
     with torch.inference_mode():
         layers = attach(model, lambda: model(**inputs))
@@ -107,13 +107,23 @@ def test_outputs_stay_those_of_sdpa(name: str) -> None:
     assert torch.equal(outside, expected)
 
 
+OWN_GRID = {"vit", "deit", "clip", "siglip", "beit, relative bias", "beit, shared bias"}
+"""Families that fit their position embeddings to another size only if told to."""
+
+
+@pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("size", [(32, 48), (56, 24)])
-def test_oblong_pictures_are_captured_alike(size: tuple[int, int]) -> None:
-    model = tiny("dinov2")
-    expected = eager_attentions(model, pixel_values=pictures(*size))
-    read = captured(model, {-1: prefix_rows(1), 0: prefix_rows(2)}, pixel_values=pictures(*size))
-    assert (read[-1] - expected[-1][:, :, :1]).abs().max() < 1e-6
+def test_oblong_pictures_are_captured_alike(name: str, size: tuple[int, int]) -> None:
+    model = tiny(name)
+    inputs: dict[str, object] = {"pixel_values": pictures(*size)}
+    if name in OWN_GRID:
+        inputs["interpolate_pos_encoding"] = True
+    expected = eager_attentions(model, **inputs)
+    readers = {0: prefix_rows(2), 1: Attended.probabilities, -1: prefix_rows(1)}
+    read = captured(model, readers, **inputs)
     assert (read[0] - expected[0][:, :, :2]).abs().max() < 1e-6
+    assert (read[1] - expected[1]).abs().max() < 1e-6
+    assert (read[-1] - expected[-1][:, :, :1]).abs().max() < 1e-6
 
 
 def test_padding_is_masked_as_the_model_masks_it() -> None:
@@ -209,6 +219,20 @@ def test_captures_nest_and_the_outer_one_goes_on() -> None:
         assert (list(outer), list(inner)) == ([], [1])
         model(pixel_values=pictures())
     assert list(outer) == [0]
+
+
+def test_a_trace_keeps_what_attention_got_and_gave() -> None:
+    model = tiny("dinov2")
+    layers = attach(model, lambda: model(pixel_values=pictures()))
+    with torch.no_grad(), trace(layers) as outer, trace(layers[1:2]) as inner:
+        model(pixel_values=pictures())
+    assert (sorted(outer), sorted(inner)) == ([0, 1, 2], [0])
+    assert inner[0].query is outer[1].query
+    expected = eager_attentions(model, pixel_values=pictures())
+    for n, attended in outer.items():
+        assert (attended.probabilities() - expected[n]).abs().max() < 1e-6
+        given = (expected[n] @ attended.value).transpose(1, 2)
+        assert torch.allclose(attended.output, given, atol=1e-5)
 
 
 def test_another_threads_pass_is_not_captured() -> None:

@@ -16,7 +16,7 @@ CNN = Candidate(
 )
 BACKBONE = Candidate(Offer(label_free_methods=("attention",)), None)
 VIT = Candidate(
-    Offer(classes=2, label_free_methods=("attention",), label_set="cars"),
+    Offer(classes=2, label_free_methods=("attention",), label_set="cars", layers=4, heads=3),
     LabelSet(id="cars", zh=("轿车", "卡车"), en=("car", "truck")),
 )
 BOTH = {"cnn": CNN, "backbone": BACKBONE}
@@ -57,6 +57,47 @@ def test_a_method_by_name_goes_to_the_models_that_have_it() -> None:
     assert chosen({"method": "cam"}) == {"cnn": (Ask("cam", rank=1),), "backbone": ()}
     assert chosen({"method": "attention"})["backbone"] == (Ask("attention"),)
     assert chosen({"method": "attention"})["cnn"] == ()
+
+
+def test_a_label_may_be_told_from_one_other() -> None:
+    entry = {"target": {"label": "猫", "against": "dog"}}
+    assert chosen(entry)["cnn"] == (Ask("cam", index=0, against=1),)
+
+
+def test_a_label_against_itself_says_nothing() -> None:
+    with pytest.raises(InvalidOptions, match="itself"):
+        chosen({"target": {"label": "猫", "against": "cat"}})
+
+
+@pytest.mark.parametrize(
+    ("reading", "expected"),
+    [
+        ({}, (Ask("attention"),)),
+        ({"layer": -1}, (Ask("attention"),)),
+        ({"layer": 3}, (Ask("attention"),)),
+        ({"layer": -3, "heads": "max"}, (Ask("attention", layer=1, heads="max"),)),
+        ({"heads": 2}, (Ask("attention", heads=2),)),
+        (
+            {"layer": 0, "heads": "each"},
+            tuple(Ask("attention", layer=0, heads=n) for n in range(3)),
+        ),
+    ],
+)
+def test_attention_is_read_of_any_layer_and_heads(
+    reading: dict[str, Any], expected: tuple[Ask, ...]
+) -> None:
+    assert chosen({"method": "attention", **reading}, among={"vit": VIT})["vit"] == expected
+
+
+@pytest.mark.parametrize("reading", [{"layer": 4}, {"layer": -5}, {"heads": 3}])
+def test_a_layer_or_head_a_model_does_not_have_names_those_it_has(reading: dict[str, Any]) -> None:
+    with pytest.raises(ExplanationUnavailable, match="4 layers of 3 heads"):
+        chosen({"method": "attention", **reading}, among={"vit": VIT})
+
+
+def test_layers_and_heads_are_attentions_alone() -> None:
+    with pytest.raises(ValueError, match="attention"):
+        Explain.model_validate({"method": "relevance", "layer": 2})
 
 
 def test_entries_asked_twice_are_made_once_and_keep_their_order() -> None:

@@ -8,8 +8,8 @@ activation maps are exact.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +66,14 @@ class InvertedResidual(nn.Module):
         self.skips = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        wide = x if self.expand is None else functional.relu6(self.expand(x))
+        return self.narrowed(self.widened(x), x)
+
+    def widened(self, x: Tensor) -> Tensor:
+        """What the depthwise filters get, not negative: (N, inputs * expand, h, w)."""
+        return x if self.expand is None else functional.relu6(self.expand(x))
+
+    def narrowed(self, wide: Tensor, x: Tensor) -> Tensor:
+        """The rest of the block, from what `widened` made of `x`."""
         out: Tensor = self.project(functional.relu6(self.depthwise(wide)))
         return out + x if self.skips else out
 
@@ -84,6 +91,26 @@ class EfficientNetLite0(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """The last feature maps, (N, 1280, h/32, w/32), not negative."""
         return functional.relu6(self.head(self.blocks(functional.relu6(self.stem(x)))))
+
+    def traced(self, x: Tensor, at: Sequence[int]) -> tuple[list[Tensor], Tensor]:
+        """What the depthwise filters of the blocks `at` get, and the last feature maps.
+
+        The graph begins at the first of `at`: nothing before it is part of it.
+        """
+        x = functional.relu6(self.stem(x))
+        for n in range(min(at)):
+            x = self.blocks[n](x)
+        wides: list[Tensor] = []
+        with torch.inference_mode(False), torch.enable_grad():
+            for n in range(min(at), len(self.blocks)):
+                block = cast(InvertedResidual, self.blocks[n])
+                wide = block.widened(x)
+                if not wides:
+                    wide = wide.detach().requires_grad_()
+                if n in at:
+                    wides.append(wide)
+                x = block.narrowed(wide, x)
+            return wides, functional.relu6(self.head(x))
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.classifier(self.features(x).mean((2, 3)))

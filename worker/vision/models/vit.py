@@ -17,34 +17,18 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from worker.contract.errors import CheckpointInvalid, ExplanationUnavailable
-from worker.vision.capture import attach, capture, prefix_rows
-from worker.vision.explain.attention import cls_attention
 from worker.vision.labels.label_set import LabelSet
-from worker.vision.models import dinov2_onnx, preprocessing
+from worker.vision.models import dinov2_onnx, occlusion, preprocessing, vit_maps
+from worker.vision.models.anatomy import Anatomy, dissect
 from worker.vision.models.cache import Progress, cache_dir, cached
 from worker.vision.models.checkpoint import CheckpointFiles, build, weights_sha256
 from worker.vision.models.framing import Framing
 from worker.vision.models.head_labels import head_labels
-from worker.vision.models.model import Evidence
+from worker.vision.models.model import LAST_LAYER, Evidence, Reading
 from worker.vision.models.placement import Placement
 from worker.vision.models.preprocessing import Normalisation
 from worker.vision.models.registry import ModelSpec, Offer
 from worker.vision.models.sources import Folder, HubSnapshot, WheelFile, hub_snapshot, wheel_file
-
-
-@dataclass(frozen=True)
-class Anatomy:
-    """What a model is made of, as found in one forward pass.
-
-    Attributes:
-        layers: its attention modules in call order.
-        patch_px: (height, width) of a patch.
-        prefix_tokens: tokens before the patches; 0 if there is no CLS token to read.
-    """
-
-    layers: tuple[nn.Module, ...]
-    patch_px: tuple[int, int]
-    prefix_tokens: int
 
 
 @dataclass(kw_only=True)
@@ -61,24 +45,48 @@ class VisionTransformer:
     anatomy: Anatomy
     normalisation: Normalisation
     placement: Placement
+    entrance: nn.Module | None = None  # where tokens can be dropped; None blurs pixels instead
 
     def look(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> Evidence:
         x = self.normalised(pixels)
         patch_h, patch_w = self.anatomy.patch_px
-        grid = (x.shape[2] // patch_h, x.shape[3] // patch_w)
-        if "attention" not in methods:
-            return Evidence(logits=self._logits(x), grid=grid)
-        rows = {-1: prefix_rows(self.anatomy.prefix_tokens)}
-        logits = None
-        # without a head nothing after the last layer's attention is read
-        with capture(self.anatomy.layers, rows, stop=not (classify and self.offer.classes)) as read:
-            logits = self._logits(x)
-        return Evidence(logits=logits, attention=read[-1], grid=grid)
+        return vit_maps.gather(
+            self.network,
+            x,
+            self.anatomy,
+            grid=(x.shape[2] // patch_h, x.shape[3] // patch_w),
+            methods=methods,
+            # without a head nothing after the last layer's attention is read
+            stop=not (classify and self.offer.classes),
+        )
 
-    def maps(self, method: str, evidence: Evidence, classes: Tensor | None) -> Tensor:
-        if method != "attention" or evidence.attention is None or classes is not None:
+    def maps(
+        self,
+        method: str,
+        evidence: Evidence,
+        classes: Tensor | None,
+        *,
+        against: Tensor | None = None,
+        reading: Reading = LAST_LAYER,
+    ) -> Tensor:
+        if classes is None:
+            made = vit_maps.label_free(method, evidence, reading)
+        else:
+            made = vit_maps.of_label(method, evidence, classes, against)
+        if made is None:
             raise ExplanationUnavailable(f"{self.spec.id} makes no {method!r} map of that kind")
-        return cls_attention(evidence.attention, grid=evidence.grid)
+        return made
+
+    def show(self, pixels: Tensor, cells: Tensor) -> Tensor:
+        if self.entrance is None:
+            logits = self._logits(self.normalised(occlusion.blurred_beyond(pixels, cells)))
+        else:
+            prefix_tokens = self.anatomy.prefix_tokens
+            with occlusion.kept_tokens(self.entrance, cells, prefix_tokens=prefix_tokens):
+                logits = self._logits(self.normalised(pixels))
+        if logits is None:
+            raise ExplanationUnavailable(f"{self.spec.id} gives no labels to ask for")
+        return logits
 
     def normalised(self, pixels: Tensor) -> Tensor:
         """uint8 (N, h, w, 3) -> the network's (N, 3, h, w)."""
@@ -110,46 +118,35 @@ def load(
         framing, normalisation = preprocessing.read(files.folder)
     anatomy = dissect(network, framing, placement)
     labels = head_labels(network.config, files.folder, name=spec.id)
-    offer = Offer(
-        classes=len(labels) if labels else 0,
-        label_free_methods=("attention",) if anatomy.prefix_tokens else (),
-        label_set=labels.id if labels else None,
-    )
     return VisionTransformer(
         spec=spec,
         revision=files.revision,
         weights_sha256=files.weights_sha256,
         labels=labels,
         framing=framing,
-        offer=offer,
+        offer=spec.offer or vit_maps.offer(anatomy, labels),
         network=network,
         anatomy=anatomy,
         normalisation=normalisation,
         placement=placement,
+        entrance=_entrance(network, anatomy, framing, placement),
     )
 
 
-def dissect(network: PreTrainedModel, framing: Framing, placement: Placement) -> Anatomy:
-    """Find a model's attention layers, patches and prefix tokens by running it once.
-
-    Raises:
-        CheckpointInvalid: the model does not cut its input into patches.
-        ExplanationUnavailable: the architecture hides its attention.
-    """
-    patch = getattr(network.config, "patch_size", None)
-    if patch is None:
-        raise CheckpointInvalid(
-            f"{type(network).__name__} has no patch size; the family vit takes vision transformers"
-        )
-    patch_px = (patch, patch) if isinstance(patch, int) else (int(patch[0]), int(patch[1]))
+def _entrance(
+    network: PreTrainedModel, anatomy: Anatomy, framing: Framing, placement: Placement
+) -> nn.Module | None:
+    """The first block, if the model runs with some of its tokens."""
+    block = occlusion.first_block(network, anatomy.layers[0])
+    if block is None:
+        return None
     height, width, _ = framing.fit(np.zeros((64, 64, 3), np.uint8)).pixels.shape
+    grid = (height // anatomy.patch_px[0], width // anatomy.patch_px[1])
     blank = torch.zeros(1, 3, height, width, device=placement.device, dtype=placement.dtype)
-    with torch.inference_mode():
-        layers = attach(network, lambda: network(pixel_values=blank))
-        with capture(layers, {-1: lambda attended: attended.key[0, 0, :, 0]}, stop=True) as read:
-            network(pixel_values=blank)
-    patches = (height // patch_px[0]) * (width // patch_px[1])
-    return Anatomy(layers, patch_px, max(read[-1].numel() - patches, 0))
+    runs = occlusion.can_drop_tokens(
+        block, lambda: network(pixel_values=blank), grid, prefix_tokens=anatomy.prefix_tokens
+    )
+    return block if runs else None
 
 
 def _built(

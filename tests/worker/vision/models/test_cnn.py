@@ -94,3 +94,38 @@ def test_a_checkpoint_with_code_in_it_is_not_run(tmp_path: Path) -> None:
     with pytest.raises(CheckpointInvalid):
         _fill(EfficientNetLite0(), tmp_path / "evil.pth")
     assert not (tmp_path / "ran").exists()
+
+
+def test_layercam_is_finer_than_cam_and_gives_the_same_labels(
+    lite0: EfficientNetLite, shared_data: Path
+) -> None:
+    pictures, _ = photos(shared_data)
+    logits, cam = look(lite0, pictures[:4])
+    pixels = torch.from_numpy(np.stack([lite0.framing.fit(p).pixels for p in pictures[:4]]))
+    with torch.inference_mode():
+        evidence = lite0.look(pixels, methods={"cam", "layercam"}, classify=True)
+        assert evidence.logits is not None
+        fine = lite0.maps("layercam", evidence, logits.argmax(1))
+        same = lite0.maps("cam", evidence, logits.argmax(1))
+    assert torch.allclose(evidence.logits, logits, atol=1e-4)
+    assert torch.allclose(same, cam, atol=1e-4)
+    assert fine.shape == (4, 2 * cam.shape[1], 2 * cam.shape[2])
+    coarse = torch.nn.functional.avg_pool2d(fine[:, None], 2)[:, 0]
+    alike = torch.corrcoef(torch.stack([coarse.flatten(), cam.clamp_min(0).flatten()]))[0, 1]
+    assert alike > 0.5  # both find the evidence in the same places
+
+
+def test_a_map_against_another_label_is_the_difference_of_both(
+    lite0: EfficientNetLite, shared_data: Path
+) -> None:
+    pictures, _ = photos(shared_data)
+    pixels = torch.from_numpy(np.stack([lite0.framing.fit(p).pixels for p in pictures[:2]]))
+    first, second = torch.tensor([285, 281]), torch.tensor([207, 285])
+    with torch.inference_mode():
+        evidence = lite0.look(pixels, methods={"cam", "layercam"}, classify=True)
+        contrast = lite0.maps("cam", evidence, first, against=second)
+        each = [lite0.maps("cam", evidence, label) for label in (first, second)]
+        fine = lite0.maps("layercam", evidence, first, against=second)
+        other_way = lite0.maps("layercam", evidence, second, against=first)
+    assert torch.allclose(contrast, each[0] - each[1], atol=1e-5)
+    assert not torch.allclose(fine, other_way, atol=0.1)

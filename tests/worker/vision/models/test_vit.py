@@ -10,8 +10,9 @@ import transformers as hf
 from PIL import Image
 
 from worker.contract.errors import CheckpointInvalid, ExplanationUnavailable
+from worker.vision.explain.attention import cls_attention
 from worker.vision.models import vit
-from worker.vision.models.model import Evidence
+from worker.vision.models.model import Evidence, Reading
 from worker.vision.models.placement import Placement
 from worker.vision.models.registry import ModelSpec
 from worker.vision.models.sources import Folder
@@ -75,7 +76,7 @@ def test_a_classifier_keeps_its_answers_while_attention_is_read(
     without = look(caltech, photo(shared_data, 0), methods=frozenset())
     assert with_map.logits is not None
     assert torch.equal(with_map.logits, without.logits)  # type: ignore[arg-type]
-    assert without.attention is None
+    assert without.attention == ()
 
 
 def test_a_classifier_from_a_folder_recognises_what_it_was_trained_for(
@@ -94,7 +95,12 @@ def test_a_classifier_from_a_folder_recognises_what_it_was_trained_for(
 def test_a_backbone_without_a_head_has_no_labels(dinov2_small: VisionTransformer) -> None:
     assert dinov2_small.labels is None
     assert dinov2_small.offer.classes == 0
-    assert dinov2_small.offer.label_free_methods == ("attention",)
+    assert dinov2_small.offer.methods == ()
+    assert dinov2_small.offer.label_free_methods[0] == "attention"
+    assert {"self_relevance", "rollout"} < {*dinov2_small.offer.label_free_methods}
+    anatomy = dinov2_small.anatomy
+    assert dinov2_small.offer.layers == len(anatomy.layers) == len(anatomy.blocks)
+    assert dinov2_small.offer.heads == anatomy.heads
 
 
 @pytest.mark.parametrize(
@@ -118,8 +124,9 @@ def test_prefix_tokens_are_counted_in_the_model(
     assert len(model.anatomy.layers) == 2
     picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     evidence = look(model, picture, methods=frozenset({"attention"}))
-    assert evidence.attention is not None
-    assert evidence.attention.shape == (1, 2, prefix_tokens, prefix_tokens + 16)
+    assert [rows.shape for rows in evidence.attention] == [
+        (1, 2, prefix_tokens, prefix_tokens + 16)
+    ] * 2
     assert model.maps("attention", evidence, None).shape == (1, 4, 4)
 
 
@@ -136,7 +143,75 @@ def test_the_whole_of_an_oblong_picture_is_seen(dinov2_small: VisionTransformer)
 
 def test_a_model_without_a_cls_token_offers_no_cls_attention(tmp_path: Path) -> None:
     model = load(saved(hf.SiglipVisionModel(hf.SiglipVisionConfig(**TINY)), tmp_path))
-    assert model.offer.label_free_methods == ()
+    assert model.offer.label_free_methods == ("self_relevance",)
+    assert model.offer.layers == 0
+
+
+FAMILIES: dict[str, tuple[type, hf.PreTrainedConfig]] = {
+    "vit": (hf.ViTForImageClassification, hf.ViTConfig(**TINY, num_labels=3)),
+    "deit": (hf.DeiTForImageClassification, hf.DeiTConfig(**TINY, num_labels=3)),
+    "dinov2, gated": (
+        hf.Dinov2ForImageClassification,
+        hf.Dinov2Config(**TINY, num_labels=3, use_swiglu_ffn=True),
+    ),
+    "dinov2 with registers": (
+        hf.Dinov2WithRegistersForImageClassification,
+        hf.Dinov2WithRegistersConfig(**TINY, num_register_tokens=4, num_labels=3),
+    ),
+    "dinov3, bare": (
+        hf.DINOv3ViTModel,
+        hf.DINOv3ViTConfig(**TINY, num_register_tokens=3, use_gated_mlp=True),
+    ),
+    "beit": (
+        hf.BeitForImageClassification,
+        hf.BeitConfig(**TINY, use_relative_position_bias=True, num_labels=3),
+    ),
+    "clip": (
+        hf.CLIPForImageClassification,
+        hf.CLIPConfig(vision_config=TINY | {"projection_dim": 16}, num_labels=3),
+    ),
+    "siglip": (
+        hf.SiglipForImageClassification,
+        hf.SiglipConfig(vision_config=TINY, num_labels=3),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_every_family_makes_all_it_offers(name: str, mode: type, tmp_path: Path) -> None:
+    model_class, config = FAMILIES[name]
+    torch.manual_seed(0)
+    model = load(saved(model_class(config), tmp_path))
+    assert (model.offer.methods or model.offer.label_free_methods)[0].endswith("relevance")
+    rng = np.random.default_rng(0)
+    pixels = torch.from_numpy(rng.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8))
+    with mode():
+        plain = model.look(pixels, methods=frozenset(), classify=True)
+        asked = {*model.offer.methods, *model.offer.label_free_methods}
+        evidence = model.look(pixels, methods=asked, classify=True)
+        classes = torch.tensor([0, 2])
+        of_label = [model.maps(m, evidence, classes) for m in model.offer.methods]
+        label_free = [model.maps(m, evidence, None) for m in model.offer.label_free_methods]
+    if model.labels is not None:
+        assert torch.allclose(evidence.logits, plain.logits, atol=1e-5)  # type: ignore[arg-type]
+    for maps in (*of_label, *label_free):
+        assert maps.shape == (2, 4, 4)
+        assert maps.dtype == torch.float32
+        assert maps.isfinite().all()
+        assert (maps.std((1, 2)) > 0).all()
+        assert not maps.requires_grad
+
+
+def test_a_map_of_attention_is_read_of_any_layer_and_head(
+    dinov2_small: VisionTransformer, shared_data: Path
+) -> None:
+    evidence = look(dinov2_small, photo(shared_data, 0), methods=frozenset({"attention"}))
+    for layer, heads in ((0, "mean"), (-1, 3), (5, "max")):
+        reading = Reading(layer=layer, heads=heads)
+        found = dinov2_small.maps("attention", evidence, None, reading=reading)
+        expected = cls_attention(evidence.attention[layer], grid=(16, 16), heads=heads)
+        assert torch.equal(found, expected)
 
 
 def test_a_map_nobody_asked_evidence_for_is_refused(dinov2_small: VisionTransformer) -> None:

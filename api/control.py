@@ -1,0 +1,46 @@
+"""What is done to jobs that exist: waking workers up for them, and ending them early."""
+
+from __future__ import annotations
+
+import structlog
+
+from api.services import Services
+from worker.contract import keys
+from worker.contract.errors import RedisUnavailable, StoreUnavailable
+from worker.contract.keys import LANES, Lane
+from worker.contract.queues import send
+from worker.contract.records import JobRecord
+
+log = structlog.get_logger(__name__)
+
+WAKE_UPS = 8  # at most, a job; workers go on by themselves while there is work
+
+
+def cancel(services: Services, job: str, *, tenant: str) -> JobRecord | None:
+    """Ask for a job's end; None if Redis has no such job of the tenant."""
+    record = services.records.cancel(tenant, job)
+    if record is not None and not record.status.done:
+        _remember(services, job, tenant)
+        for lane in LANES:  # its last chunks in its own lane, its closing in `hi`
+            wake(services, lane)
+    return record
+
+
+def _remember(services: Services, job: str, tenant: str) -> None:
+    """So that a rebuild, after Redis has forgotten the job, cancels it again.
+
+    An object of its own: the closing worker may be writing the final job.json just now.
+    """
+    try:
+        services.store.put(keys.cancelled(tenant, job), b"{}\n", content_type="application/json")
+    except StoreUnavailable as exc:
+        log.warning("a cancellation stands in Redis alone", error=exc.message)
+
+
+def wake(services: Services, lane: Lane, *, count: int = 1) -> None:
+    """Wake workers up. If the broker is away the sweeper does it later."""
+    for attempt in (1, 2):  # the first may meet a connection that a restart has cut
+        try:
+            return send(services.broker, lane, count=count)
+        except RedisUnavailable as exc:
+            log.warning("wake-up not sent", attempt=attempt, error=exc.message)

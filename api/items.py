@@ -1,0 +1,149 @@
+"""One item of a job, and its artefacts."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from flask import Response, redirect
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, ConfigDict, Field
+from werkzeug.wrappers import Response as BaseResponse
+
+from api import auth, pages, spec
+from api.found import find_job
+from api.services import services
+from worker.contract import keys
+from worker.contract.errors import ArtifactNotFound
+from worker.contract.job import ArtifactLink, Explanation, ItemResult, ItemStatus
+from worker.contract.objects import ObjectStore
+
+items = APIBlueprint(
+    "items",
+    __name__,
+    url_prefix="/v1/jobs/<job_id>/items",
+    abp_tags=[Tag(name="Results", description="Labels and heatmaps.")],
+    abp_security=spec.BEARER,
+    abp_responses=spec.problems(401, 404, 422, 503),
+)
+items.before_request(auth.require_tenant)
+
+
+class ItemPath(BaseModel):
+    job_id: str = Field(description="the job's id, `job_...`")
+    index: int = Field(description="the item's index in its job, from 0")
+
+
+class ArtifactPath(ItemPath):
+    artifact: str = Field(description="`overlay.png`, `map.png` or `figure.png`")
+
+
+class ArtifactQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    model: str | None = Field(None, description="of this model; null: the map of the top label")
+    method: str | None = Field(None, description="made by this method")
+
+
+@items.get(
+    "/<int:index>",
+    operation_id="get_item",
+    summary="One item with its labels and heatmap links",
+    responses={200: spec.json_response("The item.", ItemResult)},
+)
+def get_item(path: ItemPath) -> Response:
+    job = find_job(services(), path.job_id, tenant=auth.tenant())
+    return _json(linked(pages.read_item(services(), job, path.index), services().store))
+
+
+@items.get(
+    "/<int:index>/labels.json",
+    operation_id="download_labels",
+    summary="An item's labels.json, in storage",
+    responses={302: spec.REDIRECT},
+)
+def download_labels(path: ItemPath) -> BaseResponse:
+    job = find_job(services(), path.job_id, tenant=auth.tenant())
+    item = pages.read_item(services(), job, path.index)
+    if item.status is not ItemStatus.SUCCEEDED:
+        raise _missing(item, "labels.json")
+    key = keys.labels(job.tenant, job.id, path.index)
+    return _redirect(key, f"{stem_of(item)}_labels.json")
+
+
+@items.get(
+    "/<int:index>/<artifact>",
+    operation_id="download_artifact",
+    summary="An item's heatmap, in storage",
+    description=spec.ARTIFACT,
+    responses={302: spec.REDIRECT},
+)
+def download_artifact(path: ArtifactPath, query: ArtifactQuery) -> BaseResponse:
+    job = find_job(services(), path.job_id, tenant=auth.tenant())
+    item = pages.read_item(services(), job, path.index)
+    kind = path.artifact.removesuffix(".png")
+    made = choose_map(item.explanations, kind, model=query.model, method=query.method)
+    if made is None or not path.artifact.endswith(".png"):
+        raise _missing(item, path.artifact)
+    return _redirect(made.artifacts[kind].key, f"{stem_of(item)}_{kind}.png")
+
+
+def choose_map(
+    explanations: list[Explanation], kind: str, *, model: str | None, method: str | None
+) -> Explanation | None:
+    """The first that has the artefact and fits; one that explains a label goes first."""
+    fitting = [
+        e
+        for e in explanations
+        if kind in e.artifacts and model in (None, e.model) and method in (None, e.method)
+    ]
+    return min(fitting, key=lambda e: e.target is None, default=None)
+
+
+def linked(item: ItemResult, store: ObjectStore) -> ItemResult:
+    """The item with a presigned link beside every artefact's key."""
+    explanations = [
+        explanation.model_copy(
+            update={
+                "artifacts": {
+                    kind: _link(link.key, f"{stem_of(item)}_{kind}.png", store)
+                    for kind, link in explanation.artifacts.items()
+                }
+            }
+        )
+        for explanation in item.explanations
+    ]
+    whole = {
+        kind: _link(link.key, f"{stem_of(item)}_{kind}{PurePath(link.key).suffix}", store)
+        for kind, link in item.artifacts.items()
+    }
+    return item.model_copy(update={"explanations": explanations, "artifacts": whole})
+
+
+def _link(key: str, filename: str, store: ObjectStore) -> ArtifactLink:
+    link = store.link(key, filename=filename)
+    return ArtifactLink(key=key, url=link.url, expires_at=link.expires_at)
+
+
+def stem_of(item: ItemResult) -> str:
+    """What people call the picture, without its suffix."""
+    return PurePath(item.image.filename or item.custom_id or f"{item.index:08d}").stem
+
+
+def _missing(item: ItemResult, artifact: str) -> ArtifactNotFound:
+    if item.status is not ItemStatus.SUCCEEDED:
+        why = f"the item is {item.status.value}"
+    else:
+        made = {f"{kind}.png" for e in item.explanations for kind in e.artifacts}
+        why = (
+            f"it has {', '.join(sorted({'labels.json', *made}))}; ask for more in options.artifacts"
+        )
+    return ArtifactNotFound(f"item {item.index} has no {artifact[:64]!r} of that kind: {why}")
+
+
+def _redirect(key: str, filename: str) -> BaseResponse:
+    return redirect(services().store.link(key, filename=filename).url, code=302)
+
+
+def _json(body: BaseModel) -> Response:
+    return Response(body.model_dump_json(), mimetype="application/json")

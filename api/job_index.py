@@ -1,0 +1,155 @@
+"""A finished job's index in memory: what its items are filtered and sorted by."""
+
+from __future__ import annotations
+
+import math
+import threading
+from array import array
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from worker.contract import keys
+from worker.contract.errors import ArtifactNotFound, ObjectNotFound
+from worker.contract.job import IndexRow, ItemStatus, Job, Verdict, to_ms
+from worker.contract.objects import ObjectStore
+
+Order = Literal["index", "score", "margin", "faithfulness"]
+MAX_KEPT_JOBS = 8
+MAX_KEPT_ROWS = 2_000_000  # about 50 bytes each
+_NONE = math.nan
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which items of a job, and in which order: ascending, unknown values last."""
+
+    status: ItemStatus | None = None
+    label: str | None = None
+    score_below: float | None = None
+    verdict: Verdict | None = None
+    sort: Order = "index"
+
+    @property
+    def plain(self) -> bool:
+        """True if it is all items as they come."""
+        return self == Query()
+
+
+@dataclass
+class JobIndex:
+    """The rows of an index as columns: a million of them fit into memory."""
+
+    number: array[int] = field(default_factory=lambda: array("q"))
+    status: array[int] = field(default_factory=lambda: array("l"))
+    label: array[int] = field(default_factory=lambda: array("l"))
+    verdict: array[int] = field(default_factory=lambda: array("l"))
+    score: array[float] = field(default_factory=lambda: array("d"))
+    margin: array[float] = field(default_factory=lambda: array("d"))
+    faithfulness: array[float] = field(default_factory=lambda: array("d"))
+    _codes: dict[object, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.number)
+
+    def add(self, row: IndexRow) -> None:
+        self.number.append(row.index)
+        self.status.append(self._code(row.status))
+        self.label.append(self._code((row.label_id, row.label, row.label_en)))
+        self.verdict.append(self._code(row.verdict))
+        self.score.append(_or_nan(row.score))
+        self.margin.append(_or_nan(row.margin))
+        self.faithfulness.append(_or_nan(row.faithfulness))
+
+    def _code(self, value: object) -> int:
+        return self._codes.setdefault(value, len(self._codes))
+
+    def select(self, query: Query) -> array[int]:
+        """Indices of the items that a query is for, in its order."""
+        rows: Iterable[int] = range(len(self))
+        if query.status is not None:
+            status = self._codes.get(query.status)
+            rows = [n for n in rows if self.status[n] == status]
+        if query.verdict is not None:
+            verdict = self._codes.get(query.verdict)
+            rows = [n for n in rows if self.verdict[n] == verdict]
+        if query.label is not None:
+            labels = set(self._labels(query.label))
+            rows = [n for n in rows if self.label[n] in labels]
+        if query.score_below is not None:
+            rows = [n for n in rows if self.score[n] < query.score_below]
+        if query.sort != "index":
+            values = {"score": self.score, "margin": self.margin}.get(query.sort, self.faithfulness)
+            rows = sorted(rows, key=lambda n: (math.isnan(values[n]), values[n], n))
+        return array("q", (self.number[n] for n in rows))
+
+    def _labels(self, name: str) -> Iterator[int]:
+        """Codes of the labels called so, in Chinese or English, or by their id."""
+        wanted = name.casefold()
+        for value, code in self._codes.items():
+            if isinstance(value, tuple):
+                known = (str(part).casefold() for part in value if part is not None)
+                if wanted in known:
+                    yield code
+
+    def unsucceeded(self) -> Iterator[tuple[int, ItemStatus]]:
+        """Index and status of the items that did not succeed, in order."""
+        statuses = {code: value for value, code in self._codes.items()}
+        for number, code in zip(self.number, self.status, strict=True):
+            status = statuses[code]
+            if isinstance(status, ItemStatus) and status is not ItemStatus.SUCCEEDED:
+                yield number, status
+
+
+def _or_nan(value: float | None) -> float:
+    return _NONE if value is None else value
+
+
+class JobIndexes:
+    """The indexes that were read last. A job that was retried has another end, so another
+    index."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[str, int], JobIndex] = OrderedDict()
+
+    def of(self, store: ObjectStore, tenant: str, job: Job) -> JobIndex:
+        """The index of a finished job.
+
+        Raises:
+            ArtifactNotFound: the job ended without one.
+            StoreUnavailable
+        """
+        assert job.finished_at is not None
+        name = (job.id, to_ms(job.finished_at))
+        with self._lock:
+            if name in self._kept:
+                self._kept.move_to_end(name)
+                return self._kept[name]
+        read = read_index(store, tenant, job.id)
+        with self._lock:
+            self._kept[name] = read
+            while len(self._kept) > 1 and self._too_many():
+                self._kept.popitem(last=False)
+        return read
+
+    def _too_many(self) -> bool:
+        rows = sum(map(len, self._kept.values()))
+        return len(self._kept) > MAX_KEPT_JOBS or rows > MAX_KEPT_ROWS
+
+
+def read_index(store: ObjectStore, tenant: str, job: str) -> JobIndex:
+    """A finished job's index, from the store. Raises as `JobIndexes.of`."""
+    index = JobIndex()
+    rest = b""
+    try:
+        for piece in store.stream(keys.index(tenant, job)):
+            *lines, rest = (rest + piece).split(b"\n")
+            for line in lines:
+                index.add(IndexRow.model_validate_json(line, extra="ignore"))
+    except ObjectNotFound as exc:
+        raise ArtifactNotFound(
+            "the job ended without an index; read its results page by page, unsorted"
+        ) from exc
+    return index

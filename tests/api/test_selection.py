@@ -1,0 +1,99 @@
+"""Filtering and sorting results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.api.calls import OTHER_TOKEN, Calls, problem
+from tests.api.hand import Hand
+
+
+@pytest.fixture
+def job(calls: Calls, hand: Hand) -> dict[str, Any]:
+    """Ten items: 3 fails; scores fall with the index; labels alternate."""
+    found = calls.submit(10)
+    hand.failing = {3}
+    hand.scores = {n: 0.95 - n / 20 for n in range(10)}
+    hand.work(found["id"])
+    hand.failing = set()
+    return found
+
+
+def indices(calls: Calls, job: dict[str, Any], query: str) -> list[int]:
+    answer = calls.get(f"{job['links']['results']}?{query}")
+    assert answer.status_code == 200, answer.text
+    return [item["index"] for item in answer.json["items"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("status=failed", [3]),
+        ("status=expired", []),
+        ("score_below=0.61", [7, 8, 9]),
+        ("label=火箭", [1, 5, 7, 9]),
+        ("label=Missile", [1, 5, 7, 9]),
+        ("label=657&score_below=0.61", [7, 9]),
+        ("label=nothing", []),
+        ("verdict=faithful", []),
+        ("sort=score", [9, 8, 7, 6, 5, 4, 2, 1, 0, 3]),
+        ("sort=score&status=succeeded&label=tabby", [8, 6, 4, 2, 0]),
+        ("sort=faithfulness", list(range(10))),
+    ],
+)
+def test_results_are_filtered_and_sorted(
+    calls: Calls, job: dict[str, Any], query: str, expected: list[int]
+) -> None:
+    assert indices(calls, job, query) == expected
+
+
+def test_sorted_pages_meet_every_item_once(calls: Calls, job: dict[str, Any]) -> None:
+    seen, after = [], ""
+    while True:
+        page = calls.get(f"{job['links']['results']}?sort=score&limit=3{after}").json
+        seen += [item["index"] for item in page["items"]]
+        assert page["matched"] == 10
+        if page["done"]:
+            break
+        after = f"&after={page['next']}"
+    assert page["next"] is None
+    assert seen == [9, 8, 7, 6, 5, 4, 2, 1, 0, 3]
+
+
+def test_next_of_one_query_is_not_for_another(calls: Calls, job: dict[str, Any]) -> None:
+    results = job["links"]["results"]
+    after = calls.get(f"{results}?sort=score&limit=3").json["next"]
+    for query in (f"sort=margin&after={after}", f"after={after}", "sort=score&after=3"):
+        body = problem(calls.get(f"{results}?{query}"), 422, "invalid_request")
+        assert body["errors"][0]["field"] == "after"
+
+
+def test_filters_wait_for_the_end_of_the_job(calls: Calls) -> None:
+    job = calls.submit(2)
+    for query in ("status=failed", "sort=score"):
+        problem(calls.get(f"{job['links']['results']}?{query}"), 409, "job_unfinished")
+    problem(calls.get(job["links"]["summary"]), 409, "job_unfinished")
+
+
+@pytest.mark.parametrize("query", ["sort=size", "status=good", "score_below=2", "verdict=x"])
+def test_bad_filters_are_refused(door: Calls, query: str) -> None:
+    job = door.submit(1)
+    body = problem(door.get(f"{job['links']['results']}?{query}"), 422, "invalid_request")
+    assert body["errors"][0]["field"] == query.split("=")[0]
+
+
+def test_a_retry_is_seen_by_filters(calls: Calls, hand: Hand, job: dict[str, Any]) -> None:
+    assert indices(calls, job, "status=failed") == [3]
+    calls.post(job["links"]["retry"])
+    hand.work(job["id"])
+    assert indices(calls, job, "status=failed") == []
+    assert indices(calls, job, "sort=score")[-3:] == [2, 1, 0]
+
+
+def test_results_outlive_redis_sorted_too(calls: Calls, hand: Hand, job: dict[str, Any]) -> None:
+    hand.forget(job["id"])
+    assert indices(calls, job, "sort=score&limit=2") == [9, 8]
+    others = calls.with_token(OTHER_TOKEN).get(f"{job['links']['results']}?sort=score")
+    problem(others, 404, "job_not_found")

@@ -1,0 +1,192 @@
+"""`POST /v1/jobs` with a manifest, a folder or an archive, and what refuses them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.calls import OTHER_TOKEN, PNG, TOKENS, Calls, front_door, problem
+from tests.api.hand import Hand
+from tests.stack import Bucket, SettingsFactory, empty_bucket
+from worker.contract.job import Source, new_id
+from worker.contract.rebuild import lost_jobs
+
+
+@pytest.fixture
+def pictures(services: Any) -> Bucket:
+    """A bucket of the client's that jobs may name."""
+    return empty_bucket(services)
+
+
+@pytest.fixture
+def calls(settings: SettingsFactory, pictures: Bucket) -> Iterator[Calls]:
+    own = settings(tokens=TOKENS, chunk_images=4, s3_input_buckets=pictures.name)
+    with front_door(own) as calls:
+        yield calls
+
+
+def put(bucket: Bucket, key: str, body: bytes) -> str:
+    bucket.client.put_object(Bucket=bucket.name, Key=key, Body=body)
+    return f"s3://{bucket.name}/{key}"
+
+
+def upload(calls: Calls, body: bytes, **asked: Any) -> str:
+    """Upload as clients do; the id."""
+    link = calls.post("/v1/uploads", json=asked)
+    assert link.status_code == 201, link.text
+    sent = httpx.put(link.json["url"], content=body, headers=link.json["headers"])
+    assert sent.status_code == 200, sent.text
+    upload_id: str = link.json["id"]
+    return upload_id
+
+
+def manifest_of(*addresses: str) -> bytes:
+    lines = (json.dumps({"image": {"s3": address}}) for address in addresses)
+    return "\n".join(lines).encode()
+
+
+def test_a_manifest_is_accepted_unread_and_planned_later(
+    calls: Calls, hand: Hand, pictures: Bucket
+) -> None:
+    image = put(pictures, "a.png", PNG)
+    hand.settings = hand.settings.model_copy(update={"s3_input_buckets": pictures.name})
+    listed = put(pictures, "list.jsonl", manifest_of(*[image] * 9))
+    started_s = time.monotonic()
+    answer = calls.post("/v1/jobs", json={"manifest": listed})
+    assert time.monotonic() - started_s < 1
+    assert answer.status_code == 202
+    job = answer.json
+    assert (job["counts"]["total"], job["planning"], job["lane"]) == (0, True, "bulk")
+    assert job["source"] == {"kind": "manifest", "address": listed}
+    assert hand.records.queued_wake_ups("bulk") == 1
+    hand.work(job["id"])
+    done = calls.get(job["links"]["self"]).json
+    assert (done["status"], done["counts"]["succeeded"]) == ("succeeded", 9)
+    assert len(calls.get(job["links"]["results"]).json["items"]) == 9
+
+
+def test_interactive_sources_go_first(calls: Calls, pictures: Bucket) -> None:
+    put(pictures, "pets/a.png", PNG)
+    asked = {"prefix": f"s3://{pictures.name}/pets/", "options": {"priority": "interactive"}}
+    assert calls.post("/v1/jobs", json=asked).json["lane"] == "hi"
+
+
+def test_uploads_are_named_as_image_manifest_and_archive(calls: Calls, hand: Hand) -> None:
+    image = upload(calls, PNG, filename="虎斑 猫.png", bytes=len(PNG))
+    answer = calls.post("/v1/jobs", json={"images": [{"upload": image, "filename": "a.png"}]})
+    assert answer.status_code == 202, answer.text
+    (item,) = hand.manifest(hand.claim(), 0)
+    assert item.source == f"s3://{hand.settings.s3_bucket}/t/local/uploads/{image}"
+    assert item.filename == "a.png"
+    for kind in ("manifest", "archive"):
+        job = calls.post("/v1/jobs", json={kind: {"upload": image}}).json
+        record = hand.records.read("local", job["id"])
+        assert record is not None
+        assert record.source == Source(kind=kind, address=item.source)  # type: ignore[arg-type]
+
+
+def test_uploads_of_others_are_not_there(calls: Calls) -> None:
+    image = upload(calls, PNG)
+    answer = calls.with_token(OTHER_TOKEN).post("/v1/jobs", json={"manifest": {"upload": image}})
+    problem(answer, 422, "input_missing")
+
+
+def test_upload_link_takes_nothing_but_what_was_announced(calls: Calls) -> None:
+    link = calls.post("/v1/uploads").json
+    assert link["method"] == "PUT"
+    assert link["id"].startswith("upl_")
+    refused = httpx.put(link["url"], content=PNG, headers={"Content-Type": "text/html"})
+    assert refused.status_code == 403
+
+
+def test_upload_over_the_limit_is_413(settings: SettingsFactory) -> None:
+    with front_door(settings(tokens=TOKENS, max_archive_bytes=1000)) as calls:
+        body = problem(calls.post("/v1/uploads", json={"bytes": 1001}), 413, "request_too_large")
+        assert body["limits"] == {"max_archive_bytes": 1000}
+        problem(calls.post("/v1/uploads", json={"size": 1}), 422, "invalid_request")
+
+
+@pytest.mark.parametrize("kind", ["manifest", "archive", "prefix"])
+def test_source_that_is_not_there_is_refused_at_its_field(
+    calls: Calls, pictures: Bucket, kind: str
+) -> None:
+    body = problem(
+        calls.post("/v1/jobs", json={kind: f"s3://{pictures.name}/none/"}), 422, "input_missing"
+    )
+    assert body["errors"][0]["field"] == kind
+
+
+def test_empty_source_is_refused(calls: Calls, pictures: Bucket) -> None:
+    listed = put(pictures, "empty.jsonl", b"")
+    problem(calls.post("/v1/jobs", json={"manifest": {"s3": listed}}), 422, "source_invalid")
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ({"manifest": "s3://secrets/list.jsonl"}, "input_forbidden"),
+        ({"archive": "s3://secrets/a.zip"}, "input_forbidden"),
+        ({"prefix": "s3://secrets/"}, "input_forbidden"),
+        ({"prefix": "s3://pictures/pets"}, "invalid_request"),
+        ({"manifest": {"upload": "upl_../../x"}}, "invalid_request"),
+        ({"manifest": {}}, "invalid_request"),
+        ({"manifest": "s3://p/a", "prefix": "s3://p/a/"}, "invalid_request"),
+        ({}, "invalid_request"),
+        ({"images": [{"upload": "upl_1", "s3": "s3://p/a"}]}, "invalid_request"),
+    ],
+)
+def test_bad_sources_are_refused(door: Calls, source: dict[str, Any], code: str) -> None:
+    problem(door.post("/v1/jobs", json=source), 422, code)
+
+
+def test_own_bucket_is_open_below_the_own_prefix_alone(own_bucket_allowed: Calls) -> None:
+    bucket = own_bucket_allowed.app.extensions["guanwu"].settings.s3_bucket
+    for prefix in ("", "t/", "t/other/", "t/local/../other/"):
+        answer = own_bucket_allowed.post("/v1/jobs", json={"prefix": f"s3://{bucket}/{prefix}"})
+        problem(answer, 422, "input_forbidden")
+    mine = own_bucket_allowed.post("/v1/jobs", json={"prefix": f"s3://{bucket}/t/local/none/"})
+    problem(mine, 422, "input_missing")
+
+
+def test_full_queue_is_429_before_anything_is_stored(settings: SettingsFactory, hand: Hand) -> None:
+    with front_door(settings(tokens=TOKENS, max_tenant_images=3)) as calls:
+        calls.submit(3)
+        for answer in (
+            calls.submit_form(),
+            calls.post("/v1/jobs", json={"manifest": {"upload": new_id("upl")}}),
+        ):
+            problem(answer, 429, "queue_full")
+            assert int(answer.headers["Retry-After"]) >= 1
+    stored = list(hand.store.keys("t/local/"))
+    assert sum("/inputs/" in key for key in stored) == 3
+    assert sum(key.endswith("/job.json") for key in stored) == 1
+
+
+def test_jobs_expire_as_they_ask_or_as_the_server_says(calls: Calls, settings: Any) -> None:
+    def left_s(job: dict[str, Any]) -> float:
+        created, expires = (
+            dt.datetime.fromisoformat(job[f"{n}_at"]) for n in ("created", "expires")
+        )
+        return (expires - created).total_seconds()
+
+    assert left_s(calls.submit(1)) == pytest.approx(86_400, abs=1)
+    own = calls.submit(1, options={"options": {"expires_after_s": 60}})
+    assert left_s(own) == pytest.approx(60, abs=1)
+    with front_door(settings(tokens=TOKENS, expires_after_s="")) as endless:
+        assert endless.submit(1)["expires_at"] is None
+
+
+def test_a_job_refused_at_its_record_leaves_nothing_to_restore(
+    settings: SettingsFactory, hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with front_door(settings(tokens=TOKENS, max_tenant_images=3)) as calls:
+        records = calls.app.extensions["guanwu"].records
+        monkeypatch.setattr(records, "check_room", lambda tenant, images: None)  # a race lost
+        problem(calls.submit_form([(f"{n}.png", PNG) for n in range(4)]), 429, "queue_full")
+    assert list(lost_jobs(hand.store)) == []

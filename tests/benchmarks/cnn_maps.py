@@ -1,0 +1,172 @@
+"""Maps of EfficientNet-Lite0 on the shared photos: how good they are, what they cost.
+
+    python -m tests.benchmarks.cnn_maps [--json] [--quick]
+
+Insertion minus deletion in pixels, as `tests.benchmarks.faithfulness` has it, on 14 x 14
+patches: p(true label), mean over the photos that the model recognises. Patches are replaced
+by the mean colour and by a blur, and the two results averaged. Cost is the median ratio to a
+plain forward pass right before it, batch 16, float32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tests.benchmarks.accuracy import photos
+from tests.benchmarks.caltech import shared
+from tests.benchmarks.curves import BLUR_SIGMA_PX, SHARES, difference
+from tests.benchmarks.trust import random_above_not, score_spearman, served_scores
+from worker.vision.faithfulness import centre_blob, judge, random_grids
+from worker.vision.image import decode
+from worker.vision.models import cnn
+from worker.vision.models.occlusion import gaussian_blur
+from worker.vision.models.placement import Placement
+from worker.vision.models.registry import EFFICIENTNET_LITE0
+
+BATCH = 16
+PATCHES = 14
+QUICK_PHOTOS = 16
+ROUNDS = 10
+
+Maps = Mapping[str, Tensor]
+
+
+def seen(model: cnn.EfficientNetLite, *, most: int | None) -> tuple[Tensor, Tensor]:
+    """The photos that the model recognises, uint8 (N, 224, 224, 3), and their labels (N,)."""
+    chosen = photos(shared() / "data")[:most]
+    decoded = [decode(path.read_bytes(), max_bytes=2**26, max_pixels=2**26) for path, _ in chosen]
+    pixels = torch.from_numpy(np.stack([model.framing.fit(p.rgb).pixels for p in decoded]))
+    classes = torch.tensor([true for _, true in chosen])
+    right = torch.cat([_logits(model, part).argmax(1) for part in pixels.split(BATCH)]) == classes
+    return pixels[right], classes[right]
+
+
+@torch.inference_mode()
+def maps_of(model: cnn.EfficientNetLite, pixels: Tensor, classes: Tensor) -> dict[str, Tensor]:
+    """Every method's maps and those that know nothing, (N, gh, gw)."""
+    made: dict[str, list[Tensor]] = {method: [] for method in model.offer.methods}
+    for part, of in zip(pixels.split(BATCH), classes.split(BATCH), strict=True):
+        for method, maps in made.items():
+            evidence = model.look(part, methods={method}, classify=True)
+            maps.append(model.maps(method, evidence, of))
+    grid = made["cam"][0].shape[1:]
+    return {
+        **{method: torch.cat(maps) for method, maps in made.items()},
+        "centre": centre_blob(grid).expand(len(pixels), -1, -1),
+        "random": random_grids(len(pixels), grid, seed=1),
+    }
+
+
+@torch.inference_mode()
+def metric(model: cnn.EfficientNetLite, pixels: Tensor, classes: Tensor, grid: Tensor) -> Tensor:
+    """Insertion minus deletion of maps (N, gh, gw), float32 (N,)."""
+    x = model.normalised(pixels)
+    fine = functional.interpolate(
+        grid[:, None].float(), (PATCHES, PATCHES), mode="bilinear", align_corners=False
+    )[:, 0]
+    counts = [round(share * PATCHES**2) for share in SHARES]
+    results = []
+    for filling in (torch.zeros_like(x), gaussian_blur(x, sigma_px=BLUR_SIGMA_PX)):
+
+        def ask(stay: Tensor, filling: Tensor = filling) -> Tensor:
+            mask = functional.interpolate(stay[:, None].float(), x.shape[2:])
+            mixed = torch.lerp(filling, x, mask).contiguous(memory_format=torch.channels_last)
+            return model.network(mixed).softmax(1).gather(1, classes[:, None])[:, 0]
+
+        results.append(difference(ask, fine, kept=counts, dropped=counts))
+    return torch.stack(results).mean(0)
+
+
+def costs(model: cnn.EfficientNetLite, pixels: Tensor, *, rounds: int) -> dict[str, float]:
+    """Each map's time over a plain forward pass's right before it, the median of pairs."""
+    batch, steps = (
+        pixels[:BATCH],
+        {method: _mapping(model, method) for method in ("cam", "layercam")},
+    )
+    steps["cam_judged"] = _judging(model)
+    ratios: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(rounds + 1):
+        for name, step in steps.items():
+            plain = _timed(lambda: _logits(model, batch))
+            ratios[name].append(_timed(lambda step=step: step(batch)) / plain)  # type: ignore[misc]
+    return {name: statistics.median(of[1:]) for name, of in ratios.items()}
+
+
+def _mapping(model: cnn.EfficientNetLite, method: str) -> Callable[[Tensor], Tensor]:
+    @torch.inference_mode()
+    def step(batch: Tensor) -> Tensor:
+        evidence = model.look(batch, methods={method}, classify=True)
+        assert evidence.logits is not None
+        return model.maps(method, evidence, evidence.logits.argmax(1))
+
+    return step
+
+
+def _judging(model: cnn.EfficientNetLite) -> Callable[[Tensor], object]:
+    cam = _mapping(model, "cam")
+
+    @torch.inference_mode()
+    def step(batch: Tensor) -> object:
+        return judge(model, batch, _logits(model, batch).argmax(1), [cam(batch)])
+
+    return step
+
+
+@torch.inference_mode()
+def _logits(model: cnn.EfficientNetLite, pixels: Tensor) -> Tensor:
+    logits = model.look(pixels, methods=set(), classify=True).logits
+    assert logits is not None
+    return logits
+
+
+def _timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--json", action="store_true", help="end with one JSON object")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_PHOTOS} photos only")
+    args = parser.parse_args(argv)
+    cpu = Placement(device=torch.device("cpu"))
+    model = cnn.load(EFFICIENTNET_LITE0, cpu, model_dir=None, progress=print)
+    pixels, classes = seen(model, most=QUICK_PHOTOS if args.quick else None)
+    print(f"{len(pixels)} photos recognised, {torch.get_num_threads()} threads, float32")
+    cost = costs(model, pixels, rounds=1 if args.quick else ROUNDS)
+    maps = maps_of(model, pixels, classes)
+    parts = list(zip(pixels.split(BATCH), classes.split(BATCH), strict=True))
+    measured = {
+        method: torch.cat(
+            [metric(model, *part, g) for part, g in zip(parts, grids.split(BATCH), strict=True)]
+        )
+        for method, grids in maps.items()
+    }
+    served = served_scores(model, pixels, classes, maps)
+    figures = {f"{name}_cost": ratio for name, ratio in cost.items()}
+    for method, of in measured.items():
+        error = float(of.std()) / len(of) ** 0.5
+        print(f"{method:12} {of.mean():6.3f} +- {error:.3f}   served {served[method].mean():6.3f}")
+        figures[method] = float(of.mean())
+    paired = measured["layercam"] - measured["cam"]
+    print(f"layercam - cam {paired.mean():.3f} +- {float(paired.std()) / len(paired) ** 0.5:.3f}")
+    figures["score_spearman"] = score_spearman(served, measured)
+    figures["random_above_not"] = random_above_not(served["random"], served["centre"])
+    for name, value in figures.items():
+        print(f"{name:18} {value:.3f}")
+    if args.json:
+        print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""`python -m tests.sleeping`: a supervisor and one worker on the CPU; `serve`: the worker."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from tests.sleeping.behaviour import from_environment
+from tests.sleeping.engine import SleepingEngine
+from tests.sleeping.pipeline import SleepingPipeline
+from worker.contract import logs, settings
+from worker.devices import Device
+from worker.serve import work
+from worker.supervisor import supervise
+
+SERVE = (sys.executable, "-m", "tests.sleeping", "serve")
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def main(context: click.Context) -> None:
+    if context.invoked_subcommand is None:
+        sys.exit(supervise([Device()], drain_s=settings.load().drain_s, command=SERVE))
+
+
+@main.command()
+@click.option("--device")
+def serve(device: str) -> None:
+    own = settings.load()
+    logs.configure(own.log_level)
+    told = from_environment(os.environ)
+    engine = SleepingEngine(told, max_batch=own.batch_images)
+    pipeline = None if told.io_ms is None else SleepingPipeline(io_ms=told.io_ms)
+    work(own, Device(), engine, pipeline=pipeline)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""An engine whose model sleeps, and does harm where it was told to."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from tests.sleeping.behaviour import Behaviour
+from tests.sleeping.pictures import number_of
+from worker.contract.catalog import Catalog, ModelEntry
+from worker.contract.errors import GuanwuError
+from worker.contract.job import Label, Options
+from worker.vision.analysis import Analysis, MadeMap, Prepared
+from worker.vision.heatmap import Heatmap, Window
+from worker.vision.image import Picture
+from worker.vision.memory import FittingBatches
+
+MODEL = "sleeping"
+CATALOG = Catalog(
+    models=(
+        ModelEntry(
+            id=MODEL, family="cnn", source="tests", revision="1", methods=("cam",), default=True
+        ),
+    )
+)
+
+
+class SleepingEngine:
+    """Labels a picture with its number after a nap, and maps its left half.
+
+    Batches go through the product's own `FittingBatches`: harm is done where a forward pass
+    would be.
+    """
+
+    loaded = (MODEL,)
+
+    def __init__(self, behaviour: Behaviour, *, max_batch: int) -> None:
+        self._behaviour = behaviour
+        self._batches = FittingBatches(max_batch)
+
+    @property
+    def fault(self) -> str | None:
+        return self._batches.fault
+
+    def catalog(self) -> Catalog:
+        return CATALOG
+
+    def prepare(self, picture: Picture, options: Options) -> Prepared:
+        pixel = picture.rgb[:1, :1].copy()
+        return Prepared(width=picture.width, height=picture.height, framed={}, rgb=pixel)
+
+    def analyze(self, batch: Sequence[Prepared], options: Options) -> list[Analysis | GuanwuError]:
+        return self._batches.run(
+            MODEL, batch, lambda part: [_found(p, options) for p in self._forward(part)]
+        )
+
+    def _forward(self, batch: Sequence[Prepared]) -> Sequence[Prepared]:
+        numbers = [_number(prepared) for prepared in batch]
+        self._note(numbers)
+        self._harm(frozenset(numbers), size=len(batch))
+        time.sleep(self._behaviour.batch_ms / 1000)
+        return batch
+
+    def _harm(self, numbers: frozenset[int], *, size: int) -> None:
+        told = self._behaviour
+        if numbers & told.die:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if numbers & told.hang:
+            threading.Event().wait()
+        if size > told.fits or numbers & told.oversized:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        if numbers & told.sticky:
+            raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+        if numbers & told.fail:
+            raise RuntimeError("the model was told to fail")
+
+    def _note(self, numbers: Sequence[int]) -> None:
+        if self._behaviour.ledger is None:
+            return
+        line = json.dumps({"pid": os.getpid(), "batch": list(numbers)}) + "\n"
+        with self._behaviour.ledger.open("a") as ledger:
+            ledger.write(line)
+
+
+def _number(prepared: Prepared) -> int:
+    assert prepared.rgb is not None
+    return number_of(prepared.rgb)
+
+
+def _found(prepared: Prepared, options: Options) -> Analysis:
+    number = _number(prepared)
+    label = Label(rank=1, zh=f"图{number}", en=f"no. {number}", id=number, score=1.0, model=MODEL)
+    maps = [_left_half(prepared, label)] if options.draws else []
+    return Analysis(labels=[label], unknown=False, explanations=maps, models=[])
+
+
+def _left_half(prepared: Prepared, label: Label) -> MadeMap:
+    heatmap = Heatmap(
+        grid=np.array([[1.0, 0.0]], np.float32),
+        window=Window(0, 0, prepared.width, prepared.height),
+        width=prepared.width,
+        height=prepared.height,
+        signed=True,
+    )
+    target = {"label": label.zh, "id": label.id}
+    return MadeMap(model=MODEL, method="cam", target=target, slug=str(label.id), heatmap=heatmap)

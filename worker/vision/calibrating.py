@@ -1,0 +1,94 @@
+"""Fitting a model's thresholds of faithfulness to pictures of the kind it will see.
+
+Needs no true labels: the maps that know nothing are asked of the label that the model gives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worker.contract.errors import ImageError, InvalidOptions
+from worker.vision.calibration import Calibration
+from worker.vision.faithfulness import centre_blob, fit, random_grids, scores
+from worker.vision.image import Picture, decode
+from worker.vision.models.model import VisionModel
+
+LEAST_PICTURES = 20
+BATCH_IMAGES = 16
+SMOOTH_CELLS = (0.0, 1.0, 2.0, 4.0)
+"""What a verdict has to tell from a map: noise, and blobs as large as those of real maps."""
+
+
+def calibrate(model: VisionModel, pictures: Iterable[Picture]) -> Calibration:
+    """Score maps of chance and blobs in the middle on every picture, and fit thresholds.
+
+    Raises:
+        InvalidOptions: the model gives no labels, or there are fewer than `LEAST_PICTURES`.
+    """
+    if model.labels is None:
+        raise InvalidOptions(f"{model.spec.id} gives no labels, so its maps have no verdict")
+    inputs = [model.framing.fit(picture.rgb).pixels for picture in pictures]
+    if len(inputs) < LEAST_PICTURES:
+        raise InvalidOptions(f"{len(inputs)} pictures are too few; give {LEAST_PICTURES} or more")
+    scored = [null_scores(model, batch, seed=n) for n, batch in enumerate(_batches(inputs))]
+    random = torch.cat([by_chance.flatten() for by_chance, _ in scored])
+    centre = torch.cat([of_centre for _, of_centre in scored])
+    return Calibration(
+        thresholds=fit(random, centre),
+        pictures=len(inputs),
+        random_mean=float(random.mean()),
+        centre_mean=float(centre.mean()),
+    )
+
+
+def sample(folder: Path, *, most: int, max_bytes: int, max_pixels: int) -> list[Picture]:
+    """At most so many pictures of a folder and the folders in it, spread evenly over them.
+
+    Files that are no pictures are left out.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    pictures: list[Picture] = []
+    for path in paths[:: max(1, len(paths) // most)]:
+        with contextlib.suppress(ImageError):
+            pictures.append(decode(path.read_bytes(), max_bytes=max_bytes, max_pixels=max_pixels))
+    return pictures[:most]
+
+
+@torch.inference_mode()
+def null_scores(model: VisionModel, pixels: Tensor, *, seed: int) -> tuple[Tensor, Tensor]:
+    """Scores of maps that know nothing, of uint8 pictures (N, h, w, 3).
+
+    Returns:
+        of random maps (smoothnesses, N) and of the blob in the middle (N,).
+    """
+    pixels = pixels.to(model.placement.device)
+    evidence = model.look(pixels, methods=set(), classify=True)
+    assert evidence.logits is not None
+    count, grid = len(pixels), evidence.grid
+    by_chance = [
+        random_grids(count, grid, seed=len(SMOOTH_CELLS) * seed + n, smooth_cells=cells)
+        for n, cells in enumerate(SMOOTH_CELLS)
+    ]
+    maps = [*by_chance, centre_blob(grid).expand(count, -1, -1)]
+    on_device = [grids.to(pixels.device) for grids in maps]
+    rows = scores(model, pixels, evidence.logits.argmax(1), on_device).cpu()
+    return rows[:-1], rows[-1]
+
+
+def _batches(inputs: Sequence[np.ndarray]) -> list[Tensor]:
+    """uint8 (n, h, w, 3) of one shape each."""
+    by_shape: dict[tuple[int, ...], list[np.ndarray]] = defaultdict(list)
+    for pixels in inputs:
+        by_shape[pixels.shape].append(pixels)
+    return [
+        torch.from_numpy(np.stack(members[start : start + BATCH_IMAGES]))
+        for members in by_shape.values()
+        for start in range(0, len(members), BATCH_IMAGES)
+    ]

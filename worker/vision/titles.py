@@ -1,0 +1,60 @@
+"""What pictures say about themselves, in Chinese: titles of figures, captions of columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from worker.contract.job import Label
+from worker.vision.analysis import MadeMap
+
+METHODS: Mapping[str, str] = {
+    "cam": "类激活图 CAM",
+    "layercam": "分层类激活图 LayerCAM",
+    "relevance": "相关性 AttnLRP",
+    "self_relevance": "自相关性",
+    "attention": "注意力",
+    "rollout": "注意力展开 Rollout",
+    "grad_attention": "梯度注意力",
+    "legrad": "LeGrad",
+}
+"""Names of methods; one that is missing goes by its id."""
+
+VERDICTS: Mapping[str, str] = {
+    "faithful": "可信",
+    "weak": "较弱",
+    "not_better_than_random": "不优于随机",
+}
+
+
+def title(made: MadeMap, labels: Sequence[Label]) -> str:
+    """Of a figure: the label that its map explains, and how sure the model is of it."""
+    if made.target is None:
+        return f"{METHODS.get(made.method, made.method)}: {made.model} (不针对任何标签)"
+    name = f"识别结果: {_target(made)}"
+    for label in labels:
+        if label.model == made.model and label.id == made.target["id"]:
+            return f"{name} (置信度: {label.score:.2f})"
+    return name
+
+
+def caption(made: MadeMap, *, with_model: bool) -> str:
+    """Of a column: method, label, and what the map is worth."""
+    parts = [METHODS.get(made.method, made.method)]
+    if with_model:
+        parts.append(made.model)
+    parts.append(_target(made) if made.target is not None else "无标签")
+    if (judged := made.faithfulness) is not None:
+        parts.append(f"{VERDICTS[judged.verdict]} {judged.score:+.2f}")
+    return " · ".join(parts)
+
+
+def sheet_title(labels: Sequence[Label]) -> str:
+    """Of a compare sheet: each model's first label."""
+    firsts = [f"{label.zh} ({label.score:.2f})" for label in labels if label.rank == 1]
+    return f"识别结果: {', '.join(firsts)}" if firsts else "热图对比"
+
+
+def _target(made: MadeMap) -> str:
+    assert made.target is not None
+    against = made.target.get("against")
+    return f"{made.target['label']}" + (f" 而非 {against}" if against else "")
