@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c deplo
 REQUIREMENTS := pyproject.toml deploy/constraints.txt
 BENCHMARKS := $(basename $(notdir $(shell grep -l __main__ tests/benchmarks/*.py)))
 
-.PHONY: help setup demo up test lint bench
+.PHONY: help setup demo up test lint bench gallery
 .DELETE_ON_ERROR:
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make up      Valkey, SeaweedFS, front door and worker on this machine, until Ctrl-C (ARGS=--help)"
 	@echo "make test    all tests           ARGS='-k name' picks some"
 	@echo "make lint    ruff, mypy --strict, import contracts"
+	@echo "make gallery 24 pictures, every method, one sheet to look at: see out/gallery"
 	@echo "make bench   all benchmarks      ARGS=--quick takes one iteration"
 
 setup: $(VENV)/.app
@@ -54,3 +55,6 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name $(ARGS); done
+
+gallery: $(VENV)/.dev
+	@$(BIN)/python -m tests.benchmarks.gallery $(ARGS)

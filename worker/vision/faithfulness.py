@@ -41,7 +41,14 @@ START = Thresholds()
 
 
 class Probed(Protocol):
-    """A classifier that can be shown a part of its input."""
+    """A classifier that can be shown a part of its input.
+
+    Attributes:
+        least_cells: maps of fewer cells are cut twice as fine before they are ranked, where
+            the model can be shown any part; 0 where its cells are its tokens.
+    """
+
+    least_cells: int
 
     def show(self, pixels: Tensor, cells: Tensor) -> Tensor:
         """Logits of uint8 pictures (N, h, w, 3) of which only `cells`, bool (N, gh, gw), are
@@ -102,6 +109,14 @@ def halves(grid: Tensor) -> tuple[Tensor, Tensor]:
     ranks = ranked(grid)
     half = grid[0].numel() // 2
     return ranks < half, ranks >= grid[0].numel() - half
+
+
+def _cut(grid: Tensor, *, least_cells: int) -> Tensor:
+    if grid[0].numel() >= least_cells:
+        return grid
+    return functional.interpolate(
+        grid[:, None].float(), scale_factor=2, mode="bilinear", align_corners=False
+    )[:, 0]
 
 
 def ranked(grid: Tensor) -> Tensor:

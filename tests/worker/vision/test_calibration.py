@@ -53,6 +53,7 @@ class Watcher:
     spec = SimpleNamespace(id="watcher")
     labels: Any = ("something",)
     framing = Squeezed(size_px=(16, 16))
+    least_cells = 0
     placement = SimpleNamespace(device=torch.device("cpu"))
 
     def look(self, pixels: Tensor, *, methods: set[str], classify: bool) -> Evidence:

@@ -182,6 +182,30 @@ def test_a_label_asked_for_twice_under_two_names_gets_one_map(
     assert [made.slug for made in analysis.explanations] == [str(best), "free"]
 
 
+def test_why_this_label_and_not_that_names_both(engine: Engine, photos: list[Picture]) -> None:
+    entry = {"method": "relevance", "target": {"label": "airplanes", "against": 5}}
+    mirrored = {"method": "relevance", "target": {"label": "pizza", "against": "airplanes"}}
+    forth = {"method": "relevance", "target": {"label": "airplanes", "against": "pizza"}}
+    with pytest.raises(InvalidOptions, match="itself"):
+        engine.prepare(photos[0], options(models=["caltech"], explain=[entry]))
+    chosen = options(models=["caltech"], explain=[forth, mirrored], faithfulness=False)
+    (analysis,) = analyze(engine, photos[:1], chosen)
+    this, that = analysis.explanations
+    assert this.slug == f"5-vs-{that.target['id']}"
+    assert this.target["against_id"] == that.target["id"]
+    assert this.target["against"] == that.target["label"]
+    assert np.allclose(this.heatmap.grid, -that.heatmap.grid, atol=1e-3)
+
+
+def test_every_head_of_a_layer_is_a_map_of_its_own(engine: Engine, photos: list[Picture]) -> None:
+    heads = {"method": "attention", "layer": 3, "heads": "each"}
+    (analysis,) = analyze(engine, photos[:1], options(models=[DINO], explain=[heads]))
+    made = analysis.explanations
+    assert [m.slug for m in made] == [f"free-layer3-head{n}" for n in range(6)]
+    assert [(m.layer, m.heads, m.target) for m in made] == [(3, n, None) for n in range(6)]
+    assert len({m.heatmap.grid.tobytes() for m in made}) == 6
+
+
 def test_a_rank_beyond_the_listed_labels_is_still_explained(
     engine: Engine, photos: list[Picture]
 ) -> None:
@@ -295,7 +319,9 @@ def test_a_model_of_ones_own_is_loaded_when_a_job_names_it(
     assert engine.loaded == ("own",)
     assert isinstance(first, Analysis)
     assert {label.model for label in first.labels} == {"own"}
-    assert [(m.method, m.target) for m in first.explanations] == [("attention", None)]
+    (made,) = first.explanations
+    assert made.method == "relevance"
+    assert made.target == {"label": first.labels[0].zh, "id": first.labels[0].id}
     again = engine.prepare(photos[0], chosen)
     assert again.rgb is None
     (second,) = engine.analyze([again], chosen)
@@ -373,8 +399,9 @@ def test_the_catalogue_names_what_jobs_may_ask_for(engine: Engine, shared_data: 
     offered = {m.id: m for m in catalog.models}
     assert [name for name, m in offered.items() if m.default] == [LITE0, DINO]
     assert (offered[LITE0].label_set, offered[LITE0].methods) == ("imagenet1k", ("cam",))
-    assert offered[DINO].label_free_methods == ("attention",)
-    assert offered["caltech"].label_free_methods == ("attention",)
+    assert offered[DINO].label_free_methods == ("attention", "self_relevance", "rollout")
+    assert offered["caltech"].methods == ("relevance", "grad_attention", "legrad")
+    assert offered["caltech"].label_free_methods == ("self_relevance", "attention", "rollout")
     assert ("imagenet1k", 1000) in [(s.id, s.size) for s in catalog.label_sets]
     catalog.check(options())
     assert str(shared_data) not in catalog.model_dump_json()  # no folders of the server

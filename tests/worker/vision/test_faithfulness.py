@@ -22,6 +22,8 @@ GRID = (4, 6)
 class Watcher:
     """Knows label 1 by one cell alone, and never that it does not know."""
 
+    least_cells = 0
+
     def __init__(self, row: int, column: int) -> None:
         self.at = (row, column)
         self.shown: list[Tensor] = []
@@ -145,3 +147,13 @@ def test_a_faithful_map_is_never_one_that_random_maps_reach() -> None:
     limits = fit(torch.full((20,), 0.4), torch.full((20,), -0.1))
     assert limits.faithful >= limits.random >= 0.4
     assert fit(torch.full((20,), -0.4), torch.full((20,), -0.1)).random == 0
+
+
+def test_coarse_maps_are_cut_finer_where_the_model_can_be_shown_any_part() -> None:
+    class Fine(Watcher):
+        least_cells = 50
+
+    watcher = Fine(7, 0)
+    found = scores(watcher, pictures(1), torch.tensor([1]), [spot(3, 0)])
+    assert watcher.shown[0].shape == (1, 2 * GRID[0], 2 * GRID[1])
+    assert found[0, 0] > 0.95

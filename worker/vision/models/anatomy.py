@@ -44,7 +44,8 @@ def dissect(network: PreTrainedModel, framing: Framing, placement: Placement) ->
         CheckpointInvalid: the model does not cut its input into patches.
         ExplanationUnavailable: the architecture hides its attention.
     """
-    patch = getattr(network.config, "patch_size", None)
+    config = getattr(network.config, "vision_config", network.config)  # of CLIP's classifier
+    patch = getattr(config, "patch_size", None)
     if patch is None:
         raise CheckpointInvalid(
             f"{type(network).__name__} has no patch size; the family vit takes vision transformers"

@@ -47,6 +47,7 @@ class EfficientNetLite:
     offer: Offer
     network: efficientnet_lite.EfficientNetLite0
     placement: Placement
+    least_cells: int = 100
 
     def look(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> Evidence:
         if "layercam" in methods:

@@ -59,6 +59,8 @@ class VisionModel(Protocol):
     framing: Framing
     offer: Offer
     placement: Placement
+    least_cells: int
+    """Maps of fewer cells are cut finer before faithfulness ranks them; see `Probed`."""
 
     def look(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> Evidence:
         """One forward pass over uint8 (N, h, w, 3) on the model's device.

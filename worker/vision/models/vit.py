@@ -45,6 +45,7 @@ class VisionTransformer:
     anatomy: Anatomy
     normalisation: Normalisation
     placement: Placement
+    least_cells: int = 0
     entrance: nn.Module | None = None  # where tokens can be dropped; None blurs pixels instead
 
     def look(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> Evidence:
