@@ -16,7 +16,7 @@ from api.validation import MAX_FIELD_ERRORS, FieldError, validated
 from worker.contract import keys
 from worker.contract.errors import InputForbidden, UndecodableData
 from worker.contract.job import ImageSource, JobRequest, Source
-from worker.contract.objects import split_address
+from worker.contract.objects import may_read
 from worker.contract.settings import Settings
 
 _DATA_URL = re.compile(r"data:[\w/+.\-]*;base64,")
@@ -55,7 +55,7 @@ def _source(request: JobRequest, settings: Settings, tenant: str) -> Source:
     address = request.prefix or (place.s3 if place else None)
     assert address is not None
     name = "prefix" if request.prefix else kind
-    if not _may_read(address, settings, tenant):
+    if not may_read(address, settings, tenant=tenant):
         raise _forbidden([FieldError(field=name, message=f"{address} may not be read")])
     return Source(kind="prefix" if request.prefix else kind, address=address)
 
@@ -68,7 +68,7 @@ def _refuse_forbidden(images: Sequence[ImageSource], settings: Settings, tenant:
     forbidden = [
         FieldError(field=f"images.{n}.s3", message=f"{image.s3} may not be read")
         for n, image in enumerate(images)
-        if image.s3 is not None and not _may_read(image.s3, settings, tenant)
+        if image.s3 is not None and not may_read(image.s3, settings, tenant=tenant)
     ]
     if forbidden:
         raise _forbidden(forbidden)
@@ -80,14 +80,6 @@ def _forbidden(where: Sequence[FieldError]) -> InputForbidden:
         "upload the file, or have the operator add the bucket to GUANWU_S3_INPUT_BUCKETS",
         errors=list(where[:MAX_FIELD_ERRORS]),
     )
-
-
-def _may_read(address: str, settings: Settings, tenant: str) -> bool:
-    bucket, key = split_address(address)
-    if bucket not in settings.input_buckets:
-        return False
-    own = bucket == settings.s3_bucket
-    return not own or (key.startswith(keys.tenant_prefix(tenant)) and ".." not in key)
 
 
 def decode_data(data: str) -> IO[bytes]:

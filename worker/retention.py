@@ -1,7 +1,7 @@
 """Retention: finished jobs and their inputs leave the store when their time is over.
 
 Inputs are shared by content: a job that names one writes it again, so an input older than
-any job that is kept is named by none of them.
+any job that is kept is named by none of them. Uploads go with them.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Retention:
         inputs: list[StoredObject] = []
         for entry in self._store.entries("t/"):
             kind = entry.key.split("/")[2]
-            if kind == "inputs":
+            if kind in ("inputs", "uploads"):
                 inputs.append(entry)
             elif kind == "jobs" and entry.key.endswith("/job.json"):
                 job = Job.model_validate_json(self._store.get(entry.key))

@@ -170,12 +170,13 @@ def test_a_planner_killed_anywhere_leaves_no_gap_and_no_double(desk: Desk, dies_
 def test_manifest_lines_of_both_forms_become_items_and_bad_ones_errors(desk: Desk) -> None:
     bucket = desk.store.bucket
     lines = [
-        {"custom_id": "a", "image": {"s3": f"s3://{bucket}/1.jpg"}, "options": {"top_k": 2}},
-        {"source-ref": f"s3://{bucket}/猫.jpg", "label-metadata": {"x": 1}},
+        {"custom_id": "a", "image": {"s3": f"s3://{bucket}/t/one/1.jpg"}, "options": {"top_k": 2}},
+        {"source-ref": f"s3://{bucket}/t/one/猫.jpg", "label-metadata": {"x": 1}},
         "not json",
         {"custom_id": "c", "image": {"s3": "s3://foreign/1.jpg"}},
+        {"custom_id": "d", "image": {"s3": f"s3://{bucket}/t/two/secret.jpg"}},
         {"image": {}},
-        {"image": {"s3": f"s3://{bucket}/2.jpg"}, "options": {"top_k": 0}},
+        {"image": {"s3": f"s3://{bucket}/t/one/2.jpg"}, "options": {"top_k": 0}},
         {"image": {"upload": "upl_01J00000000000000000000000"}},
     ]
     body = "\n".join(x if isinstance(x, str) else json.dumps(x) for x in lines)
@@ -183,18 +184,18 @@ def test_manifest_lines_of_both_forms_become_items_and_bad_ones_errors(desk: Des
     items = desk.items(desk.plan("manifest", "list.jsonl"))
     codes = [item.error.code if item.error else None for item in items]
     bad = "manifest_line_invalid"
-    assert codes == [None, None, bad, "input_forbidden", bad, bad, None, bad]
+    assert codes == [None, None, bad, "input_forbidden", "input_forbidden", bad, bad, None, bad]
     assert items[0].custom_id == "a"
     assert items[0].options is not None
     assert items[0].options.top_k == 2
     assert items[1].filename == "猫.jpg"
-    assert items[6].source == f"s3://{bucket}/t/one/uploads/upl_01J00000000000000000000000"
+    assert items[7].source == f"s3://{bucket}/t/one/uploads/upl_01J00000000000000000000000"
     messages = [item.error.message for item in items if item.error]
-    assert [m.split(":")[0] for m in messages] == ["line 3", "line 4", "line 5", "line 6", "line 9"]
+    assert [m.split(":")[0] for m in messages] == [f"line {n}" for n in (3, 4, 5, 6, 7, 10)]
 
 
 def test_a_manifest_is_read_on_from_its_cursor(desk: Desk) -> None:
-    line = json.dumps({"source-ref": f"s3://{desk.store.bucket}/猫.jpg"}, ensure_ascii=False)
+    line = json.dumps({"source-ref": f"s3://{desk.store.bucket}/t/one/猫.jpg"}, ensure_ascii=False)
     desk.put("list.jsonl", "\n".join([line] * 5).encode())
     job = desk.submit("manifest", "list.jsonl")
     reader = open_source(desk.read(job), desk.store, desk.settings)

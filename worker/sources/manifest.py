@@ -18,7 +18,8 @@ from pydantic import (
 from worker.contract import keys
 from worker.contract.errors import BadManifestLine, ImageError, InputForbidden
 from worker.contract.job import CustomId, ManifestItem, Options, Wire
-from worker.contract.objects import ObjectStore, split_address
+from worker.contract.objects import ObjectStore, may_read, split_address
+from worker.contract.settings import Settings
 from worker.sources.entry import Entry, refused
 
 MAX_LINE_BYTES = 64 * 2**10
@@ -68,13 +69,13 @@ class ManifestReader:
         *,
         tenant: str,
         options: Options,
-        input_buckets: frozenset[str],
+        settings: Settings,
     ) -> None:
         self._store = store
         self._bucket, self._key = split_address(address)
         self._tenant = tenant
         self._options = options
-        self._input_buckets = input_buckets
+        self._settings = settings
 
     def entries(self, cursor: str) -> Iterator[Entry]:
         start, _, before = cursor.partition(":")
@@ -120,9 +121,10 @@ class ManifestReader:
         if source is None:
             assert line.image is not None and line.image.upload is not None
             source = f"s3://{self._store.bucket}/{keys.upload(self._tenant, line.image.upload)}"
-        elif split_address(source)[0] not in self._input_buckets:
+        elif not may_read(source, self._settings, tenant=self._tenant):
             raise InputForbidden(
-                f"the bucket of {source} is not open to jobs; add it to GUANWU_S3_INPUT_BUCKETS"
+                f"{source} is not open to your jobs; have the operator add its bucket to "
+                "GUANWU_S3_INPUT_BUCKETS"
             )
         return ManifestItem(
             index=0,

@@ -29,7 +29,7 @@ def open_source(record: JobRecord, store: ObjectStore, settings: Settings) -> So
             source.address,
             tenant=record.tenant,
             options=record.options,
-            input_buckets=settings.input_buckets,
+            settings=settings,
         )
     limits = ArchiveLimits(
         max_image_bytes=settings.max_image_bytes,
