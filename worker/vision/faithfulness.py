@@ -95,7 +95,8 @@ def judge(
 
 def scores(model: Probed, pixels: Tensor, classes: Tensor, grids: Sequence[Tensor]) -> Tensor:
     """p(label | top half) - p(label | bottom half) of each map: float32 (maps, N)."""
-    cells = [half for grid in grids for half in halves(grid)]
+    least = model.least_cells
+    cells = [half for grid in grids for half in halves(_cut(grid, least_cells=least))]
     logits = torch.stack([model.show(pixels, half) for half in cells])
     p = logits.softmax(-1).gather(-1, classes.expand(len(cells), -1)[..., None])[..., 0]
     return (p[0::2] - p[1::2]).nan_to_num(0.0)
