@@ -146,7 +146,10 @@ class Options(Wire):
     )
     explain: list[Explain] = Field([Explain()], max_length=8)
     explain_when: ExplainWhen = ExplainWhen(always=True)
-    faithfulness: bool = Field(True, description="score the maps of each model's first label")
+    faithfulness: bool = Field(
+        False,
+        description="Score the maps of each model's first label: up to 4 more forward passes.",
+    )
     artifacts: list[Artifact] = Field(["labels", "overlay"], max_length=6)
     colormap: Colormap = "jet"
     alpha: float = Field(0.5, ge=0.0, le=1.0, description="Weight of the heatmap in the overlay.")
