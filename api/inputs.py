@@ -14,11 +14,11 @@ from api.services import Services
 from worker.contract import keys
 from worker.contract.errors import EmptyImage, ImageError, ImageTooLarge
 from worker.contract.job import ItemError, ManifestItem
+from worker.contract.objects import BYTES
 
 WINDOW = 8  # storage calls of one request in flight
 PIECE_BYTES = 1 << 20
 WHOLE_BYTES = 8 * 2**20  # files up to this are put in one piece, from memory
-BYTES = "application/octet-stream"
 
 
 def store_inputs(

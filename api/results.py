@@ -17,8 +17,7 @@ from api.services import services
 from worker.contract import keys
 from worker.contract.errors import ArtifactNotFound, JobUnfinished, ObjectNotFound
 from worker.contract.job import Counts, ItemResult, ItemStatus, JobStatus, Verdict, Wire
-
-JSONL = "application/x-ndjson"
+from worker.contract.objects import JSONL
 
 results = APIBlueprint(
     "results",

@@ -12,10 +12,10 @@ from api.services import Services
 from worker.contract import keys
 from worker.contract.errors import JobUnfinished, NothingToRetry
 from worker.contract.job import Counts, Job, JobStatus, to_ms
+from worker.contract.objects import JSON
 from worker.contract.records import JobRecord, Reopened, Tally
 
 TURN_S = 5.0
-JSON = "application/json"
 
 
 def retry(services: Services, job: FoundJob) -> None:

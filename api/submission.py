@@ -18,13 +18,12 @@ from worker.contract import keys
 from worker.contract.errors import GuanwuError, QueueFull, RedisUnavailable
 from worker.contract.job import Counts, Job, JobStatus, ManifestItem, Options, new_id
 from worker.contract.keys import Lane
+from worker.contract.objects import JSON, JSONL
 from worker.contract.records import JobRecord
 from worker.contract.settings import Settings
 from worker.contract.views import job_view
 
 WINDOW = 8  # storage calls of one request in flight
-JSON = "application/json"
-JSONL = "application/x-ndjson"
 
 
 def accept(services: Services, submission: Submission, *, tenant: str) -> Job:

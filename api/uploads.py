@@ -18,8 +18,7 @@ from api.validation import validated
 from worker.contract import keys
 from worker.contract.errors import RequestTooLarge
 from worker.contract.job import Wire, new_id
-
-BYTES = "application/octet-stream"
+from worker.contract.objects import BYTES
 
 uploads = APIBlueprint(
     "uploads",

@@ -35,14 +35,13 @@ from worker.contract.job import (
     Options,
 )
 from worker.contract.keys import Lane
-from worker.contract.objects import ObjectStore
+from worker.contract.objects import JSONL, ObjectStore
 from worker.contract.records import Claim, JobRecords, Stop, Tally
 from worker.item import Loaded, unfinished
 from worker.leases import HeldClaim, Leases
 
 log = structlog.get_logger(__name__)
 
-JSONL = "application/x-ndjson"
 COMMIT_AGAIN_S = 0.5
 GIVE_BACK_S = (1.0, 4.0)  # spread, so that chunks do not come back all at once
 

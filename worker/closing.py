@@ -14,7 +14,7 @@ from typing import IO
 
 import structlog
 
-from worker.chunk import JSONL, stopped
+from worker.chunk import stopped
 from worker.contract import keys
 from worker.contract.errors import (
     GuanwuError,
@@ -32,10 +32,9 @@ from worker.contract.job import (
     settled_status,
 )
 from worker.contract.keys import Lane
-from worker.contract.objects import ObjectStore
+from worker.contract.objects import JSON, JSONL, ObjectStore
 from worker.contract.records import Claim, JobRecord, JobRecords
 from worker.contract.views import job_view
-from worker.item import JSON
 from worker.leases import HeldClaim, Leases
 
 log = structlog.get_logger(__name__)

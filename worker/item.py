@@ -30,15 +30,13 @@ from worker.contract.job import (
     ManifestItem,
     Options,
 )
-from worker.contract.objects import ObjectStore, split_address
+from worker.contract.objects import JSON, PNG, ObjectStore, split_address
 from worker.contract.records import Claim
 from worker.vision import diagnostics, render
 from worker.vision.engine import Analysis, Engine, MadeMap, Prepared
 from worker.vision.image import Picture, decode
 
-PNG = "image/png"
 WEBP = "image/webp"
-JSON = "application/json"
 
 
 @dataclass(frozen=True)

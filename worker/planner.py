@@ -23,7 +23,7 @@ from worker.contract.errors import (
 )
 from worker.contract.job import ItemError, ManifestItem, Plan
 from worker.contract.keys import Lane
-from worker.contract.objects import ObjectStore
+from worker.contract.objects import JSON, JSONL, ObjectStore
 from worker.contract.records import Claim, JobRecord, JobRecords
 from worker.leases import HeldClaim, Leases
 from worker.sources.entry import Entry, SourceReader
@@ -33,8 +33,6 @@ log = structlog.get_logger(__name__)
 SHARDS_A_STEP = 32
 GIVE_BACK_S = 3.0
 NEXT_S = 1.0
-JSON = "application/json"
-JSONL = "application/x-ndjson"
 
 
 class Planner:

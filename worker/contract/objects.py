@@ -26,6 +26,12 @@ from worker.contract.settings import Settings
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+# Content types of what is stored.
+JSON = "application/json"
+JSONL = "application/x-ndjson"
+PNG = "image/png"
+BYTES = "application/octet-stream"
+
 _MISSING = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
 _DENIED = {"401", "403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 _READ_BYTES = 1 << 20

@@ -20,10 +20,9 @@ from typing import IO
 from worker.contract import keys
 from worker.contract.errors import CorruptImage, ImageError, ImageTooLarge, SourceInvalid
 from worker.contract.job import ManifestItem
-from worker.contract.objects import ObjectStore, split_address
+from worker.contract.objects import BYTES, ObjectStore, split_address
 from worker.sources.entry import Entry, looks_like_image, refused
 
-BYTES = "application/octet-stream"
 _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, RuntimeError)
 
 
