@@ -7,9 +7,9 @@ import structlog
 from api.services import Services
 from worker.contract import keys
 from worker.contract.errors import RedisUnavailable, StoreUnavailable
-from worker.contract.keys import LANES, Lane
+from worker.contract.keys import QUEUES, QueueName
 from worker.contract.queues import send
-from worker.contract.records import JobRecord
+from worker.contract.record import JobRecord
 
 log = structlog.get_logger(__name__)
 
@@ -21,8 +21,8 @@ def cancel(services: Services, job: str, *, tenant: str) -> JobRecord | None:
     record = services.records.cancel(tenant, job)
     if record is not None and not record.status.done:
         _remember(services, job, tenant)
-        for lane in LANES:  # its last chunks in its own lane, its closing in `hi`
-            wake(services, lane)
+        for queue in QUEUES:  # its last chunks in its lane, its closing with the coordinator
+            wake(services, queue)
     return record
 
 
@@ -37,10 +37,10 @@ def _remember(services: Services, job: str, tenant: str) -> None:
         log.warning("a cancellation stands in Redis alone", error=exc.message)
 
 
-def wake(services: Services, lane: Lane, *, count: int = 1) -> None:
-    """Wake workers up. If the broker is away the sweeper does it later."""
+def wake(services: Services, queue: QueueName, *, count: int = 1) -> None:
+    """Wake those up who work on a queue. If the broker is away the sweeper does it later."""
     for attempt in (1, 2):  # the first may meet a connection that a restart has cut
         try:
-            return send(services.broker, lane, count=count)
+            return send(services.broker, queue, count=count)
         except RedisUnavailable as exc:
             log.warning("wake-up not sent", attempt=attempt, error=exc.message)

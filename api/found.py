@@ -15,9 +15,9 @@ from api.services import Services
 from worker.contract import keys
 from worker.contract.errors import JobNotFound, ObjectNotFound
 from worker.contract.job import Job
-from worker.contract.keys import LANES
+from worker.contract.keys import QUEUES
 from worker.contract.rebuild import restore
-from worker.contract.records import JobRecord, Load
+from worker.contract.record import JobRecord, Load
 from worker.contract.views import job_links, job_view
 
 log = structlog.get_logger(__name__)
@@ -88,8 +88,8 @@ def _healed(services: Services, stored: Job, tenant: str) -> JobRecord | None:
             log.warning("job restored, Redis had lost it")
         except TimeoutError:
             log.warning("restoring the job takes long; it goes on")
-        for lane in LANES:
-            wake(services, lane)
+        for queue in QUEUES:
+            wake(services, queue)
     return services.records.read(tenant, stored.id)
 
 

@@ -18,7 +18,7 @@ from api.retry import retry
 from api.services import services
 from worker.contract.errors import JobNotFound
 from worker.contract.job import Job, Wire
-from worker.contract.records import Load
+from worker.contract.record import Load
 
 MAX_POLL_PAUSE_S = 10
 

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from api import spec
 from api.services import services
 from worker.contract.errors import RedisUnavailable
-from worker.contract.records import Load
+from worker.contract.record import Load
 
 log = structlog.get_logger(__name__)
 

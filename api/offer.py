@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from worker.contract.catalog import Catalog
 from worker.contract.job import Options
 from worker.contract.keys import RedisKeys
-from worker.contract.records import translated
+from worker.contract.redis_client import translated
 from worker.contract.settings import Settings
 
 log = structlog.get_logger(__name__)

@@ -13,7 +13,7 @@ from worker.contract import keys
 from worker.contract.errors import JobUnfinished, NothingToRetry
 from worker.contract.job import Counts, Job, JobStatus, to_ms
 from worker.contract.objects import JSON
-from worker.contract.records import JobRecord, Reopened, Tally
+from worker.contract.record import JobRecord, Reopened, Tally
 
 TURN_S = 5.0
 

@@ -13,7 +13,8 @@ from api.job_index import JobIndexes
 from api.offer import Offer
 from worker.contract.objects import ObjectStore
 from worker.contract.queues import make_app
-from worker.contract.records import JobRecords, connect
+from worker.contract.records import JobRecords
+from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
 
 STORE_THREADS = 16

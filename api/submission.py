@@ -17,9 +17,9 @@ from api.services import Services
 from worker.contract import keys
 from worker.contract.errors import GuanwuError, QueueFull, RedisUnavailable
 from worker.contract.job import Counts, Job, JobStatus, ManifestItem, Options, new_id
-from worker.contract.keys import Lane
+from worker.contract.keys import COORDINATOR, Lane
 from worker.contract.objects import JSON, JSONL
-from worker.contract.records import JobRecord
+from worker.contract.record import JobRecord
 from worker.contract.settings import Settings
 from worker.contract.views import job_view
 
@@ -44,7 +44,10 @@ def accept(services: Services, submission: Submission, *, tenant: str) -> Job:
     view = job_view(record, now_ms=record.created_ms)
     _store_manifest(services, record, items, view)
     _create(services, record)
-    wake(services, record.lane, count=max(1, min(record.chunks, WAKE_UPS)))
+    if record.source is None:
+        wake(services, record.lane, count=min(record.chunks, WAKE_UPS))
+    else:
+        wake(services, COORDINATOR)
     return _recorded(services, record) or view
 
 

@@ -24,7 +24,7 @@ def main() -> None:
 @main.command()
 @click.option("--device", help="auto, cpu, cuda or cuda:N; default: GUANWU_DEVICE")
 def run(device: str | None) -> None:
-    """Start one worker per device and keep them running."""
+    """Start one worker per device and a coordinator, and keep them running."""
     from worker.devices import find_devices
     from worker.supervisor import supervise
 
@@ -38,13 +38,23 @@ def run(device: str | None) -> None:
 @main.command()
 @click.option("--device", default="cpu", help="cpu or cuda:N, as the supervisor names it")
 def serve(device: str) -> None:
-    """Be one worker. `run` starts these; CUDA_VISIBLE_DEVICES must be set already."""
+    """Be the worker of one device. `run` starts these; CUDA_VISIBLE_DEVICES must be set already."""
     from worker.devices import find_devices
     from worker.serve import serve as serve_device
 
     settings = _settings()
     with _reported():
         serve_device(settings, find_devices(device)[0])
+
+
+@main.command()
+def coordinate() -> None:
+    """Be a coordinator: plan and close jobs, take back what was abandoned. `run` starts one."""
+    from worker.coordinator import coordinate as work
+
+    settings = _settings()
+    with _reported():
+        work(settings)
 
 
 @main.group()
@@ -94,7 +104,8 @@ def rebuild() -> None:
     """Restore running jobs from S3 after Redis has lost them. Safe to run at any time."""
     from worker.contract.objects import ObjectStore
     from worker.contract.rebuild import lost_jobs, restore
-    from worker.contract.records import JobRecords, connect
+    from worker.contract.records import JobRecords
+    from worker.contract.redis_client import connect
 
     settings = _settings()
     store = ObjectStore(settings, connections=settings.io_threads)

@@ -15,13 +15,9 @@ import structlog
 from worker.batcher import Answer, Batcher
 from worker.contract import keys
 from worker.contract.errors import (
-    AttemptsExhausted,
-    Cancelled,
     DeviceBroken,
-    Expired,
     GuanwuError,
     ObjectNotFound,
-    PoisonImage,
     RedisUnavailable,
     ServiceUnavailable,
     StoreDenied,
@@ -34,10 +30,12 @@ from worker.contract.job import (
     ManifestItem,
     Options,
 )
-from worker.contract.keys import Lane
+from worker.contract.keys import Lane, QueueName
 from worker.contract.objects import JSONL, ObjectStore
-from worker.contract.records import Claim, JobRecords, Stop, Tally
-from worker.item import Loaded, unfinished
+from worker.contract.record import Claim, Tally
+from worker.contract.records import JobRecords
+from worker.endings import poisoned, stopped, unfinished, unfinished_by_verdict
+from worker.item import Loaded
 from worker.leases import HeldClaim, Leases
 
 log = structlog.get_logger(__name__)
@@ -82,10 +80,10 @@ class ChunkRunner:
         self._sample_device = sample_device
         self._careful = threading.Lock()
 
-    def run(self, claim: Claim) -> Lane | None:
+    def run(self, claim: Claim) -> QueueName | None:
         """Work a chunk through to its commit, or give it back.
 
-        Returns the lane in which the commit made something ready.
+        Returns the queue in which the commit made something ready.
 
         Raises:
             LeaseLost: another worker has the chunk; nothing was counted here.
@@ -108,7 +106,7 @@ class ChunkRunner:
                 return None
             return self._commit(held, _tally(results, items=claim.items))
 
-    def _commit(self, held: HeldClaim, tally: Tally) -> Lane | None:
+    def _commit(self, held: HeldClaim, tally: Tally) -> QueueName | None:
         """Count the results, which stand in S3 by now; waits while Redis is away.
 
         Doing it twice is safe: a token counts once.
@@ -160,7 +158,7 @@ class ChunkRunner:
         with self._careful:
             for item in items:
                 if item.index in held.claim.poison:
-                    results.append(_poisoned(item, held.claim))
+                    results.append(poisoned(item, held.claim))
                     continue
                 self._records.suspect(held.claim, item.index)
                 task = _ItemTask(self, held, item)
@@ -261,36 +259,6 @@ class _ItemTask:
         claim = self._held.claim
         failed = unfinished(self._item, claim, status=ItemStatus.FAILED, error=error)
         self.done.set_result(failed)
-
-
-def unfinished_by_verdict(item: ManifestItem, claim: Claim) -> ItemResult:
-    """The result of an image that will not run, because of how its chunk was claimed."""
-    if claim.verdict == "exhausted":
-        lost = AttemptsExhausted(
-            f"a worker was lost {claim.attempts - 1} times with this image's chunk; "
-            "look into the workers' logs, then retry the job"
-        )
-        return _ended(item, claim, ItemStatus.FAILED, lost)
-    return stopped(item, claim, claim.record.stop)
-
-
-def stopped(item: ManifestItem, claim: Claim, why: Stop | None) -> ItemResult:
-    """The result of an image whose job was cancelled, or expired, before it was done."""
-    if why == "expired":
-        late = Expired("the job's time was over before this image was done; retry the job")
-        return _ended(item, claim, ItemStatus.EXPIRED, late)
-    cancelled = Cancelled("the job was cancelled before this image was done")
-    return _ended(item, claim, ItemStatus.CANCELLED, cancelled)
-
-
-def _poisoned(item: ManifestItem, claim: Claim) -> ItemResult:
-    poison = PoisonImage("workers died each time they ran this image alone; check the file")
-    return _ended(item, claim, ItemStatus.FAILED, poison)
-
-
-def _ended(item: ManifestItem, claim: Claim, status: ItemStatus, error: GuanwuError) -> ItemResult:
-    told = ItemError.model_validate(error.as_item_error())
-    return unfinished(item, claim, status=status, error=told)
 
 
 def _tally(results: Sequence[ItemResult], *, items: int) -> Tally:

@@ -14,7 +14,6 @@ from typing import IO
 
 import structlog
 
-from worker.chunk import stopped
 from worker.contract import keys
 from worker.contract.errors import (
     GuanwuError,
@@ -31,10 +30,12 @@ from worker.contract.job import (
     ManifestItem,
     settled_status,
 )
-from worker.contract.keys import Lane
+from worker.contract.keys import QueueName
 from worker.contract.objects import JSON, JSONL, ObjectStore
-from worker.contract.records import Claim, JobRecord, JobRecords
+from worker.contract.record import Claim, JobRecord
+from worker.contract.records import JobRecords
 from worker.contract.views import job_view
+from worker.endings import stopped
 from worker.leases import HeldClaim, Leases
 
 log = structlog.get_logger(__name__)
@@ -63,7 +64,7 @@ class Closing:
         self._io = io
         self._max_attempts = max_attempts
 
-    def run(self, claim: Claim) -> Lane | None:
+    def run(self, claim: Claim) -> QueueName | None:
         """Close a job, or give the claim back while the store is away.
 
         A job whose files cannot be written for another reason, again and again, is ended

@@ -23,7 +23,6 @@ from worker.contract.job import (
     DeviceInfo,
     Explanation,
     ImageFacts,
-    ItemError,
     ItemResult,
     ItemStatus,
     Label,
@@ -31,7 +30,7 @@ from worker.contract.job import (
     Options,
 )
 from worker.contract.objects import JSON, PNG, ObjectStore, split_address
-from worker.contract.records import Claim
+from worker.contract.record import Claim
 from worker.vision import diagnostics, render
 from worker.vision.engine import Analysis, Engine, MadeMap, Prepared
 from worker.vision.image import Picture, decode
@@ -210,21 +209,6 @@ class ItemPipeline:
         with watch.stage("upload"):
             self._store.put(key, body, content_type=WEBP if as_webp else PNG)
         return ArtifactLink(key=key)
-
-
-def unfinished(
-    item: ManifestItem, claim: Claim, *, status: ItemStatus, error: ItemError
-) -> ItemResult:
-    """The result of an image that has no labels: failed, cancelled or expired."""
-    return ItemResult(
-        job=claim.job,
-        index=item.index,
-        custom_id=item.custom_id,
-        status=status,
-        image=ImageFacts(filename=item.filename),
-        attempts=claim.attempts,
-        error=error,
-    )
 
 
 def _facts(loaded: Loaded) -> ImageFacts:

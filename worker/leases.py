@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import structlog
 
 from worker.contract.errors import GuanwuError, LeaseLost
-from worker.contract.records import Claim, JobRecords, Stop
+from worker.contract.record import Claim, Stop
+from worker.contract.records import JobRecords
 
 log = structlog.get_logger(__name__)
 

@@ -22,9 +22,10 @@ from worker.contract.errors import (
     StoreDenied,
 )
 from worker.contract.job import ItemError, ManifestItem, Plan
-from worker.contract.keys import Lane
+from worker.contract.keys import QueueName
 from worker.contract.objects import JSON, JSONL, ObjectStore
-from worker.contract.records import Claim, JobRecord, JobRecords
+from worker.contract.record import Claim, JobRecord
+from worker.contract.records import JobRecords
 from worker.leases import HeldClaim, Leases
 from worker.sources.entry import Entry, SourceReader
 
@@ -45,10 +46,11 @@ class Planner:
         leases: Leases,
         io: Executor,
         open_source: Callable[[JobRecord], SourceReader],
-        wake: Callable[[Lane], None],
+        wake: Callable[[QueueName], None],
         *,
         max_images: int,
         max_attempts: int,
+        at_once: int,
     ) -> None:
         self._records = records
         self._store = store
@@ -58,25 +60,25 @@ class Planner:
         self._wake = wake
         self._max_images = max_images
         self._max_attempts = max_attempts
-        self._slot = threading.Semaphore()  # the other bulk threads of a worker are for images
+        self._slots = threading.Semaphore(at_once)
 
-    def run(self, claim: Claim) -> Lane | None:
+    def run(self, claim: Claim) -> QueueName | None:
         """Plan a job to the end of its source, or give the claim back.
 
-        A worker plans one job at a time. A source that cannot be read ends the job with an
-        error, after what was planned.
+        At most `at_once` jobs are planned here at a time. A source that cannot be read ends
+        the job with an error, after what was planned.
 
         Raises:
             LeaseLost: another planner goes on.
         """
-        if not self._slot.acquire(blocking=False):
+        if not self._slots.acquire(blocking=False):
             return self._records.release(claim, delay_s=NEXT_S, counted=False)
         try:
             return self._run(claim)
         finally:
-            self._slot.release()
+            self._slots.release()
 
-    def _run(self, claim: Claim) -> Lane | None:
+    def _run(self, claim: Claim) -> QueueName | None:
         with self._leases.hold(claim) as held:
             try:
                 if claim.attempts > self._max_attempts:
@@ -90,7 +92,7 @@ class Planner:
                 log.warning("planning given back", error=exc.message)
                 return self._records.release(claim, delay_s=GIVE_BACK_S, counted=False)
 
-    def _plan(self, held: HeldClaim) -> Lane | None:
+    def _plan(self, held: HeldClaim) -> QueueName | None:
         claim, record = held.claim, held.claim.record
         index, shard = record.counts.total, record.chunks
         entries = iter(self._open_source(record).entries(record.cursor))
@@ -112,9 +114,9 @@ class Planner:
                 sealed=not whole,
             )
             if added.sealed:
-                return added.lane
-            if added.lane is not None:
-                self._wake(added.lane)
+                return added.queue
+            if added.queue is not None:
+                self._wake(added.queue)
             index, shard = index + len(items), shard + len(shards)
         if index == 0:
             raise SourceInvalid("there is no image in the source; name one that holds some")

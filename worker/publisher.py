@@ -11,7 +11,7 @@ import structlog
 from worker.contract.catalog import Catalog
 from worker.contract.errors import RedisUnavailable
 from worker.contract.keys import RedisKeys
-from worker.contract.records import translated
+from worker.contract.redis_client import translated
 
 log = structlog.get_logger(__name__)
 

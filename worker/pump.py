@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -12,40 +12,43 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from worker.contract.errors import LeaseLost, RedisUnavailable
-from worker.contract.keys import LANES, Lane
-from worker.contract.records import Claim, JobRecords, Verdict
+from worker.contract.keys import QueueName
+from worker.contract.record import Claim, Verdict
+from worker.contract.records import JobRecords
 
 log = structlog.get_logger(__name__)
 
 
 class Runner(Protocol):
-    """Works a claim through to its commit; returns the lane that became ready, if any."""
+    """Works a claim through to its commit; returns the queue that has something now, if any."""
 
-    def run(self, claim: Claim) -> Lane | None: ...
+    def run(self, claim: Claim) -> QueueName | None: ...
 
 
 class Pump:
     """Runs chunks one after the other on the calling thread.
 
-    Of the threads that pump, `bulk_slots` may run bulk chunks at a time; the others are
-    kept for lane `hi`, so that a single picture never waits behind a whole chunk. `pseudo`
-    runs what is claimed with a verdict of its own: planning and closing.
+    All threads that pump take what is ready in the queues `always`; at most `slots` of them
+    at a time also what is in `slotted`. So threads are kept for lane `hi`, and a single
+    picture never waits behind a whole bulk chunk.
     """
 
     def __init__(
         self,
         records: JobRecords,
-        chunks: Runner,
-        pseudo: Mapping[Verdict, Runner],
-        wake: Callable[[Lane], None],
+        runners: Mapping[Verdict, Runner],
+        wake: Callable[[QueueName], None],
         *,
-        bulk_slots: int,
+        always: Sequence[QueueName],
+        slotted: Sequence[QueueName] = (),
+        slots: int = 0,
     ) -> None:
         self._records = records
-        self._chunks = chunks
-        self._pseudo = pseudo
+        self._runners = runners
         self._wake = wake
-        self._bulk_slots = threading.BoundedSemaphore(bulk_slots)
+        self._always = tuple(always)
+        self._all = (*always, *slotted)
+        self._slots = threading.BoundedSemaphore(slots)
         self._draining = threading.Event()
         self._lock = threading.Lock()
         self._running = 0
@@ -63,16 +66,16 @@ class Pump:
     def run(self) -> None:
         """Until nothing is ready, this thread may not take what is, or the worker drains."""
         while not self._draining.is_set():
-            bulk = self._bulk_slots.acquire(blocking=False)
+            slot = self._slots.acquire(blocking=False)
             try:
-                if not self._run_one(LANES if bulk else ("hi",)):
+                if not self._run_one(self._all if slot else self._always):
                     return
             except RedisUnavailable as exc:
                 log.warning("no claim", error=exc.message)
                 return
             finally:
-                if bulk:
-                    self._bulk_slots.release()
+                if slot:
+                    self._slots.release()
 
     @contextmanager
     def _busy(self) -> Iterator[None]:
@@ -85,15 +88,13 @@ class Pump:
                 self._running -= 1
                 self._last_claim = time.monotonic()
 
-    def _run_one(self, lanes: tuple[Lane, ...]) -> bool:
-        claim = self._records.claim(lanes)
+    def _run_one(self, queues: Sequence[QueueName]) -> bool:
+        claim = self._records.claim(queues)
         if claim is None:
             return False
         with bound_contextvars(job_id=claim.job, chunk=claim.chunk), self._busy():
             try:
-                lane = self._pseudo.get(claim.verdict, self._chunks).run(claim)
-                if lane is not None and self._draining.is_set():
-                    self._wake(lane)  # else this thread takes what became ready, or its like
+                self._tell(self._runners[claim.verdict].run(claim))
             except LeaseLost as exc:
                 log.warning("commit refused", error=exc.message)
             except RedisUnavailable as exc:
@@ -102,3 +103,8 @@ class Pump:
                 log.exception("chunk failed")
                 self._records.release(claim, delay_s=float(claim.attempts))
         return True
+
+    def _tell(self, ready: QueueName | None) -> None:
+        """Wake others up for what became ready, unless this thread takes it next, or its like."""
+        if ready is not None and (ready not in self._all or self._draining.is_set()):
+            self._wake(ready)

@@ -31,7 +31,7 @@ def is_over(job: Job, *, retain_s: int | None, now: dt.datetime) -> bool:
 
 
 class Retention:
-    """A thread of every worker; one of them sweeps at a time."""
+    """A thread of every coordinator; one of them sweeps at a time."""
 
     def __init__(
         self, records: JobRecords, store: ObjectStore, *, retain_s: int | None, every_s: float

@@ -1,4 +1,4 @@
-"""Starts one worker process per device, restarts what dies, and stops them together.
+"""Starts a worker per device and a coordinator, restarts what dies, stops them together.
 
 CUDA reads CUDA_VISIBLE_DEVICES once, so it is set here, before Python starts in the child.
 This process never calls CUDA.
@@ -21,6 +21,7 @@ from worker.devices import Device
 log = structlog.get_logger(__name__)
 
 SERVE = (sys.executable, "-m", "worker", "serve")
+COORDINATE = (sys.executable, "-m", "worker", "coordinate")
 EXIT_CONFIG = 78  # EX_CONFIG: the settings are wrong; starting again cannot help
 STABLE_S = 60.0
 MAX_BACKOFF_S = 30.0
@@ -33,11 +34,12 @@ def backoff_s(failures: int) -> float:
 
 
 class _Child:
-    """The worker process of one device, started again when it dies."""
+    """A process that is started again when it dies."""
 
-    def __init__(self, device: Device, command: Sequence[str]) -> None:
-        self.device = device
+    def __init__(self, name: str, command: Sequence[str], *, visible_devices: str) -> None:
+        self._name = name
         self._command = command
+        self._visible_devices = visible_devices
         self.failures = 0
         self._start_at = time.monotonic()
         self._started_at = 0.0
@@ -59,13 +61,12 @@ class _Child:
         self.failures = 1 if lived_s > STABLE_S else self.failures + 1
         pause_s = backoff_s(self.failures)
         self._start_at = time.monotonic() + pause_s
-        log.error("worker died", device=self.device.name, exit_code=code, restart_in_s=pause_s)
+        log.error("process died", process=self._name, exit_code=code, restart_in_s=pause_s)
         return None
 
     def _start(self) -> None:
-        environ = os.environ | {"CUDA_VISIBLE_DEVICES": self.device.visible_devices}
-        command = [*self._command, "--device", self.device.name]
-        self.process = subprocess.Popen(command, env=environ)
+        environ = os.environ | {"CUDA_VISIBLE_DEVICES": self._visible_devices}
+        self.process = subprocess.Popen(self._command, env=environ)
         self._started_at = time.monotonic()
 
     def signal(self, number: int) -> None:
@@ -82,8 +83,13 @@ class _Child:
             self.process.wait()
 
 
+def _worker(device: Device, command: Sequence[str]) -> _Child:
+    own = [*command, "--device", device.name]
+    return _Child(device.name, own, visible_devices=device.visible_devices)
+
+
 def supervise(devices: Sequence[Device], *, drain_s: float, command: Sequence[str] = SERVE) -> int:
-    """Run one worker per device until SIGTERM or SIGINT. Returns the exit code.
+    """Run a coordinator, and one worker per device, until SIGTERM or SIGINT. -> exit code
 
     `command` is one worker's, without its `--device`.
     """
@@ -94,7 +100,8 @@ def supervise(devices: Sequence[Device], *, drain_s: float, command: Sequence[st
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    children = [_Child(device, command) for device in devices]
+    children = [_Child("coordinator", COORDINATE, visible_devices="")]
+    children += [_worker(device, command) for device in devices]
     code = 0
     while not stopping and code == 0:
         for child in children:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from worker.contract.errors import RedisUnavailable
-from worker.contract.keys import LANES, Lane
+from worker.contract.keys import QueueName
 from worker.contract.records import JobRecords
 
 log = structlog.get_logger(__name__)
@@ -27,7 +27,7 @@ def missing_wake_ups(*, ready: int, queued: int) -> int:
 
 
 class Sweeper:
-    """A thread of every worker. Many may sweep at once: each step is atomic in Redis.
+    """A thread of every coordinator. Many may sweep at once: each step is atomic in Redis.
 
     While Redis is away nobody can renew a lease. When it is back, no lease is taken away
     for `grace_s`: time for a heartbeat, so that those who still work keep their chunks.
@@ -36,7 +36,7 @@ class Sweeper:
     def __init__(
         self,
         records: JobRecords,
-        send: Callable[[Lane, int], None],
+        send: Callable[[QueueName, int], None],
         *,
         sweep_s: float,
         grace_s: float,
@@ -61,11 +61,11 @@ class Sweeper:
         found = self._records.sweep(look_only=time.monotonic() < self._grace_until_s)
         if found.overdue:
             log.warning("took back overdue chunks", chunks=found.overdue)
-        for lane in LANES:
-            queued = self._records.queued_wake_ups(lane)
-            missing = missing_wake_ups(ready=found.ready[lane], queued=queued)
+        for queue, ready in found.ready.items():
+            queued = self._records.queued_wake_ups(queue)
+            missing = missing_wake_ups(ready=ready, queued=queued)
             if missing:
-                self._send(lane, missing)
+                self._send(queue, missing)
 
     def watch(self) -> None:
         """One round, or a note that Redis is away or back."""

@@ -23,7 +23,9 @@ from worker.contract.job import (
     settled_status,
 )
 from worker.contract.objects import ObjectStore
-from worker.contract.records import Claim, JobRecords, Tally, connect
+from worker.contract.record import Claim, Tally
+from worker.contract.records import JobRecords
+from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
 from worker.contract.views import job_view
 from worker.sources.opening import open_source

@@ -20,7 +20,9 @@ from worker.contract.job import ManifestItem, Options, new_id
 from worker.contract.keys import RedisKeys
 from worker.contract.objects import ObjectStore
 from worker.contract.queues import make_app, send
-from worker.contract.records import JobRecord, JobRecords, connect
+from worker.contract.record import JobRecord
+from worker.contract.records import JobRecords
+from worker.contract.redis_client import connect
 
 ROOT = Path(__file__).parents[2]
 TENANT = "local"

@@ -13,7 +13,7 @@ from PIL import Image
 from tests.faults.scene import TENANT, Scene
 from worker.contract import keys
 from worker.contract.job import ItemResult, ItemStatus, Job, JobStatus, ManifestItem
-from worker.contract.keys import LANES
+from worker.contract.keys import QUEUES
 
 READERS = 8
 
@@ -98,7 +98,7 @@ def expect_nothing_left(scene: Scene, job: str) -> None:
     redis, named = scene.redis, scene.keys
     assert list(redis.scan_iter(match=f"{named.chunk(job, '*')}", count=1000)) == []
     assert redis.exists(named.reopened(job)) == 0
-    sets = [named.leases, named.delayed, *(named.ready(lane) for lane in LANES)]
+    sets = [named.leases, named.delayed, *(named.ready(queue) for queue in QUEUES)]
     members = [m for key in sets for m in redis.zrange(key, 0, -1)]
     assert [m for m in members if m.startswith(job)] == []
     assert redis.zscore(named.active, job) is None

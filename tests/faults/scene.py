@@ -24,7 +24,9 @@ from tests.stack import SettingsFactory
 from worker.contract.errors import RedisUnavailable
 from worker.contract.keys import RedisKeys
 from worker.contract.objects import ObjectStore
-from worker.contract.records import JobRecord, JobRecords, connect
+from worker.contract.record import JobRecord
+from worker.contract.records import JobRecords
+from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
 
 ROOT = Path(__file__).parents[2]

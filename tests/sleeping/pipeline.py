@@ -8,7 +8,7 @@ import numpy as np
 
 from worker.batcher import Answer
 from worker.contract.job import DeviceInfo, ItemResult, ItemStatus, ManifestItem, Options
-from worker.contract.records import Claim
+from worker.contract.record import Claim
 from worker.item import Loaded
 from worker.vision.analysis import Prepared
 from worker.vision.image import Picture

@@ -33,7 +33,9 @@ from worker.contract.job import (
 )
 from worker.contract.keys import LANES
 from worker.contract.objects import ObjectStore
-from worker.contract.records import Claim, JobRecord, JobRecords, Reopened, Tally, connect
+from worker.contract.record import Claim, JobRecord, Reopened, Tally
+from worker.contract.records import JobRecords
+from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
 from worker.item import ImageLimits, ItemPipeline
 from worker.leases import Leases

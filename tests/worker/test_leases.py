@@ -7,7 +7,8 @@ import pytest
 from tests.stack import SettingsFactory
 from worker.contract.errors import LeaseLost
 from worker.contract.job import Options, new_id
-from worker.contract.records import JobRecords, connect
+from worker.contract.records import JobRecords
+from worker.contract.redis_client import connect
 from worker.leases import Leases
 
 LEASE_S = 0.4

@@ -19,7 +19,9 @@ from worker.contract import keys
 from worker.contract.errors import LeaseLost
 from worker.contract.job import ManifestItem, Options, Source, new_id
 from worker.contract.objects import ObjectStore
-from worker.contract.records import Claim, JobRecord, JobRecords, Tally, connect
+from worker.contract.record import Claim, JobRecord, Tally
+from worker.contract.records import JobRecords
+from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
 from worker.leases import Leases
 from worker.planner import SHARDS_A_STEP, Planner
@@ -48,6 +50,7 @@ class Desk:
             lambda _: None,
             max_images=self.settings.max_job_images,
             max_attempts=3,
+            at_once=1,
         )
 
     def submit(self, kind: str, key: str) -> str:
@@ -67,7 +70,7 @@ class Desk:
         return job
 
     def claim(self) -> Claim:
-        claim = self.records.claim(("bulk", "hi"))
+        claim = self.records.claim()
         assert claim is not None
         return claim
 

@@ -8,9 +8,11 @@ import pytest
 from tests.stack import SettingsFactory
 from worker.contract.errors import LeaseLost
 from worker.contract.job import Options, new_id
-from worker.contract.keys import WINDOW_CHUNKS, Lane
-from worker.contract.records import Claim, JobRecords, Tally, connect
-from worker.pump import Pump
+from worker.contract.keys import WINDOW_CHUNKS, Lane, QueueName
+from worker.contract.record import Claim, Tally, Verdict
+from worker.contract.records import JobRecords
+from worker.contract.redis_client import connect
+from worker.pump import Pump, Runner
 
 ANSWER_S = 10
 
@@ -23,16 +25,11 @@ class FinishingRunner:
         self.during = during
         self.claims: list[Claim] = []
 
-    def run(self, claim: Claim) -> Lane | None:
+    def run(self, claim: Claim) -> QueueName | None:
         self.claims.append(claim)
         if self.during is not None:
             self.during(claim)
         return self.records.finish(claim, Tally(succeeded=claim.items))
-
-
-class NeverClosing:
-    def run(self, claim: Claim) -> Lane | None:
-        return None
 
 
 @pytest.fixture
@@ -59,10 +56,10 @@ def make_pump(
     runner: FinishingRunner,
     *,
     bulk_slots: int = 1,
-    wake: Callable[[Lane], None] = lambda _: None,
+    wake: Callable[[QueueName], None] = lambda _: None,
 ) -> Pump:
-    pseudo = {"finalize": NeverClosing()}
-    return Pump(records, runner, pseudo, wake, bulk_slots=bulk_slots)  # type: ignore[arg-type]
+    runners: dict[Verdict, Runner] = {"run": runner}
+    return Pump(records, runners, wake, always=["hi"], slotted=["bulk"], slots=bulk_slots)
 
 
 def test_one_wake_up_works_until_nothing_is_ready(records: JobRecords) -> None:
@@ -114,7 +111,7 @@ def test_only_a_draining_pump_wakes_others_for_what_its_commits_make_ready(
     records: JobRecords,
 ) -> None:
     create(records, WINDOW_CHUNKS + 2)
-    woken: list[Lane] = []
+    woken: list[QueueName] = []
 
     def drain_at_the_second(claim: Claim) -> None:
         if claim.number == 1:

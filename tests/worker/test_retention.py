@@ -8,7 +8,8 @@ from tests.stack import SettingsFactory
 from worker.contract import keys
 from worker.contract.job import Counts, Job, JobStatus, Options, new_id
 from worker.contract.objects import ObjectStore
-from worker.contract.records import JobRecords, connect
+from worker.contract.records import JobRecords
+from worker.contract.redis_client import connect
 from worker.retention import Retention, is_over
 
 NOW = dt.datetime(2026, 1, 31, tzinfo=dt.UTC)

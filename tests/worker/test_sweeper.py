@@ -8,7 +8,8 @@ from tests.stack import SettingsFactory
 from worker.contract.errors import RedisUnavailable
 from worker.contract.job import Options, new_id
 from worker.contract.keys import Lane
-from worker.contract.records import JobRecords, connect
+from worker.contract.records import JobRecords
+from worker.contract.redis_client import connect
 from worker.sweeper import MAX_WAKE_UPS, Sweeper, missing_wake_ups
 
 GRACE_S = 0.3
@@ -84,4 +85,4 @@ def test_a_lease_that_nobody_renews_is_taken_back_after_the_grace(records: Shaky
     sweeper.watch()
     time.sleep(GRACE_S * 1.1)
     sweeper.watch()
-    assert records.ready()["bulk"] == 2
+    assert records.ready(["bulk"]) == 2

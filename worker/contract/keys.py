@@ -7,6 +7,9 @@ from typing import Literal
 
 Lane = Literal["hi", "bulk"]
 LANES: tuple[Lane, ...] = ("hi", "bulk")
+QueueName = Literal["coordinator", "hi", "bulk"]
+COORDINATOR: QueueName = "coordinator"  # planning and closing: work on jobs, not on images
+QUEUES: tuple[QueueName, ...] = (COORDINATOR, *LANES)
 FINAL = "final"  # the pseudo-chunk that writes a job's final record
 PLAN = "plan"  # the pseudo-chunk that turns a job's source into manifest shards
 WINDOW_CHUNKS = 64  # of one job, ready or claimed at a time
@@ -30,13 +33,13 @@ class RedisKeys:
         """List of `chunk:items:retry`: chunks of the job that are to run again."""
         return f"{self.prefix}:reopened:{job}"
 
-    def ready(self, lane: str) -> str:
+    def ready(self, queue: str) -> str:
         """Sorted set of `job/chunk` that may be claimed, by virtual time."""
-        return f"{self.prefix}:ready:{lane}"
+        return f"{self.prefix}:ready:{queue}"
 
-    def clock(self, lane: str) -> str:
-        """The lane's virtual time: the score that was claimed last."""
-        return f"{self.prefix}:clock:{lane}"
+    def clock(self, queue: str) -> str:
+        """The queue's virtual time: the score that was claimed last."""
+        return f"{self.prefix}:clock:{queue}"
 
     @property
     def delayed(self) -> str:
@@ -90,9 +93,9 @@ class RedisKeys:
         """What kombu puts before its own keys."""
         return f"{self.prefix}:broker:"
 
-    def queue(self, lane: Lane) -> str:
-        """List: the broker's wake-ups of a lane."""
-        return self.broker_prefix + queue_name(lane)
+    def queue(self, queue: QueueName) -> str:
+        """List: the broker's wake-ups."""
+        return self.broker_prefix + queue
 
     def lua_preamble(self) -> str:
         """The same names for records.lua, so that they are spelled here alone."""
@@ -112,11 +115,8 @@ class RedisKeys:
             "eta": self.eta,
         }
         pairs = ", ".join(f"{name} = '{head}'" for name, head in heads.items())
-        return f"local K = {{{pairs}}}\nlocal WINDOW = {WINDOW_CHUNKS}\n"
-
-
-def queue_name(lane: Lane) -> str:
-    return lane
+        names = f"local COORDINATOR, FINAL, PLAN = '{COORDINATOR}', '{FINAL}', '{PLAN}'\n"
+        return f"local K = {{{pairs}}}\nlocal WINDOW = {WINDOW_CHUNKS}\n" + names
 
 
 # --- S3 ------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ BYTES = "application/octet-stream"
 _MISSING = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
 _DENIED = {"401", "403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 _READ_BYTES = 1 << 20
+_WHOLE_BYTES = 1 << 20  # files up to this go in one request, without threads of their own
 _DELETE_KEYS = 1000  # the most that S3 takes at once
 
 
@@ -81,7 +83,10 @@ class ObjectStore:
 
     def put_file(self, key: str, body: IO[bytes], *, content_type: str) -> None:
         """Write an object from a file of any size, from its beginning."""
+        size = body.seek(0, os.SEEK_END)
         body.seek(0)
+        if size <= _WHOLE_BYTES:
+            return self.put(key, body.read(), content_type=content_type)
         with _translated(key):
             self._client.upload_fileobj(
                 body, self.bucket, key, ExtraArgs={"ContentType": content_type}

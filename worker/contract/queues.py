@@ -1,6 +1,6 @@
 """The broker: the Celery app's settings, task and queue names, and sending wake-ups.
 
-A message is only a wake-up for a lane: it names no chunk. What there is to do stands in
+A message is only a wake-up for a queue: it names no chunk. What there is to do stands in
 the records, so a lost or doubled message loses or doubles nothing.
 """
 
@@ -11,7 +11,7 @@ from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 
 from worker.contract.errors import RedisUnavailable
-from worker.contract.keys import LANES, Lane, RedisKeys, queue_name
+from worker.contract.keys import QUEUES, QueueName, RedisKeys
 from worker.contract.settings import Settings
 
 WAKE = "guanwu.wake"
@@ -33,8 +33,8 @@ def make_app(settings: Settings) -> Celery:
             "retry_on_timeout": False,
             "max_retries": 1,
         },
-        task_queues=[_queue(lane) for lane in LANES],
-        task_default_queue=queue_name("bulk"),
+        task_queues=[_queue(name) for name in QUEUES],
+        task_default_queue="bulk",
         task_create_missing_queues=False,
         task_ignore_result=True,
         task_acks_late=True,
@@ -49,14 +49,13 @@ def make_app(settings: Settings) -> Celery:
     return app
 
 
-def _queue(lane: Lane) -> Queue:
-    """Exchange and key of its own: on one shared exchange, each lane got the other's copies."""
-    name = queue_name(lane)
+def _queue(name: QueueName) -> Queue:
+    """Exchange and key of its own: on one shared exchange, each queue got the others' copies."""
     return Queue(name, Exchange(name, type="direct"), routing_key=name)
 
 
-def send(app: Celery, lane: Lane, *, count: int = 1) -> None:
-    """Wake up workers of a lane.
+def send(app: Celery, queue: QueueName, *, count: int = 1) -> None:
+    """Wake up those who work on a queue.
 
     Raises:
         RedisUnavailable: the broker does not take the message. The sweeper sends it later.
@@ -64,6 +63,6 @@ def send(app: Celery, lane: Lane, *, count: int = 1) -> None:
     try:
         with app.producer_pool.acquire(block=True, timeout=5) as producer:
             for _ in range(count):
-                app.send_task(WAKE, queue=queue_name(lane), producer=producer, retry=False)
+                app.send_task(WAKE, queue=queue, producer=producer, retry=False)
     except (OperationalError, OSError) as exc:
         raise RedisUnavailable("the broker does not take messages; try again soon") from exc

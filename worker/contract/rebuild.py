@@ -16,7 +16,8 @@ from worker.contract import keys
 from worker.contract.errors import ObjectNotFound
 from worker.contract.job import Counts, ItemResult, Job, JobStatus, Plan, to_ms
 from worker.contract.objects import ObjectStore
-from worker.contract.records import JobRecord, JobRecords, Reopened
+from worker.contract.record import JobRecord, Reopened
+from worker.contract.records import JobRecords
 
 
 def lost_jobs(store: ObjectStore) -> Iterator[tuple[str, Job]]:

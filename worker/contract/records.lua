@@ -1,5 +1,5 @@
 -- Job and chunk records: every transition is one atomic call, times come from Redis.
--- The table K of key names and WINDOW are written in front of this file by keys.py.
+-- The table K of key names and the constants of keys.py are written in front of this file.
 --
 -- job hash:   tenant lane options metadata source total chunk_images chunks sealed cursor
 --             planned open finished  running succeeded failed cancelled expired
@@ -9,7 +9,6 @@
 -- Chunks exist from planning to finishing, at most WINDOW of a job at a time. `planned` is
 -- the cursor over the manifest's shards; the list `reopened` holds what is to run again.
 
-local FINAL, PLAN = 'final', 'plan'
 local STRIKES = 2            -- times a worker died on one image before it is set aside
 local BACKOFF_MS = 1000
 local MAX_BACKOFF_MS = 60000
@@ -58,10 +57,9 @@ end
 
 -- Start-time fair queueing (Goyal et al. 1996): jobs of one lane take turns.
 local function enqueue(job, chunk)
-  if is_pseudo(chunk) then  -- at once, but planning may take long: not on threads kept for `hi`
-    local lane = chunk == PLAN and 'bulk' or 'hi'
-    redis.call('ZADD', K.ready .. lane, int(redis.call('GET', K.clock .. lane)), job .. '/' .. chunk)
-    return lane
+  if is_pseudo(chunk) then  -- the oldest first
+    redis.call('ZADD', K.ready .. COORDINATOR, now_ms(), job .. '/' .. chunk)
+    return COORDINATOR
   end
   local lane = field(job, 'lane')
   local turn = math.max(int(redis.call('GET', K.clock .. lane)), int(field(job, 'vtime'))) + 1
@@ -98,16 +96,16 @@ local function is_settled(job)
     and redis.call('EXISTS', K.chunk .. job .. '/' .. FINAL) == 0
 end
 
--- Fills the job's window. -> the lane in which something became ready, or ''
+-- Fills the job's window. -> the queue in which something became ready, or ''
 local function advance(job)
-  local lane = ''
+  local queue = ''
   while int(field(job, 'open')) < WINDOW do
     local planned = plan_next(job)
     if planned == '' then break end
-    lane = planned
+    queue = planned
   end
   if is_settled(job) then return plan(job, FINAL, 0, 0) end
-  return lane
+  return queue
 end
 
 -- True while this claim's token is the chunk's newest and its lease was not taken away.
@@ -184,18 +182,18 @@ end
 local command = {}
 
 -- Register a job. limits: most pending images of the tenant and of all together.
--- -> 'created' | 'exists' | 'tenant_full' | 'queue_full', lane
+-- -> 'created' | 'exists' | 'tenant_full' | 'queue_full'
 function command.create(job, tenant_limit, total_limit, ...)
-  if redis.call('EXISTS', K.job .. job) == 1 then return {'exists', ''} end
+  if redis.call('EXISTS', K.job .. job) == 1 then return 'exists' end
   local given = {...}
   local fields = {}
   for i = 1, #given, 2 do fields[given[i]] = given[i + 1] end
   local total = int(fields.total)
   local of_tenant = int(redis.call('HGET', K.pending, 'tenant:' .. fields.tenant))
-  if of_tenant + total > int(tenant_limit) then return {'tenant_full', ''} end
+  if of_tenant + total > int(tenant_limit) then return 'tenant_full' end
   local all = int(redis.call('HGET', K.pending, 'lane:hi'))
     + int(redis.call('HGET', K.pending, 'lane:bulk'))
-  if all + total > int(total_limit) then return {'queue_full', ''} end
+  if all + total > int(total_limit) then return 'queue_full' end
   set(job, 'status', 'queued', 'created_ms', now_ms(), 'planned', 0, 'open', 0, 'finished', 0,
     'running', 0, 'succeeded', 0, 'failed', 0, 'cancelled', 0, 'expired', 0, 'fence', 0,
     'vtime', 0, 'cursor', '', unpack(given))
@@ -209,9 +207,9 @@ function command.create(job, tenant_limit, total_limit, ...)
     ended = ended + int(field(job, name))
   end
   add_pending(job, total - ended)
-  local lane = advance(job)
-  if fields.sealed == '0' then lane = plan(job, PLAN, 0, 0) end
-  return {'created', lane}
+  advance(job)
+  if fields.sealed == '0' then plan(job, PLAN, 0, 0) end
+  return 'created'
 end
 
 -- A job that Redis has lost, as its objects tell: its undone chunks (as
@@ -224,16 +222,16 @@ function command.restore(job, undone, ...)
   return 1
 end
 
--- lease_ms, max_attempts, lane ... -> verdict, job, chunk, token, attempts, items, poison, job hash
+-- lease_ms, max_attempts, queue ... -> verdict, job, chunk, token, attempts, items, poison, job hash
 function command.claim(lease_ms, max_attempts, ...)
-  for _, lane in ipairs({...}) do
+  for _, queue in ipairs({...}) do
     while true do
-      local popped = redis.call('ZPOPMIN', K.ready .. lane)
+      local popped = redis.call('ZPOPMIN', K.ready .. queue)
       if not popped[1] then break end
       local member = popped[1]
       local job, chunk = split(member)
       if redis.call('EXISTS', K.chunk .. member, K.job .. job) == 2 then
-        redis.call('SET', K.clock .. lane, popped[2])
+        redis.call('SET', K.clock .. queue, popped[2])
         local now = now_ms()
         -- Never below the clock: after a restart from an older file, no token comes twice.
         local token = math.max(int(field(job, 'fence')) + 1, now)
@@ -279,7 +277,7 @@ function command.suspect(job, chunk, token, index)
   return 1
 end
 
--- -> lost (0 | 1), lane in which something became ready | ''
+-- -> lost (0 | 1), queue in which something became ready | ''
 function command.finish(job, chunk, token, succeeded, failed, cancelled, expired)
   if not holds(job, chunk, token) then return {1, ''} end
   local items = items_of(job .. '/' .. chunk)
@@ -305,7 +303,7 @@ end
 
 -- Shards that the planner has written. A job that is to stop takes none and is sealed.
 -- `after` is how many shards the planner knows of: fewer here mean that Redis came back from
--- an older file. -> lost (0 | 1), lane | '', sealed (0 | 1)
+-- an older file. -> lost (0 | 1), queue | '', sealed (0 | 1)
 function command.extend(job, token, after, chunks, items, cursor, sealed)
   if not holds(job, PLAN, token) or field(job, 'chunks') ~= after then return {1, '', 0} end
   if field(job, 'stop') then
@@ -324,7 +322,7 @@ function command.extend(job, token, after, chunks, items, cursor, sealed)
   return {0, advance(job), int(sealed)}
 end
 
--- The planner's end without more shards; error (JSON) or '' . -> lost (0 | 1), lane | ''
+-- The planner's end without more shards; error (JSON) or '' . -> lost (0 | 1), queue | ''
 function command.seal(job, token, error)
   if not holds(job, PLAN, token) then return {1, ''} end
   drop(job, PLAN)
@@ -334,12 +332,12 @@ function command.seal(job, token, error)
 end
 
 -- Give a claim back, unfinished. counted = '0': the attempt was not the images' fault.
--- -> lane | ''
+-- -> queue | ''
 function command.release(job, chunk, token, delay_ms, counted)
   if not holds(job, chunk, token) then return '' end
-  local lane = back_to_queue(job, chunk, int(delay_ms))
+  local queue = back_to_queue(job, chunk, int(delay_ms))
   if counted == '0' then redis.call('HINCRBY', K.chunk .. job .. '/' .. chunk, 'attempts', -1) end
-  return lane
+  return queue
 end
 
 -- The end of a job: its final record is in S3 already.
@@ -383,7 +381,7 @@ function command.reopen(job, failed, cancelled, expired, chunks)
 end
 
 -- Takes back expired leases, ends expired jobs, brings back what has waited long enough.
--- limit, lane ... -> leases taken back, jobs expired, then how many are ready in each lane
+-- limit, queue ... -> leases taken back, jobs expired, then how many are ready in each queue
 function command.sweep(limit, ...)
   local now = now_ms()
   local overdue = redis.call('ZRANGEBYSCORE', K.leases, '-inf', now, 'LIMIT', 0, limit)
@@ -408,8 +406,8 @@ function command.sweep(limit, ...)
     if field(job, 'status') then stop(job, 'expired') end
   end
   local answer = {#overdue, #late}
-  for _, lane in ipairs({...}) do
-    answer[#answer + 1] = redis.call('ZCARD', K.ready .. lane)
+  for _, queue in ipairs({...}) do
+    answer[#answer + 1] = redis.call('ZCARD', K.ready .. queue)
   end
   return answer
 end

@@ -9,164 +9,34 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import redis
-from redis.backoff import ExponentialBackoff
-from redis.exceptions import OutOfMemoryError, ReadOnlyError
-from redis.retry import Retry
 
-from worker.contract.errors import LeaseLost, QueueFull, RedisUnavailable
-from worker.contract.job import Counts, ItemError, JobStatus, Options, Source
-from worker.contract.keys import LANES, Lane, RedisKeys
+from worker.contract.errors import LeaseLost, QueueFull
+from worker.contract.job import ItemError, JobStatus, Options, Source
+from worker.contract.keys import LANES, QUEUES, Lane, QueueName, RedisKeys
+from worker.contract.record import (
+    Claim,
+    Extended,
+    JobRecord,
+    Load,
+    Reopened,
+    Stop,
+    Sweep,
+    Tally,
+    Verdict,
+    parse_job,
+)
+from worker.contract.redis_client import translated
 from worker.contract.settings import Settings
 
-Verdict = Literal["run", "retry", "cancelled", "expired", "exhausted", "plan", "finalize"]
-Stop = Literal["cancelled", "expired"]
 SWEEP_LIMIT = 500
 PACE_S = 10
 PACE_BUCKETS = 6
-
-
-@dataclass(frozen=True)
-class JobRecord:
-    """A job as its record stands."""
-
-    job: str
-    tenant: str
-    lane: Lane
-    status: JobStatus
-    counts: Counts
-    options: Options
-    metadata: dict[str, Any]
-    chunk_images: int
-    chunks: int
-    created_ms: int
-    started_ms: int | None = None
-    finished_ms: int | None = None
-    expires_ms: int | None = None
-    stop: Stop | None = None
-    source: Source | None = None
-    sealed: bool = True
-    cursor: str = ""
-    error: ItemError | None = None
-
-    @property
-    def left(self) -> int:
-        """Images that still wait or run."""
-        return self.counts.queued + self.counts.running
-
-
-@dataclass(frozen=True)
-class Claim:
-    """The right to work on one chunk until the lease ends.
-
-    `items` counts the images that are to end: all of the chunk, or those of a retry.
-    `poison` are the indices of images that killed workers and must not run again.
-    """
-
-    verdict: Verdict
-    chunk: str
-    token: int
-    attempts: int
-    items: int
-    record: JobRecord
-    retry: bool = False
-    poison: frozenset[int] = frozenset()
-
-    @property
-    def job(self) -> str:
-        return self.record.job
-
-    @property
-    def number(self) -> int:
-        """The chunk's number. Not for the pseudo-chunks."""
-        return int(self.chunk)
-
-
-@dataclass(frozen=True)
-class Tally:
-    """How the items of a chunk ended."""
-
-    succeeded: int = 0
-    failed: int = 0
-    cancelled: int = 0
-    expired: int = 0
-
-
-@dataclass(frozen=True)
-class Extended:
-    """What adding shards did: the lane in which something became ready; is that all?"""
-
-    lane: Lane | None
-    sealed: bool
-
-
-@dataclass(frozen=True)
-class Reopened:
-    """A chunk that is to run again; `retry`: only its items that had not succeeded."""
-
-    number: int
-    items: int
-    retry: bool = False
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """What a sweep found: leases taken back, jobs expired, and chunks ready per lane."""
-
-    overdue: int
-    expired: int
-    ready: dict[Lane, int]
-
-
-@dataclass(frozen=True)
-class Load:
-    """How much there is to do, in images.
-
-    Attributes:
-        pending: images that wait or run, by lane; claimed work counts.
-        images_per_s: finished by all workers, over the last minute.
-        eta_error: mean error of past predictions, as a share of what was predicted; None
-            before there were any.
-    """
-
-    pending: dict[Lane, int]
-    images_per_s: float
-    eta_error: float | None
-
-
-def connect(settings: Settings) -> redis.Redis:
-    """A Redis client that answers or fails within `redis_timeout_s`, twice tried."""
-    return redis.Redis.from_url(
-        settings.redis_url.get_secret_value(),
-        socket_timeout=settings.redis_timeout_s,
-        socket_connect_timeout=settings.redis_timeout_s,
-        health_check_interval=15,
-        retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), 1),
-        decode_responses=True,
-    )
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Redis's own errors become RedisUnavailable."""
-    try:
-        yield
-    except OutOfMemoryError as exc:
-        raise RedisUnavailable("Redis is full (maxmemory); free memory or raise the limit") from exc
-    except ReadOnlyError as exc:
-        raise RedisUnavailable("Redis is read-only: a replica; set GUANWU_REDIS_URL") from exc
-    except redis.ResponseError as exc:
-        if not str(exc).startswith(("MISCONF", "NOREPLICAS")):
-            raise
-        raise RedisUnavailable(f"Redis refuses writes: {exc}") from exc
-    except (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError) as exc:
-        raise RedisUnavailable("Redis does not answer; try again soon") from exc
 
 
 class JobRecords:
@@ -224,7 +94,7 @@ class JobRecords:
         )
         fields |= {"chunks": -(-total // chunk_images), "sealed": int(source is None)}
         limits = (self._tenant_images, self._queue_images)
-        outcome, _ = self._call("create", job, *limits, *_flat(fields))
+        outcome = self._call("create", job, *limits, *_flat(fields))
         if outcome in ("tenant_full", "queue_full"):
             raise self._full(of_tenant=outcome == "tenant_full")
         return bool(outcome == "created")
@@ -274,9 +144,9 @@ class JobRecords:
         }
         return bool(self._call("restore", record.job, _lines(undone), *_flat(fields)))
 
-    def claim(self, lanes: Sequence[Lane] = LANES) -> Claim | None:
-        """Claim the next chunk, the first lane first; None if nothing is ready."""
-        answer = self._call("claim", self._lease_ms, self._max_attempts, *lanes)
+    def claim(self, queues: Sequence[QueueName] = QUEUES) -> Claim | None:
+        """Claim the next chunk, the first queue first; None if nothing is ready."""
+        answer = self._call("claim", self._lease_ms, self._max_attempts, *queues)
         if answer is None:
             return None
         verdict, job, chunk, token, attempts, items, retry, poison, flat = answer
@@ -287,7 +157,7 @@ class JobRecords:
             token=int(token),
             attempts=int(attempts),
             items=int(items),
-            record=_parse(job, fields),
+            record=parse_job(job, fields),
             retry=retry == "1",
             poison=frozenset(int(index) for index in poison.split(",") if index),
         )
@@ -312,8 +182,8 @@ class JobRecords:
         if not self._call("suspect", claim.job, claim.chunk, claim.token, index):
             raise _lost(claim)
 
-    def finish(self, claim: Claim, tally: Tally) -> Lane | None:
-        """Count a chunk's items, once. Returns the lane in which something became ready.
+    def finish(self, claim: Claim, tally: Tally) -> QueueName | None:
+        """Count a chunk's items, once. Returns the queue in which something became ready.
 
         Raises:
             LeaseLost: this claim may not commit any more; nothing was counted.
@@ -341,12 +211,12 @@ class JobRecords:
             LeaseLost: another planner goes on from the cursor; nothing was added.
         """
         args = (claim.job, claim.token, after, chunks, items, cursor, int(sealed))
-        lost, lane, ended = self._call("extend", *args)
+        lost, queue, ended = self._call("extend", *args)
         if lost:
             raise _lost(claim)
-        return Extended(lane or None, sealed=bool(ended))
+        return Extended(queue or None, sealed=bool(ended))
 
-    def seal(self, claim: Claim, error: ItemError | None = None) -> Lane | None:
+    def seal(self, claim: Claim, error: ItemError | None = None) -> QueueName | None:
         """End planning: there are no more shards, or `error` says why no more come.
 
         Raises:
@@ -355,13 +225,15 @@ class JobRecords:
         told = "" if error is None else error.model_dump_json()
         return self._committed(claim, "seal", claim.job, claim.token, told)
 
-    def _committed(self, claim: Claim, command: str, *args: object) -> Lane | None:
-        lost, lane = self._call(command, *args)
+    def _committed(self, claim: Claim, command: str, *args: object) -> QueueName | None:
+        lost, queue = self._call(command, *args)
         if lost:
             raise _lost(claim)
-        return lane or None
+        return queue or None
 
-    def release(self, claim: Claim, *, delay_s: float = 0.0, counted: bool = True) -> Lane | None:
+    def release(
+        self, claim: Claim, *, delay_s: float = 0.0, counted: bool = True
+    ) -> QueueName | None:
         """Give a claim back. `counted=False`: the fault was not the images'."""
         args = (claim.job, claim.chunk, claim.token, int(delay_s * 1000), int(counted))
         return self._call("release", *args) or None
@@ -400,7 +272,7 @@ class JobRecords:
             fields = cast(dict[str, str], self._client.hgetall(self._keys.job(job)))
         if fields.get("tenant") != tenant:
             return None
-        return _parse(job, fields)
+        return parse_job(job, fields)
 
     def recent(self, tenant: str, *, limit: int, before: str | None = None) -> list[str]:
         """Ids of a tenant's jobs, newest first, older than `before`."""
@@ -422,9 +294,9 @@ class JobRecords:
 
         `look_only` changes nothing and only counts what is ready.
         """
-        overdue, expired, *ready = self._call("sweep", 0 if look_only else SWEEP_LIMIT, *LANES)
-        by_lane = dict(zip(LANES, map(int, ready), strict=True))
-        return Sweep(int(overdue), int(expired), by_lane)
+        overdue, expired, *ready = self._call("sweep", 0 if look_only else SWEEP_LIMIT, *QUEUES)
+        by_queue = dict(zip(QUEUES, map(int, ready), strict=True))
+        return Sweep(int(overdue), int(expired), by_queue)
 
     def load(self) -> Load:
         """How much there is to do, and how fast it is done."""
@@ -454,15 +326,15 @@ class JobRecords:
             key = self._keys.turn(what)
             return bool(self._client.set(key, "1", nx=True, px=int(every_s * 1000)))
 
-    def ready(self) -> dict[Lane, int]:
-        """Chunks that could be claimed now, by lane."""
+    def ready(self, queues: Sequence[QueueName]) -> int:
+        """Chunks that could be claimed now."""
         with translated():
-            return {lane: int(self._client.zcard(self._keys.ready(lane))) for lane in LANES}
+            return sum(int(self._client.zcard(self._keys.ready(queue))) for queue in queues)
 
-    def queued_wake_ups(self, lane: Lane) -> int:
-        """Messages of a lane that no worker has taken yet."""
+    def queued_wake_ups(self, queue: QueueName) -> int:
+        """Messages that no worker has taken yet."""
         with translated():
-            return int(self._client.llen(self._keys.queue(lane)))
+            return int(self._client.llen(self._keys.queue(queue)))
 
     def ping(self) -> None:
         """Raises RedisUnavailable if Redis does not answer."""
@@ -507,37 +379,3 @@ def _static_fields(
 
 def _flat(fields: Mapping[str, object]) -> list[object]:
     return [part for pair in fields.items() for part in pair]
-
-
-def _parse(job: str, fields: Mapping[str, str]) -> JobRecord:
-    source, error = fields.get("source"), fields.get("error")
-    return JobRecord(
-        job=job,
-        tenant=fields["tenant"],
-        lane=cast(Lane, fields["lane"]),
-        status=JobStatus(fields["status"]),
-        counts=_counts(fields),
-        options=Options.model_validate_json(fields["options"]),
-        metadata=json.loads(fields["metadata"]),
-        chunk_images=int(fields["chunk_images"]),
-        chunks=int(fields["chunks"]),
-        created_ms=int(fields["created_ms"]),
-        started_ms=_optional_int(fields.get("started_ms")),
-        finished_ms=_optional_int(fields.get("finished_ms")),
-        expires_ms=_optional_int(fields.get("expires_ms")),
-        stop=cast(Stop | None, fields.get("stop")),
-        source=None if source is None else Source.model_validate_json(source),
-        sealed=fields["sealed"] == "1",
-        cursor=fields["cursor"],
-        error=None if error is None else ItemError.model_validate_json(error),
-    )
-
-
-def _counts(fields: Mapping[str, str]) -> Counts:
-    total = int(fields["total"])
-    known = {n: int(fields[n]) for n in ("running", "succeeded", "failed", "cancelled", "expired")}
-    return Counts(total=total, queued=total - sum(known.values()), **known)
-
-
-def _optional_int(text: str | None) -> int | None:
-    return None if text is None else int(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from worker.contract.job import Job, JobStatus, from_ms
-from worker.contract.records import JobRecord, Load
+from worker.contract.record import JobRecord, Load
 
 
 def job_view(record: JobRecord, *, now_ms: int, load: Load | None = None) -> Job:

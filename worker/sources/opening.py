@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from worker.contract.errors import SourceInvalid
 from worker.contract.objects import ObjectStore
-from worker.contract.records import JobRecord
+from worker.contract.record import JobRecord
 from worker.contract.settings import Settings
 from worker.sources.archive import ArchiveLimits, ArchiveReader
 from worker.sources.entry import SourceReader

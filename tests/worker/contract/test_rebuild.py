@@ -21,7 +21,9 @@ from worker.contract.job import (
 )
 from worker.contract.objects import ObjectStore
 from worker.contract.rebuild import lost_jobs, restore
-from worker.contract.records import JobRecord, JobRecords, Tally, connect
+from worker.contract.record import JobRecord, Tally
+from worker.contract.records import JobRecords
+from worker.contract.redis_client import connect
 from worker.contract.views import job_view
 
 TENANT = "one"
@@ -141,7 +143,7 @@ def test_a_job_that_was_being_planned_is_planned_on(
     write_chunk(store, job, 0, *[ItemStatus.SUCCEEDED] * 4)
     forget(settings)
     restore(records, store, TENANT, the_lost_job(store), io=pool)
-    planner = records.claim(("bulk",))
+    planner = records.claim(("coordinator",))
     assert planner is not None
     assert (planner.verdict, planner.record.cursor, planner.record.chunks) == ("plan", "k7", 2)
     undone = records.claim(("bulk",))

@@ -11,7 +11,9 @@ from tests.stack import SettingsFactory
 from worker.contract.errors import LeaseLost, QueueFull, RedisUnavailable
 from worker.contract.job import Counts, JobStatus, Options, Source, new_id
 from worker.contract.keys import WINDOW_CHUNKS, Lane
-from worker.contract.records import Claim, JobRecord, JobRecords, Reopened, Tally, connect
+from worker.contract.record import Claim, JobRecord, Reopened, Tally
+from worker.contract.records import JobRecords
+from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
 
 LEASE_S = 0.3

@@ -1,0 +1,82 @@
+"""The coordinator process: plans and closes jobs, and sweeps, so that workers only see images.
+
+It knows no model. One stands beside the workers of every machine; any number may work at
+once, for what they do is claimed like chunks, and every step of a sweep is atomic.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+
+from worker.closing import Closing
+from worker.contract import queues
+from worker.contract.keys import COORDINATOR
+from worker.contract.objects import ObjectStore
+from worker.contract.record import Verdict
+from worker.contract.records import JobRecords
+from worker.contract.redis_client import connect
+from worker.contract.settings import Settings
+from worker.leases import Leases
+from worker.planner import Planner
+from worker.process import live
+from worker.pump import Pump, Runner
+from worker.retention import Retention
+from worker.sources.opening import open_source
+from worker.sweeper import Sweeper
+from worker.tasks import register
+from worker.waking import Waker
+from worker.watchdog import idle_beside_work
+
+log = structlog.get_logger(__name__)
+
+THREADS = 8
+PLANS = 4  # jobs planned at a time; the other threads are there to close
+
+
+def coordinate(settings: Settings) -> None:
+    """Coordinate until told to stop (SIGTERM) and drained."""
+    records = JobRecords(connect(settings), settings)
+    store = ObjectStore(settings, connections=settings.io_threads + THREADS)
+    app = queues.make_app(settings)
+    wake = Waker(app)
+    leases = Leases(records, heartbeat_s=settings.heartbeat_s)
+    sweeper = Sweeper(records, wake, sweep_s=settings.sweep_s, grace_s=1.5 * settings.heartbeat_s)
+    retention = Retention(
+        records, store, retain_s=settings.retain_s, every_s=settings.retention_sweep_s
+    )
+    with contextlib.ExitStack() as parts:
+        for part in (sweeper, retention, leases):
+            part.start()
+            parts.callback(part.stop)
+        io = parts.enter_context(ThreadPoolExecutor(settings.io_threads, thread_name_prefix="io"))
+        planner = Planner(
+            records,
+            store,
+            leases,
+            io,
+            lambda record: open_source(record, store, settings),
+            wake,
+            max_images=settings.max_job_images,
+            max_attempts=settings.max_attempts,
+            at_once=PLANS,
+        )
+        closing = Closing(records, store, leases, io, max_attempts=settings.max_attempts)
+        runners: dict[Verdict, Runner] = {"plan": planner, "finalize": closing}
+        pump = Pump(records, runners, wake, always=[COORDINATOR])
+        register(app, pump)
+        idle = idle_beside_work(
+            pump.idle_s, lambda: records.ready([COORDINATOR]) > 0, limit_s=settings.idle_limit_s
+        )
+        log.info("coordinator ready", pid=os.getpid())
+        live(
+            app,
+            pump,
+            [idle],
+            queues=[COORDINATOR],
+            threads=THREADS,
+            drain_s=settings.drain_s,
+        )

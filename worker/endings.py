@@ -1,0 +1,52 @@
+"""Results of images that never got labels: failed, cancelled, expired or set aside."""
+
+from __future__ import annotations
+
+from worker.contract.errors import AttemptsExhausted, Cancelled, Expired, GuanwuError, PoisonImage
+from worker.contract.job import ImageFacts, ItemError, ItemResult, ItemStatus, ManifestItem
+from worker.contract.record import Claim, Stop
+
+
+def unfinished(
+    item: ManifestItem, claim: Claim, *, status: ItemStatus, error: ItemError
+) -> ItemResult:
+    """The result of an image that has no labels: failed, cancelled or expired."""
+    return ItemResult(
+        job=claim.job,
+        index=item.index,
+        custom_id=item.custom_id,
+        status=status,
+        image=ImageFacts(filename=item.filename),
+        attempts=claim.attempts,
+        error=error,
+    )
+
+
+def unfinished_by_verdict(item: ManifestItem, claim: Claim) -> ItemResult:
+    """The result of an image that will not run, because of how its chunk was claimed."""
+    if claim.verdict == "exhausted":
+        lost = AttemptsExhausted(
+            f"a worker was lost {claim.attempts - 1} times with this image's chunk; "
+            "look into the workers' logs, then retry the job"
+        )
+        return _ended(item, claim, ItemStatus.FAILED, lost)
+    return stopped(item, claim, claim.record.stop)
+
+
+def stopped(item: ManifestItem, claim: Claim, why: Stop | None) -> ItemResult:
+    """The result of an image whose job was cancelled, or expired, before it was done."""
+    if why == "expired":
+        late = Expired("the job's time was over before this image was done; retry the job")
+        return _ended(item, claim, ItemStatus.EXPIRED, late)
+    cancelled = Cancelled("the job was cancelled before this image was done")
+    return _ended(item, claim, ItemStatus.CANCELLED, cancelled)
+
+
+def poisoned(item: ManifestItem, claim: Claim) -> ItemResult:
+    poison = PoisonImage("workers died each time they ran this image alone; check the file")
+    return _ended(item, claim, ItemStatus.FAILED, poison)
+
+
+def _ended(item: ManifestItem, claim: Claim, status: ItemStatus, error: GuanwuError) -> ItemResult:
+    told = ItemError.model_validate(error.as_item_error())
+    return unfinished(item, claim, status=status, error=told)
