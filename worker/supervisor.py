@@ -89,7 +89,7 @@ def _worker(device: Device, command: Sequence[str]) -> _Child:
 
 
 def supervise(devices: Sequence[Device], *, drain_s: float, command: Sequence[str] = SERVE) -> int:
-    """Run a coordinator, and one worker per device, until SIGTERM or SIGINT. -> exit code
+    """Run a coordinator and one worker per device until SIGTERM or SIGINT. Gives the exit code.
 
     `command` is one worker's, without its `--device`.
     """

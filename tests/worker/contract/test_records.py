@@ -337,7 +337,7 @@ def test_a_lost_planner_leaves_no_gap_and_no_double(records: JobRecords) -> None
     records.extend(lost, after=0, chunks=1, items=16, cursor="16", sealed=False)
     time.sleep(LEASE_S * 1.5)
     records.sweep()
-    fresh = records.claim(("bulk",))
+    fresh = records.claim(("coordinator",))
     assert fresh is not None
     assert (fresh.verdict, fresh.record.cursor) == ("plan", "16")
     with pytest.raises(LeaseLost):
