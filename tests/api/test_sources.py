@@ -64,7 +64,7 @@ def test_a_manifest_is_accepted_unread_and_planned_later(
     job = answer.json
     assert (job["counts"]["total"], job["planning"], job["lane"]) == (0, True, "bulk")
     assert job["source"] == {"kind": "manifest", "address": listed}
-    assert hand.records.queued_wake_ups("bulk") == 1
+    assert hand.records.queued_wake_ups("coordinator") == 1
     hand.work(job["id"])
     done = calls.get(job["links"]["self"]).json
     assert (done["status"], done["counts"]["succeeded"]) == ("succeeded", 9)

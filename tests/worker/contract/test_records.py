@@ -152,7 +152,7 @@ def test_the_last_chunk_makes_the_final_record_ready_and_settling_ends_the_job(
 ) -> None:
     job = create(records, 20)
     assert records.finish(claim(records), Tally(succeeded=16)) is None
-    assert records.finish(claim(records), Tally(succeeded=4)) == "hi"
+    assert records.finish(claim(records), Tally(succeeded=4)) == "coordinator"
     final = claim(records)
     assert (final.verdict, final.record.status) == ("finalize", JobStatus.RUNNING)
     records.settle(final, JobStatus.SUCCEEDED, finished_ms=1_700_000_000_000)
@@ -209,9 +209,9 @@ def test_attempts_are_capped(records: JobRecords) -> None:
 def test_a_chunk_given_back_waits_its_delay_and_may_keep_its_attempt(records: JobRecords) -> None:
     create(records, 4)
     records.release(claim(records), delay_s=0.3, counted=False)
-    assert records.sweep().ready == {"hi": 0, "bulk": 0}
+    assert records.sweep().ready == {"coordinator": 0, "hi": 0, "bulk": 0}
     time.sleep(0.4)
-    assert records.sweep().ready == {"hi": 0, "bulk": 1}
+    assert records.sweep().ready == {"coordinator": 0, "hi": 0, "bulk": 1}
     again = claim(records)
     assert again.attempts == 1
     assert again.record.counts.running == 4
@@ -321,7 +321,7 @@ def test_a_source_is_planned_shard_by_shard_and_sealed(records: JobRecords) -> N
     planner = claim(records)
     assert planner.verdict == "plan"
     added = records.extend(planner, after=0, chunks=2, items=32, cursor="32", sealed=False)
-    assert (added.lane, added.sealed) == ("bulk", False)
+    assert (added.queue, added.sealed) == ("bulk", False)
     record = read(records, job)
     assert (record.counts.total, record.cursor, record.sealed) == (32, "32", False)
     assert len(finish_all(records)) == 2
