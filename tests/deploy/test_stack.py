@@ -22,7 +22,7 @@ WORKER_S = 600.0  # the first time, models are fetched
 def test_a_worker_that_was_killed_is_started_again_and_publishes_its_models() -> None:
     with running_stack(api=False, workers=1, settings=CPU_SETTINGS) as stack:
         first = stack.workers[0].family()
-        assert len(first) == 2  # the supervisor and the worker of the one device
+        assert len(first) == 3  # supervisor, coordinator and the worker of the one device
         stack.workers[0].kill()
         assert not any(runs(p) for p in first)
         stack.check()  # what was ended on purpose has not died
