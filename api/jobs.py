@@ -12,7 +12,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 
-from api import auth, control, intake, limits, spec, submission
+from api import auth, control, idempotency, intake, limits, spec, submission
 from api.found import find_job
 from api.retry import retry
 from api.services import services
@@ -59,15 +59,24 @@ class JobPage(Wire):
     operation_id="submit_job",
     summary="Submit pictures as a job",
     description=spec.SUBMIT,
-    openapi_extensions={"requestBody": spec.SUBMIT_BODY},
+    openapi_extensions={"requestBody": spec.SUBMIT_BODY, "parameters": spec.SUBMIT_HEADERS},
     responses={
         202: spec.json_response("The job is accepted.", Job, headers=spec.ACCEPTED),
-        **spec.problems(400, 413, 415, 429),
+        **spec.problems(400, 409, 413, 415, 429),
     },
 )
 def submit() -> Response:
     asked = intake.read(request, services().settings, tenant=auth.tenant())
-    job = submission.accept(services(), asked, tenant=auth.tenant())
+    key = idempotency.key_of(request)
+    if key is None:
+        return _accepted(submission.accept(services(), asked, tenant=auth.tenant()))
+    once = idempotency.accept_once(services(), asked, tenant=auth.tenant(), key=key)
+    response = _accepted(once.job)
+    once.show(response)
+    return response
+
+
+def _accepted(job: Job) -> Response:
     response = _job_response(job, status=202)
     response.headers["Location"] = job.links["self"]
     return response

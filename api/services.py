@@ -10,6 +10,7 @@ from celery import Celery
 from flask import Flask, current_app
 
 from api.job_index import JobIndexes
+from api.marks import IdempotencyMarks
 from api.offer import Offer
 from worker.contract.objects import ObjectStore
 from worker.contract.queues import make_app
@@ -32,6 +33,7 @@ class Services:
 
     settings: Settings
     records: JobRecords
+    marks: IdempotencyMarks
     store: ObjectStore
     broker: Celery
     offer: Offer
@@ -46,6 +48,7 @@ def make_services(settings: Settings) -> Services:
     return Services(
         settings=settings,
         records=JobRecords(redis, settings),
+        marks=IdempotencyMarks(redis, settings),
         store=ObjectStore(_impatient(settings), connections=2 * STORE_THREADS),
         broker=make_app(settings),
         offer=Offer(redis, settings),
