@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Semaphore
 from typing import cast
 
 from celery import Celery
@@ -19,6 +20,7 @@ from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
 
 STORE_THREADS = 16
+MAX_WAITERS = 8  # half of a process's threads, so that others are always served
 MAX_STORE_TIMEOUT_S = 5.0
 _NAME = "guanwu"
 
@@ -29,6 +31,7 @@ class Services:
 
     `pool` runs storage calls of requests; `probes` has its own threads, so that a full
     pool does not look like a store that is away. `healer` restores jobs, one at a time.
+    `waiters` bounds the requests that wait for their job's end.
     """
 
     settings: Settings
@@ -41,6 +44,7 @@ class Services:
     probes: ThreadPoolExecutor
     healer: ThreadPoolExecutor
     indexes: JobIndexes
+    waiters: Semaphore
 
 
 def make_services(settings: Settings) -> Services:
@@ -56,6 +60,7 @@ def make_services(settings: Settings) -> Services:
         probes=ThreadPoolExecutor(4, thread_name_prefix="probe"),
         healer=ThreadPoolExecutor(1, thread_name_prefix="healer"),
         indexes=JobIndexes(),
+        waiters=Semaphore(MAX_WAITERS),
     )
 
 

@@ -43,6 +43,10 @@ ACCEPTED = {
         "description": "`true` if an earlier request with the key has made the job",
         "schema": {"type": "string", "enum": ["true"]},
     },
+    "Preference-Applied": {
+        "description": "with `Prefer: wait`, if the server waited: `wait=` the seconds granted",
+        "schema": {"type": "string"},
+    },
 }
 SUBMIT_HEADERS: list[dict[str, Any]] = [
     {
@@ -52,6 +56,14 @@ SUBMIT_HEADERS: list[dict[str, Any]] = [
         "description": "a name of your own for this request, such as a UUID",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
         "example": "3f1c9a52-6a3e-4a52-9d0c-0f4f1f0b7a11",
+    },
+    {
+        "name": "Prefer",
+        "in": "header",
+        "required": False,
+        "description": "`wait=N`: rather wait up to N seconds (30 at most) for the results",
+        "schema": {"type": "string"},
+        "example": "wait=10",
     },
 ]
 
@@ -86,6 +98,11 @@ and makes no second job: it gets the answer of the first, until `Idempotency-Key
 is being answered a second is a 409, to be sent again after `Retry-After`. The payload is
 the JSON body byte by byte, or the parts of the form. A request that was refused (4xx)
 leaves its key free.
+
+With `Prefer: wait=N` (RFC 7240) a small job, of up to 16 images by default and not from a
+source, is answered by 200 with the job and its `results` if it is done within N seconds, 30
+at most. Otherwise the answer is 202 as without it. `Preference-Applied` says that the server
+waited; it does not when many wait already.
 """
 
 RETRY = """\
