@@ -8,7 +8,7 @@ from flask import Response, request
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
-from api import docs, errors, limits, metrics, request_log, spec
+from api import audit, docs, errors, limits, metrics, request_log, spec
 from api.health import health
 from api.items import items
 from api.jobs import jobs
@@ -42,6 +42,7 @@ def create_app(settings: Settings) -> OpenAPI:
     limits.configure(app, settings)
     app.before_request(limits.bound_patience)
     request_log.register(app)
+    audit.register(app)
     errors.register(app)
     metrics.register(app)
     for blueprint in (jobs, results, items, uploads, models, health, metrics.metrics):
@@ -59,6 +60,11 @@ def _harden(response: Response) -> Response:
     response.headers.setdefault(
         "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"
     )
+    response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+    if request.is_secure:
+        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     if request.path.startswith("/v1/") or not response.headers.get("Cache-Control"):
         response.headers["Cache-Control"] = "no-store"
     return response

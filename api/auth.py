@@ -1,4 +1,4 @@
-"""Who calls: `Authorization: Bearer <token>` -> tenant."""
+"""Who calls: `Authorization: Bearer <token>` -> tenant, and what the token is good for."""
 
 from __future__ import annotations
 
@@ -8,33 +8,65 @@ from flask import g, request
 from structlog.contextvars import bind_contextvars
 
 from api.services import services
-from worker.contract.errors import Unauthorized
+from worker.contract.access import SCOPES, Scope
+from worker.contract.errors import Forbidden, Unauthorized
 
 _REALM = 'Bearer realm="guanwu"'
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def require_tenant() -> None:
     """Before a request: find the caller's tenant, or refuse before any body is read.
 
+    Whatever changes something needs the scope `submit`, the rest `read`.
+
     Raises:
         Unauthorized: no bearer token, or one that is not known.
+        Forbidden: a token without the scope.
+        StoreUnavailable: the token may be a key's, and nobody can look it up now.
     """
+    _identify(_token())
+    bind_contextvars(tenant=g.tenant)
+    scope: Scope = "read" if request.method in _READING else "submit"
+    if not allows(scope):
+        raise Forbidden(
+            f"this access token has the scopes {', '.join(g.scopes)}, the call needs {scope}; "
+            "have the operator make a key with it: guanwu admin keys create --scope",
+            challenge=f'{_REALM}, error="insufficient_scope", scope="{scope}"',
+        )
+
+
+def _token() -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthorized(
             "send your access token in the header `Authorization: Bearer <token>`",
             challenge=_REALM,
         )
-    tenant = services().settings.tenant_of(token.strip())
-    if tenant is None:
+    return token.strip()
+
+
+def _identify(token: str) -> None:
+    """Remember whose token it is: a static one of the settings, or an API key's."""
+    tenant = services().settings.tenant_of(token)
+    if tenant is not None:
+        g.tenant, g.scopes, g.key = tenant, SCOPES, None
+        return
+    key = services().access.find(token)
+    if key is None:
         raise Unauthorized(
-            "this access token is not known here; check that it is whole and for this server",
+            "this access token is not known here; check that it is whole, for this server, "
+            "and not revoked",
             challenge=f'{_REALM}, error="invalid_token"',
         )
-    g.tenant = tenant
-    bind_contextvars(tenant=tenant)
+    g.tenant, g.scopes, g.key = key.tenant, key.scopes, key.id
 
 
 def tenant() -> str:
     """The caller's tenant; only in views behind `require_tenant`."""
     return cast(str, g.tenant)
+
+
+def allows(scope: Scope) -> bool:
+    """May the caller do this kind of thing? Only behind `require_tenant`."""
+    return scope in g.scopes or "admin" in g.scopes

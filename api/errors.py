@@ -34,8 +34,10 @@ STATUS: dict[type[GuanwuError], int] = {
     family.MalformedRequest: 400,
     family.UnsupportedContentType: 415,
     family.Unauthorized: 401,
+    family.Forbidden: 403,
     family.NotFound: 404,
     family.JobNotFound: 404,
+    family.KeyNotFound: 404,
     family.ItemNotFound: 404,
     family.ArtifactNotFound: 404,
     family.IdempotencyKeyReused: 422,
@@ -146,7 +148,7 @@ def _answer(error: GuanwuError) -> Response:
     )
     if status == 503 or error.retryable:
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
-    if status == 401:
+    if status in (401, 403):
         response.headers["WWW-Authenticate"] = error.data.get("challenge", "Bearer")
     return response
 

@@ -28,7 +28,7 @@ jobs = APIBlueprint(
     url_prefix="/v1/jobs",
     abp_tags=[Tag(name="Jobs", description="Submit pictures, watch and cancel.")],
     abp_security=spec.BEARER,
-    abp_responses=spec.problems(401, 422, 503),
+    abp_responses=spec.problems(401, 403, 422, 503),
 )
 jobs.before_request(auth.require_tenant)
 jobs.before_request(limits.check_length)
@@ -85,7 +85,7 @@ def _accepted(job: Job) -> Response:
     """202 at once; or, after the wait that the caller prefers, 200 with the results."""
     wait_s = waiting.wait_s_of(request)
     waited = waiting.Waited(applied=False)
-    if wait_s is not None:
+    if wait_s is not None and auth.allows("read"):
         end_s = g.started_s + wait_s
         waited = waiting.wait(services(), job, tenant=auth.tenant(), end_s=end_s)
     response = _job_response(waited.job or job, status=200 if waited.job else 202)

@@ -13,6 +13,7 @@ from flask import Flask, current_app
 from api.job_index import JobIndexes
 from api.marks import IdempotencyMarks
 from api.offer import Offer
+from worker.contract.access import AccessKeys
 from worker.contract.objects import ObjectStore
 from worker.contract.queues import make_app
 from worker.contract.records import JobRecords
@@ -35,6 +36,7 @@ class Services:
     """
 
     settings: Settings
+    access: AccessKeys
     records: JobRecords
     marks: IdempotencyMarks
     store: ObjectStore
@@ -49,11 +51,13 @@ class Services:
 
 def make_services(settings: Settings) -> Services:
     redis = connect(settings)
+    store = ObjectStore(_impatient(settings), connections=2 * STORE_THREADS)
     return Services(
         settings=settings,
+        access=AccessKeys(redis, store, settings),
         records=JobRecords(redis, settings),
         marks=IdempotencyMarks(redis, settings),
-        store=ObjectStore(_impatient(settings), connections=2 * STORE_THREADS),
+        store=store,
         broker=make_app(settings),
         offer=Offer(redis, settings),
         pool=ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"),

@@ -12,7 +12,8 @@ SECURITY_SCHEMES: dict[str, Any] = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "Your access token. `make up` prints one.",
+        "description": "Your access token: an API key made by `guanwu admin keys create`, "
+        "or one of the operator's settings. `make up` prints one.",
     }
 }
 BEARER: list[dict[str, list[Any]]] = [{"bearer": []}]
@@ -20,6 +21,7 @@ BEARER: list[dict[str, list[Any]]] = [{"bearer": []}]
 _PROBLEMS = {
     400: "The body cannot be read.",
     401: "No access token, or one that is not known.",
+    403: "The access token lacks the scope: `submit` to change things, `read` to read.",
     404: "There is no such thing under your access token.",
     409: "The job is not in a state that allows it; `code` says why.",
     413: "The body is too large.",

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
 
-from worker.contract import logs
-from worker.contract.errors import GuanwuError, SettingsInvalid
-from worker.contract.settings import Settings, load
-from worker.supervisor import EXIT_CONFIG
+from worker.console import reported, settings_or_exit
+from worker.key_commands import keys
 
 
 @click.group()
@@ -28,7 +24,7 @@ def run(device: str | None) -> None:
     from worker.devices import find_devices
     from worker.supervisor import supervise
 
-    settings = _settings()
+    settings = settings_or_exit()
     devices = find_devices(device or settings.device)
     if not devices:
         raise click.ClickException("no NVIDIA GPU found; use --device cpu")
@@ -42,8 +38,8 @@ def serve(device: str) -> None:
     from worker.devices import find_devices
     from worker.serve import serve as serve_device
 
-    settings = _settings()
-    with _reported():
+    settings = settings_or_exit()
+    with reported():
         serve_device(settings, find_devices(device)[0])
 
 
@@ -52,8 +48,8 @@ def coordinate() -> None:
     """Be a coordinator: plan and close jobs, take back what was abandoned. `run` starts one."""
     from worker.coordinator import coordinate as work
 
-    settings = _settings()
-    with _reported():
+    settings = settings_or_exit()
+    with reported():
         work(settings)
 
 
@@ -68,8 +64,8 @@ def list_models(*, as_json: bool) -> None:
     """Show every model that jobs may name. Fetches nothing."""
     from worker.serve import make_engine
 
-    with _reported():
-        catalog = make_engine(_settings(), device="cpu").catalog()
+    with reported():
+        catalog = make_engine(settings_or_exit(), device="cpu").catalog()
     if as_json:
         click.echo(catalog.model_dump_json())
         return
@@ -86,8 +82,8 @@ def fetch(ids: tuple[str, ...]) -> None:
     """Fetch and check models; without names the default set."""
     from worker.serve import make_engine
 
-    with _reported():
-        engine = make_engine(_settings(), device="cpu", progress=click.echo)
+    with reported():
+        engine = make_engine(settings_or_exit(), device="cpu", progress=click.echo)
         engine.load(ids or None)
         for model in engine.catalog().models:
             if model.id in engine.loaded:
@@ -99,6 +95,9 @@ def admin() -> None:
     """Look after a deployment."""
 
 
+admin.add_command(keys)
+
+
 @admin.command()
 def rebuild() -> None:
     """Restore running jobs from S3 after Redis has lost them. Safe to run at any time."""
@@ -107,10 +106,10 @@ def rebuild() -> None:
     from worker.contract.records import JobRecords
     from worker.contract.redis_client import connect
 
-    settings = _settings()
+    settings = settings_or_exit()
     store = ObjectStore(settings, connections=settings.io_threads)
     records = JobRecords(connect(settings), settings)
-    with _reported(), ThreadPoolExecutor(settings.io_threads) as io:
+    with reported(), ThreadPoolExecutor(settings.io_threads) as io:
         for tenant, job in lost_jobs(store):
             if restore(records, store, tenant, job, io=io):
                 click.echo(f"{job.id}\trestored for {tenant}")
@@ -130,8 +129,8 @@ def calibrate(folder: Path, ids: tuple[str, ...], most: int) -> None:
     from worker.vision.calibrating import calibrate as fit
     from worker.vision.calibrating import sample
 
-    settings = _settings()
-    with _reported():
+    settings = settings_or_exit()
+    with reported():
         engine = make_engine(settings, device="auto", progress=click.echo)
         pictures = sample(
             folder,
@@ -151,26 +150,6 @@ def calibrate(folder: Path, ids: tuple[str, ...], most: int) -> None:
                 f"by {fitted.pictures} pictures"
             )
         click.echo(f"kept in {engine.calibrations.path}")
-
-
-@contextlib.contextmanager
-def _reported() -> Iterator[None]:
-    """Guanwu's errors become one line and an exit code."""
-    try:
-        yield
-    except GuanwuError as exc:
-        click.echo(f"{exc.code}: {exc.message}", err=True)
-        sys.exit(1 if exc.retryable else EXIT_CONFIG)
-
-
-def _settings() -> Settings:
-    try:
-        settings = load()
-    except SettingsInvalid as exc:
-        click.echo(f"{exc.code}: {exc.message}", err=True)
-        sys.exit(EXIT_CONFIG)
-    logs.configure(settings.log_level)
-    return settings
 
 
 if __name__ == "__main__":

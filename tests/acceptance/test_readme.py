@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from api.client import Client
+from api.client import Client, RequestRefused
 from deploy.stack import Stack
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -40,6 +40,7 @@ def run(command: str, stack: Stack, folder: Path) -> str:
     scripts = Path(sys.executable).parent
     environment = {
         **os.environ,
+        **stack.environment,
         "PATH": f"{scripts}:{os.environ['PATH']}",
         "GUANWU_URL": stack.url,
         "GUANWU_TOKEN": stack.token,
@@ -58,13 +59,25 @@ def run(command: str, stack: Stack, folder: Path) -> str:
 
 
 def test_the_shell_examples_run_as_they_stand(stack: Stack, folder: Path) -> None:
-    submit, *others = commands(".venv/bin/guanwu")
+    submit, *others = [c for c in commands(".venv/bin/guanwu") if " admin " not in c]
     told = run(submit, stack, folder)
     found = re.search(r"job_[0-9A-Z]{26}", told)
     assert found
     assert (folder / "out" / "third_overlay.png").stat().st_size > 1000
     for command in others:
         run(command.replace("job_01J...", found[0]), stack, folder)
+
+
+def test_the_examples_of_api_keys_run_as_they_stand(stack: Stack, folder: Path) -> None:
+    create, show, revoke = commands(".venv/bin/guanwu admin")
+    token = run(create, stack, folder).split()[0]
+    key = token.partition(".")[0]
+    with Client(stack.url, token) as client:
+        assert list(client.jobs()) == []
+    assert key in run(show, stack, folder)
+    run(revoke.replace("key_01J...", key), stack, folder)
+    with Client(stack.url, token) as client, pytest.raises(RequestRefused):
+        list(client.jobs())
 
 
 def test_the_http_examples_run_as_they_stand(stack: Stack, folder: Path) -> None:

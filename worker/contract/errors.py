@@ -110,6 +110,12 @@ class Unauthorized(GuanwuError):
     code = "unauthorized"
 
 
+class Forbidden(GuanwuError):
+    """The access token is known, but not for this kind of call."""
+
+    code = "forbidden"
+
+
 class NotFound(GuanwuError):
     """Nothing of that name belongs to the caller."""
 
@@ -120,6 +126,12 @@ class JobNotFound(NotFound):
     """The job does not exist, or belongs to somebody else."""
 
     code = "job_not_found"
+
+
+class KeyNotFound(NotFound):
+    """There is no API key of that id."""
+
+    code = "key_not_found"
 
 
 class ItemNotFound(NotFound):

@@ -84,6 +84,15 @@ class RedisKeys:
         """Hash: what stands behind a tenant's Idempotency-Key."""
         return f"{self.prefix}:idempotency:{tenant}:{hashlib.sha256(key.encode()).hexdigest()}"
 
+    def access_key(self, key_id: str) -> str:
+        """String: an API key as S3 has it, or `-` for an id that is none."""
+        return f"{self.prefix}:access:{key_id}"
+
+    @property
+    def access_used(self) -> str:
+        """Hash: when each API key was used last, in ms."""
+        return f"{self.prefix}:access-used"
+
     def tenant_jobs(self, tenant: str) -> str:
         """Sorted set of a tenant's job ids; all scores 0, ULIDs sort by time."""
         return f"{self.prefix}:tenant:{tenant}:jobs"
@@ -125,6 +134,14 @@ class RedisKeys:
 
 
 # --- S3 ------------------------------------------------------------------------
+
+
+ACCESS_KEYS = "admin/keys/"
+
+
+def access_key(key_id: str) -> str:
+    """An API key, hashed. S3 is the truth."""
+    return f"{ACCESS_KEYS}{key_id}.json"
 
 
 def tenant_prefix(tenant: str) -> str:

@@ -70,7 +70,7 @@ class Settings(BaseModel):
     )
     link_ttl_s: int = Field(3600, ge=60, le=604_800)
 
-    # front door
+    # front door; API keys of `guanwu admin keys` are valid beside these tokens
     tokens: Annotated[SecretStr, AfterValidator(_parse_tokens)] | None = None
     max_request_bytes: int = Field(512 * 2**20, ge=1024)
     max_json_bytes: int = Field(

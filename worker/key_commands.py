@@ -1,0 +1,88 @@
+"""`python -m worker admin keys`: make, list and revoke API keys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import click
+import structlog
+
+from worker.console import reported, settings_or_exit
+from worker.contract.access import SCOPES, AccessKey, AccessKeys, Scope
+from worker.contract.objects import ObjectStore
+from worker.contract.redis_client import connect
+
+log = structlog.get_logger(__name__)
+_json_option = click.option("--json", "as_json", is_flag=True, help="for scripts")
+
+
+@click.group()
+def keys() -> None:
+    """API keys of tenants. S3 keeps them, hashed."""
+
+
+@keys.command()
+@click.option("--tenant", required=True, help="whose jobs the key may see and submit")
+@click.option("--name", default="", help="what it is for, to tell keys apart")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice(SCOPES),
+    multiple=True,
+    default=("submit", "read"),
+    show_default=True,
+    help="may repeat; admin includes the others",
+)
+@_json_option
+def create(tenant: str, name: str, scopes: Sequence[Scope], *, as_json: bool) -> None:
+    """Make a key and show its token, this once."""
+    with reported():
+        key, token = _access().create(tenant=tenant, name=name, scopes=scopes)
+        log.info("audit", action="create_key", key=key.id, tenant=tenant, scopes=key.scopes)
+    if as_json:
+        click.echo(json.dumps({**_shown(key), "token": token}, ensure_ascii=False))
+        return
+    click.echo(f"{token}\n")
+    click.echo(f"{key.id} of {tenant}. Keep the token now; it is not shown again.", err=True)
+
+
+@keys.command("list")
+@click.option("--tenant", help="of this tenant alone")
+@_json_option
+def list_keys(tenant: str | None, *, as_json: bool) -> None:
+    """Show all keys, the revoked ones too, and when each was used last."""
+    with reported():
+        access = _access()
+        for key in access.list():
+            if tenant not in (None, key.tenant):
+                continue
+            used = access.used_at(key.id)
+            shown = {**_shown(key), "used_at": used.isoformat() if used else None}
+            click.echo(json.dumps(shown, ensure_ascii=False) if as_json else _line(shown))
+
+
+@keys.command()
+@click.argument("key_id", metavar="KEY")
+def revoke(key_id: str) -> None:
+    """End a key: its token is refused from now on."""
+    with reported():
+        key = _access().revoke(key_id)
+        log.info("audit", action="revoke_key", key=key.id, tenant=key.tenant)
+    click.echo(f"{key.id} of {key.tenant} is revoked")
+
+
+def _access() -> AccessKeys:
+    settings = settings_or_exit()
+    return AccessKeys(connect(settings), ObjectStore(settings, connections=2), settings)
+
+
+def _shown(key: AccessKey) -> dict[str, object]:
+    return key.model_dump(mode="json", exclude={"secret_sha256"})
+
+
+def _line(shown: dict[str, object]) -> str:
+    state = f"revoked {shown['revoked_at']}" if shown["revoked_at"] else "valid"
+    scopes = ",".join(map(str, shown["scopes"])) if isinstance(shown["scopes"], list) else ""
+    used = f"used {shown['used_at'] or '-'}"
+    return "\t".join(map(str, (shown["id"], shown["tenant"], scopes, state, used, shown["name"])))
