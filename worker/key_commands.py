@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Sequence
 
@@ -58,8 +59,11 @@ def list_keys(tenant: str | None, *, as_json: bool) -> None:
             if tenant not in (None, key.tenant):
                 continue
             used = access.used_at(key.id)
-            shown = {**_shown(key), "used_at": used.isoformat() if used else None}
-            click.echo(json.dumps(shown, ensure_ascii=False) if as_json else _line(shown))
+            if as_json:
+                shown = {**_shown(key), "used_at": used.isoformat() if used else None}
+                click.echo(json.dumps(shown, ensure_ascii=False))
+            else:
+                click.echo(_line(key, used))
 
 
 @keys.command()
@@ -81,8 +85,7 @@ def _shown(key: AccessKey) -> dict[str, object]:
     return key.model_dump(mode="json", exclude={"secret_sha256"})
 
 
-def _line(shown: dict[str, object]) -> str:
-    state = f"revoked {shown['revoked_at']}" if shown["revoked_at"] else "valid"
-    scopes = ",".join(map(str, shown["scopes"])) if isinstance(shown["scopes"], list) else ""
-    used = f"used {shown['used_at'] or '-'}"
-    return "\t".join(map(str, (shown["id"], shown["tenant"], scopes, state, used, shown["name"])))
+def _line(key: AccessKey, used: dt.datetime | None) -> str:
+    state = f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "valid"
+    last = f"used {used:%Y-%m-%d %H:%M}" if used else "not used lately"
+    return "\t".join((key.id, key.tenant, ",".join(key.scopes), state, last, key.name))

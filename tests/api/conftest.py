@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -63,3 +64,20 @@ def own_bucket_allowed(settings: SettingsFactory) -> Iterator[Calls]:
 def hand(settings: SettingsFactory) -> Hand:
     """Does by hand what a worker would."""
     return Hand(settings(tokens=TOKENS))
+
+
+@pytest.fixture
+def at_work(hand: Hand) -> Iterator[Hand]:
+    """Works on whatever comes, until the test ends."""
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.wait(0.02):
+            while hand.step():
+                pass
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield hand
+    stop.set()
+    thread.join()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 from flask import Flask, request
@@ -14,23 +12,6 @@ from api.waiting import MAX_WAIT_S, wait_s_of
 from tests.api.calls import PNG, TOKENS, Calls, front_door
 from tests.api.hand import Hand
 from tests.stack import SettingsFactory
-
-
-@pytest.fixture
-def at_work(hand: Hand) -> Iterator[Hand]:
-    """Works on whatever comes, until the test ends."""
-    stop = threading.Event()
-
-    def work() -> None:
-        while not stop.wait(0.02):
-            while hand.step():
-                pass
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    yield hand
-    stop.set()
-    thread.join()
 
 
 def test_small_job_that_is_done_in_time_is_200_with_its_results(

@@ -119,7 +119,7 @@ class AccessKeys:
         """All keys, the oldest first, the revoked ones too."""
         for path in self._store.keys(keys.ACCESS_KEYS):
             with contextlib.suppress(ObjectNotFound):
-                yield AccessKey.model_validate_json(self._store.get(path))
+                yield _parsed(self._store.get(path))
 
     def used_at(self, key_id: str) -> dt.datetime | None:
         """When the key was used last, to the minute; None if Redis does not know."""
@@ -140,7 +140,7 @@ class AccessKeys:
         """From Redis; from the store if Redis does not know the key or is away."""
         cached = self._cached(key_id)
         if cached is not None:
-            return None if cached == _UNKNOWN else AccessKey.model_validate_json(cached)
+            return None if cached == _UNKNOWN else _parsed(cached)
         key = self._stored(key_id)
         body, ttl_s = (_UNKNOWN, UNKNOWN_S) if key is None else (key.model_dump_json(), CACHE_S)
         with contextlib.suppress(RedisUnavailable), translated():
@@ -161,7 +161,7 @@ class AccessKeys:
             body = self._store.get(keys.access_key(key_id))
         except ObjectNotFound:
             return None
-        return AccessKey.model_validate_json(body, extra="ignore")
+        return _parsed(body)
 
     def _note_use(self, key_id: str) -> None:
         now_s = time.time()
@@ -170,6 +170,10 @@ class AccessKeys:
         self._noted_s[key_id] = now_s
         with contextlib.suppress(RedisUnavailable), translated():
             self._client.hset(self._keys.access_used, key_id, int(now_s * 1000))
+
+
+def _parsed(body: str | bytes) -> AccessKey:
+    return AccessKey.model_validate_json(body, extra="ignore")  # a newer version may say more
 
 
 def _sha256(secret: str) -> str:

@@ -1,4 +1,4 @@
-"""A front door on a socket, a worker played by hand in the background, and a client."""
+"""A front door on a socket, and a client."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from werkzeug.serving import make_server
 
 from api.client import Client
 from tests.api.calls import TOKEN, Calls
-from tests.api.hand import Hand
 
 
 @pytest.fixture
@@ -29,20 +28,3 @@ def url(calls: Calls) -> Iterator[str]:
 def client(url: str) -> Iterator[Client]:
     with Client(url, TOKEN, retries=1) as client:
         yield client
-
-
-@pytest.fixture
-def at_work(hand: Hand) -> Iterator[Hand]:
-    """Works on whatever comes, until the test ends."""
-    stop = threading.Event()
-
-    def work() -> None:
-        while not stop.wait(0.02):
-            while hand.step():
-                pass
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    yield hand
-    stop.set()
-    thread.join()
