@@ -9,6 +9,7 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
 from api import audit, docs, errors, limits, metrics, request_log, spec
+from api.events import events
 from api.health import health
 from api.items import items
 from api.jobs import jobs
@@ -45,7 +46,7 @@ def create_app(settings: Settings) -> OpenAPI:
     audit.register(app)
     errors.register(app)
     metrics.register(app)
-    for blueprint in (jobs, results, items, uploads, models, health, metrics.metrics):
+    for blueprint in (jobs, events, results, items, uploads, models, health, metrics.metrics):
         app.register_api(blueprint)
     docs.register(app)
     app.after_request(_harden)

@@ -67,6 +67,7 @@ STATUS: dict[type[GuanwuError], int] = {
     family.DeviceBroken: 503,
     family.FontMissing: 500,
     family.ServiceUnavailable: 503,
+    family.StreamsFull: 503,
     family.RedisUnavailable: 503,
     family.StoreUnavailable: 503,
     family.StoreDenied: 500,

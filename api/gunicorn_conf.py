@@ -10,9 +10,11 @@ import shutil
 import tempfile
 from typing import Any
 
+from api.capacity import ALIVE, MAX_STREAMS, THREADS
+
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-threads = 16
+threads = THREADS + MAX_STREAMS
 # Each process builds its own connections: nothing is shared over the fork.
 preload_app = False
 # Of a worker process that hangs as a whole; a slow upload keeps only its thread.
@@ -38,6 +40,11 @@ def on_starting(server: Any) -> None:
     """Before the processes: a folder in which they count together for /metrics."""
     if _METRICS not in os.environ:
         server.own_metrics = os.environ[_METRICS] = tempfile.mkdtemp(prefix="guanwu-metrics-")
+
+
+def post_worker_init(worker: Any) -> None:
+    """Streams of events end when their process is to end, or they would hold it up."""
+    worker.wsgi.extensions[ALIVE] = lambda: worker.alive
 
 
 def on_exit(server: Any) -> None:

@@ -10,6 +10,7 @@ from typing import cast
 from celery import Celery
 from flask import Flask, current_app
 
+from api.capacity import MAX_STREAMS, MAX_WAITERS
 from api.job_index import JobIndexes
 from api.marks import IdempotencyMarks
 from api.offer import Offer
@@ -21,7 +22,6 @@ from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
 
 STORE_THREADS = 16
-MAX_WAITERS = 8  # half of a process's threads, so that others are always served
 MAX_STORE_TIMEOUT_S = 5.0
 _NAME = "guanwu"
 
@@ -32,7 +32,8 @@ class Services:
 
     `pool` runs storage calls of requests; `probes` has its own threads, so that a full
     pool does not look like a store that is away. `healer` restores jobs, one at a time.
-    `waiters` bounds the requests that wait for their job's end.
+    `waiters` bounds the requests that wait for their job's end, `streams` those that watch
+    a job.
     """
 
     settings: Settings
@@ -47,6 +48,7 @@ class Services:
     healer: ThreadPoolExecutor
     indexes: JobIndexes
     waiters: Semaphore
+    streams: Semaphore
 
 
 def make_services(settings: Settings) -> Services:
@@ -65,6 +67,7 @@ def make_services(settings: Settings) -> Services:
         healer=ThreadPoolExecutor(1, thread_name_prefix="healer"),
         indexes=JobIndexes(),
         waiters=Semaphore(MAX_WAITERS),
+        streams=Semaphore(MAX_STREAMS),
     )
 
 

@@ -127,6 +127,15 @@ Counts by item state always add up to `total`. `done` is true in every final sta
 then `Retry-After` says when to look again. Known for as long as its files are kept.
 """
 
+EVENTS = """\
+`progress` tells of the job as `GET /v1/jobs/{id}` does: at once, and when its counts have
+changed, at most every 500 ms. `done` comes last and ends the stream. Each event tells all,
+so nothing is missed by who comes again: with `Last-Event-ID`, as an `EventSource` sends it by
+itself, the job is told only if it has changed since. A comment every 15 seconds keeps
+the connection open; after ten minutes the stream ends and is to be opened again. When as
+many streams are open as one process serves, the answer is 503: try again, or poll.
+"""
+
 CANCEL = """\
 Cooperative: images no worker has begun are cancelled, those under way are finished or
 dropped. Results that exist stay.
@@ -246,6 +255,12 @@ def json_response(
         "content": {"application/json": {"schema": schema}},
     }
     return answer | ({"headers": headers} if headers else {})
+
+
+def events_response(description: str) -> dict[str, Any]:
+    """A stream of server-sent events."""
+    content = {"text/event-stream": {"schema": {"type": "string"}}}
+    return {"description": description, "content": content}
 
 
 def jsonl_response(description: str) -> dict[str, Any]:

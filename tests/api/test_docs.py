@@ -18,6 +18,7 @@ CALLS = {
     ("/v1/jobs/{job_id}", "get"),
     ("/v1/jobs/{job_id}/cancel", "post"),
     ("/v1/jobs/{job_id}/errors.jsonl", "get"),
+    ("/v1/jobs/{job_id}/events", "get"),
     ("/v1/jobs/{job_id}/items/{index}", "get"),
     ("/v1/jobs/{job_id}/items/{index}/labels.json", "get"),
     ("/v1/jobs/{job_id}/items/{index}/{artifact}", "get"),
@@ -76,6 +77,20 @@ def test_operation_ids_are_unique_and_calls_have_summaries(document: dict[str, A
 
 def test_document_has_the_table_of_error_codes(document: dict[str, Any]) -> None:
     assert "| `image_too_large` | 413 |" in document["info"]["description"]
+
+
+def test_headers_that_calls_take_are_documented(document: dict[str, Any]) -> None:
+    found = {
+        (operation["operationId"], parameter["name"])
+        for operation in operations(document).values()
+        for parameter in operation.get("parameters", ())
+        if parameter["in"] == "header"
+    }
+    assert found == {
+        ("submit_job", "Idempotency-Key"),
+        ("submit_job", "Prefer"),
+        ("watch_job", "Last-Event-ID"),
+    }
 
 
 def test_examples_of_the_document_are_accepted(door: Calls, document: dict[str, Any]) -> None:

@@ -9,19 +9,24 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 
+from api.capacity import MAX_STREAMS
 from tests.api.calls import PNG, TOKEN
 from tests.stack import SettingsFactory
 
 START_S = 30.0
 
 
+Server = tuple[str, "subprocess.Popen[bytes]"]
+
+
 @pytest.fixture
-def url(settings: SettingsFactory, tmp_path: Path) -> Iterator[str]:
+def server(settings: SettingsFactory, tmp_path: Path) -> Iterator[Server]:
     """A front door of its own process, set up by gunicorn_conf, with small limits."""
     address = f"127.0.0.1:{_free_port()}"
     own = settings.environment(max_request_bytes=20 * 2**20, max_image_bytes=2**20)
@@ -35,13 +40,18 @@ def url(settings: SettingsFactory, tmp_path: Path) -> Iterator[str]:
         )
     try:
         _wait_until_alive(f"http://{address}", server)
-        yield f"http://{address}"
+        yield f"http://{address}", server
     finally:
         server.terminate()
         server.wait(timeout=20)
         log_text = (tmp_path / "log").read_text()
     assert TOKEN not in log_text
     assert "Traceback" not in log_text
+
+
+@pytest.fixture
+def url(server: Server) -> str:
+    return server[0]
 
 
 def _free_port() -> int:
@@ -116,6 +126,31 @@ def test_client_that_hangs_up_half_way_harms_nobody(url: str, http: httpx.Client
             )
             connection.sendall(head.encode() + b"--b\r\n")
     assert http.get("/v1/jobs").json()["items"] == []
+
+
+def test_open_streams_take_no_thread_from_other_calls_nor_hold_up_the_end(
+    server: Server, http: httpx.Client
+) -> None:
+    job = http.post("/v1/jobs", files=[("files", ("a.png", PNG))]).json()
+    patient = httpx.Client(
+        base_url=server[0],
+        headers=http.headers,
+        timeout=30,
+        limits=httpx.Limits(max_connections=MAX_STREAMS),
+    )
+    with patient, ExitStack() as opened:
+        for _ in range(MAX_STREAMS):
+            answer = opened.enter_context(patient.stream("GET", job["links"]["events"]))
+            assert answer.status_code == 200
+        full = http.get(job["links"]["events"])
+        assert (full.status_code, full.json()["code"]) == (503, "streams_full")
+        started_s = time.monotonic()
+        with ThreadPoolExecutor(16) as callers:
+            answers = callers.map(lambda _: http.get("/v1/jobs").status_code, range(64))
+            assert set(answers) == {200}
+        assert time.monotonic() - started_s < 10
+        server[1].terminate()
+        server[1].wait(timeout=10)  # less than a heartbeat, and than gunicorn's own patience
 
 
 def test_bad_settings_stop_the_server(settings: SettingsFactory) -> None:

@@ -286,6 +286,12 @@ class ServiceUnavailable(GuanwuError):
     retryable = True
 
 
+class StreamsFull(ServiceUnavailable):
+    """As many event streams as one process serves are open already."""
+
+    code = "streams_full"
+
+
 class RedisUnavailable(ServiceUnavailable):
     """Redis is away, loading, or refuses writes."""
 

@@ -42,6 +42,7 @@ def job_links(job: str) -> dict[str, str]:
     base = f"/v1/jobs/{job}"
     return {
         "self": base,
+        "events": f"{base}/events",
         "results": f"{base}/results",
         "results_jsonl": f"{base}/results.jsonl",
         "errors_jsonl": f"{base}/errors.jsonl",

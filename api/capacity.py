@@ -1,0 +1,12 @@
+"""How many requests of each kind one process serves at once.
+
+Imports nothing: gunicorn's master reads it, and what that has imported a reload keeps.
+"""
+
+from __future__ import annotations
+
+THREADS = 16  # for requests that end soon
+MAX_WAITERS = THREADS // 2  # of them; so that others are always served
+MAX_STREAMS = 64  # of events; each has a thread more, and sleeps most of the time
+
+ALIVE = "guanwu-alive"  # of the app's extensions: tells whether the process goes on
