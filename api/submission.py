@@ -124,7 +124,10 @@ def _new_record(settings: Settings, submission: Submission, tenant: str) -> JobR
 def _store_manifest(
     services: Services, record: JobRecord, items: Sequence[ManifestItem], view: Job
 ) -> None:
-    """The manifest's shards and the accepted job, all there before the record is."""
+    """The manifest's shards, then the accepted job, all there before the record is.
+
+    In this order: who finds a job.json may restore the job from it, and finds it whole.
+    """
     put = services.store.put
     tasks: list[Callable[[], None]] = []
     for number in range(record.chunks):
@@ -132,7 +135,10 @@ def _store_manifest(
         body = "".join(item.model_dump_json(exclude_none=True) + "\n" for item in shard)
         key = keys.manifest(record.tenant, record.job, number)
         tasks.append(partial(put, key, body.encode(), content_type=JSONL))
-    key = keys.job_record(record.tenant, record.job)
-    tasks.append(partial(put, key, view.model_dump_json().encode(), content_type=JSON))
     for _ in in_order(services.pool, tasks, window=WINDOW):
         pass
+    put(
+        keys.job_record(record.tenant, record.job),
+        view.model_dump_json().encode(),
+        content_type=JSON,
+    )
