@@ -74,6 +74,7 @@ class Recovery:
         restored = self._restore(dt.datetime.now(dt.UTC) - LOOK_BACK)
         with translated():
             self._client.set(self._key, server)
+        self._records.end_turn(TURN)
         return restored
 
     def _restore(self, since: dt.datetime) -> int:

@@ -18,7 +18,7 @@ from tests.sleeping.behaviour import Behaviour
 from worker.contract import keys
 from worker.contract.job import ManifestItem, Options, new_id
 from worker.contract.keys import RedisKeys
-from worker.contract.objects import ObjectStore
+from worker.contract.objects import JSONL, ObjectStore
 from worker.contract.queues import make_app, send
 from worker.contract.record import JobRecord
 from worker.contract.records import JobRecords
@@ -31,6 +31,7 @@ SETTINGS = {
     "GUANWU_S3_INPUT_BUCKETS": LISTS,
     "GUANWU_DRAIN_S": "5",
 }
+SINGLE = ManifestItem(index=0, source="s3://lists/0.png").model_dump_json(exclude_none=True)
 LABELS_ONLY = {"artifacts": ["labels"], "priority": "bulk"}
 READY_S = 120.0
 LOOK_S = 0.1
@@ -103,9 +104,7 @@ class Fleet:
     def prepare_single(self) -> str:
         """What the front door puts into S3 before it records a job of one image; the job's id."""
         job = new_id("job")
-        line = ManifestItem(index=0, source="s3://lists/0.png").model_dump_json(exclude_none=True)
-        key = keys.manifest(TENANT, job, 0)
-        self.store.put(key, line.encode(), content_type="application/x-ndjson")
+        self.store.put(keys.manifest(TENANT, job, 0), SINGLE.encode(), content_type=JSONL)
         return job
 
     def submit_single(self, job: str) -> None:
@@ -118,6 +117,7 @@ class Fleet:
             chunk_images=1,
             options=Options.model_validate(LABELS_ONLY),
             metadata={},
+            shard=SINGLE,
         )
         send(self._broker, "hi")
 
