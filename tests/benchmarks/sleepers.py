@@ -32,7 +32,7 @@ SETTINGS = {
     "GUANWU_DRAIN_S": "5",
 }
 SINGLE = ManifestItem(index=0, source="s3://lists/0.png").model_dump_json(exclude_none=True)
-LABELS_ONLY = {"artifacts": ["labels"], "priority": "bulk"}
+LABELS_ONLY: dict[str, object] = {"artifacts": ["labels"], "priority": "bulk"}
 READY_S = 120.0
 LOOK_S = 0.1
 
@@ -95,8 +95,14 @@ class Fleet:
 
     def submit(self, manifest: str) -> tuple[str, float]:
         """A job of a manifest, through the front door; its id, and how long the answer took, s."""
+        return self.submit_source({"manifest": manifest}, options=LABELS_ONLY)
+
+    def submit_source(
+        self, source: dict[str, str], *, options: dict[str, object]
+    ) -> tuple[str, float]:
+        """The same of any source."""
         started_s = time.perf_counter()
-        answer = self._http.post("/v1/jobs", json={"manifest": manifest, "options": LABELS_ONLY})
+        answer = self._http.post("/v1/jobs", json={**source, "options": options})
         spent_s = time.perf_counter() - started_s
         answer.raise_for_status()
         return str(answer.json()["id"]), spent_s
@@ -133,6 +139,10 @@ class Fleet:
 
     def wait_until_ended(self, job: str, images: int) -> None:
         while self.ended(job) < images:
+            time.sleep(LOOK_S)
+
+    def wait_until_done(self, job: str) -> None:
+        while not self._record(job).status.done:
             time.sleep(LOOK_S)
 
     def wait_until_planned(self, job: str) -> None:
