@@ -18,12 +18,14 @@ from api.jobs import JobPage
 from api.models import Offered
 from api.results import ResultPage, Summary
 from api.uploads import Upload, UploadRequest
+from api.waiting import FinishedJob
 from worker.contract.job import JobRequest
 
 _REF = "#/components/schemas/{model}"
 _TAKEN: tuple[type[BaseModel], ...] = (JobRequest, Envelope, UploadRequest)
 _GIVEN: tuple[type[BaseModel], ...] = (
     JobPage,
+    FinishedJob,
     ResultPage,
     Summary,
     Upload,

@@ -38,6 +38,8 @@ STATUS: dict[type[GuanwuError], int] = {
     family.JobNotFound: 404,
     family.ItemNotFound: 404,
     family.ArtifactNotFound: 404,
+    family.IdempotencyKeyReused: 422,
+    family.IdempotencyInFlight: 409,
     family.JobUnfinished: 409,
     family.NothingToRetry: 409,
     family.QueueFull: 429,

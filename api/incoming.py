@@ -28,12 +28,16 @@ class Incoming:
 
 @dataclass(frozen=True)
 class Submission:
-    """A job as asked for: of images, or of a source that a planner reads later."""
+    """A job as asked for: of images, or of a source that a planner reads later.
+
+    `payload` is the request's hash; None without an Idempotency-Key.
+    """
 
     images: Sequence[Incoming]
     options: Options
     metadata: dict[str, Any]
     source: Source | None = None
+    payload: str | None = None
 
 
 def base_name(filename: str | None) -> str | None:

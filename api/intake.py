@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from api import limits
+from api import idempotency, limits
 from api.form_body import read_form
 from api.incoming import Submission
 from api.json_body import read_json
@@ -30,10 +32,14 @@ def read(request: Request, settings: Settings, *, tenant: str) -> Submission:
 
 
 def _read(request: Request, settings: Settings, tenant: str) -> Submission:
+    keyed = idempotency.HEADER in request.headers
     if request.mimetype == limits.MULTIPART:
-        return read_form(request, settings)
+        form = read_form(request, settings)
+        return replace(form, payload=idempotency.form_payload(request)) if keyed else form
     if request.mimetype == "application/json":
-        return read_json(request.get_data(cache=False), settings, tenant)
+        body = request.get_data(cache=False)
+        named = read_json(body, settings, tenant)
+        return replace(named, payload=idempotency.json_payload(body)) if keyed else named
     raise UnsupportedContentType(
         "send multipart/form-data with `files`, or application/json; "
         f"this is {request.mimetype or 'without a Content-Type'}"

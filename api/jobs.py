@@ -7,12 +7,12 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from flask import Response, request
+from flask import Response, g, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 
-from api import auth, control, intake, limits, spec, submission
+from api import auth, control, idempotency, intake, limits, spec, submission, waiting
 from api.found import find_job
 from api.retry import retry
 from api.services import services
@@ -59,17 +59,39 @@ class JobPage(Wire):
     operation_id="submit_job",
     summary="Submit pictures as a job",
     description=spec.SUBMIT,
-    openapi_extensions={"requestBody": spec.SUBMIT_BODY},
+    openapi_extensions={"requestBody": spec.SUBMIT_BODY, "parameters": spec.SUBMIT_HEADERS},
     responses={
+        200: spec.json_response(
+            "With `Prefer: wait`: the job is done already.",
+            waiting.FinishedJob,
+            headers=spec.ACCEPTED,
+        ),
         202: spec.json_response("The job is accepted.", Job, headers=spec.ACCEPTED),
-        **spec.problems(400, 413, 415, 429),
+        **spec.problems(400, 409, 413, 415, 429),
     },
 )
 def submit() -> Response:
     asked = intake.read(request, services().settings, tenant=auth.tenant())
-    job = submission.accept(services(), asked, tenant=auth.tenant())
-    response = _job_response(job, status=202)
+    key = idempotency.key_of(request)
+    if key is None:
+        return _accepted(submission.accept(services(), asked, tenant=auth.tenant()))
+    once = idempotency.accept_once(services(), asked, tenant=auth.tenant(), key=key)
+    response = _accepted(once.job)
+    once.show(response)
+    return response
+
+
+def _accepted(job: Job) -> Response:
+    """202 at once; or, after the wait that the caller prefers, 200 with the results."""
+    wait_s = waiting.wait_s_of(request)
+    waited = waiting.Waited(applied=False)
+    if wait_s is not None:
+        end_s = g.started_s + wait_s
+        waited = waiting.wait(services(), job, tenant=auth.tenant(), end_s=end_s)
+    response = _job_response(waited.job or job, status=200 if waited.job else 202)
     response.headers["Location"] = job.links["self"]
+    if waited.applied:
+        response.headers[waiting.APPLIED] = f"wait={wait_s}"
     return response
 
 

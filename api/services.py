@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Semaphore
 from typing import cast
 
 from celery import Celery
 from flask import Flask, current_app
 
 from api.job_index import JobIndexes
+from api.marks import IdempotencyMarks
 from api.offer import Offer
 from worker.contract.objects import ObjectStore
 from worker.contract.queues import make_app
@@ -18,6 +20,7 @@ from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
 
 STORE_THREADS = 16
+MAX_WAITERS = 8  # half of a process's threads, so that others are always served
 MAX_STORE_TIMEOUT_S = 5.0
 _NAME = "guanwu"
 
@@ -28,10 +31,12 @@ class Services:
 
     `pool` runs storage calls of requests; `probes` has its own threads, so that a full
     pool does not look like a store that is away. `healer` restores jobs, one at a time.
+    `waiters` bounds the requests that wait for their job's end.
     """
 
     settings: Settings
     records: JobRecords
+    marks: IdempotencyMarks
     store: ObjectStore
     broker: Celery
     offer: Offer
@@ -39,6 +44,7 @@ class Services:
     probes: ThreadPoolExecutor
     healer: ThreadPoolExecutor
     indexes: JobIndexes
+    waiters: Semaphore
 
 
 def make_services(settings: Settings) -> Services:
@@ -46,6 +52,7 @@ def make_services(settings: Settings) -> Services:
     return Services(
         settings=settings,
         records=JobRecords(redis, settings),
+        marks=IdempotencyMarks(redis, settings),
         store=ObjectStore(_impatient(settings), connections=2 * STORE_THREADS),
         broker=make_app(settings),
         offer=Offer(redis, settings),
@@ -53,6 +60,7 @@ def make_services(settings: Settings) -> Services:
         probes=ThreadPoolExecutor(4, thread_name_prefix="probe"),
         healer=ThreadPoolExecutor(1, thread_name_prefix="healer"),
         indexes=JobIndexes(),
+        waiters=Semaphore(MAX_WAITERS),
     )
 
 

@@ -35,7 +35,37 @@ POLL = _RETRY_AFTER
 ACCEPTED = {
     "Location": {"description": "path of the job", "schema": {"type": "string"}},
     **_RETRY_AFTER,
+    "Idempotency-Key-Expires": {
+        "description": "with an Idempotency-Key: until when it stands for this job",
+        "schema": {"type": "string", "format": "date-time"},
+    },
+    "Idempotent-Replayed": {
+        "description": "`true` if an earlier request with the key has made the job",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "Preference-Applied": {
+        "description": "with `Prefer: wait`, if the server waited: `wait=` the seconds granted",
+        "schema": {"type": "string"},
+    },
 }
+SUBMIT_HEADERS: list[dict[str, Any]] = [
+    {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": "a name of your own for this request, such as a UUID",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+        "example": "3f1c9a52-6a3e-4a52-9d0c-0f4f1f0b7a11",
+    },
+    {
+        "name": "Prefer",
+        "in": "header",
+        "required": False,
+        "description": "`wait=N`: rather wait up to N seconds (30 at most) for the results",
+        "schema": {"type": "string"},
+        "example": "wait=10",
+    },
+]
 
 INTRODUCTION = """\
 Guanwu 观物 answers two questions about every picture: **what is it** (in Chinese) and
@@ -61,6 +91,18 @@ For jobs of any size name a source in JSON instead of `images`: a `manifest` of 
 The answer comes at once; `planning` is true and `total` grows while the source is read.
 
 A file that is empty, too large or no image becomes a failed item of the job.
+
+With an `Idempotency-Key`, a request can be sent again after a timeout or a lost connection
+and makes no second job: it gets the answer of the first, until `Idempotency-Key-Expires`
+(24 hours by default). The same key with another payload is a 422; while the first request
+is being answered a second is a 409, to be sent again after `Retry-After`. The payload is
+the JSON body byte by byte, or the parts of the form. A request that was refused (4xx)
+leaves its key free.
+
+With `Prefer: wait=N` (RFC 7240) a small job, of up to 16 images by default and not from a
+source, is answered by 200 with the job and its `results` if it is done within N seconds, 30
+at most. Otherwise the answer is 202 as without it. `Preference-Applied` says that the server
+waited; it does not when many wait already.
 """
 
 RETRY = """\

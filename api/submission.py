@@ -19,15 +19,26 @@ from worker.contract.errors import GuanwuError, QueueFull, RedisUnavailable
 from worker.contract.job import Counts, Job, JobStatus, ManifestItem, Options, new_id
 from worker.contract.keys import COORDINATOR, Lane
 from worker.contract.objects import JSON, JSONL
-from worker.contract.record import MAX_SHARD_CHARS, JobRecord
+from worker.contract.record import MAX_SHARD_CHARS, JobRecord, Load
 from worker.contract.settings import Settings
 from worker.contract.views import job_view
 
 WINDOW = 8  # storage calls of one request in flight
 
 
-def accept(services: Services, submission: Submission, *, tenant: str) -> Job:
+def accept(
+    services: Services,
+    submission: Submission,
+    *,
+    tenant: str,
+    job: str | None = None,
+    hold: Callable[[], None] | None = None,
+) -> Job:
     """Store and record a job, and wake workers up for it.
+
+    With the id `job` it may be called again after a failure or a crash: the record is made
+    once. `hold` raises if somebody else has begun that since; it is asked before the job's
+    own objects are written, which must not come over those of a job that is done.
 
     Raises:
         InvalidOptions, UnknownModel: no worker can serve the options.
@@ -39,8 +50,10 @@ def accept(services: Services, submission: Submission, *, tenant: str) -> Job:
     services.records.check_room(tenant, max(1, len(submission.images)))
     if submission.source is not None:
         sources.check(submission.source, services.store, services.settings)
-    record = _new_record(services.settings, submission, tenant)
+    record = _new_record(services.settings, submission, tenant, job or new_id("job"))
     items = list(store_inputs(services, submission.images, tenant))
+    if hold is not None:
+        hold()
     view = job_view(record, now_ms=record.created_ms)
     shards = _shards(items, images=record.chunk_images)
     _store_manifest(services, record, shards, view)
@@ -80,9 +93,12 @@ def _recorded(services: Services, record: JobRecord) -> Job | None:
         load = services.records.load()
     except RedisUnavailable:
         return None
-    if found is None:
-        return None
-    return job_view(found, now_ms=time.time_ns() // 1_000_000, load=load)
+    return None if found is None else view_of(found, load)
+
+
+def view_of(record: JobRecord, load: Load | None = None) -> Job:
+    """The job as it is now."""
+    return job_view(record, now_ms=time.time_ns() // 1_000_000, load=load)
 
 
 def lane_of(options: Options, *, total: int | None, hi_max_images: int) -> Lane:
@@ -99,11 +115,11 @@ def expires_ms(options: Options, settings: Settings, *, created_ms: int) -> int 
     return None if after_s is None else created_ms + after_s * 1000
 
 
-def _new_record(settings: Settings, submission: Submission, tenant: str) -> JobRecord:
+def _new_record(settings: Settings, submission: Submission, tenant: str, job: str) -> JobRecord:
     total = len(submission.images)
     created_ms = time.time_ns() // 1_000_000
     return JobRecord(
-        job=new_id("job"),
+        job=job,
         tenant=tenant,
         lane=lane_of(
             submission.options,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -66,10 +67,13 @@ class Client:
         options: Options | Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
         on_sent: Callable[[int], None] | None = None,
+        idempotency_key: str | None = None,
     ) -> JobHandle:
         """Submit pictures (paths, bytes, or pairs of name and bytes) as one job.
 
-        Sent once: a connection lost half-way is an error, for the job may exist.
+        A connection lost half-way does no harm: the request is sent again under the same
+        Idempotency-Key, so that there is one job. `idempotency_key`: one of your own, for
+        tries of your own that are to make one job together.
         `on_sent` gets the number of bytes of each piece of a file that is sent.
         """
         asked = Options.model_validate(options or {}).model_dump(mode="json", exclude_unset=True)
@@ -77,7 +81,7 @@ class Client:
         answer = self._api.call(
             "POST",
             "/v1/jobs",
-            safe=False,
+            headers=_once_under(idempotency_key),
             files=upload.parts(pictures, on_sent),
             data={"options": json.dumps(envelope, ensure_ascii=False)},
         )
@@ -90,10 +94,12 @@ class Client:
         *,
         options: Options | Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
     ) -> JobHandle:
         """Submit a list, a folder or an archive of any size as one job.
 
-        `place` is an `s3://` address, or `{"upload": id}` of an `upload`. Sent once.
+        `place` is an `s3://` address, or `{"upload": id}` of an `upload`. Tried again as
+        by `submit`.
         """
         asked = Options.model_validate(options or {}).model_dump(mode="json", exclude_unset=True)
         body = {
@@ -101,7 +107,8 @@ class Client:
             "options": asked,
             "metadata": dict(metadata or {}),
         }
-        answer = self._api.call("POST", "/v1/jobs", safe=False, json=body)
+        headers = _once_under(idempotency_key)
+        answer = self._api.call("POST", "/v1/jobs", headers=headers, json=body)
         return JobHandle(self, parsed(Job, answer), retry_after_s(answer))
 
     def upload(self, file: Path | bytes, *, on_sent: Callable[[int], None] | None = None) -> str:
@@ -171,3 +178,8 @@ class Client:
 
     def _save(self, job_id: str, name: str, path: Path) -> None:
         self._api.save(f"/v1/jobs/{job_id}/{name}", path)
+
+
+def _once_under(key: str | None) -> dict[str, str]:
+    """The header under which the tries of one call make one job."""
+    return {"Idempotency-Key": key or str(uuid.uuid4())}

@@ -61,6 +61,10 @@ class TooMany(RequestRefused):
     """429: as much as is allowed is under way already; nothing was accepted now."""
 
 
+class InFlight(RequestRefused):
+    """409: an earlier try of the same request is still being answered."""
+
+
 class ServerFault(ProblemError):
     """5xx: a fault of the server or its setup."""
 

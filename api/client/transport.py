@@ -14,6 +14,7 @@ import httpx
 
 from api.client.errors import (
     ClientError,
+    InFlight,
     Problem,
     ProblemError,
     RequestRefused,
@@ -27,6 +28,7 @@ from api.client.errors import (
 CONNECT_TIMEOUT_S = 5.0
 FIRST_PAUSE_S = 0.5
 MAX_PAUSE_S = 20.0
+IN_FLIGHT_S = 60.0  # a try that died with its server is given up by then
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -54,17 +56,22 @@ class Transport:
         """Send a request; returns a 2xx answer.
 
         A 429 is tried again after the pause the server asks for. `safe`: sending it twice
-        does no harm, so a 503 or a lost connection is tried again, too.
+        does no harm, so a 503 or a lost connection is tried again, too. While an earlier
+        try with the same Idempotency-Key is in flight, its answer is waited for.
 
         Raises:
             RequestRefused, ServerFault, ServerUnavailable: the server's own problem.
             ServerUnreachable: no connection, or none that lasted.
             UnexpectedAnswer: an answer, but not Guanwu's.
         """
-        attempt = 0
+        attempt, end_s = 0, time.monotonic() + IN_FLIGHT_S
         while True:
             try:
                 return self._once(method, path, options)
+            except InFlight as exc:
+                if time.monotonic() > end_s:
+                    raise
+                time.sleep(pause_s(1, exc))
             except (TooMany, ServerUnavailable, ServerUnreachable) as exc:
                 attempt += 1
                 if attempt > self._retries or not (safe or isinstance(exc, TooMany)):
@@ -128,7 +135,7 @@ def error_of(answer: httpx.Response) -> ClientError:
         request_id=body.get("request_id"),
         retry_after_s=retry_after_s(answer),
     )
-    return _kind(answer.status_code)(problem)
+    return _kind(answer.status_code, problem.code)(problem)
 
 
 def _foreign(answer: httpx.Response) -> ClientError:
@@ -142,7 +149,9 @@ def _foreign(answer: httpx.Response) -> ClientError:
     return UnexpectedAnswer(f"{text}, which is no answer of Guanwu's; is the URL right?")
 
 
-def _kind(status: int) -> type[ProblemError]:
+def _kind(status: int, code: str) -> type[ProblemError]:
+    if code == "idempotency_in_flight":
+        return InFlight
     if status in (429, 503):
         return TooMany if status == 429 else ServerUnavailable
     return ServerFault if status >= 500 else RequestRefused

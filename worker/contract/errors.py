@@ -71,6 +71,19 @@ class UnsupportedContentType(RequestError):
     code = "unsupported_content_type"
 
 
+class IdempotencyKeyReused(RequestError):
+    """The Idempotency-Key came with another payload before."""
+
+    code = "idempotency_key_reused"
+
+
+class IdempotencyInFlight(GuanwuError):
+    """An earlier request with the same Idempotency-Key is being worked on."""
+
+    code = "idempotency_in_flight"
+    retryable = True
+
+
 class JobUnfinished(GuanwuError):
     """What was asked for exists only when the job is done."""
 

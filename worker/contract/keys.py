@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -83,6 +84,10 @@ class RedisKeys:
     def turn(self, what: str) -> str:
         """String that stands while somebody has just done `what` for all."""
         return f"{self.prefix}:turn:{what}"
+
+    def idempotency(self, tenant: str, key: str) -> str:
+        """Hash: what stands behind a tenant's Idempotency-Key."""
+        return f"{self.prefix}:idempotency:{tenant}:{hashlib.sha256(key.encode()).hexdigest()}"
 
     def tenant_jobs(self, tenant: str) -> str:
         """Sorted set of a tenant's job ids; all scores 0, ULIDs sort by time."""

@@ -77,6 +77,9 @@ class Settings(BaseModel):
         72 * 2**20, ge=1024, description="of a JSON body: held in memory whole, files are not"
     )
     max_images_per_request: int = Field(1000, ge=1)
+    idempotency_ttl_s: int = Field(
+        86_400, ge=300, description="how long an Idempotency-Key stands for its job"
+    )
 
     max_tenant_images: int = Field(2_000_000, ge=1, description="pending images of one tenant")
     max_queue_images: int = Field(5_000_000, ge=1, description="pending images of all tenants")

@@ -6,6 +6,7 @@ import resource
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,8 +157,20 @@ def test_unavailable_server_is_asked_again_as_it_wishes(
     assert unavailable.value.problem.retry_after_s == 2
     assert len(asked) == 2  # `retries=1`
     assert asked[1] - asked[0] >= 2
-    asked.clear()
-    monkeypatch.setattr(services.records, "create", lambda *_, **__: away())
-    with pytest.raises(ServerUnavailable):
-        client.submit([PNG])
-    assert len(asked) == 1  # a job is never submitted twice
+
+
+def test_submission_whose_answer_was_lost_is_sent_again_and_is_one_job(
+    client: Client, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = calls.app.extensions["guanwu"].records
+    create = records.create
+
+    def made_but_unheard(*args: Any, **named: Any) -> None:
+        monkeypatch.setattr(records, "create", create)
+        create(*args, **named)
+        raise RedisUnavailable("away")
+
+    monkeypatch.setattr(records, "create", made_but_unheard)
+    job = client.submit([PNG])
+    assert records.create == create
+    assert [listed.id for listed in client.jobs()] == [job.id]

@@ -1,0 +1,80 @@
+"""`Prefer: wait=N` (RFC 7240): a small job is answered with its results if they come in time."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from flask import Request
+from pydantic import Field
+from werkzeug.http import parse_list_header
+
+from api import pages
+from api.found import find_job
+from api.items import linked
+from api.services import Services
+from worker.contract.errors import ServiceUnavailable
+from worker.contract.job import ItemResult, Job
+
+APPLIED = "Preference-Applied"
+MAX_WAIT_S = 30
+FIRST_LOOK_S = 0.02
+MAX_LOOK_S = 0.2
+
+
+class FinishedJob(Job):
+    """A job that is done, with all of its items."""
+
+    results: list[ItemResult] = Field(description="as `GET .../results` lists them")
+
+
+@dataclass(frozen=True)
+class Waited:
+    """Whether the wish was granted, and the job if it ended in time."""
+
+    applied: bool
+    job: FinishedJob | None = None
+
+
+def wait_s_of(request: Request) -> int | None:
+    """Seconds that the caller prefers to wait, `MAX_WAIT_S` at most; None: not at all.
+
+    A preference is no demand: one that cannot be read is ignored, and of several the first
+    counts.
+    """
+    for preference in parse_list_header(", ".join(request.headers.getlist("Prefer"))):
+        name, _, value = preference.partition(";")[0].partition("=")
+        seconds = value.strip().strip('"')
+        if name.strip().lower() == "wait":
+            readable = seconds.isascii() and seconds.isdecimal() and len(seconds) < 10
+            return min(int(seconds), MAX_WAIT_S) if readable else None
+    return None
+
+
+def wait(services: Services, job: Job, *, tenant: str, end_s: float) -> Waited:
+    """Wait for a small job until `end_s` of `time.perf_counter`; as few as may do so at once.
+
+    The job is accepted already, so a service that goes away meanwhile is not an error.
+    """
+    small = job.source is None and job.counts.total <= services.settings.hi_max_images
+    if not small or not services.waiters.acquire(blocking=False):
+        return Waited(applied=False)
+    try:
+        return Waited(applied=True, job=_watched(services, job.id, tenant, end_s))
+    except ServiceUnavailable:
+        return Waited(applied=True)
+    finally:
+        services.waiters.release()
+
+
+def _watched(services: Services, job: str, tenant: str, end_s: float) -> FinishedJob | None:
+    look_s = FIRST_LOOK_S
+    while not (found := find_job(services, job, tenant=tenant)).view.done:
+        left_s = end_s - time.perf_counter()
+        if left_s <= 0:
+            return None
+        time.sleep(min(look_s, left_s))
+        look_s = min(look_s * 1.5, MAX_LOOK_S)
+    page = pages.read_page(services, found, after=-1, limit=found.view.counts.total)
+    items = [linked(item, services.store) for item in page.items]
+    return FinishedJob(**dict(found.view), results=items)
