@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from typing import Any
 
 from api.capacity import ALIVE, MAX_STREAMS, THREADS
+from worker.contract import settings
+from worker.contract.errors import SettingsInvalid
 
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
@@ -37,7 +40,12 @@ _METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def on_starting(server: Any) -> None:
-    """Before the processes: a folder in which they count together for /metrics."""
+    """Before the processes: wrong settings end the server in one sentence, where each process
+    would end with its own; and a folder in which they count together for /metrics."""
+    try:
+        settings.load()
+    except SettingsInvalid as exc:
+        sys.exit(f"guanwu: {exc.message}")
     if _METRICS not in os.environ:
         server.own_metrics = os.environ[_METRICS] = tempfile.mkdtemp(prefix="guanwu-metrics-")
 

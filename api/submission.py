@@ -19,7 +19,7 @@ from worker.contract.errors import GuanwuError, QueueFull, RedisUnavailable
 from worker.contract.job import Counts, Job, JobStatus, ManifestItem, Options, new_id
 from worker.contract.keys import COORDINATOR, Lane
 from worker.contract.objects import JSON, JSONL
-from worker.contract.record import JobRecord, Load
+from worker.contract.record import MAX_SHARD_CHARS, JobRecord, Load
 from worker.contract.settings import Settings
 from worker.contract.views import job_view
 
@@ -55,8 +55,9 @@ def accept(
     if hold is not None:
         hold()
     view = job_view(record, now_ms=record.created_ms)
-    _store_manifest(services, record, items, view)
-    _create(services, record)
+    shards = _shards(items, images=record.chunk_images)
+    _store_manifest(services, record, shards, view)
+    _create(services, record, shard=_small_shard(shards))
     if record.source is None:
         wake(services, record.lane, count=min(record.chunks, WAKE_UPS))
     else:
@@ -64,7 +65,7 @@ def accept(
     return _recorded(services, record) or view
 
 
-def _create(services: Services, record: JobRecord) -> None:
+def _create(services: Services, record: JobRecord, *, shard: str | None) -> None:
     """Record the job. A job that is refused here must not come back from its job.json."""
     try:
         services.records.create(
@@ -77,6 +78,7 @@ def _create(services: Services, record: JobRecord) -> None:
             metadata=record.metadata,
             source=record.source,
             expires_ms=record.expires_ms,
+            shard=shard,
         )
     except QueueFull:
         with contextlib.suppress(GuanwuError):
@@ -137,18 +139,34 @@ def _new_record(settings: Settings, submission: Submission, tenant: str, job: st
     )
 
 
+def _shards(items: Sequence[ManifestItem], *, images: int) -> list[str]:
+    """The manifest, JSON Lines of so many images each."""
+    lines = [item.model_dump_json(exclude_none=True) + "\n" for item in items]
+    return ["".join(lines[at : at + images]) for at in range(0, len(lines), images)]
+
+
+def _small_shard(shards: Sequence[str]) -> str | None:
+    """The only shard, if the record may hold it."""
+    small = len(shards) == 1 and len(shards[0]) <= MAX_SHARD_CHARS
+    return shards[0] if small else None
+
+
 def _store_manifest(
-    services: Services, record: JobRecord, items: Sequence[ManifestItem], view: Job
+    services: Services, record: JobRecord, shards: Sequence[str], view: Job
 ) -> None:
-    """The manifest's shards and the accepted job, all there before the record is."""
+    """The manifest's shards, then the accepted job, all there before the record is.
+
+    In this order: who finds a job.json may restore the job from it, and finds it whole.
+    """
     put = services.store.put
     tasks: list[Callable[[], None]] = []
-    for number in range(record.chunks):
-        shard = items[number * record.chunk_images : (number + 1) * record.chunk_images]
-        body = "".join(item.model_dump_json(exclude_none=True) + "\n" for item in shard)
+    for number, shard in enumerate(shards):
         key = keys.manifest(record.tenant, record.job, number)
-        tasks.append(partial(put, key, body.encode(), content_type=JSONL))
-    key = keys.job_record(record.tenant, record.job)
-    tasks.append(partial(put, key, view.model_dump_json().encode(), content_type=JSON))
+        tasks.append(partial(put, key, shard.encode(), content_type=JSONL))
     for _ in in_order(services.pool, tasks, window=WINDOW):
         pass
+    put(
+        keys.job_record(record.tenant, record.job),
+        view.model_dump_json().encode(),
+        content_type=JSON,
+    )

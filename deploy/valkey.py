@@ -28,7 +28,7 @@ class Valkey:
         self, directory: Path, *, log_path: Path, port: int, password: str, pass_fds: Sequence[int]
     ) -> None:
         self.url = f"redis://:{password}@{LOOPBACK}:{port}/0"
-        self._directory = directory
+        self.directory = directory
         self._config = _config_text(port=port, password=password)
         self.child = Child(
             "valkey",
@@ -41,8 +41,8 @@ class Valkey:
         )
 
     def start(self) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True)
-        config = self._directory / "valkey.conf"
+        self.directory.mkdir(parents=True, exist_ok=True)
+        config = self.directory / "valkey.conf"
         config.touch(mode=0o600)  # the password stands in it, not on the command line
         config.write_text(self._config)
         self.child.start()

@@ -102,7 +102,7 @@ admin.add_command(keys)
 def rebuild() -> None:
     """Restore running jobs from S3 after Redis has lost them. Safe to run at any time."""
     from worker.contract.objects import ObjectStore
-    from worker.contract.rebuild import lost_jobs, restore
+    from worker.contract.rebuild import restore, undone_jobs
     from worker.contract.records import JobRecords
     from worker.contract.redis_client import connect
 
@@ -110,7 +110,7 @@ def rebuild() -> None:
     store = ObjectStore(settings, connections=settings.io_threads)
     records = JobRecords(connect(settings), settings)
     with reported(), ThreadPoolExecutor(settings.io_threads) as io:
-        for tenant, job in lost_jobs(store):
+        for tenant, job in undone_jobs(store):
             if restore(records, store, tenant, job, io=io):
                 click.echo(f"{job.id}\trestored for {tenant}")
 

@@ -119,9 +119,12 @@ class ChunkRunner:
                 time.sleep(COMMIT_AGAIN_S)
 
     def _manifest(self, claim: Claim) -> list[ManifestItem]:
-        key = keys.manifest(claim.record.tenant, claim.job, claim.number)
-        lines = self._store.get(key).splitlines()
-        return [ManifestItem.model_validate_json(line) for line in lines]
+        record = claim.record
+        if record.shard is not None:
+            body = record.shard.encode()  # bytes: text splits into lines at U+2028, too
+        else:
+            body = self._store.get(keys.manifest(record.tenant, claim.job, claim.number))
+        return [ManifestItem.model_validate_json(line) for line in body.splitlines()]
 
     def _results_so_far(self, claim: Claim) -> dict[int, ItemResult]:
         """Of a chunk that runs again for its failed items: those that had succeeded."""

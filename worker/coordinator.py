@@ -14,7 +14,7 @@ import structlog
 
 from worker.closing import Closing
 from worker.contract import queues
-from worker.contract.keys import COORDINATOR
+from worker.contract.keys import COORDINATOR, RedisKeys
 from worker.contract.objects import ObjectStore
 from worker.contract.record import Verdict
 from worker.contract.records import JobRecords
@@ -24,6 +24,7 @@ from worker.leases import Leases
 from worker.planner import Planner
 from worker.process import live
 from worker.pump import Pump, Runner
+from worker.recovery import Recovery
 from worker.retention import Retention
 from worker.sources.opening import open_source
 from worker.sweeper import Sweeper
@@ -39,7 +40,8 @@ PLANS = 4  # jobs planned at a time; the other threads are there to close
 
 def coordinate(settings: Settings) -> None:
     """Coordinate until told to stop (SIGTERM) and drained."""
-    records = JobRecords(connect(settings), settings)
+    client = connect(settings)
+    records = JobRecords(client, settings)
     store = ObjectStore(settings, connections=settings.io_threads + THREADS)
     app = queues.make_app(settings)
     wake = Waker(app)
@@ -49,10 +51,12 @@ def coordinate(settings: Settings) -> None:
         records, store, retain_s=settings.retain_s, every_s=settings.retention_sweep_s
     )
     with contextlib.ExitStack() as parts:
-        for part in (sweeper, retention, leases):
+        io = parts.enter_context(ThreadPoolExecutor(settings.io_threads, thread_name_prefix="io"))
+        named = RedisKeys(settings.redis_prefix)
+        recovery = Recovery(client, named, records, store, io, wake, look_s=settings.sweep_s)
+        for part in (sweeper, retention, leases, recovery):
             part.start()
             parts.callback(part.stop)
-        io = parts.enter_context(ThreadPoolExecutor(settings.io_threads, thread_name_prefix="io"))
         planner = Planner(
             records,
             store,

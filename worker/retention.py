@@ -14,7 +14,8 @@ import structlog
 from worker.contract import keys
 from worker.contract.errors import GuanwuError
 from worker.contract.job import Job
-from worker.contract.objects import ObjectStore, StoredObject
+from worker.contract.objects import ObjectStore
+from worker.contract.rebuild import stored_job
 from worker.contract.records import JobRecords
 
 log = structlog.get_logger(__name__)
@@ -51,21 +52,23 @@ class Retention:
 
     def sweep(self, now: dt.datetime) -> int:
         """Delete what is over; returns how many jobs went."""
+        return sum(self._sweep(tenant, now) for tenant in self._store.folders(keys.TENANTS))
+
+    def _sweep(self, tenant: str, now: dt.datetime) -> int:
         gone = 0
-        oldest_kept = now
-        inputs: list[StoredObject] = []
-        for entry in self._store.entries("t/"):
-            kind = entry.key.split("/")[2]
-            if kind in ("inputs", "uploads"):
-                inputs.append(entry)
-            elif kind == "jobs" and entry.key.endswith("/job.json"):
-                job = Job.model_validate_json(self._store.get(entry.key))
-                if is_over(job, retain_s=self._retain_s, now=now):
-                    self._delete(entry.key.split("/")[1], job.id)
-                    gone += 1
-                else:
-                    oldest_kept = min(oldest_kept, job.created_at)
-        self._delete_inputs(inputs, before=oldest_kept, now=now)
+        # A day is left for jobs that are being submitted.
+        oldest_kept = now - dt.timedelta(days=1)
+        for name in self._store.folders(keys.jobs_prefix(tenant)):
+            job = stored_job(self._store, tenant, name)
+            if job is None:
+                continue
+            if is_over(job, retain_s=self._retain_s, now=now):
+                self._delete(tenant, job.id)
+                gone += 1
+            else:
+                oldest_kept = min(oldest_kept, job.created_at)
+        if self._retain_s is not None:
+            self._delete_inputs(tenant, before=oldest_kept)
         return gone
 
     def _delete(self, tenant: str, job: str) -> None:
@@ -75,14 +78,11 @@ class Retention:
         self._store.delete([last])
         self._records.forget(tenant, job)
 
-    def _delete_inputs(
-        self, inputs: list[StoredObject], *, before: dt.datetime, now: dt.datetime
-    ) -> None:
-        """Inputs that no kept job can name. A day is left for jobs that are being submitted."""
-        if self._retain_s is None:
-            return
-        before = min(before, now - dt.timedelta(days=1))
-        self._store.delete(entry.key for entry in inputs if entry.modified_at < before)
+    def _delete_inputs(self, tenant: str, *, before: dt.datetime) -> None:
+        """Inputs and uploads that no kept job can name."""
+        for prefix in (keys.input_key(tenant, ""), keys.upload(tenant, "")):
+            entries = self._store.entries(prefix)
+            self._store.delete(entry.key for entry in entries if entry.modified_at < before)
 
     def _run(self) -> None:
         while not self._stop.wait(min(60.0, self._every_s)):

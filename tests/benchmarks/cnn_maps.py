@@ -13,8 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from torch.nn import functional
 from tests.benchmarks.accuracy import photos
 from tests.benchmarks.caltech import shared
 from tests.benchmarks.curves import BLUR_SIGMA_PX, SHARES, difference
+from tests.benchmarks.pairs import paired_ratios
 from tests.benchmarks.trust import random_above_not, score_spearman, served_scores
 from worker.vision.faithfulness import centre_blob, judge, random_grids
 from worker.vision.image import decode
@@ -88,17 +89,11 @@ def metric(model: cnn.EfficientNetLite, pixels: Tensor, classes: Tensor, grid: T
 
 def costs(model: cnn.EfficientNetLite, pixels: Tensor, *, rounds: int) -> dict[str, float]:
     """Each map's time over a plain forward pass's right before it, the median of pairs."""
-    batch, steps = (
-        pixels[:BATCH],
-        {method: _mapping(model, method) for method in ("cam", "layercam")},
-    )
-    steps["cam_judged"] = _judging(model)
-    ratios: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(rounds + 1):
-        for name, step in steps.items():
-            plain = _timed(lambda: _logits(model, batch))
-            ratios[name].append(_timed(lambda step=step: step(batch)) / plain)  # type: ignore[misc]
-    return {name: statistics.median(of[1:]) for name, of in ratios.items()}
+    batch = pixels[:BATCH]
+    ways = {**{m: _mapping(model, m) for m in ("cam", "layercam")}, "cam_judged": _judging(model)}
+    steps = {name: partial(way, batch) for name, way in ways.items()}
+    ratios = paired_ratios(steps, lambda: _logits(model, batch), rounds=rounds)
+    return {name: statistics.median(found) for name, found in ratios.items()}
 
 
 def _mapping(model: cnn.EfficientNetLite, method: str) -> Callable[[Tensor], Tensor]:
@@ -126,12 +121,6 @@ def _logits(model: cnn.EfficientNetLite, pixels: Tensor) -> Tensor:
     logits = model.look(pixels, methods=set(), classify=True).logits
     assert logits is not None
     return logits
-
-
-def _timed(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -46,6 +46,7 @@ FAST = Behaviour(batch_ms=30, io_ms=10)
 SLOW = Behaviour(batch_ms=300, io_ms=10)
 CEILING = BATCH_IMAGES / (FAST.batch_ms / 1000)
 SINGLES_PER_S = 20
+WARM_SINGLES = 10
 POLL_S = 0.003
 LOOK_S = 0.05
 WINDOW_S = 4.0
@@ -126,7 +127,10 @@ def bulk_rates(fleet: Fleet, job: str, *, windows: int) -> list[float]:
 
 
 def singles(fleet: Fleet, count: int) -> list[float]:
-    """Latencies of single images, in ms, submitted at a steady pace beside what runs."""
+    """Latencies of single images, in ms, submitted at a steady pace beside what runs.
+
+    The first come before the clock: connections open, threads start.
+    """
     waiting: dict[str, float] = {}
     latencies_ms: list[float] = []
     ended = threading.Event()
@@ -140,14 +144,14 @@ def singles(fleet: Fleet, count: int) -> list[float]:
     watcher = threading.Thread(target=watch)
     watcher.start()
     start_s = time.perf_counter()
-    for n in range(count):
+    for n in range(WARM_SINGLES + count):
         job = fleet.prepare_single()
         time.sleep(max(0.0, start_s + n / SINGLES_PER_S - time.perf_counter()))
         waiting[job] = time.perf_counter()
         fleet.submit_single(job)
     ended.set()
     watcher.join()
-    return latencies_ms
+    return latencies_ms[WARM_SINGLES:]
 
 
 def scaling(fleet: Fleet, extent: Extent) -> dict[str, float]:

@@ -18,7 +18,7 @@ from tests.sleeping.behaviour import Behaviour
 from worker.contract import keys
 from worker.contract.job import ManifestItem, Options, new_id
 from worker.contract.keys import RedisKeys
-from worker.contract.objects import ObjectStore
+from worker.contract.objects import JSONL, ObjectStore
 from worker.contract.queues import make_app, send
 from worker.contract.record import JobRecord
 from worker.contract.records import JobRecords
@@ -31,7 +31,8 @@ SETTINGS = {
     "GUANWU_S3_INPUT_BUCKETS": LISTS,
     "GUANWU_DRAIN_S": "5",
 }
-LABELS_ONLY = {"artifacts": ["labels"], "priority": "bulk"}
+SINGLE = ManifestItem(index=0, source="s3://lists/0.png").model_dump_json(exclude_none=True)
+LABELS_ONLY: dict[str, object] = {"artifacts": ["labels"], "priority": "bulk"}
 READY_S = 120.0
 LOOK_S = 0.1
 
@@ -94,8 +95,14 @@ class Fleet:
 
     def submit(self, manifest: str) -> tuple[str, float]:
         """A job of a manifest, through the front door; its id, and how long the answer took, s."""
+        return self.submit_source({"manifest": manifest}, options=LABELS_ONLY)
+
+    def submit_source(
+        self, source: dict[str, str], *, options: dict[str, object]
+    ) -> tuple[str, float]:
+        """The same of any source."""
         started_s = time.perf_counter()
-        answer = self._http.post("/v1/jobs", json={"manifest": manifest, "options": LABELS_ONLY})
+        answer = self._http.post("/v1/jobs", json={**source, "options": options})
         spent_s = time.perf_counter() - started_s
         answer.raise_for_status()
         return str(answer.json()["id"]), spent_s
@@ -103,9 +110,7 @@ class Fleet:
     def prepare_single(self) -> str:
         """What the front door puts into S3 before it records a job of one image; the job's id."""
         job = new_id("job")
-        line = ManifestItem(index=0, source="s3://lists/0.png").model_dump_json(exclude_none=True)
-        key = keys.manifest(TENANT, job, 0)
-        self.store.put(key, line.encode(), content_type="application/x-ndjson")
+        self.store.put(keys.manifest(TENANT, job, 0), SINGLE.encode(), content_type=JSONL)
         return job
 
     def submit_single(self, job: str) -> None:
@@ -118,6 +123,7 @@ class Fleet:
             chunk_images=1,
             options=Options.model_validate(LABELS_ONLY),
             metadata={},
+            shard=SINGLE,
         )
         send(self._broker, "hi")
 
@@ -133,6 +139,10 @@ class Fleet:
 
     def wait_until_ended(self, job: str, images: int) -> None:
         while self.ended(job) < images:
+            time.sleep(LOOK_S)
+
+    def wait_until_done(self, job: str) -> None:
+        while not self._record(job).status.done:
             time.sleep(LOOK_S)
 
     def wait_until_planned(self, job: str) -> None:

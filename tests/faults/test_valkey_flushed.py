@@ -43,14 +43,23 @@ def test_a_finished_job_still_answers(scene: MakeScene) -> None:
     assert own.door.get(f"/v1/jobs/{job}/results.jsonl").status_code in (200, 302)
 
 
-def test_a_running_job_is_rebuilt_and_completed(scene: MakeScene) -> None:
+def test_a_running_job_comes_back_by_itself_and_is_completed(scene: MakeScene) -> None:
     own = scene(chunk_images=2)
     job = own.submit(range(IMAGES))
     own.start_worker(batch_ms=100)
     own.wait_until_ended(job, IMAGES // 3)
     own.redis.flushall()
-    assert job in rebuild(own)
+    own.wait_until(lambda: own.records.read("local", job) is not None, what="the lost job")
     expect_settled(own, job, range(IMAGES))
     runs = [n for batch in own.batches() for n in batch]
     assert len(runs) < 1.6 * IMAGES  # what was done is not done again
+
+
+def test_without_workers_an_operator_rebuilds_what_is_lost(scene: MakeScene) -> None:
+    own = scene(chunk_images=2)
+    job = own.submit(range(6))
+    own.redis.flushall()
+    assert job in rebuild(own)
     assert job not in rebuild(own)
+    own.start_worker()
+    expect_settled(own, job, range(6))

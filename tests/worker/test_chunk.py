@@ -179,6 +179,32 @@ def test_labels_json_is_utf8_and_not_escaped(bench: Bench) -> None:
     assert "亮度7" in bench.store.get(keys.labels("one", job, 0)).decode()
 
 
+def test_a_small_manifest_comes_with_the_record(bench: Bench) -> None:
+    name = "a\u2028b\n猫.png"
+    key = f"inputs/{new_id('job')}"
+    bench.store.put(key, png(40), content_type="image/png")
+    line = ManifestItem(index=0, filename=name, source=f"s3://{bench.store.bucket}/{key}")
+    job = new_id("job")
+    bench.records.create(
+        job,
+        tenant="one",
+        lane="hi",
+        total=1,
+        chunk_images=16,
+        options=Options(),
+        metadata={},
+        shard=line.model_dump_json() + "\n",
+    )
+    assert not bench.store.exists(keys.manifest("one", job, 0))
+    bench.chunks.run(bench.claim())
+    closing = bench.claim()
+    assert closing.record.counts.succeeded == 1
+    bench.closing.run(closing)
+    done = bench.records.read("one", job)
+    assert done is not None
+    assert (done.status, done.shard) == (JobStatus.SUCCEEDED, None)
+
+
 def test_bad_images_fail_alone_with_codes_and_remedies(bench: Bench) -> None:
     missing = ManifestItem(index=5, source=f"s3://{bench.store.bucket}/inputs/nothing")
     refused = ManifestItem(index=6, error=ItemError(code="data_undecodable", message="not base64"))

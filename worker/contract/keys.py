@@ -76,6 +76,11 @@ class RedisKeys:
         """Hash: how wrong predicted ends were, summed over jobs."""
         return f"{self.prefix}:eta"
 
+    @property
+    def server(self) -> str:
+        """String: run id of the server whose records are known to be whole."""
+        return f"{self.prefix}:server"
+
     def turn(self, what: str) -> str:
         """String that stands while somebody has just done `what` for all."""
         return f"{self.prefix}:turn:{what}"
@@ -136,6 +141,7 @@ class RedisKeys:
 # --- S3 ------------------------------------------------------------------------
 
 
+TENANTS = "t/"
 ACCESS_KEYS = "admin/keys/"
 
 
@@ -145,19 +151,24 @@ def access_key(key_id: str) -> str:
 
 
 def tenant_prefix(tenant: str) -> str:
-    return f"t/{tenant}/"
+    return f"{TENANTS}{tenant}/"
 
 
 def input_key(tenant: str, sha256: str) -> str:
-    return f"t/{tenant}/inputs/{sha256}"
+    return f"{tenant_prefix(tenant)}inputs/{sha256}"
 
 
 def upload(tenant: str, upload_id: str) -> str:
-    return f"t/{tenant}/uploads/{upload_id}"
+    return f"{tenant_prefix(tenant)}uploads/{upload_id}"
+
+
+def jobs_prefix(tenant: str) -> str:
+    """Of a tenant's jobs, one folder each; their names sort by time."""
+    return f"{tenant_prefix(tenant)}jobs/"
 
 
 def job_prefix(tenant: str, job: str) -> str:
-    return f"t/{tenant}/jobs/{job}/"
+    return f"{jobs_prefix(tenant)}{job}/"
 
 
 def job_record(tenant: str, job: str) -> str:

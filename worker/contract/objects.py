@@ -163,6 +163,21 @@ class ObjectStore:
                 for entry in page.get("Contents", ()):
                     yield StoredObject(entry["Key"], entry["LastModified"], entry["Size"])
 
+    def folders(self, prefix: str, *, after: str = "") -> Iterator[str]:
+        """Names of the folders right under a prefix that sort behind `after`, in order.
+
+        Costs by the folders, not by the objects in them.
+        """
+        pages = self._client.get_paginator("list_objects_v2")
+        with _translated(prefix):
+            for page in pages.paginate(
+                Bucket=self.bucket, Prefix=prefix, Delimiter="/", StartAfter=prefix + after
+            ):
+                for entry in page.get("CommonPrefixes", ()):
+                    name = entry["Prefix"].removeprefix(prefix).removesuffix("/")
+                    if name > after:  # a folder sorts behind its own name, with its slash
+                        yield name
+
     def delete(self, keys: Iterable[str]) -> int:
         """Delete objects, those that are there; returns how many were named."""
         named = 0

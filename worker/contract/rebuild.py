@@ -8,9 +8,12 @@ being retried, and what has not succeeded in it runs again.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Executor
+
+from ulid import ULID
 
 from worker.contract import keys
 from worker.contract.errors import ObjectNotFound
@@ -20,13 +23,27 @@ from worker.contract.record import JobRecord, Reopened
 from worker.contract.records import JobRecords
 
 
-def lost_jobs(store: ObjectStore) -> Iterator[tuple[str, Job]]:
-    """Tenant and last known view of every job whose job.json does not say it is done."""
-    for key in store.keys("t/"):
-        if key.endswith("/job.json"):
-            job = Job.model_validate_json(store.get(key))
-            if not job.done:
-                yield key.split("/")[1], job
+def undone_jobs(
+    store: ObjectStore, *, since: dt.datetime | None = None
+) -> Iterator[tuple[str, Job]]:
+    """Tenant and last known view of every job whose job.json does not say it is done.
+
+    `since` leaves out jobs that were submitted before.
+    """
+    after = "" if since is None else f"job_{ULID.from_datetime(since)}"
+    for tenant in store.folders(keys.TENANTS):
+        for name in store.folders(keys.jobs_prefix(tenant), after=after):
+            job = stored_job(store, tenant, name)
+            if job is not None and not job.done:
+                yield tenant, job
+
+
+def stored_job(store: ObjectStore, tenant: str, job: str) -> Job | None:
+    """None for a job that never came to be, or that is being deleted."""
+    try:
+        return Job.model_validate_json(store.get(keys.job_record(tenant, job)), extra="ignore")
+    except ObjectNotFound:
+        return None
 
 
 def restore(

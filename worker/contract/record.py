@@ -12,11 +12,17 @@ from worker.contract.keys import Lane, QueueName
 
 Verdict = Literal["run", "retry", "cancelled", "expired", "exhausted", "plan", "finalize"]
 Stop = Literal["cancelled", "expired"]
+MAX_SHARD_CHARS = 4096  # of a shard that a record may hold
 
 
 @dataclass(frozen=True)
 class JobRecord:
-    """A job as its record stands."""
+    """A job as its record stands.
+
+    Attributes:
+        shard: the manifest's only shard, JSON Lines, of a small job until it is done: its
+            worker need not ask the store for it.
+    """
 
     job: str
     tenant: str
@@ -35,6 +41,7 @@ class JobRecord:
     source: Source | None = None
     sealed: bool = True
     cursor: str = ""
+    shard: str | None = None
     error: ItemError | None = None
 
     @property
@@ -143,6 +150,7 @@ def parse_job(job: str, fields: Mapping[str, str]) -> JobRecord:
         source=None if source is None else Source.model_validate_json(source),
         sealed=fields["sealed"] == "1",
         cursor=fields["cursor"],
+        shard=fields.get("shard"),
         error=None if error is None else ItemError.model_validate_json(error),
     )
 

@@ -1,7 +1,7 @@
 -- Job and chunk records: every transition is one atomic call, times come from Redis.
 -- The table K of key names and the constants of keys.py are written in front of this file.
 --
--- job hash:   tenant lane options metadata source total chunk_images chunks sealed cursor
+-- job hash:   tenant lane options metadata source shard total chunk_images chunks sealed cursor
 --             planned open finished  running succeeded failed cancelled expired
 --             status error created_ms started_ms finished_ms expires_ms stop fence vtime predicted_ms
 -- chunk hash: state (queued | claimed) token attempts items retry suspect poison strike:N
@@ -345,6 +345,7 @@ function command.settle(job, token, status, finished_ms, ttl_s)
   if not holds(job, FINAL, token) then return 0 end
   drop(job, FINAL)
   set(job, 'status', status, 'finished_ms', finished_ms)
+  redis.call('HDEL', K.job .. job, 'shard')
   redis.call('ZREM', K.active, job)
   redis.call('ZREM', K.expiring, job)
   redis.call('EXPIRE', K.job .. job, ttl_s)

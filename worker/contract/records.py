@@ -74,10 +74,12 @@ class JobRecords:
         metadata: Mapping[str, Any],
         source: Source | None = None,
         expires_ms: int | None = None,
+        shard: str | None = None,
     ) -> bool:
         """Record a job and make its first chunks ready. False if it exists already.
 
-        With a `source`, a planner is to write the manifest and `total` grows from 0.
+        With a `source`, a planner is to write the manifest and `total` grows from 0. `shard`
+        is the whole manifest of a job with one chunk, if it is small.
 
         Raises:
             QueueFull: the tenant or all together have too many images pending.
@@ -92,6 +94,8 @@ class JobRecords:
             source=source,
             expires_ms=expires_ms,
         )
+        if shard is not None:
+            fields["shard"] = shard
         fields |= {"chunks": -(-total // chunk_images), "sealed": int(source is None)}
         limits = (self._tenant_images, self._queue_images)
         outcome = self._call("create", job, *limits, *_flat(fields))
@@ -325,6 +329,11 @@ class JobRecords:
         with translated():
             key = self._keys.turn(what)
             return bool(self._client.set(key, "1", nx=True, px=int(every_s * 1000)))
+
+    def end_turn(self, what: str) -> None:
+        """Whoever needs the next turn may take it now."""
+        with translated():
+            self._client.delete(self._keys.turn(what))
 
     def ready(self, queues: Sequence[QueueName]) -> int:
         """Chunks that could be claimed now."""

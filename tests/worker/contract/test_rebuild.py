@@ -20,7 +20,7 @@ from worker.contract.job import (
     new_id,
 )
 from worker.contract.objects import ObjectStore
-from worker.contract.rebuild import lost_jobs, restore
+from worker.contract.rebuild import restore, undone_jobs
 from worker.contract.record import JobRecord, Tally
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
@@ -94,7 +94,7 @@ def forget(settings: SettingsFactory) -> None:
 
 
 def the_lost_job(store: ObjectStore) -> Job:
-    ((tenant, job),) = lost_jobs(store)
+    ((tenant, job),) = undone_jobs(store)
     assert tenant == TENANT
     return job
 
@@ -181,4 +181,4 @@ def test_finished_jobs_are_not_lost(records: JobRecords, store: ObjectStore) -> 
     assert final is not None
     records.settle(final, JobStatus.SUCCEEDED, finished_ms=5)
     write_view(records, store, job)
-    assert list(lost_jobs(store)) == []
+    assert list(undone_jobs(store)) == []

@@ -1,0 +1,63 @@
+"""3b. Valkey's machine dies: the end of its append-only file is gone, and jobs with it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from deploy.valkey import Valkey
+from tests.faults.conftest import MakeScene
+from tests.faults.invariants import expect_settled
+from tests.faults.scale import scaled
+
+IMAGES = scaled(small=60, full=1000)
+TORN_BYTES = 3
+ON_DISK_S = 1.5  # appended every second
+
+
+def lose_the_end(valkey: Valkey, *, from_byte: int) -> None:
+    """Kill the server, tear its file in the middle of a command, and start it again."""
+    valkey.child.kill()
+    file = growing(valkey)
+    assert file.stat().st_size > from_byte + TORN_BYTES, "nothing was lost"
+    with file.open("r+b") as torn:
+        torn.truncate(from_byte + TORN_BYTES)
+    valkey.start()
+    valkey.wait()
+
+
+def growing(valkey: Valkey) -> Path:
+    """The part of the append-only file that is written to."""
+    (file,) = valkey.directory.glob("appendonlydir/*.incr.aof")
+    return file
+
+
+def test_jobs_accepted_in_the_part_that_was_lost_are_done_all_the_same(scene: MakeScene) -> None:
+    own = scene(chunk_images=2)
+    valkey = own.stack.valkey
+    own.start_worker(batch_ms=200)  # too slow for any of the jobs to end meanwhile
+    expect_settled(own, own.submit(range(2)), range(2))
+    running = own.submit(range(IMAGES))
+    own.wait_until_ended(running, 6)
+    time.sleep(ON_DISK_S)
+    size = growing(valkey).stat().st_size
+    lost = own.submit(range(IMAGES))
+    time.sleep(ON_DISK_S)
+    lose_the_end(valkey, from_byte=size)
+    own.wait_until(lambda: own.records.read("local", lost) is not None, what="the lost job")
+    expect_settled(own, lost, range(IMAGES))
+    expect_settled(own, running, range(IMAGES))
+
+
+def test_the_end_of_a_job_that_was_lost_is_said_again(scene: MakeScene) -> None:
+    own = scene()
+    valkey = own.stack.valkey
+    own.start_worker()
+    job = own.submit(range(6))
+    size = 0
+    while not own.record(job).status.done:
+        size = size or growing(valkey).stat().st_size
+        time.sleep(0.02)
+    time.sleep(ON_DISK_S)
+    lose_the_end(valkey, from_byte=size)
+    expect_settled(own, job, range(6))
