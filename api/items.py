@@ -35,7 +35,10 @@ class ItemPath(BaseModel):
 
 
 class ArtifactPath(ItemPath):
-    artifact: str = Field(description="`overlay.png`, `map.png` or `figure.png`")
+    artifact: str = Field(
+        description="`overlay.png`, `map.png` or `figure.png` of a map; `compare.png` or "
+        "`thumbnail.webp` of the item"
+    )
 
 
 class ArtifactQuery(BaseModel):
@@ -74,13 +77,16 @@ def download_labels(path: ItemPath) -> BaseResponse:
 @items.get(
     "/<int:index>/<artifact>",
     operation_id="download_artifact",
-    summary="An item's heatmap, in storage",
+    summary="An item's heatmap, compare sheet or thumbnail, in storage",
     description=spec.ARTIFACT,
     responses={302: spec.REDIRECT},
 )
 def download_artifact(path: ArtifactPath, query: ArtifactQuery) -> BaseResponse:
     job = find_job(services(), path.job_id, tenant=auth.tenant())
     item = pages.read_item(services(), job, path.index)
+    for kind, link in item.artifacts.items():
+        if PurePath(link.key).name == path.artifact:
+            return _redirect(link.key, f"{stem_of(item)}_{kind}{PurePath(link.key).suffix}")
     kind = path.artifact.removesuffix(".png")
     made = choose_map(item.explanations, kind, model=query.model, method=query.method)
     if made is None or not path.artifact.endswith(".png"):
@@ -135,9 +141,9 @@ def _missing(item: ItemResult, artifact: str) -> ArtifactNotFound:
         why = f"the item is {item.status.value}"
     else:
         made = {f"{kind}.png" for e in item.explanations for kind in e.artifacts}
-        why = (
-            f"it has {', '.join(sorted({'labels.json', *made}))}; ask for more in options.artifacts"
-        )
+        whole = {PurePath(link.key).name for link in item.artifacts.values()}
+        names = ", ".join(sorted({"labels.json", *made, *whole}))
+        why = f"it has {names}; ask for more in options.artifacts"
     return ArtifactNotFound(f"item {item.index} has no {artifact[:64]!r} of that kind: {why}")
 
 
