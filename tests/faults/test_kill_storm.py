@@ -25,16 +25,21 @@ def storm(scene: Scene, worker: Child, job: str, *, kills: int, patience_s: floa
     """Kill a worker at random moments of its life and start it again; says how often."""
     dice = random.Random(7)
     for n in range(kills):
-        begun = len(scene.batches())
-        end_s = time.monotonic() + patience_s
-        while len(scene.batches()) == begun and time.monotonic() < end_s:
-            time.sleep(0.02)
+        await_batch(scene, patience_s)
         time.sleep(dice.uniform(0, 0.6))
         if scene.record(job).status.done:
             return n
         worker.kill()
         worker.start()
     return kills
+
+
+def await_batch(scene: Scene, patience_s: float) -> None:
+    """Until another forward pass begins; a worker that has lost its wake-ups begins none."""
+    begun = len(scene.batches())
+    end_s = time.monotonic() + patience_s
+    while len(scene.batches()) == begun and time.monotonic() < end_s:
+        time.sleep(0.02)
 
 
 @pytest.mark.slow
@@ -66,6 +71,7 @@ def control(scene: Scene) -> int:
     send(make_app(scene.settings), "bulk", count=IMAGES)
     worker = scene.start_worker(batch_ms=20)
     storm(scene, worker, job, kills=KILLS, patience_s=5)
+    await_batch(scene, patience_s=20)
     left, before = scene.record(job).left, -1
     while left != before:
         time.sleep(SETTLE_S)
