@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+
 from flask_openapi3.openapi import OpenAPI
 
 from api.app import create_app
 from worker.contract import logs, settings
+from worker.contract.errors import SettingsInvalid
 
 
 def make_application() -> OpenAPI:
-    """The application as the environment sets it up.
-
-    Raises:
-        SettingsInvalid: the environment is wrong; `api/gunicorn_conf.py` looks before this.
-    """
-    found = settings.load()
+    """The application as the environment sets it up; ends the process if that is wrong."""
+    try:
+        found = settings.load()
+    except SettingsInvalid as exc:
+        sys.stderr.write(f"guanwu: {exc.message}\n")
+        sys.exit(3)  # gunicorn's own "worker failed to boot": its master stops, too
     logs.configure(found.log_level)
     return create_app(found)
 

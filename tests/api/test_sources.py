@@ -15,7 +15,7 @@ from tests.api.calls import OTHER_TOKEN, PNG, TOKENS, Calls, front_door, problem
 from tests.api.hand import Hand
 from tests.stack import Bucket, SettingsFactory, empty_bucket
 from worker.contract.job import Source, new_id
-from worker.contract.rebuild import lost_jobs
+from worker.contract.rebuild import undone_jobs
 
 
 @pytest.fixture
@@ -189,4 +189,4 @@ def test_a_job_refused_at_its_record_leaves_nothing_to_restore(
         records = calls.app.extensions["guanwu"].records
         monkeypatch.setattr(records, "check_room", lambda tenant, images: None)  # a race lost
         problem(calls.submit_form([(f"{n}.png", PNG) for n in range(4)]), 429, "queue_full")
-    assert list(lost_jobs(hand.store)) == []
+    assert list(undone_jobs(hand.store)) == []
