@@ -41,7 +41,7 @@ from worker.vision.models.vit import VisionTransformer
 
 BATCH = 16
 ROUNDS = 15
-QUICK_EVERY = 40
+QUICK_EVERY = 80  # a picture takes ten seconds or more
 NO_COST = ("centre", "random")
 
 Rows = dict[str, Tensor]
