@@ -70,7 +70,7 @@ def control(scene: Scene) -> int:
     job = scene.submit(range(IMAGES))
     send(make_app(scene.settings), "bulk", count=IMAGES)
     worker = scene.start_worker(batch_ms=20)
-    storm(scene, worker, job, kills=KILLS, patience_s=5)
+    storm(scene, worker, job, kills=KILLS, patience_s=20)
     await_batch(scene, patience_s=20)
     left, before = scene.record(job).left, -1
     while left != before:
