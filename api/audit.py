@@ -5,9 +5,10 @@ from __future__ import annotations
 import structlog
 from flask import Flask, Response, g, request
 
+from api.auth import READING
+
 log = structlog.get_logger(__name__)
 
-_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _REFUSED = frozenset({401, 403})
 
 
@@ -17,7 +18,7 @@ def register(app: Flask) -> None:
 
 
 def _write(response: Response) -> Response:
-    changes = request.method not in _READING and request.path.startswith("/v1/")
+    changes = request.method not in READING and request.path.startswith("/v1/")
     if changes or response.status_code in _REFUSED:
         log.info(
             "audit",

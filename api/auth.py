@@ -12,7 +12,7 @@ from worker.contract.access import SCOPES, Scope
 from worker.contract.errors import Forbidden, Unauthorized
 
 _REALM = 'Bearer realm="guanwu"'
-_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+READING = frozenset({"GET", "HEAD", "OPTIONS"})  # methods that change nothing
 
 
 def require_tenant() -> None:
@@ -27,7 +27,7 @@ def require_tenant() -> None:
     """
     _identify(_token())
     bind_contextvars(tenant=g.tenant)
-    scope: Scope = "read" if request.method in _READING else "submit"
+    scope: Scope = "read" if request.method in READING else "submit"
     if not allows(scope):
         raise Forbidden(
             f"this access token has the scopes {', '.join(g.scopes)}, the call needs {scope}; "

@@ -12,11 +12,10 @@ from structlog.contextvars import bind_contextvars
 
 from api.control import wake
 from api.services import Services
-from worker.contract import keys
-from worker.contract.errors import JobNotFound, ObjectNotFound
+from worker.contract.errors import JobNotFound
 from worker.contract.job import Job
 from worker.contract.keys import QUEUES
-from worker.contract.rebuild import restore
+from worker.contract.rebuild import restore, stored_job
 from worker.contract.record import JobRecord, Load
 from worker.contract.views import job_links, job_view
 
@@ -64,11 +63,9 @@ def find_job(
 
 
 def _from_store(services: Services, job: str, tenant: str) -> Job:
-    try:
-        body = services.store.get(keys.job_record(tenant, job))
-    except ObjectNotFound as exc:
-        raise not_found() from exc
-    stored = Job.model_validate_json(body, extra="ignore")
+    stored = stored_job(services.store, tenant, job)
+    if stored is None:
+        raise not_found()
     return stored.model_copy(update={"links": job_links(job)})
 
 

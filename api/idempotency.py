@@ -21,14 +21,9 @@ from api.incoming import Submission
 from api.inputs import sha256_of
 from api.marks import Mark
 from api.services import Services
-from worker.contract import keys
-from worker.contract.errors import (
-    GuanwuError,
-    ObjectNotFound,
-    RequestError,
-    ServiceUnavailable,
-)
+from worker.contract.errors import GuanwuError, RequestError, ServiceUnavailable
 from worker.contract.job import Job, new_id
+from worker.contract.rebuild import stored_job
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
@@ -116,13 +111,8 @@ def _made(services: Services, tenant: str, job: str) -> Job | None:
     record = services.records.read(tenant, job)
     if record is not None:
         return submission.view_of(record)
-    try:
-        stored = Job.model_validate_json(
-            services.store.get(keys.job_record(tenant, job)), extra="ignore"
-        )
-    except ObjectNotFound:
-        return None
-    return stored if stored.done else None
+    stored = stored_job(services.store, tenant, job)
+    return stored if stored is not None and stored.done else None
 
 
 def _made_nothing(mark: Mark, error: Exception) -> bool:

@@ -86,7 +86,7 @@ def download_artifact(path: ArtifactPath, query: ArtifactQuery) -> BaseResponse:
     item = pages.read_item(services(), job, path.index)
     for kind, link in item.artifacts.items():
         if PurePath(link.key).name == path.artifact:
-            return _redirect(link.key, f"{stem_of(item)}_{kind}{PurePath(link.key).suffix}")
+            return _redirect(link.key, _whole_name(item, kind, link))
     kind = path.artifact.removesuffix(".png")
     made = choose_map(item.explanations, kind, model=query.model, method=query.method)
     if made is None or not path.artifact.endswith(".png"):
@@ -120,7 +120,7 @@ def linked(item: ItemResult, store: ObjectStore) -> ItemResult:
         for explanation in item.explanations
     ]
     whole = {
-        kind: _link(link.key, f"{stem_of(item)}_{kind}{PurePath(link.key).suffix}", store)
+        kind: _link(link.key, _whole_name(item, kind, link), store)
         for kind, link in item.artifacts.items()
     }
     return item.model_copy(update={"explanations": explanations, "artifacts": whole})
@@ -134,6 +134,11 @@ def _link(key: str, filename: str, store: ObjectStore) -> ArtifactLink:
 def stem_of(item: ItemResult) -> str:
     """What people call the picture, without its suffix."""
     return PurePath(item.image.filename or item.custom_id or f"{item.index:08d}").stem
+
+
+def _whole_name(item: ItemResult, kind: str, link: ArtifactLink) -> str:
+    """What a download of the item's own artefact is called."""
+    return f"{stem_of(item)}_{kind}{PurePath(link.key).suffix}"
 
 
 def _missing(item: ItemResult, artifact: str) -> ArtifactNotFound:

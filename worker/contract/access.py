@@ -50,9 +50,6 @@ class AccessKey(Wire):
     created_at: dt.datetime
     revoked_at: dt.datetime | None = None
 
-    def allows(self, scope: Scope) -> bool:
-        return scope in self.scopes or "admin" in self.scopes
-
 
 class AccessKeys:
     """All reads and writes of keys. Safe to share among threads."""
