@@ -43,7 +43,7 @@ from worker.vision.models.placement import Placement
 from worker.vision.models.vit import VisionTransformer
 
 BATCH = 16
-ROUNDS = 15
+ROUNDS = 9
 QUICK_EVERY = 80  # a picture takes ten seconds or more
 NO_COST = ("centre", "random")
 

@@ -22,6 +22,8 @@ from worker.vision.models.model import VisionModel
 
 LEAST_PICTURES = 20
 BATCH_IMAGES = 16
+NOISE_MAPS = 4  # of each picture: its twentieth part of few would be chance
+
 BLOBS = (1 / 16, 1 / 8, 1 / 4)
 """Sigmas of blobs at random places, in shares of the map's shorter side."""
 
@@ -38,7 +40,7 @@ def calibrate(model: VisionModel, pictures: Iterable[Picture]) -> Calibration:
     if len(inputs) < LEAST_PICTURES:
         raise InvalidOptions(f"{len(inputs)} pictures are too few; give {LEAST_PICTURES} or more")
     scored = [null_scores(model, batch, seed=n) for n, batch in enumerate(_batches(inputs))]
-    noise = torch.cat([of_noise for of_noise, _ in scored])
+    noise = torch.cat([of_noise.flatten() for of_noise, _ in scored])
     blobs = torch.cat([of_blobs for _, of_blobs in scored], dim=1)
     return Calibration(
         thresholds=fit(noise, blobs),
@@ -66,20 +68,22 @@ def null_scores(model: VisionModel, pixels: Tensor, *, seed: int) -> tuple[Tenso
     """Scores of maps that know nothing, of uint8 pictures (N, h, w, 3).
 
     Returns:
-        of noise (N,), and of blobs (kinds, N): those of `BLOBS`, then the one in the middle.
+        of noise (`NOISE_MAPS`, N), and of blobs (kinds, N): those of `BLOBS`, then the one in
+        the middle.
     """
     pixels = pixels.to(model.placement.device)
     evidence = model.look(pixels, methods=set(), classify=True)
     assert evidence.logits is not None
     count, grid = len(pixels), evidence.grid
+    smooth = (*[0.0] * NOISE_MAPS, *(share * min(grid) for share in BLOBS))
     by_chance = [
-        random_grids(count, grid, seed=(1 + len(BLOBS)) * seed + n, smooth_cells=share * min(grid))
-        for n, share in enumerate((0.0, *BLOBS))
+        random_grids(count, grid, seed=len(smooth) * seed + n, smooth_cells=cells)
+        for n, cells in enumerate(smooth)
     ]
     maps = [*by_chance, centre_blob(grid).expand(count, -1, -1)]
     on_device = [grids.to(pixels.device) for grids in maps]
     rows = scores(model, pixels, evidence.logits.argmax(1), on_device).cpu()
-    return rows[0], rows[1:]
+    return rows[:NOISE_MAPS], rows[NOISE_MAPS:]
 
 
 def _batches(inputs: Sequence[np.ndarray]) -> list[Tensor]:
