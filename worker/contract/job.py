@@ -147,8 +147,9 @@ class Options(Wire):
     explain: list[Explain] = Field([Explain()], max_length=8)
     explain_when: ExplainWhen = ExplainWhen(always=True)
     faithfulness: bool = Field(
-        False,
-        description="Score the maps of each model's first label: up to 4 more forward passes.",
+        True,
+        description="Score the maps of each model's first label, by showing the model their hot "
+        "and their cold half: up to 4 more forward passes. Without maps it costs nothing.",
     )
     artifacts: list[Artifact] = Field(["labels", "overlay"], max_length=6)
     colormap: Colormap = "jet"

@@ -11,11 +11,13 @@ from torch import Tensor
 
 from worker.contract.errors import InvalidOptions, SettingsInvalid
 from worker.vision.calibrating import LEAST_PICTURES, calibrate
-from worker.vision.calibration import FILE, Calibration, Calibrations
+from worker.vision.calibration import BUILT_IN, FILE, Calibration, Calibrations
 from worker.vision.faithfulness import Thresholds
 from worker.vision.image import Picture
 from worker.vision.models.framing import Squeezed
 from worker.vision.models.model import Evidence, VisionModel
+from worker.vision.models.registry import EFFICIENTNET_LITE0
+from worker.vision.models.sources import WheelFile
 
 OWN = Calibration(
     thresholds=Thresholds(faithful=0.6, random=0.3), pictures=40, noise_mean=0.0, centre_mean=0.2
@@ -28,6 +30,20 @@ def test_a_kept_calibration_is_there_after_a_restart(tmp_path: Path) -> None:
     assert again.thresholds("a1") == OWN.thresholds
     assert again.thresholds("b2") is None
     assert again.path == tmp_path / FILE
+
+
+def test_the_classifier_from_the_package_index_is_calibrated(tmp_path: Path) -> None:
+    source = EFFICIENTNET_LITE0.source
+    assert isinstance(source, WheelFile)
+    limits = Calibrations(tmp_path).thresholds(source.file_sha256)
+    assert limits is not None
+    assert 0 < limits.random < limits.faithful < 1
+
+
+def test_a_deployments_own_calibration_goes_before_the_built_in_one(tmp_path: Path) -> None:
+    weights = next(iter(BUILT_IN))
+    Calibrations(tmp_path).keep(weights, model="efficientnet-lite0", calibration=OWN)
+    assert Calibrations(tmp_path).thresholds(weights) == OWN.thresholds
 
 
 def test_a_new_calibration_takes_the_place_of_the_last_and_of_no_others(tmp_path: Path) -> None:
