@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -31,33 +32,41 @@ PICTURES = 24
 ROWS_A_PAGE = 6
 FOR_LABEL = ("relevance", "grad_attention", "legrad", "cam", "layercam")
 LABEL_FREE = ("self_relevance", "attention", "rollout")
-EXPLAIN = [{"method": method, "target": "top1"} for method in FOR_LABEL] + [
-    {"method": method, "target": "free"} for method in LABEL_FREE
-]
 
 
-def sections(count: int) -> Iterator[tuple[tuple[str, ...], list[Picture]]]:
-    """Models, and the pictures that they explain."""
+@dataclass(frozen=True)
+class Section:
+    """Pictures, and the models that explain them."""
+
+    models: tuple[str, ...]
+    pictures: list[Picture]
+
+
+def sections(count: int) -> Iterator[Section]:
     half = count // 2
     of_objects = [picture for _, picture in caltech.pictures()]
-    yield (caltech.MODEL,), of_objects[:: len(of_objects) // half][:half]
+    yield Section((caltech.MODEL,), of_objects[:: len(of_objects) // half][:half])
     paths = [path for path, _ in photos(caltech.shared() / "data")]
     chosen = paths[:: len(paths) // half][:half]
     limits = {"max_bytes": 2**26, "max_pixels": 2**26}
-    yield (
-        ("efficientnet-lite0", "dinov2-small"),
-        [decode(path.read_bytes(), **limits) for path in chosen],
-    )
+    opened = [decode(path.read_bytes(), **limits) for path in chosen]
+    yield Section(("efficientnet-lite0", "dinov2-small"), opened)
 
 
-def rows(engine: Engine, models: Sequence[str], pictures: Sequence[Picture]) -> list[render.RGB]:
-    """A compare sheet of each picture."""
+def rows(engine: Engine, section: Section) -> list[render.RGB]:
+    """A compare sheet of each picture, by all methods that the models have."""
+    offers = [engine.model(name).offer for name in section.models]
+    for_label = {method for offer in offers for method in offer.methods}
+    free = {method for offer in offers for method in offer.label_free_methods}
+    explain = [{"method": m, "target": "top1"} for m in FOR_LABEL if m in for_label]
+    explain += [{"method": m, "target": "free"} for m in LABEL_FREE if m in free]
     options = Options.model_validate(
-        {"models": models, "explain": EXPLAIN, "artifacts": ["labels", "compare"]}
+        {"models": section.models, "explain": explain, "artifacts": ["labels", "compare"]}
     )
-    prepared = [engine.prepare(picture, options) for picture in pictures]
+    prepared = [engine.prepare(picture, options) for picture in section.pictures]
+    analyses = engine.analyze(prepared, options)
     drawn = []
-    for picture, found in zip(pictures, engine.analyze(prepared, options), strict=True):
+    for picture, found in zip(section.pictures, analyses, strict=True):
         if isinstance(found, GuanwuError):
             raise found
         small = render.for_display(picture, max_side_px=options.max_side_px)
@@ -96,9 +105,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     engine = Engine(device="auto", extra_models={caltech.MODEL: f"path:{folder}"})
     args.out.mkdir(parents=True, exist_ok=True)
     drawn: list[render.RGB] = []
-    for models, pictures in sections(2 if args.quick else PICTURES):
-        engine.load(models)
-        drawn += rows(engine, models, pictures)
+    for section in sections(2 if args.quick else PICTURES):
+        drawn += rows(engine, section)
     for start in range(0, len(drawn), ROWS_A_PAGE):
         page = args.out / f"page-{start // ROWS_A_PAGE + 1}.png"
         page.write_bytes(render.png(stacked(drawn[start : start + ROWS_A_PAGE])))
