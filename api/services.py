@@ -10,7 +10,7 @@ from typing import cast
 from celery import Celery
 from flask import Flask, current_app
 
-from api.capacity import MAX_STREAMS, MAX_WAITERS
+from api.capacity import MAX_POLLS, MAX_STREAMS, MAX_WAITERS
 from api.job_index import JobIndexes
 from api.marks import IdempotencyMarks
 from api.offer import Offer
@@ -32,8 +32,8 @@ class Services:
 
     `pool` runs storage calls of requests; `probes` has its own threads, so that a full
     pool does not look like a store that is away. `healer` restores jobs, one at a time.
-    `waiters` bounds the requests that wait for their job's end, `streams` those that watch
-    a job.
+    `waiters` bounds the submissions that wait for their job's end, `polls` the requests that
+    wait for news of a job, `streams` those that watch one.
     """
 
     settings: Settings
@@ -48,6 +48,7 @@ class Services:
     healer: ThreadPoolExecutor
     indexes: JobIndexes
     waiters: Semaphore
+    polls: Semaphore
     streams: Semaphore
 
 
@@ -67,6 +68,7 @@ def make_services(settings: Settings) -> Services:
         healer=ThreadPoolExecutor(1, thread_name_prefix="healer"),
         indexes=JobIndexes(),
         waiters=Semaphore(MAX_WAITERS),
+        polls=Semaphore(MAX_POLLS),
         streams=Semaphore(MAX_STREAMS),
     )
 

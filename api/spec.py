@@ -34,6 +34,13 @@ _RETRY_AFTER = {
     "Retry-After": {"description": "seconds to wait", "schema": {"type": "integer", "minimum": 1}}
 }
 POLL = _RETRY_AFTER
+STATE = {
+    "ETag": {
+        "description": "names the job's status and counts; weak",
+        "schema": {"type": "string", "pattern": '^W/"[0-9a-f]{16}"$'},
+    },
+    **_RETRY_AFTER,
+}
 ACCEPTED = {
     "Location": {"description": "path of the job", "schema": {"type": "string"}},
     **_RETRY_AFTER,
@@ -124,7 +131,15 @@ requests by route and status.
 
 GET_JOB = """\
 Counts by item state always add up to `total`. `done` is true in every final state; until
-then `Retry-After` says when to look again. Known for as long as its files are kept.
+then `Retry-After` says when to look again: the later, the longer the job will take. Known for
+as long as its files are kept.
+
+With `?wait=N` the answer comes once the job's `status` has changed, or after N seconds. When
+as many wait as one process serves it comes at once, so keep to `Retry-After` all the same.
+
+`ETag` changes with status and counts; `position`, `eta_s` and `images_per_s` may change under
+it. With `If-None-Match` a job that is still in that state is a 304 without a body, and
+`?wait=N` waits for any other state: for progress, too.
 """
 
 EVENTS = """\

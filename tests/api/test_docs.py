@@ -89,6 +89,7 @@ def test_headers_that_calls_take_are_documented(document: dict[str, Any]) -> Non
     assert found == {
         ("submit_job", "Idempotency-Key"),
         ("submit_job", "Prefer"),
+        ("get_job", "If-None-Match"),
         ("watch_job", "Last-Event-ID"),
     }
 
