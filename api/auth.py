@@ -7,26 +7,30 @@ from typing import cast
 from flask import g, request
 from structlog.contextvars import bind_contextvars
 
+from api import rates
+from api.rates import READING
 from api.services import services
 from worker.contract.access import SCOPES, Scope
 from worker.contract.errors import Forbidden, Unauthorized
 
 _REALM = 'Bearer realm="guanwu"'
-READING = frozenset({"GET", "HEAD", "OPTIONS"})  # methods that change nothing
 
 
 def require_tenant() -> None:
-    """Before a request: find the caller's tenant, or refuse before any body is read.
+    """Before a request: find the caller's tenant and count the call, or refuse before any body
+    is read.
 
     Whatever changes something needs the scope `submit`, the rest `read`.
 
     Raises:
         Unauthorized: no bearer token, or one that is not known.
+        RateLimited: too many calls in a minute.
         Forbidden: a token without the scope.
         StoreUnavailable: the token may be a key's, and nobody can look it up now.
     """
     _identify(_token())
     bind_contextvars(tenant=g.tenant)
+    rates.count()
     scope: Scope = "read" if request.method in READING else "submit"
     if not allows(scope):
         raise Forbidden(

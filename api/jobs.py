@@ -28,7 +28,7 @@ jobs = APIBlueprint(
     url_prefix="/v1/jobs",
     abp_tags=[Tag(name="Jobs", description="Submit pictures, watch and cancel.")],
     abp_security=spec.BEARER,
-    abp_responses=spec.problems(401, 403, 422, 503),
+    abp_responses=spec.problems(401, 403, 422, 429, 503),
 )
 jobs.before_request(auth.require_tenant)
 jobs.before_request(limits.check_length)

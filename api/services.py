@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from threading import Semaphore
 from typing import cast
 
+import redis
 from celery import Celery
 from flask import Flask, current_app
 
@@ -37,6 +38,7 @@ class Services:
     """
 
     settings: Settings
+    redis: redis.Redis
     access: AccessKeys
     records: JobRecords
     marks: IdempotencyMarks
@@ -53,16 +55,17 @@ class Services:
 
 
 def make_services(settings: Settings) -> Services:
-    redis = connect(settings)
+    client = connect(settings)
     store = ObjectStore(_impatient(settings), connections=2 * STORE_THREADS)
     return Services(
         settings=settings,
-        access=AccessKeys(redis, store, settings),
-        records=JobRecords(redis, settings),
-        marks=IdempotencyMarks(redis, settings),
+        redis=client,
+        access=AccessKeys(client, store, settings),
+        records=JobRecords(client, settings),
+        marks=IdempotencyMarks(client, settings),
         store=store,
         broker=make_app(settings),
-        offer=Offer(redis, settings),
+        offer=Offer(client, settings),
         pool=ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"),
         probes=ThreadPoolExecutor(4, thread_name_prefix="probe"),
         healer=ThreadPoolExecutor(1, thread_name_prefix="healer"),

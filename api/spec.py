@@ -27,11 +27,25 @@ _PROBLEMS = {
     413: "The body is too large.",
     415: "The body has a content type the call does not take.",
     422: "The request does not fit; `errors` says where.",
-    429: "As many images as are allowed wait already; nothing was accepted now.",
+    429: "Too much for now; `code` says of what. Nothing was accepted or changed.",
     503: "Redis or the object store is away; try again after `Retry-After` seconds.",
 }
 _RETRY_AFTER = {
     "Retry-After": {"description": "seconds to wait", "schema": {"type": "integer", "minimum": 1}}
+}
+_RATE = {
+    "RateLimit-Limit": {
+        "description": "calls of this kind that may be made in a minute",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "RateLimit-Remaining": {
+        "description": "of these, how many are left now",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "RateLimit-Reset": {
+        "description": "seconds until more are allowed",
+        "schema": {"type": "integer", "minimum": 0},
+    },
 }
 POLL = _RETRY_AFTER
 STATE = {
@@ -81,6 +95,11 @@ Guanwu 观物 answers two questions about every picture: **what is it** (in Chin
 **where did the model look**. Submit pictures as a job, watch the job, read its results.
 
 Send your access token with every call: `Authorization: Bearer <token>`.
+
+Each access token may make so many calls a minute, counted apart for calls that read, that
+submit or change something, and that ask for an upload link. `RateLimit-Limit`,
+`RateLimit-Remaining` and `RateLimit-Reset` (in seconds) of every answer say where you are; one
+call too many is a 429, `rate_limited`, to be sent again after `Retry-After`.
 
 Errors are `application/problem+json` with a stable `code`; `detail` says what to do, and
 `errors` points at fields. One bad picture never fails its neighbours: it becomes a failed
@@ -304,7 +323,7 @@ def _problem(status: int) -> dict[str, Any]:
         "content": {errors.MIMETYPE: {"schema": schema}},
     }
     if status in (409, 429, 503):
-        answer["headers"] = _RETRY_AFTER
+        answer["headers"] = {**_RETRY_AFTER, **_RATE} if status == 429 else _RETRY_AFTER
     return answer
 
 

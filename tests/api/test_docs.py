@@ -60,7 +60,7 @@ def test_every_call_documents_its_errors_as_problems(document: dict[str, Any]) -
         responses = operation["responses"]
         if path.startswith("/v1/"):
             assert operation["security"] == [{"bearer": []}]
-            assert {"401", "503"} <= set(responses)
+            assert {"401", "429", "503"} <= set(responses)
         for status, response in responses.items():
             if status >= "400":
                 assert list(response["content"]) == ["application/problem+json"]

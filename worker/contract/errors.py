@@ -104,6 +104,13 @@ class QueueFull(GuanwuError):
     retryable = True
 
 
+class RateLimited(GuanwuError):
+    """More calls in a minute than this access token may make."""
+
+    code = "rate_limited"
+    retryable = True
+
+
 class Unauthorized(GuanwuError):
     """No bearer token, or one that is not known."""
 
