@@ -46,6 +46,7 @@ STATUS: dict[type[GuanwuError], int] = {
     family.NothingToRetry: 409,
     family.QueueFull: 429,
     family.RateLimited: 429,
+    family.QuotaExceeded: 429,
     family.ImageError: 422,
     family.EmptyImage: 422,
     family.UndecodableData: 422,

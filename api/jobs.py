@@ -88,8 +88,13 @@ def submit() -> Response:
     asked = intake.read(request, services().settings, tenant=auth.tenant())
     key = idempotency.key_of(request)
     if key is None:
-        return _accepted(submission.accept(services(), asked, tenant=auth.tenant()))
-    once = idempotency.accept_once(services(), asked, tenant=auth.tenant(), key=key)
+        job = submission.accept(
+            services(), asked, tenant=auth.tenant(), allowances=auth.allowances()
+        )
+        return _accepted(job)
+    once = idempotency.accept_once(
+        services(), asked, tenant=auth.tenant(), allowances=auth.allowances(), key=key
+    )
     response = _accepted(once.job)
     once.show(response)
     return response

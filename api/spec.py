@@ -192,6 +192,14 @@ maps: by default it is the one that explains its top label, `model` and `method`
 another.
 """
 
+USAGE = """\
+Images are counted when their job is accepted; those of a manifest, folder or archive when it is
+read. Those that come again with the same Idempotency-Key, or are retried, are not counted again. An
+account is a tenant's, or that of an API key that has a quota of its own. Over the quota,
+`POST /v1/jobs` is a 429, `quota_exceeded`, to be sent again after `Retry-After`; reading a source
+ends there, with the same code as the job's `error`.
+"""
+
 MODELS = """\
 What running workers offer, or offered last. Options of new jobs are checked against it.
 Empty until a first worker has started.

@@ -28,6 +28,7 @@ CALLS = {
     ("/v1/jobs/{job_id}/summary", "get"),
     ("/v1/models", "get"),
     ("/v1/uploads", "post"),
+    ("/v1/usage", "get"),
 }
 
 

@@ -111,6 +111,13 @@ class RateLimited(GuanwuError):
     retryable = True
 
 
+class QuotaExceeded(GuanwuError):
+    """More images than may be submitted in this day or month."""
+
+    code = "quota_exceeded"
+    retryable = True
+
+
 class Unauthorized(GuanwuError):
     """No bearer token, or one that is not known."""
 

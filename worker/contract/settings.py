@@ -90,6 +90,12 @@ class Settings(BaseModel):
         12_000, ge=1, description="calls for an upload link; empty: any"
     )
 
+    tenant_images_per_day: int | None = Field(
+        None, ge=1, description="images a tenant may submit, by days of UTC; empty: any number"
+    )
+    tenant_images_per_month: int | None = Field(
+        None, ge=1, description="images a tenant may submit, by months of UTC; empty: any number"
+    )
     max_tenant_images: int = Field(2_000_000, ge=1, description="pending images of one tenant")
     max_queue_images: int = Field(5_000_000, ge=1, description="pending images of all tenants")
 
