@@ -8,7 +8,7 @@ from flask import Response, request
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
-from api import audit, docs, errors, limits, metrics, request_log, spec
+from api import audit, docs, errors, limits, metrics, rates, request_log, spec
 from api.events import events
 from api.health import health
 from api.items import items
@@ -17,6 +17,7 @@ from api.models import models
 from api.results import results
 from api.services import attach, make_services
 from api.uploads import uploads
+from api.usage import usage
 from worker.contract.settings import Settings
 
 
@@ -46,7 +47,18 @@ def create_app(settings: Settings) -> OpenAPI:
     audit.register(app)
     errors.register(app)
     metrics.register(app)
-    for blueprint in (jobs, events, results, items, uploads, models, health, metrics.metrics):
+    rates.register(app)
+    for blueprint in (
+        jobs,
+        events,
+        results,
+        items,
+        uploads,
+        models,
+        usage,
+        health,
+        metrics.metrics,
+    ):
         app.register_api(blueprint)
     docs.register(app)
     app.after_request(_harden)

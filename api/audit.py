@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 from flask import Flask, Response, g, request
 
-from api.auth import READING
+from api.rates import READING
 
 log = structlog.get_logger(__name__)
 

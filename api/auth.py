@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import cast
 
 from flask import g, request
 from structlog.contextvars import bind_contextvars
 
+from api import rates
+from api.rates import READING
 from api.services import services
+from worker.contract import quota
 from worker.contract.access import SCOPES, Scope
 from worker.contract.errors import Forbidden, Unauthorized
+from worker.contract.quota import Allowance
 
 _REALM = 'Bearer realm="guanwu"'
-READING = frozenset({"GET", "HEAD", "OPTIONS"})  # methods that change nothing
 
 
 def require_tenant() -> None:
-    """Before a request: find the caller's tenant, or refuse before any body is read.
+    """Before a request: find the caller's tenant and count the call, or refuse before any body
+    is read.
 
     Whatever changes something needs the scope `submit`, the rest `read`.
 
     Raises:
         Unauthorized: no bearer token, or one that is not known.
+        RateLimited: too many calls in a minute.
         Forbidden: a token without the scope.
         StoreUnavailable: the token may be a key's, and nobody can look it up now.
     """
     _identify(_token())
     bind_contextvars(tenant=g.tenant)
+    rates.count()
     scope: Scope = "read" if request.method in READING else "submit"
     if not allows(scope):
         raise Forbidden(
@@ -50,7 +57,7 @@ def _identify(token: str) -> None:
     """Remember whose token it is: a static one of the settings, or an API key's."""
     tenant = services().settings.tenant_of(token)
     if tenant is not None:
-        g.tenant, g.scopes, g.key = tenant, SCOPES, None
+        g.tenant, g.scopes, g.key, g.quota = tenant, SCOPES, None, {}
         return
     key = services().access.find(token)
     if key is None:
@@ -60,11 +67,23 @@ def _identify(token: str) -> None:
             challenge=f'{_REALM}, error="invalid_token"',
         )
     g.tenant, g.scopes, g.key = key.tenant, key.scopes, key.id
+    g.quota = {"day": key.images_per_day, "month": key.images_per_month}
 
 
 def tenant() -> str:
     """The caller's tenant; only in views behind `require_tenant`."""
     return cast(str, g.tenant)
+
+
+def key() -> str | None:
+    """The caller's API key, if it is no static token; only behind `require_tenant`."""
+    return cast("str | None", g.key)
+
+
+def allowances() -> tuple[Allowance, ...]:
+    """What the caller may submit today and this month; only behind `require_tenant`."""
+    now = dt.datetime.now(dt.UTC)
+    return quota.allowances(tenant(), key=key(), own=g.quota, settings=services().settings, now=now)
 
 
 def allows(scope: Scope) -> bool:

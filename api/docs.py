@@ -18,6 +18,7 @@ from api.jobs import JobPage
 from api.models import Offered
 from api.results import ResultPage, Summary
 from api.uploads import Upload, UploadRequest
+from api.usage import Usage
 from api.waiting import FinishedJob
 from worker.contract.job import JobRequest
 
@@ -30,6 +31,7 @@ _GIVEN: tuple[type[BaseModel], ...] = (
     Summary,
     Upload,
     Offered,
+    Usage,
     Health,
     Problem,
 )

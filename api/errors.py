@@ -45,6 +45,8 @@ STATUS: dict[type[GuanwuError], int] = {
     family.JobUnfinished: 409,
     family.NothingToRetry: 409,
     family.QueueFull: 429,
+    family.RateLimited: 429,
+    family.QuotaExceeded: 429,
     family.ImageError: 422,
     family.EmptyImage: 422,
     family.UndecodableData: 422,
@@ -148,7 +150,7 @@ def _answer(error: GuanwuError) -> Response:
         limits=error.data.get("limits", {}),
     )
     if status == 503 or error.retryable:
-        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        response.headers["Retry-After"] = str(error.data.get("retry_after_s", RETRY_AFTER_S))
     if status in (401, 403):
         response.headers["WWW-Authenticate"] = error.data.get("challenge", "Bearer")
     return response

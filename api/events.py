@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 
@@ -15,6 +14,7 @@ from api import auth, spec
 from api.capacity import ALIVE
 from api.found import find_job
 from api.jobs import JobPath
+from api.polling import state_id
 from api.services import Services, services
 from worker.contract.errors import NotFound, ServiceUnavailable, StreamsFull
 from worker.contract.job import Job
@@ -30,7 +30,7 @@ events = APIBlueprint(
     url_prefix="/v1/jobs",
     abp_tags=[Tag(name="Jobs", description="Submit pictures, watch and cancel.")],
     abp_security=spec.BEARER,
-    abp_responses=spec.problems(401, 403, 404, 422, 503),
+    abp_responses=spec.problems(401, 403, 404, 422, 429, 503),
 )
 events.before_request(auth.require_tenant)
 
@@ -54,7 +54,7 @@ class EventsHeader(BaseModel):
 def watch_job(path: JobPath, header: EventsHeader) -> Response:
     seen = header.last_event_id
     job = find_job(services(), path.job_id, tenant=auth.tenant()).view
-    if job.done and event_id(job) == seen:
+    if job.done and state_id(job) == seen:
         return Response(status=204)  # an EventSource that gets it does not come again
     if not services().streams.acquire(blocking=False):
         raise StreamsFull("as many event streams as are allowed are open; come again, or poll")
@@ -84,7 +84,7 @@ def follow(
         except ServiceUnavailable:
             view = None
         if view is not None:
-            seen, spoke_s = event_id(view), time.monotonic()
+            seen, spoke_s = state_id(view), time.monotonic()
             yield _event(view)
             if view.done:
                 return
@@ -96,17 +96,11 @@ def follow(
 
 def _changed(services: Services, job: str, tenant: str, seen: str) -> Job | None:
     """The job, if it is not as it was seen; only then it is asked how long it will take."""
-    if event_id(find_job(services, job, tenant=tenant).view) == seen:
+    if state_id(find_job(services, job, tenant=tenant).view) == seen:
         return None
     return find_job(services, job, tenant=tenant, load=services.records.load).view
 
 
-def event_id(job: Job) -> str:
-    """Names a state of a job: whoever has seen it has missed nothing before it."""
-    state = job.model_dump_json(include={"status", "counts", "planning", "finished_at"})
-    return hashlib.sha256(state.encode()).hexdigest()[:16]
-
-
 def _event(job: Job) -> str:
     name = "done" if job.done else "progress"
-    return f"id: {event_id(job)}\nevent: {name}\ndata: {job.model_dump_json()}\n\n"
+    return f"id: {state_id(job)}\nevent: {name}\ndata: {job.model_dump_json()}\n\n"

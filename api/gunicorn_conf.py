@@ -11,13 +11,13 @@ import sys
 import tempfile
 from typing import Any
 
-from api.capacity import ALIVE, MAX_STREAMS, THREADS
+from api.capacity import ALIVE, MAX_POLLS, MAX_STREAMS, THREADS
 from worker.contract import settings
 from worker.contract.errors import SettingsInvalid
 
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-threads = THREADS + MAX_STREAMS
+threads = THREADS + MAX_STREAMS + MAX_POLLS
 # Each process builds its own connections: nothing is shared over the fork.
 preload_app = False
 # Of a worker process that hangs as a whole; a slow upload keeps only its thread.

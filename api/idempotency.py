@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,6 +23,7 @@ from api.marks import Mark
 from api.services import Services
 from worker.contract.errors import GuanwuError, RequestError, ServiceUnavailable
 from worker.contract.job import Job, new_id
+from worker.contract.quota import Allowance
 from worker.contract.rebuild import stored_job
 
 HEADER = "Idempotency-Key"
@@ -81,7 +82,14 @@ def _digest(kind: str, parts: Iterable[tuple[str, ...]]) -> str:
     return hashlib.sha256(json.dumps([kind, *parts]).encode()).hexdigest()
 
 
-def accept_once(services: Services, asked: Submission, *, tenant: str, key: str) -> Accepted:
+def accept_once(
+    services: Services,
+    asked: Submission,
+    *,
+    tenant: str,
+    allowances: Sequence[Allowance],
+    key: str,
+) -> Accepted:
     """Accept a submission, or find what an earlier request with its key has made.
 
     Raises:
@@ -95,7 +103,9 @@ def accept_once(services: Services, asked: Submission, *, tenant: str, key: str)
     try:
         made = _made(services, tenant, mark.job) if mark.taken_over else None
         hold = partial(services.marks.renew, mark)
-        job = made or submission.accept(services, asked, tenant=tenant, job=mark.job, hold=hold)
+        job = made or submission.accept(
+            services, asked, tenant=tenant, allowances=allowances, job=mark.job, hold=hold
+        )
     except Exception as exc:
         services.marks.give_up(mark, forget=_made_nothing(mark, exc))
         raise

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import math
+import datetime as dt
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from flask import Response, g, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
+from werkzeug.datastructures import ETags
+from werkzeug.http import parse_etags
 
-from api import auth, control, idempotency, intake, limits, spec, submission, waiting
+from api import auth, control, idempotency, intake, limits, polling, spec, submission, waiting
 from api.found import find_job
 from api.retry import retry
 from api.services import services
@@ -20,15 +22,13 @@ from worker.contract.errors import JobNotFound
 from worker.contract.job import Job, Wire
 from worker.contract.record import Load
 
-MAX_POLL_PAUSE_S = 10
-
 jobs = APIBlueprint(
     "jobs",
     __name__,
     url_prefix="/v1/jobs",
     abp_tags=[Tag(name="Jobs", description="Submit pictures, watch and cancel.")],
     abp_security=spec.BEARER,
-    abp_responses=spec.problems(401, 403, 422, 503),
+    abp_responses=spec.problems(401, 403, 422, 429, 503),
 )
 jobs.before_request(auth.require_tenant)
 jobs.before_request(limits.check_length)
@@ -44,6 +44,20 @@ class JobsQuery(BaseModel):
     limit: int = Field(20, ge=1, le=100)
     after: str | None = Field(
         None, pattern=r"^job_[0-9A-HJKMNP-TV-Z]{26}$", description="`next` of the page before"
+    )
+
+
+class PollQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    wait: int = Field(
+        0, ge=0, le=waiting.MAX_WAIT_S, description="seconds to wait for news of the job"
+    )
+
+
+class PollHeader(BaseModel):
+    if_none_match: str = Field(
+        "", alias="If-None-Match", description="`ETag` of the state that is known already"
     )
 
 
@@ -74,8 +88,13 @@ def submit() -> Response:
     asked = intake.read(request, services().settings, tenant=auth.tenant())
     key = idempotency.key_of(request)
     if key is None:
-        return _accepted(submission.accept(services(), asked, tenant=auth.tenant()))
-    once = idempotency.accept_once(services(), asked, tenant=auth.tenant(), key=key)
+        job = submission.accept(
+            services(), asked, tenant=auth.tenant(), allowances=auth.allowances()
+        )
+        return _accepted(job)
+    once = idempotency.accept_once(
+        services(), asked, tenant=auth.tenant(), allowances=auth.allowances(), key=key
+    )
     response = _accepted(once.job)
     once.show(response)
     return response
@@ -125,12 +144,35 @@ def _listed(job: str, load: Callable[[], Load]) -> Job | None:
     summary="Status, counts and speed of a job",
     description=spec.GET_JOB,
     responses={
-        200: spec.json_response("The job.", Job, headers=spec.POLL),
+        200: spec.json_response("The job.", Job, headers=spec.STATE),
+        304: {"description": "The job is as `If-None-Match` says.", "headers": spec.STATE},
         **spec.problems(404),
     },
 )
-def get_job(path: JobPath) -> Response:
-    return _job_response(_seen(path.job_id))
+def get_job(path: JobPath, query: PollQuery, header: PollHeader) -> Response:
+    known = parse_etags(header.if_none_match)
+    job = _seen(path.job_id)
+    if query.wait and not job.done and (not known or _is_known(job, known)):
+        polling.wait_for_news(
+            services(),
+            job.id,
+            tenant=auth.tenant(),
+            news=partial(_is_news, than=job, known=known),
+            wait_s=query.wait,
+        )
+        job = _seen(job.id)
+    response = Response(status=304) if _is_known(job, known) else _json(job)
+    response.set_etag(polling.state_id(job), weak=True)
+    return _with_pause(response, job)
+
+
+def _is_known(job: Job, known: ETags) -> bool:
+    return known.contains_weak(polling.state_id(job))
+
+
+def _is_news(job: Job, *, than: Job, known: ETags) -> bool:
+    """To who knows a state, any other; to others, another status."""
+    return not _is_known(job, known) if known else job.status is not than.status
 
 
 @jobs.post(
@@ -172,15 +214,14 @@ def _seen(job: str) -> Job:
 
 
 def _job_response(job: Job, *, status: int = 200) -> Response:
-    response = _json(job, status=status)
+    return _with_pause(_json(job, status=status), job)
+
+
+def _with_pause(response: Response, job: Job) -> Response:
     if not job.done:
-        response.headers["Retry-After"] = str(poll_pause_s(job.eta_s))
+        pause_s = polling.pause_s(job, now=dt.datetime.now(dt.UTC))
+        response.headers["Retry-After"] = str(pause_s)
     return response
-
-
-def poll_pause_s(eta_s: float | None) -> int:
-    """Seconds until the next look pays: a quarter of what is left, 1 to 10."""
-    return min(MAX_POLL_PAUSE_S, max(1, math.floor((eta_s or 0) / 4)))
 
 
 def _json(body: BaseModel, *, status: int = 200, **extra: Any) -> Response:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from threading import Semaphore
 from typing import cast
 
+import redis
 from celery import Celery
 from flask import Flask, current_app
 
-from api.capacity import MAX_STREAMS, MAX_WAITERS
+from api.capacity import MAX_POLLS, MAX_STREAMS, MAX_WAITERS
 from api.job_index import JobIndexes
 from api.marks import IdempotencyMarks
 from api.offer import Offer
@@ -32,11 +33,12 @@ class Services:
 
     `pool` runs storage calls of requests; `probes` has its own threads, so that a full
     pool does not look like a store that is away. `healer` restores jobs, one at a time.
-    `waiters` bounds the requests that wait for their job's end, `streams` those that watch
-    a job.
+    `waiters` bounds the submissions that wait for their job's end, `polls` the requests that
+    wait for news of a job, `streams` those that watch one.
     """
 
     settings: Settings
+    redis: redis.Redis
     access: AccessKeys
     records: JobRecords
     marks: IdempotencyMarks
@@ -48,25 +50,28 @@ class Services:
     healer: ThreadPoolExecutor
     indexes: JobIndexes
     waiters: Semaphore
+    polls: Semaphore
     streams: Semaphore
 
 
 def make_services(settings: Settings) -> Services:
-    redis = connect(settings)
+    client = connect(settings)
     store = ObjectStore(_impatient(settings), connections=2 * STORE_THREADS)
     return Services(
         settings=settings,
-        access=AccessKeys(redis, store, settings),
-        records=JobRecords(redis, settings),
-        marks=IdempotencyMarks(redis, settings),
+        redis=client,
+        access=AccessKeys(client, store, settings),
+        records=JobRecords(client, settings),
+        marks=IdempotencyMarks(client, settings),
         store=store,
         broker=make_app(settings),
-        offer=Offer(redis, settings),
+        offer=Offer(client, settings),
         pool=ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"),
         probes=ThreadPoolExecutor(4, thread_name_prefix="probe"),
         healer=ThreadPoolExecutor(1, thread_name_prefix="healer"),
         indexes=JobIndexes(),
         waiters=Semaphore(MAX_WAITERS),
+        polls=Semaphore(MAX_POLLS),
         streams=Semaphore(MAX_STREAMS),
     )
 

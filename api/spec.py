@@ -27,13 +27,34 @@ _PROBLEMS = {
     413: "The body is too large.",
     415: "The body has a content type the call does not take.",
     422: "The request does not fit; `errors` says where.",
-    429: "As many images as are allowed wait already; nothing was accepted now.",
+    429: "Too much for now; `code` says of what. Nothing was accepted or changed.",
     503: "Redis or the object store is away; try again after `Retry-After` seconds.",
 }
 _RETRY_AFTER = {
     "Retry-After": {"description": "seconds to wait", "schema": {"type": "integer", "minimum": 1}}
 }
+_RATE = {
+    "RateLimit-Limit": {
+        "description": "calls of this kind that may be made in a minute",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "RateLimit-Remaining": {
+        "description": "of these, how many are left now",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "RateLimit-Reset": {
+        "description": "seconds until more are allowed",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+}
 POLL = _RETRY_AFTER
+STATE = {
+    "ETag": {
+        "description": "names the job's status and counts; weak",
+        "schema": {"type": "string", "pattern": '^W/"[0-9a-f]{16}"$'},
+    },
+    **_RETRY_AFTER,
+}
 ACCEPTED = {
     "Location": {"description": "path of the job", "schema": {"type": "string"}},
     **_RETRY_AFTER,
@@ -74,6 +95,11 @@ Guanwu 观物 answers two questions about every picture: **what is it** (in Chin
 **where did the model look**. Submit pictures as a job, watch the job, read its results.
 
 Send your access token with every call: `Authorization: Bearer <token>`.
+
+Each access token may make so many calls a minute, counted apart for calls that read, that
+submit or change something, and that ask for an upload link. `RateLimit-Limit`,
+`RateLimit-Remaining` and `RateLimit-Reset` (in seconds) of every answer say where you are; one
+call too many is a 429, `rate_limited`, to be sent again after `Retry-After`.
 
 Errors are `application/problem+json` with a stable `code`; `detail` says what to do, and
 `errors` points at fields. One bad picture never fails its neighbours: it becomes a failed
@@ -124,7 +150,15 @@ requests by route and status.
 
 GET_JOB = """\
 Counts by item state always add up to `total`. `done` is true in every final state; until
-then `Retry-After` says when to look again. Known for as long as its files are kept.
+then `Retry-After` says when to look again: the later, the longer the job will take. Known for
+as long as its files are kept.
+
+With `?wait=N` the answer comes once the job's `status` has changed, or after N seconds. When
+as many wait as one process serves it comes at once, so keep to `Retry-After` all the same.
+
+`ETag` changes with status and counts; `position`, `eta_s` and `images_per_s` may change under
+it. With `If-None-Match` a job that is still in that state is a 304 without a body, and
+`?wait=N` waits for any other state: for progress, too.
 """
 
 EVENTS = """\
@@ -156,6 +190,14 @@ ARTIFACT = """\
 Redirects to `overlay.png`, `map.png` or `figure.png` in storage. An item can have several
 maps: by default it is the one that explains its top label, `model` and `method` choose
 another.
+"""
+
+USAGE = """\
+Images are counted when their job is accepted; those of a manifest, folder or archive when it is
+read. Those that come again with the same Idempotency-Key, or are retried, are not counted again. An
+account is a tenant's, or that of an API key that has a quota of its own. Over the quota,
+`POST /v1/jobs` is a 429, `quota_exceeded`, to be sent again after `Retry-After`; reading a source
+ends there, with the same code as the job's `error`.
 """
 
 MODELS = """\
@@ -289,7 +331,7 @@ def _problem(status: int) -> dict[str, Any]:
         "content": {errors.MIMETYPE: {"schema": schema}},
     }
     if status in (409, 429, 503):
-        answer["headers"] = _RETRY_AFTER
+        answer["headers"] = {**_RETRY_AFTER, **_RATE} if status == 429 else _RETRY_AFTER
     return answer
 
 

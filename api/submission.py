@@ -15,10 +15,11 @@ from api.inputs import store_inputs
 from api.parallel import in_order
 from api.services import Services
 from worker.contract import keys
-from worker.contract.errors import GuanwuError, QueueFull, RedisUnavailable
+from worker.contract.errors import GuanwuError, QueueFull, QuotaExceeded, RedisUnavailable
 from worker.contract.job import Counts, Job, JobStatus, ManifestItem, Options, new_id
 from worker.contract.keys import COORDINATOR, Lane
 from worker.contract.objects import JSON, JSONL
+from worker.contract.quota import Allowance
 from worker.contract.record import MAX_SHARD_CHARS, JobRecord, Load
 from worker.contract.settings import Settings
 from worker.contract.views import job_view
@@ -31,6 +32,7 @@ def accept(
     submission: Submission,
     *,
     tenant: str,
+    allowances: Sequence[Allowance],
     job: str | None = None,
     hold: Callable[[], None] | None = None,
 ) -> Job:
@@ -43,11 +45,12 @@ def accept(
     Raises:
         InvalidOptions, UnknownModel: no worker can serve the options.
         QueueFull: too many images wait already.
+        QuotaExceeded: more images than may be submitted today, or this month.
         InputMissing, InputForbidden, SourceInvalid: there is nothing to read at its source.
         StoreUnavailable, RedisUnavailable: nothing was accepted.
     """
     services.offer.check(submission.options)
-    services.records.check_room(tenant, max(1, len(submission.images)))
+    services.records.check_room(tenant, max(1, len(submission.images)), allowances)
     if submission.source is not None:
         sources.check(submission.source, services.store, services.settings)
     record = _new_record(services.settings, submission, tenant, job or new_id("job"))
@@ -57,7 +60,7 @@ def accept(
     view = job_view(record, now_ms=record.created_ms)
     shards = _shards(items, images=record.chunk_images)
     _store_manifest(services, record, shards, view)
-    _create(services, record, shard=_small_shard(shards))
+    _create(services, record, shard=_small_shard(shards), allowances=allowances)
     if record.source is None:
         wake(services, record.lane, count=min(record.chunks, WAKE_UPS))
     else:
@@ -65,7 +68,13 @@ def accept(
     return _recorded(services, record) or view
 
 
-def _create(services: Services, record: JobRecord, *, shard: str | None) -> None:
+def _create(
+    services: Services,
+    record: JobRecord,
+    *,
+    shard: str | None,
+    allowances: Sequence[Allowance],
+) -> None:
     """Record the job. A job that is refused here must not come back from its job.json."""
     try:
         services.records.create(
@@ -79,8 +88,9 @@ def _create(services: Services, record: JobRecord, *, shard: str | None) -> None
             source=record.source,
             expires_ms=record.expires_ms,
             shard=shard,
+            allowances=allowances,
         )
-    except QueueFull:
+    except (QueueFull, QuotaExceeded):
         with contextlib.suppress(GuanwuError):
             services.store.delete([keys.job_record(record.tenant, record.job)])
         raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from flask import Request
@@ -10,16 +9,14 @@ from pydantic import Field
 from werkzeug.http import parse_list_header
 
 from api import pages
-from api.found import find_job
 from api.items import linked
+from api.polling import watched
 from api.services import Services
 from worker.contract.errors import ServiceUnavailable
 from worker.contract.job import ItemResult, Job
 
 APPLIED = "Preference-Applied"
 MAX_WAIT_S = 30
-FIRST_LOOK_S = 0.02
-MAX_LOOK_S = 0.2
 
 
 class FinishedJob(Job):
@@ -60,21 +57,17 @@ def wait(services: Services, job: Job, *, tenant: str, end_s: float) -> Waited:
     if not small or not services.waiters.acquire(blocking=False):
         return Waited(applied=False)
     try:
-        return Waited(applied=True, job=_watched(services, job.id, tenant, end_s))
+        return Waited(applied=True, job=_finished(services, job.id, tenant, end_s))
     except ServiceUnavailable:
         return Waited(applied=True)
     finally:
         services.waiters.release()
 
 
-def _watched(services: Services, job: str, tenant: str, end_s: float) -> FinishedJob | None:
-    look_s = FIRST_LOOK_S
-    while not (found := find_job(services, job, tenant=tenant)).view.done:
-        left_s = end_s - time.perf_counter()
-        if left_s <= 0:
-            return None
-        time.sleep(min(look_s, left_s))
-        look_s = min(look_s * 1.5, MAX_LOOK_S)
+def _finished(services: Services, job: str, tenant: str, end_s: float) -> FinishedJob | None:
+    found = watched(services, job, tenant=tenant, news=lambda view: view.done, end_s=end_s)
+    if found is None:
+        return None
     page = pages.read_page(services, found, after=-1, limit=found.view.counts.total)
     items = [linked(item, services.store) for item in page.items]
     return FinishedJob(**dict(found.view), results=items)

@@ -35,11 +35,27 @@ def keys() -> None:
     show_default=True,
     help="may repeat; admin includes the others",
 )
+@click.option("--images-per-day", type=click.IntRange(1), help="default: counted as the tenant's")
+@click.option("--images-per-month", type=click.IntRange(1), help="default: counted as the tenant's")
 @_json_option
-def create(tenant: str, name: str, scopes: Sequence[Scope], *, as_json: bool) -> None:
+def create(
+    tenant: str,
+    name: str,
+    scopes: Sequence[Scope],
+    *,
+    images_per_day: int | None,
+    images_per_month: int | None,
+    as_json: bool,
+) -> None:
     """Make a key and show its token, this once."""
     with reported():
-        key, token = _access().create(tenant=tenant, name=name, scopes=scopes)
+        key, token = _access().create(
+            tenant=tenant,
+            name=name,
+            scopes=scopes,
+            images_per_day=images_per_day,
+            images_per_month=images_per_month,
+        )
         log.info("audit", action="create_key", key=key.id, tenant=tenant, scopes=key.scopes)
     if as_json:
         click.echo(json.dumps({**_shown(key), "token": token}, ensure_ascii=False))

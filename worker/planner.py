@@ -17,6 +17,7 @@ import structlog
 from worker.contract import keys
 from worker.contract.errors import (
     ObjectNotFound,
+    QuotaExceeded,
     ServiceUnavailable,
     SourceInvalid,
     StoreDenied,
@@ -65,8 +66,8 @@ class Planner:
     def run(self, claim: Claim) -> QueueName | None:
         """Plan a job to the end of its source, or give the claim back.
 
-        At most `at_once` jobs are planned here at a time. A source that cannot be read ends
-        the job with an error, after what was planned.
+        At most `at_once` jobs are planned here at a time. A source that cannot be read, or
+        holds more than the quota allows, ends the job with an error, after what was planned.
 
         Raises:
             LeaseLost: another planner goes on.
@@ -88,6 +89,9 @@ class Planner:
                 log.warning("source cannot be read", error=exc.message)
                 error = SourceInvalid(exc.message).as_item_error()
                 return self._records.seal(claim, ItemError.model_validate(error))
+            except QuotaExceeded as exc:
+                log.warning("source exceeds the quota")
+                return self._records.seal(claim, ItemError.model_validate(exc.as_item_error()))
             except (ServiceUnavailable, StoreDenied) as exc:
                 log.warning("planning given back", error=exc.message)
                 return self._records.release(claim, delay_s=GIVE_BACK_S, counted=False)

@@ -1,4 +1,4 @@
-"""`Prefer: wait` on the running stack."""
+"""`Prefer: wait`, `?wait=` and `If-None-Match` on the running stack."""
 
 from __future__ import annotations
 
@@ -26,3 +26,23 @@ def test_a_photo_is_answered_with_its_labels_and_heatmaps(stack: Stack, shared_d
         assert item["labels"][0]["zh"]
         link = item["explanations"][0]["artifacts"]["overlay"]["url"]
         assert httpx.get(link).content.startswith(b"\x89PNG")
+
+
+def test_a_job_is_followed_to_its_end_by_long_polls_alone(stack: Stack, shared_data: Path) -> None:
+    photos = sorted((shared_data / "data" / "photos").glob("*.jpg"))[:24]
+    with httpx.Client(base_url=stack.url, headers=stack.authorization, timeout=60) as http:
+        files = [("files", (photo.name, photo.read_bytes())) for photo in photos]
+        answer = http.post("/v1/jobs", files=files)
+        path, known, succeeded = answer.headers["Location"], "", [0]
+        for _ in range(100):
+            answer = http.get(path, params={"wait": 20}, headers={"If-None-Match": known})
+            if answer.status_code == 304:
+                assert not answer.content
+                continue
+            known = answer.headers["ETag"]
+            succeeded.append(answer.json()["counts"]["succeeded"])
+            if answer.json()["done"]:
+                break
+        assert succeeded == sorted(succeeded)
+        assert succeeded[-1] == len(photos)
+        assert http.get(path, headers={"If-None-Match": known}).status_code == 304

@@ -28,6 +28,7 @@ CALLS = {
     ("/v1/jobs/{job_id}/summary", "get"),
     ("/v1/models", "get"),
     ("/v1/uploads", "post"),
+    ("/v1/usage", "get"),
 }
 
 
@@ -60,7 +61,7 @@ def test_every_call_documents_its_errors_as_problems(document: dict[str, Any]) -
         responses = operation["responses"]
         if path.startswith("/v1/"):
             assert operation["security"] == [{"bearer": []}]
-            assert {"401", "503"} <= set(responses)
+            assert {"401", "429", "503"} <= set(responses)
         for status, response in responses.items():
             if status >= "400":
                 assert list(response["content"]) == ["application/problem+json"]
@@ -89,6 +90,7 @@ def test_headers_that_calls_take_are_documented(document: dict[str, Any]) -> Non
     assert found == {
         ("submit_job", "Idempotency-Key"),
         ("submit_job", "Prefer"),
+        ("get_job", "If-None-Match"),
         ("watch_job", "Last-Event-ID"),
     }
 

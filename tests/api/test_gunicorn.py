@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.capacity import MAX_STREAMS
+from api.capacity import MAX_POLLS, MAX_STREAMS
 from tests.api.calls import PNG, TOKEN
 from tests.stack import SettingsFactory
 
@@ -151,6 +151,34 @@ def test_open_streams_take_no_thread_from_other_calls_nor_hold_up_the_end(
         assert time.monotonic() - started_s < 10
         server[1].terminate()
         server[1].wait(timeout=10)  # less than a heartbeat, and than gunicorn's own patience
+
+
+def test_long_polls_take_no_thread_from_other_calls_nor_hold_up_the_end(
+    server: Server, http: httpx.Client
+) -> None:
+    job = http.post("/v1/jobs", files=[("files", ("a.png", PNG))]).json()
+    patient = httpx.Client(
+        base_url=server[0],
+        headers=http.headers,
+        timeout=40,
+        limits=httpx.Limits(max_connections=MAX_POLLS),
+    )
+    with patient, ThreadPoolExecutor(MAX_POLLS) as pollers:
+        began_s = time.monotonic()
+        waits = [
+            pollers.submit(patient.get, job["links"]["self"], params={"wait": 30})
+            for _ in range(MAX_POLLS)
+        ]
+        time.sleep(2)
+        assert not any(wait.done() for wait in waits)
+        with ThreadPoolExecutor(16) as callers:
+            answers = callers.map(lambda _: http.get("/v1/jobs").status_code, range(64))
+            assert set(answers) == {200}
+        assert http.get(job["links"]["self"], params={"wait": 30}).status_code == 200
+        assert time.monotonic() - began_s < 15
+        server[1].terminate()
+        assert {wait.result(timeout=10).status_code for wait in waits} == {200}
+        server[1].wait(timeout=10)
 
 
 def test_bad_settings_stop_the_server(settings: SettingsFactory) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import json
 import tarfile
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from worker.contract import keys
 from worker.contract.errors import LeaseLost
 from worker.contract.job import ManifestItem, Options, Source, new_id
 from worker.contract.objects import ObjectStore
+from worker.contract.quota import Allowance, allowances
 from worker.contract.record import Claim, JobRecord, Tally
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
@@ -53,7 +55,7 @@ class Desk:
             at_once=1,
         )
 
-    def submit(self, kind: str, key: str) -> str:
+    def submit(self, kind: str, key: str, own: Sequence[Allowance] = ()) -> str:
         job = new_id("job")
         self.records.create(
             job,
@@ -66,6 +68,7 @@ class Desk:
             source=Source.model_validate(
                 {"kind": kind, "address": f"s3://{self.store.bucket}/{key}"}
             ),
+            allowances=own,
         )
         return job
 
@@ -306,3 +309,16 @@ def test_a_job_cancelled_while_it_is_planned_plans_no_more(desk: Desk) -> None:
     assert record.sealed
     assert record.counts.total == 0
     assert desk.claim().verdict == "finalize"
+
+
+def test_source_over_the_quota_ends_the_job_after_what_was_planned(desk: Desk) -> None:
+    now = dt.datetime.now(dt.UTC)
+    limit = desk.settings.model_copy(update={"tenant_images_per_day": STEP + 1})
+    own = allowances("one", key=None, own={}, settings=limit, now=now)
+    job = desk.submit("prefix", "p/", own)
+    desk.planner(Counting(2 * STEP)).run(desk.claim())
+    record = desk.read(job)
+    assert (record.counts.total, record.sealed) == (STEP, True)
+    assert record.error is not None
+    assert record.error.code == "quota_exceeded"
+    assert desk.records.used(own) == [STEP, STEP]

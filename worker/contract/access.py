@@ -47,6 +47,8 @@ class AccessKey(Wire):
     name: str = ""
     scopes: tuple[Scope, ...]
     secret_sha256: str = Field(repr=False)
+    images_per_day: int | None = None
+    images_per_month: int | None = None
     created_at: dt.datetime
     revoked_at: dt.datetime | None = None
 
@@ -60,8 +62,17 @@ class AccessKeys:
         self._keys = RedisKeys(settings.redis_prefix)
         self._noted_s: dict[str, float] = {}
 
-    def create(self, *, tenant: str, name: str, scopes: Sequence[Scope]) -> tuple[AccessKey, str]:
-        """A new key, and its token, which is nowhere else.
+    def create(
+        self,
+        *,
+        tenant: str,
+        name: str,
+        scopes: Sequence[Scope],
+        images_per_day: int | None = None,
+        images_per_month: int | None = None,
+    ) -> tuple[AccessKey, str]:
+        """A new key, and its token, which is nowhere else. With quotas of its own, or under
+        the tenant's.
 
         Raises:
             RequestError: that is no name of a tenant.
@@ -77,6 +88,8 @@ class AccessKeys:
             name=name,
             scopes=tuple(sorted(set(scopes))),
             secret_sha256=_sha256(secret),
+            images_per_day=images_per_day,
+            images_per_month=images_per_month,
             created_at=dt.datetime.now(dt.UTC),
         )
         self._keep(key)

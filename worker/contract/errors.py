@@ -104,6 +104,20 @@ class QueueFull(GuanwuError):
     retryable = True
 
 
+class RateLimited(GuanwuError):
+    """More calls in a minute than this access token may make."""
+
+    code = "rate_limited"
+    retryable = True
+
+
+class QuotaExceeded(GuanwuError):
+    """More images than may be submitted in this day or month."""
+
+    code = "quota_exceeded"
+    retryable = True
+
+
 class Unauthorized(GuanwuError):
     """No bearer token, or one that is not known."""
 

@@ -98,6 +98,15 @@ class RedisKeys:
         """Hash: when each API key was used last, in ms."""
         return f"{self.prefix}:access-used"
 
+    @property
+    def rates(self) -> str:
+        """What Flask-Limiter puts before its own keys: calls of each caller in a minute."""
+        return f"{self.prefix}:rates"
+
+    def quota(self, owner: str, period: str, begins: str) -> str:
+        """Images that an account has submitted in the day or month that begins then."""
+        return f"{self.prefix}:quota:{owner}:{period}:{begins}"
+
     def tenant_jobs(self, tenant: str) -> str:
         """Sorted set of a tenant's job ids; all scores 0, ULIDs sort by time."""
         return f"{self.prefix}:tenant:{tenant}:jobs"

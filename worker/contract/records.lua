@@ -4,6 +4,7 @@
 -- job hash:   tenant lane options metadata source shard total chunk_images chunks sealed cursor
 --             planned open finished  running succeeded failed cancelled expired
 --             status error created_ms started_ms finished_ms expires_ms stop fence vtime predicted_ms
+--             budget (of a job whose source is still to be read)
 -- chunk hash: state (queued | claimed) token attempts items retry suspect poison strike:N
 --
 -- Chunks exist from planning to finishing, at most WINDOW of a job at a time. `planned` is
@@ -53,6 +54,22 @@ end
 local function add_pending(job, n)
   redis.call('HINCRBY', K.pending, 'tenant:' .. field(job, 'tenant'), n)
   redis.call('HINCRBY', K.pending, 'lane:' .. field(job, 'lane'), n)
+end
+
+-- A budget names counts of submitted images, 'key limit kept_until_ms' each; limit -1: none.
+-- -> the key of the first without room for n more | nil
+local function overspent(budget, n)
+  for key, limit in budget:gmatch('(%S+) (%S+) %S+') do
+    if int(limit) >= 0 and int(redis.call('GET', key)) + n > int(limit) then return key end
+  end
+end
+
+local function spend(budget, n)
+  if n == 0 then return end
+  for key, kept_until_ms in budget:gmatch('(%S+) %S+ (%S+)') do
+    redis.call('INCRBY', key, n)
+    redis.call('PEXPIREAT', key, kept_until_ms)
+  end
 end
 
 -- Start-time fair queueing (Goyal et al. 1996): jobs of one lane take turns.
@@ -182,8 +199,8 @@ end
 local command = {}
 
 -- Register a job. limits: most pending images of the tenant and of all together.
--- -> 'created' | 'exists' | 'tenant_full' | 'queue_full'
-function command.create(job, tenant_limit, total_limit, ...)
+-- -> 'created' | 'exists' | 'tenant_full' | 'queue_full' | a key of the budget that is spent
+function command.create(job, tenant_limit, total_limit, budget, ...)
   if redis.call('EXISTS', K.job .. job) == 1 then return 'exists' end
   local given = {...}
   local fields = {}
@@ -194,6 +211,9 @@ function command.create(job, tenant_limit, total_limit, ...)
   local all = int(redis.call('HGET', K.pending, 'lane:hi'))
     + int(redis.call('HGET', K.pending, 'lane:bulk'))
   if all + total > int(total_limit) then return 'queue_full' end
+  local spent = overspent(budget, math.max(1, total))
+  if spent then return spent end
+  spend(budget, total)
   set(job, 'status', 'queued', 'created_ms', now_ms(), 'planned', 0, 'open', 0, 'finished', 0,
     'running', 0, 'succeeded', 0, 'failed', 0, 'cancelled', 0, 'expired', 0, 'fence', 0,
     'vtime', 0, 'cursor', '', unpack(given))
@@ -208,7 +228,10 @@ function command.create(job, tenant_limit, total_limit, ...)
   end
   add_pending(job, total - ended)
   advance(job)
-  if fields.sealed == '0' then plan(job, PLAN, 0, 0) end
+  if fields.sealed == '0' then
+    set(job, 'budget', budget)
+    plan(job, PLAN, 0, 0)
+  end
   return 'created'
 end
 
@@ -218,7 +241,7 @@ function command.restore(job, undone, ...)
   if redis.call('EXISTS', K.job .. job) == 1 then return 0 end
   redis.call('DEL', K.reopened .. job)
   push_reopened(job, undone)
-  command.create(job, 2 ^ 53, 2 ^ 53, ...)
+  command.create(job, 2 ^ 53, 2 ^ 53, '', ...)
   return 1
 end
 
@@ -304,11 +327,16 @@ end
 -- Shards that the planner has written. A job that is to stop takes none and is sealed.
 -- `after` is how many shards the planner knows of: fewer here mean that Redis came back from
 -- an older file. -> lost (0 | 1), queue | '', sealed (0 | 1)
+--               | 2, a key of the budget that is spent, 0: nothing was added
 function command.extend(job, token, after, chunks, items, cursor, sealed)
   if not holds(job, PLAN, token) or field(job, 'chunks') ~= after then return {1, '', 0} end
   if field(job, 'stop') then
     sealed = '1'
   else
+    local budget = field(job, 'budget') or ''
+    local spent = overspent(budget, int(items))
+    if spent then return {2, spent, 0} end
+    spend(budget, int(items))
     redis.call('HSET', K.chunk .. job .. '/' .. PLAN, 'attempts', 1)  -- it gets on
     add(job, 'chunks', int(chunks))
     add(job, 'total', int(items))

@@ -7,6 +7,7 @@ cannot commit (Gray and Cheriton 1989, Leases; the token after Kleppmann 2016).
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -16,9 +17,10 @@ from typing import Any, cast
 
 import redis
 
-from worker.contract.errors import LeaseLost, QueueFull
+from worker.contract.errors import LeaseLost, QueueFull, QuotaExceeded
 from worker.contract.job import ItemError, JobStatus, Options, Source
 from worker.contract.keys import LANES, QUEUES, Lane, QueueName, RedisKeys
+from worker.contract.quota import Allowance
 from worker.contract.record import (
     Claim,
     Extended,
@@ -37,6 +39,7 @@ from worker.contract.settings import Settings
 SWEEP_LIMIT = 500
 PACE_S = 10
 PACE_BUCKETS = 6
+OVERSPENT = 2  # of `extend`: no lease was lost, but there is no quota left
 
 
 class JobRecords:
@@ -75,14 +78,17 @@ class JobRecords:
         source: Source | None = None,
         expires_ms: int | None = None,
         shard: str | None = None,
+        allowances: Sequence[Allowance] = (),
     ) -> bool:
         """Record a job and make its first chunks ready. False if it exists already.
 
         With a `source`, a planner is to write the manifest and `total` grows from 0. `shard`
-        is the whole manifest of a job with one chunk, if it is small.
+        is the whole manifest of a job with one chunk, if it is small. The images are counted
+        against `allowances`; those of a source when they are planned.
 
         Raises:
             QueueFull: the tenant or all together have too many images pending.
+            QuotaExceeded: an allowance has no room for them.
         """
         fields = _static_fields(
             tenant=tenant,
@@ -98,17 +104,24 @@ class JobRecords:
             fields["shard"] = shard
         fields |= {"chunks": -(-total // chunk_images), "sealed": int(source is None)}
         limits = (self._tenant_images, self._queue_images)
-        outcome = self._call("create", job, *limits, *_flat(fields))
+        budget = {self._quota_key(allowance): allowance for allowance in allowances}
+        outcome = self._call("create", job, *limits, _budget(budget), *_flat(fields))
         if outcome in ("tenant_full", "queue_full"):
             raise self._full(of_tenant=outcome == "tenant_full")
+        if outcome in budget:
+            raise self._exceeded(budget[outcome])
         return bool(outcome == "created")
 
-    def check_room(self, tenant: str, images: int) -> None:
+    def check_room(self, tenant: str, images: int, allowances: Sequence[Allowance] = ()) -> None:
         """Look early whether `create` would refuse; changes nothing and promises nothing.
 
         Raises:
             QueueFull: the tenant or all together have too many images pending.
+            QuotaExceeded: an allowance has no room for them.
         """
+        for allowance, used in zip(allowances, self.used(allowances), strict=True):
+            if not allowance.has_room(images, used=used):
+                raise allowance.exceeded(used=used, now=dt.datetime.now(dt.UTC))
         with translated():
             fields = [f"tenant:{tenant}", *(f"lane:{lane}" for lane in LANES)]
             of_tenant, *of_lanes = self._client.hmget(self._keys.pending, fields)
@@ -116,6 +129,22 @@ class JobRecords:
             raise self._full(of_tenant=True)
         if sum(int(n or 0) for n in of_lanes) + images > self._queue_images:
             raise self._full(of_tenant=False)
+
+    def used(self, allowances: Sequence[Allowance]) -> list[int]:
+        """Images counted against each allowance so far."""
+        if not allowances:
+            return []
+        with translated():
+            counts = self._client.mget([self._quota_key(allowance) for allowance in allowances])
+        return [int(count or 0) for count in counts]
+
+    def _quota_key(self, allowance: Allowance) -> str:
+        begins = allowance.begins.isoformat()
+        return self._keys.quota(allowance.owner, allowance.period, begins)
+
+    def _exceeded(self, allowance: Allowance) -> QuotaExceeded:
+        (used,) = self.used([allowance])
+        return allowance.exceeded(used=used, now=dt.datetime.now(dt.UTC))
 
     def _full(self, *, of_tenant: bool) -> QueueFull:
         whose = "your" if of_tenant else "the"
@@ -213,10 +242,16 @@ class JobRecords:
 
         Raises:
             LeaseLost: another planner goes on from the cursor; nothing was added.
+            QuotaExceeded: so many images may not be submitted any more; nothing was added.
         """
         args = (claim.job, claim.token, after, chunks, items, cursor, int(sealed))
-        lost, queue, ended = self._call("extend", *args)
-        if lost:
+        refused, queue, ended = self._call("extend", *args)
+        if refused == OVERSPENT:
+            raise QuotaExceeded(
+                "the source holds more images than may be submitted in this day or month; those "
+                "before are done, submit the rest when GET /v1/usage says that there is room"
+            )
+        if refused:
             raise _lost(claim)
         return Extended(queue or None, sealed=bool(ended))
 
@@ -353,6 +388,14 @@ class JobRecords:
 
 def _lines(chunks: Sequence[Reopened]) -> str:
     return ",".join(f"{c.number}:{c.items}:{int(c.retry)}" for c in chunks)
+
+
+def _budget(allowances: Mapping[str, Allowance]) -> str:
+    """Allowances by the keys of their counts, as records.lua reads them."""
+    return "\n".join(
+        f"{key} {-1 if allowance.limit is None else allowance.limit} {allowance.kept_until_ms}"
+        for key, allowance in allowances.items()
+    )
 
 
 def _lost(claim: Claim) -> LeaseLost:

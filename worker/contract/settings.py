@@ -80,7 +80,22 @@ class Settings(BaseModel):
     idempotency_ttl_s: int = Field(
         86_400, ge=300, description="how long an Idempotency-Key stands for its job"
     )
+    rate_read_per_min: int | None = Field(
+        12_000, ge=1, description="calls of one API key or static token that read; empty: any"
+    )
+    rate_submit_per_min: int | None = Field(
+        1200, ge=1, description="calls that submit or change something; empty: any"
+    )
+    rate_upload_per_min: int | None = Field(
+        12_000, ge=1, description="calls for an upload link; empty: any"
+    )
 
+    tenant_images_per_day: int | None = Field(
+        None, ge=1, description="images a tenant may submit, by days of UTC; empty: any number"
+    )
+    tenant_images_per_month: int | None = Field(
+        None, ge=1, description="images a tenant may submit, by months of UTC; empty: any number"
+    )
     max_tenant_images: int = Field(2_000_000, ge=1, description="pending images of one tenant")
     max_queue_images: int = Field(5_000_000, ge=1, description="pending images of all tenants")
 

@@ -1,0 +1,75 @@
+"""How a client looks at a job again and again: what is news, when to come, and the long poll."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import hashlib
+import math
+import time
+from collections.abc import Callable
+
+from flask import current_app
+
+from api.capacity import ALIVE
+from api.found import FoundJob, find_job
+from api.services import Services
+from worker.contract.errors import ServiceUnavailable
+from worker.contract.job import Job
+
+FIRST_LOOK_S = 0.02
+MAX_LOOK_S = 0.2
+MAX_PAUSE_S = 30
+MAX_BLIND_PAUSE_S = 10  # while nobody can tell when the job will end
+
+News = Callable[[Job], bool]
+
+
+def state_id(job: Job) -> str:
+    """Names a state of a job: whoever has seen it has missed nothing before it.
+
+    Place in the queue, pace and predicted end are not part of it: they change all the time.
+    """
+    state = job.model_dump_json(include={"status", "counts", "planning", "finished_at"})
+    return hashlib.sha256(state.encode()).hexdigest()[:16]
+
+
+def pause_s(job: Job, *, now: dt.datetime) -> int:
+    """Seconds until the next look pays: a quarter of what is left of the job, or, if that is
+    not known, a tenth of its age."""
+    if job.eta_s is not None:
+        return min(MAX_PAUSE_S, max(1, math.floor(job.eta_s / 4)))
+    age_s = (now - job.created_at).total_seconds()
+    return min(MAX_BLIND_PAUSE_S, max(1, math.floor(age_s / 10)))
+
+
+def wait_for_news(services: Services, job: str, *, tenant: str, news: News, wait_s: float) -> None:
+    """Return once the job is as `news` says, or after `wait_s`; at once if as many wait as may.
+
+    Ends early, too, when a service goes away or this process is to end.
+    """
+    if not services.polls.acquire(blocking=False):
+        return
+    try:
+        with contextlib.suppress(ServiceUnavailable):
+            watched(services, job, tenant=tenant, news=news, end_s=time.perf_counter() + wait_s)
+    finally:
+        services.polls.release()
+
+
+def watched(
+    services: Services, job: str, *, tenant: str, news: News, end_s: float
+) -> FoundJob | None:
+    """The job once it is as `news` says; None if it is not by `end_s` of `time.perf_counter`.
+
+    Raises:
+        JobNotFound, RedisUnavailable, StoreUnavailable
+    """
+    alive, look_s = current_app.extensions.get(ALIVE, lambda: True), FIRST_LOOK_S
+    while not news((found := find_job(services, job, tenant=tenant)).view):
+        left_s = end_s - time.perf_counter()
+        if left_s <= 0 or not alive():
+            return None
+        time.sleep(min(look_s, left_s))
+        look_s = min(look_s * 1.5, MAX_LOOK_S)
+    return found

@@ -1,0 +1,163 @@
+"""`GET /v1/jobs/{id}`: long polls, ETag and when to come again."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from typing import Any
+
+import pytest
+from werkzeug.test import TestResponse
+
+from api.capacity import ALIVE, MAX_POLLS
+from api.polling import pause_s
+from tests.api.calls import Calls, problem
+from tests.api.hand import Hand
+from tests.api.test_events import later
+from worker.contract.errors import RedisUnavailable
+from worker.contract.job import Job
+
+NOW = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
+
+
+def poll(calls: Calls, job: str, *, wait: int | None = None, known: str = "") -> TestResponse:
+    own = calls.with_headers(If_None_Match=known) if known else calls
+    return own.get(f"/v1/jobs/{job}" + (f"?wait={wait}" if wait is not None else ""))
+
+
+def timed(calls: Calls, job: str, **options: Any) -> tuple[TestResponse, float]:
+    started_s = time.monotonic()
+    return poll(calls, job, **options), time.monotonic() - started_s
+
+
+def test_long_poll_is_answered_when_the_status_changes(calls: Calls, hand: Hand) -> None:
+    job = calls.submit(6)["id"]
+    worker = later(0.5, hand, 3)  # two chunks, then the end
+    running, took_s = timed(calls, job, wait=20)
+    assert running.json["status"] == "running"
+    assert 0.3 < took_s < 10
+    done = poll(calls, job, wait=20)
+    worker.join()
+    assert (done.json["status"], done.json["done"]) == ("succeeded", True)
+    assert "Retry-After" not in done.headers
+    again, took_s = timed(calls, job, wait=20)
+    assert (again.json, took_s < 5) == (done.json, True)
+
+
+def test_long_poll_without_news_is_answered_in_time(calls: Calls) -> None:
+    job = calls.submit(1)["id"]
+    answer, took_s = timed(calls, job, wait=1)
+    assert 1 <= took_s < 5
+    assert (answer.status_code, answer.json["status"]) == (200, "queued")
+    assert int(answer.headers["Retry-After"]) >= 1
+
+
+@pytest.mark.parametrize("wait", ["-1", "31", "soon", ""])
+def test_wait_out_of_bounds_is_refused(calls: Calls, wait: str) -> None:
+    job = calls.submit(1)["id"]
+    body = problem(calls.get(f"/v1/jobs/{job}?wait={wait}"), 422, "invalid_request")
+    assert body["errors"][0]["field"] == "wait"
+
+
+def test_job_in_the_state_that_is_known_is_304(calls: Calls, hand: Hand) -> None:
+    job = calls.submit(6)["id"]
+    first = poll(calls, job)
+    etag = first.headers["ETag"]
+    assert etag.startswith('W/"')
+    same = poll(calls, job, known=f'"other", {etag}')
+    assert (same.status_code, same.data, same.headers["ETag"]) == (304, b"", etag)
+    assert int(same.headers["Retry-After"]) >= 1
+    hand.finish_chunk()
+    progress = poll(calls, job, known=etag)
+    assert (progress.status_code, progress.json["counts"]["succeeded"]) == (200, 4)
+    assert progress.headers["ETag"] != etag
+    hand.work(job)
+    done = poll(calls, job, known=progress.headers["ETag"])
+    assert done.json["done"] is True
+    ended = poll(calls, job, known=done.headers["ETag"], wait=20)
+    assert (ended.status_code, "Retry-After" in ended.headers) == (304, False)
+    hand.forget(job)  # from S3 it is the same
+    assert poll(calls, job, known=done.headers["ETag"]).status_code == 304
+
+
+def test_long_poll_of_who_knows_a_state_tells_progress(calls: Calls, hand: Hand) -> None:
+    job = calls.submit(12)["id"]
+    hand.finish_chunk()
+    etag = poll(calls, job).headers["ETag"]
+    worker = later(0.5, hand, 1)
+    answer, took_s = timed(calls, job, wait=20, known=etag)
+    worker.join()
+    assert (answer.status_code, answer.json["status"]) == (200, "running")
+    assert answer.json["counts"]["succeeded"] == 8
+    assert 0.3 < took_s < 10
+    stale, took_s = timed(calls, job, wait=20, known=etag)
+    assert (stale.status_code, took_s < 5) == (200, True)
+    same, took_s = timed(calls, job, wait=1, known=answer.headers["ETag"])
+    assert (same.status_code, took_s >= 1) == (304, True)
+
+
+def test_those_over_the_bound_are_answered_at_once(calls: Calls) -> None:
+    job, polls = calls.submit(1)["id"], calls.app.extensions["guanwu"].polls
+    taken = 0
+    while polls.acquire(blocking=False):
+        taken += 1
+    assert taken == MAX_POLLS
+    answer, took_s = timed(calls, job, wait=20)
+    assert (answer.status_code, took_s < 5) == (200, True)
+    polls.release()
+    for _ in range(2):  # it is given back
+        assert timed(calls, job, wait=1)[1] >= 1
+
+
+def test_long_poll_ends_when_its_process_is_to_end(calls: Calls) -> None:
+    calls.app.extensions[ALIVE] = lambda: False
+    assert timed(calls, calls.submit(1)["id"], wait=20)[1] < 5
+
+
+def test_redis_that_goes_away_ends_the_wait(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, records = calls.submit(1)["id"], calls.app.extensions["guanwu"].records
+    read, before = records.read, iter(range(3))
+
+    def away(*args: Any) -> Any:
+        if next(before, None) is None:
+            raise RedisUnavailable("away")
+        return read(*args)
+
+    monkeypatch.setattr(records, "read", away)
+    answer, took_s = timed(calls, job, wait=20)
+    problem(answer, 503, "redis_unavailable")
+    assert took_s < 5
+
+
+def test_state_of_a_foreign_job_cannot_be_asked_for(calls: Calls) -> None:
+    job = calls.submit(1)["id"]
+    etag = poll(calls, job).headers["ETag"]
+    stranger = calls.with_token("token-of-somebody-else")
+    problem(poll(stranger, job, known=etag, wait=5), 404, "job_not_found")
+
+
+@pytest.mark.parametrize(
+    ("eta_s", "age_s", "pause"),
+    [
+        (None, 0.0, 1),
+        (None, 45.0, 4),
+        (None, 86_400.0, 10),
+        (0.0, 86_400.0, 1),
+        (3.0, 0.0, 1),
+        (60.0, 0.0, 15),
+        (86_400.0, 0.0, 30),
+    ],
+)
+def test_pause_grows_with_what_is_left(eta_s: float | None, age_s: float, pause: int) -> None:
+    job = Job.model_validate(
+        {
+            "id": "job_x",
+            "status": "queued",
+            "done": False,
+            "created_at": NOW - dt.timedelta(seconds=age_s),
+            "counts": {"total": 1, "queued": 1},
+            "eta_s": eta_s,
+            "options": {},
+        }
+    )
+    assert pause_s(job, now=NOW) == pause
