@@ -154,6 +154,24 @@ def test_own_bucket_is_open_below_the_own_prefix_alone(own_bucket_allowed: Calls
     problem(mine, 422, "input_missing")
 
 
+def test_of_a_bucket_open_by_folder_nothing_else_may_be_named(
+    settings: SettingsFactory, pictures: Bucket
+) -> None:
+    mine, theirs = (put(pictures, f"{name}/1.png", PNG) for name in ("local", "other"))
+    with front_door(
+        settings(tokens=TOKENS, s3_input_buckets=pictures.name + "/{tenant}/")
+    ) as calls:
+        asked = {"images": [{"s3": mine}, {"s3": theirs}, {"s3": f"{mine}/../../other/1.png"}]}
+        body = problem(calls.post("/v1/jobs", json=asked), 422, "input_forbidden")
+        assert [error["field"] for error in body["errors"]] == ["images.1.s3", "images.2.s3"]
+        for prefix in ("", "other/", "local/../other/", "local/%2e%2e/other/"):
+            answer = calls.post("/v1/jobs", json={"prefix": f"s3://{pictures.name}/{prefix}"})
+            problem(answer, 422, "input_forbidden")
+        assert calls.post("/v1/jobs", json={"images": [{"s3": mine}]}).status_code == 202
+        folder = {"prefix": f"s3://{pictures.name}/local/"}
+        assert calls.post("/v1/jobs", json=folder).status_code == 202
+
+
 def test_full_queue_is_429_before_anything_is_stored(settings: SettingsFactory, hand: Hand) -> None:
     with front_door(settings(tokens=TOKENS, max_tenant_images=3)) as calls:
         calls.submit(3)

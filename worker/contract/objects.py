@@ -21,7 +21,6 @@ from worker.contract.errors import (
     StoreDenied,
     StoreUnavailable,
 )
-from worker.contract.keys import tenant_prefix
 from worker.contract.settings import Settings
 
 if TYPE_CHECKING:
@@ -237,15 +236,6 @@ def split_address(address: str) -> tuple[str, str]:
     """`s3://bucket/key` -> bucket, key."""
     bucket, _, key = address.removeprefix("s3://").partition("/")
     return bucket, key
-
-
-def may_read(address: str, settings: Settings, *, tenant: str) -> bool:
-    """May a tenant name this address as an input? In Guanwu's own bucket only what is its own."""
-    bucket, key = split_address(address)
-    if bucket not in settings.input_buckets:
-        return False
-    own = bucket == settings.s3_bucket
-    return not own or (key.startswith(tenant_prefix(tenant)) and ".." not in key)
 
 
 def _client(settings: Settings, endpoint: str | None, connections: int) -> S3Client:
