@@ -201,11 +201,12 @@ class ObjectStore:
             )
         return Link(url, dt.datetime.now(dt.UTC) + dt.timedelta(seconds=self._ttl_s))
 
-    def upload_link(self, key: str, *, headers: Mapping[str, str] | None = None) -> Link:
+    def upload_link(self, key: str, *, headers: Mapping[str, str]) -> Link:
         """A presigned PUT of one object, which must come with exactly these headers."""
-        known = {"Content-Type": "ContentType", "Content-Disposition": "ContentDisposition"}
-        params = {"Bucket": self.bucket, "Key": key}
-        params |= {known[name]: value for name, value in (headers or {}).items()}
+        named = {name.replace("-", ""): value for name, value in headers.items()}
+        params: dict[str, object] = {"Bucket": self.bucket, "Key": key, **named}
+        if "ContentLength" in params:
+            params["ContentLength"] = int(headers["Content-Length"])
         with _translated(key):
             url = self._signer.generate_presigned_url(
                 "put_object", Params=params, ExpiresIn=self._ttl_s
