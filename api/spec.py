@@ -156,7 +156,8 @@ Links to heatmaps work without a token until `expires_at`; ask again for fresh o
 ARTIFACT = """\
 Redirects to `overlay.png`, `map.png` or `figure.png` in storage. An item can have several
 maps: by default it is the one that explains its top label, `model` and `method` choose
-another.
+another. A download is named after picture, label, method and kind:
+`1_虎斑猫_cam_overlay.png`.
 """
 
 MODELS = """\

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -194,7 +195,7 @@ class ObjectStore:
         """A presigned download that needs no credentials; asks the store nothing."""
         params = {"Bucket": self.bucket, "Key": key}
         if filename is not None:
-            params["ResponseContentDisposition"] = f"inline; filename*=UTF-8''{quote(filename)}"
+            params["ResponseContentDisposition"] = _disposition(filename)
         with _translated(key):
             url = self._signer.generate_presigned_url(
                 "get_object", Params=params, ExpiresIn=self._ttl_s
@@ -237,6 +238,12 @@ def split_address(address: str) -> tuple[str, str]:
     """`s3://bucket/key` -> bucket, key."""
     bucket, _, key = address.removeprefix("s3://").partition("/")
     return bucket, key
+
+
+def _disposition(filename: str) -> str:
+    """Shown in place, saved under a name (RFC 6266): in ASCII for programs that know no other."""
+    plain = re.sub(r'_*[^ -~]+|["\\]', "", filename).strip("-_ ")
+    return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 def _client(settings: Settings, endpoint: str | None, connections: int) -> S3Client:
