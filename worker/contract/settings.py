@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from worker.contract.addresses import Allowed
 from worker.contract.errors import SettingsInvalid
 
 PREFIX = "GUANWU_"
@@ -43,6 +44,11 @@ def _parse_models(value: str) -> str:
         name, _, source = pair.partition("=")
         if not re.fullmatch(r"[\w.\-]{1,128}", name) or not source.startswith(("hub:", "path:")):
             raise ValueError("write id=hub:org/name@revision,id=path:/folder")
+    return value
+
+
+def _parse_allowed(value: str) -> str:
+    Allowed.parse(value)
     return value
 
 
@@ -67,6 +73,10 @@ class Settings(BaseModel):
     s3_timeout_s: float = Field(10.0, gt=0, le=300)
     s3_input_buckets: str = Field(
         "", description="buckets, comma-separated, whose objects jobs may name"
+    )
+    outbound_allow: Annotated[str, AfterValidator(_parse_allowed)] = Field(
+        "",
+        description="networks and hosts, comma-separated, that may be called though not public",
     )
     link_ttl_s: int = Field(3600, ge=60, le=604_800)
 
@@ -162,6 +172,10 @@ class Settings(BaseModel):
         """Models of one's own: id -> source."""
         pairs = (p.strip().partition("=") for p in self.models.split(","))
         return {name: source for name, _, source in pairs if name}
+
+    @property
+    def allowed_addresses(self) -> Allowed:
+        return Allowed.parse(self.outbound_allow)
 
     @property
     def input_buckets(self) -> frozenset[str]:
