@@ -23,13 +23,12 @@ from torch.nn import functional
 
 from tests.benchmarks.accuracy import photos
 from tests.benchmarks.caltech import shared
-from tests.benchmarks.curves import BLUR_SIGMA_PX, SHARES, difference
+from tests.benchmarks.curves import PixelCurves, probability
 from tests.benchmarks.pairs import paired_ratios
 from tests.benchmarks.trust import random_above_not, score_spearman, served_scores
 from worker.vision.faithfulness import centre_blob, judge, random_grids
 from worker.vision.image import decode
 from worker.vision.models import cnn
-from worker.vision.models.occlusion import gaussian_blur
 from worker.vision.models.placement import Placement
 from worker.vision.models.registry import EFFICIENTNET_LITE0
 
@@ -68,23 +67,22 @@ def maps_of(model: cnn.EfficientNetLite, pixels: Tensor, classes: Tensor) -> dic
 
 
 @torch.inference_mode()
-def metric(model: cnn.EfficientNetLite, pixels: Tensor, classes: Tensor, grid: Tensor) -> Tensor:
-    """Insertion minus deletion of maps (N, gh, gw), float32 (N,)."""
-    x = model.normalised(pixels)
-    fine = functional.interpolate(
+def metric(
+    model: cnn.EfficientNetLite, pixels: Tensor, classes: Tensor, maps: Maps
+) -> dict[str, Tensor]:
+    """Insertion minus deletion of maps (N, gh, gw), float32 (N,), by method."""
+
+    def known(x: Tensor) -> Tensor:
+        return probability(model.network(x.contiguous(memory_format=torch.channels_last)), classes)
+
+    curves = PixelCurves(known, model.normalised(pixels))
+    return {method: curves(_patches(grids)) for method, grids in maps.items()}
+
+
+def _patches(grid: Tensor) -> Tensor:
+    return functional.interpolate(
         grid[:, None].float(), (PATCHES, PATCHES), mode="bilinear", align_corners=False
     )[:, 0]
-    counts = [round(share * PATCHES**2) for share in SHARES]
-    results = []
-    for filling in (torch.zeros_like(x), gaussian_blur(x, sigma_px=BLUR_SIGMA_PX)):
-
-        def ask(stay: Tensor, filling: Tensor = filling) -> Tensor:
-            mask = functional.interpolate(stay[:, None].float(), x.shape[2:])
-            mixed = torch.lerp(filling, x, mask).contiguous(memory_format=torch.channels_last)
-            return model.network(mixed).softmax(1).gather(1, classes[:, None])[:, 0]
-
-        results.append(difference(ask, fine, kept=counts, dropped=counts))
-    return torch.stack(results).mean(0)
 
 
 def costs(model: cnn.EfficientNetLite, pixels: Tensor, *, rounds: int) -> dict[str, float]:
@@ -134,13 +132,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"{len(pixels)} photos recognised, {torch.get_num_threads()} threads, float32")
     cost = costs(model, pixels, rounds=1 if args.quick else ROUNDS)
     maps = maps_of(model, pixels, classes)
-    parts = list(zip(pixels.split(BATCH), classes.split(BATCH), strict=True))
-    measured = {
-        method: torch.cat(
-            [metric(model, *part, g) for part, g in zip(parts, grids.split(BATCH), strict=True)]
-        )
-        for method, grids in maps.items()
-    }
+    parts = [
+        metric(model, pixels[at], classes[at], {name: grids[at] for name, grids in maps.items()})
+        for at in (slice(start, start + BATCH) for start in range(0, len(pixels), BATCH))
+    ]
+    measured = {method: torch.cat([part[method] for part in parts]) for method in maps}
     served = served_scores(model, pixels, classes, maps)
     figures = {f"{name}_cost": ratio for name, ratio in cost.items()}
     for method, of in measured.items():

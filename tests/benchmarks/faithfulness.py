@@ -19,13 +19,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import statistics
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
+from multiprocessing import get_context
 
 import torch
 from torch import Tensor
@@ -33,7 +36,7 @@ from torch import Tensor
 from tests.benchmarks import caltech
 from tests.benchmarks.caltech import Seen
 from tests.benchmarks.contenders import Contender, contenders
-from tests.benchmarks.curves import by_pixels, by_tokens
+from tests.benchmarks.curves import PixelCurves, by_tokens, probability
 from tests.benchmarks.pairs import paired_ratios
 from tests.benchmarks.trust import random_above_not, score_spearman, served_scores
 from worker.vision.models.placement import Placement
@@ -48,28 +51,48 @@ Rows = dict[str, Tensor]
 """By method, float32 (N,)."""
 
 
-def measure(
-    model: VisionTransformer, seen: Seen, methods: Mapping[str, Contender]
-) -> tuple[Rows, Rows, Rows]:
-    """Token metric, pixel metric and served score of every method's map of every picture."""
+def measure(seen: Seen) -> tuple[Rows, Rows, Rows]:
+    """Token metric, pixel metric and served score of every method's map of every picture.
+
+    Processes of one thread each share the pictures: together they do as much as all threads
+    on one batch, and other programs on the machine hold up only one of them.
+    """
+    workers = os.cpu_count() or 1
+    size = min(BATCH, math.ceil(len(seen) / workers))
+    parts = [seen[start : start + size] for start in range(0, len(seen), size)]
     started_s = time.perf_counter()
-    parts = [
-        _of_batch(model, seen[start : start + BATCH], methods, since_s=started_s)
-        for start in range(0, len(seen), BATCH)
-    ]
-    tokens, pixels, served = ([part[n] for part in parts] for n in range(3))
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
+        measured = []
+        for part, found in zip(parts, pool.map(_of_batch, parts), strict=True):
+            measured.append(found)
+            taken_s = time.perf_counter() - started_s
+            print(f"{len(part)} pictures, {taken_s:.0f} s", file=sys.stderr)
+    tokens, pixels, served = ([found[n] for found in measured] for n in range(3))
     return _joined(tokens), _joined(pixels), _joined(served)
 
 
-def _of_batch(
-    model: VisionTransformer, part: Seen, methods: Mapping[str, Contender], *, since_s: float
-) -> tuple[Rows, Rows, Rows]:
-    maps = {name: make(part.pixels, part.classes) for name, make in methods.items()}
+@cache
+def _model() -> VisionTransformer:
+    return caltech.load(Placement(device=torch.device("cpu")))
+
+
+def _of_batch(part: Seen) -> tuple[Rows, Rows, Rows]:
+    model = _model()
+    maps = {name: make(part.pixels, part.classes) for name, make in contenders(model).items()}
+
+    def known_by(cells: Tensor) -> Tensor:
+        return probability(model.show(part.pixels, cells), part.classes)
+
+    def known(x: Tensor) -> Tensor:
+        return probability(model.network(pixel_values=x).logits, part.classes)
+
     with torch.inference_mode():
-        tokens = {n: by_tokens(model, part.pixels, part.classes, m) for n, m in maps.items()}
-        pixels = {n: by_pixels(model, part.pixels, part.classes, m) for n, m in maps.items()}
+        in_pixels = PixelCurves(known, model.normalised(part.pixels))
+        pixels = {name: in_pixels(grids) for name, grids in maps.items()}
+        tokens = {n: by_tokens(known_by, g, whole=in_pixels.whole) for n, g in maps.items()}
     served = served_scores(model, part.pixels, part.classes, maps, batch=BATCH)
-    print(f"{len(part)} pictures, {time.perf_counter() - since_s:.0f} s", file=sys.stderr)
     return tokens, pixels, served
 
 
@@ -96,12 +119,16 @@ def costs(
 
 
 def report(tokens: Rows, pixels: Rows, served: Rows, ratios: Mapping[str, list[float]]) -> None:
-    print(f"{'method':16} {'tokens':>14} {'pixels':>14} {'served':>8} {'cost (quartiles)':>20}")
+    print(
+        f"{'method':16} {'tokens':>14} {'below relevance':>16} {'pixels':>14} {'served':>7} "
+        f"{'cost (quartiles)':>18}"
+    )
     for name in sorted(tokens, key=lambda n: -float(tokens[n].mean())):
         cost = _spread(ratios[name]) if name in ratios else ""
+        below = _mean(tokens["relevance"] - tokens[name]) if name != "relevance" else ""
         print(
-            f"{name:16} {_mean(tokens[name]):>14} {_mean(pixels[name]):>14} "
-            f"{float(served[name].mean()):8.3f} {cost:>20}"
+            f"{name:16} {_mean(tokens[name]):>14} {below:>16} {_mean(pixels[name]):>14} "
+            f"{float(served[name].mean()):7.3f} {cost:>18}"
         )
 
 
@@ -136,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--quick", action="store_true", help=f"every {QUICK_EVERY}th picture, one round"
     )
     args = parser.parse_args(argv)
-    model = caltech.load(Placement(device=torch.device("cpu")))
+    model = _model()
     named = caltech.pictures()[:: QUICK_EVERY if args.quick else 1]
     shown = caltech.seen(model, named)
     seen = shown[caltech.recognised(model, shown, batch=BATCH)]
@@ -145,9 +172,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"{torch.get_num_threads()} threads of torch {torch.__version__}, float32"
     )
     print(f"settings  {len(seen)} of {len(shown)} pictures recognised, batch {BATCH}")
-    methods = contenders(model)
-    ratios = costs(model, seen, methods, rounds=1 if args.quick else ROUNDS)
-    tokens, pixels, served = measure(model, seen, methods)
+    ratios = costs(model, seen, contenders(model), rounds=1 if args.quick else ROUNDS)
+    tokens, pixels, served = measure(seen)
     report(tokens, pixels, served, ratios)
     found = figures(tokens, pixels, served, ratios)
     for name in ("score_spearman", "random_above_not"):

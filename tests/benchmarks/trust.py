@@ -52,7 +52,7 @@ def random_above_not(random: Tensor, centre: Tensor) -> float:
     """
     rates = []
     for first in (0, 1):
-        limits = fit(random[first::2], centre[first::2])
+        limits = fit(random[first::2], centre[None, first::2])
         judged = [verdict(score, limits) for score in random[1 - first :: 2].tolist()]
         rates.append(sum(v != "not_better_than_random" for v in judged) / len(judged))
     return sum(rates) / 2

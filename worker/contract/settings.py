@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from worker.contract.addresses import Allowed
 from worker.contract.errors import SettingsInvalid
 
 PREFIX = "GUANWU_"
@@ -60,6 +61,11 @@ def _parse_input_buckets(value: str) -> str:
     return value
 
 
+def _parse_allowed(value: str) -> str:
+    Allowed.parse(value)
+    return value
+
+
 class Settings(BaseModel):
     """All settings of api and worker. Read once, at the start, by `load`."""
 
@@ -82,6 +88,10 @@ class Settings(BaseModel):
     s3_input_buckets: Annotated[str, AfterValidator(_parse_input_buckets)] = Field(
         "",
         description="what jobs may name: bucket,bucket/folder/,bucket/{tenant}/",
+    )
+    outbound_allow: Annotated[str, AfterValidator(_parse_allowed)] = Field(
+        "",
+        description="networks and hosts, comma-separated, that may be called though not public",
     )
     link_ttl_s: int = Field(3600, ge=60, le=604_800)
 
@@ -177,6 +187,10 @@ class Settings(BaseModel):
         """Models of one's own: id -> source."""
         pairs = (p.strip().partition("=") for p in self.models.split(","))
         return {name: source for name, _, source in pairs if name}
+
+    @property
+    def allowed_addresses(self) -> Allowed:
+        return Allowed.parse(self.outbound_allow)
 
     @property
     def input_folders(self) -> dict[str, frozenset[str]]:

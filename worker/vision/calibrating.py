@@ -22,8 +22,8 @@ from worker.vision.models.model import VisionModel
 
 LEAST_PICTURES = 20
 BATCH_IMAGES = 16
-SMOOTH_CELLS = (0.0, 1.0, 2.0, 4.0)
-"""What a verdict has to tell from a map: noise, and blobs as large as those of real maps."""
+BLOBS = (1 / 16, 1 / 8, 1 / 4)
+"""Sigmas of blobs at random places, in shares of the map's shorter side."""
 
 
 def calibrate(model: VisionModel, pictures: Iterable[Picture]) -> Calibration:
@@ -38,13 +38,13 @@ def calibrate(model: VisionModel, pictures: Iterable[Picture]) -> Calibration:
     if len(inputs) < LEAST_PICTURES:
         raise InvalidOptions(f"{len(inputs)} pictures are too few; give {LEAST_PICTURES} or more")
     scored = [null_scores(model, batch, seed=n) for n, batch in enumerate(_batches(inputs))]
-    random = torch.cat([by_chance.flatten() for by_chance, _ in scored])
-    centre = torch.cat([of_centre for _, of_centre in scored])
+    noise = torch.cat([of_noise for of_noise, _ in scored])
+    blobs = torch.cat([of_blobs for _, of_blobs in scored], dim=1)
     return Calibration(
-        thresholds=fit(random, centre),
+        thresholds=fit(noise, blobs),
         pictures=len(inputs),
-        random_mean=float(random.mean()),
-        centre_mean=float(centre.mean()),
+        noise_mean=float(noise.mean()),
+        centre_mean=float(blobs[-1].mean()),
     )
 
 
@@ -66,20 +66,20 @@ def null_scores(model: VisionModel, pixels: Tensor, *, seed: int) -> tuple[Tenso
     """Scores of maps that know nothing, of uint8 pictures (N, h, w, 3).
 
     Returns:
-        of random maps (smoothnesses, N) and of the blob in the middle (N,).
+        of noise (N,), and of blobs (kinds, N): those of `BLOBS`, then the one in the middle.
     """
     pixels = pixels.to(model.placement.device)
     evidence = model.look(pixels, methods=set(), classify=True)
     assert evidence.logits is not None
     count, grid = len(pixels), evidence.grid
     by_chance = [
-        random_grids(count, grid, seed=len(SMOOTH_CELLS) * seed + n, smooth_cells=cells)
-        for n, cells in enumerate(SMOOTH_CELLS)
+        random_grids(count, grid, seed=(1 + len(BLOBS)) * seed + n, smooth_cells=share * min(grid))
+        for n, share in enumerate((0.0, *BLOBS))
     ]
     maps = [*by_chance, centre_blob(grid).expand(count, -1, -1)]
     on_device = [grids.to(pixels.device) for grids in maps]
     rows = scores(model, pixels, evidence.logits.argmax(1), on_device).cpu()
-    return rows[:-1], rows[-1]
+    return rows[0], rows[1:]
 
 
 def _batches(inputs: Sequence[np.ndarray]) -> list[Tensor]:

@@ -31,13 +31,13 @@ class Calibration:
 
     Attributes:
         pictures: how many there were.
-        random_mean: mean score of maps of chance.
+        noise_mean: mean score of maps of noise.
         centre_mean: mean score of a blob in the middle.
     """
 
     thresholds: Thresholds
     pictures: int
-    random_mean: float
+    noise_mean: float
     centre_mean: float
 
 

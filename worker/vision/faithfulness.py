@@ -28,7 +28,7 @@ TIE_SEED = 20260
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """From which score on a map is `faithful`, and below which it is no better than random.
+    """From which score on a map is `faithful`, and below which it is no better than noise.
 
     The start values are those of a ViT-S on photos of objects; `fit` finds a model's own.
     """
@@ -151,7 +151,7 @@ def random_grids(
 ) -> Tensor:
     """Maps that know nothing: normal noise, float32 (count, gh, gw).
 
-    `smooth_cells` is the sigma in cells of a Gaussian that makes them look like maps.
+    `smooth_cells` is the sigma in cells of a Gaussian that makes blobs of the noise.
     """
     noise = torch.randn(count, *grid, generator=torch.Generator().manual_seed(seed))
     return noise if smooth_cells <= 0 else _smoothed(noise, smooth_cells)
@@ -165,13 +165,16 @@ def _smoothed(noise: Tensor, sigma: float) -> Tensor:
     return functional.conv2d(x, taps.view(1, 1, -1, 1))[:, 0]
 
 
-def fit(random_scores: Tensor, centre_scores: Tensor) -> Thresholds:
-    """Thresholds from the scores of maps that know nothing, each (any,), on a model's pictures.
+def fit(noise: Tensor, blobs: Tensor) -> Thresholds:
+    """Thresholds from the scores of maps that know nothing, on a model's pictures.
 
-    Fewer than one random map in twenty is above `random`. Above `faithful` is what beats
-    nine of ten blobs in the middle.
+    Fewer than one noise map in twenty is above `random`. What is above `faithful` also beats
+    nine of ten blobs of every kind, so it is not warm in one place by chance.
+
+    Args:
+        noise: (any,) scores of maps of noise.
+        blobs: (kinds, any) scores of blobs: in the middle, or anywhere in several sizes.
     """
-    random = max(0.0, float(random_scores.float().quantile(0.95)))
-    return Thresholds(
-        random=random, faithful=max(random, float(centre_scores.float().quantile(0.9)))
-    )
+    random = max(0.0, float(noise.float().quantile(0.95)))
+    nine_of_ten = blobs.float().quantile(0.9, dim=1).max()
+    return Thresholds(random=random, faithful=max(random, float(nine_of_ten)))

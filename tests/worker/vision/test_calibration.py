@@ -18,7 +18,7 @@ from worker.vision.models.framing import Squeezed
 from worker.vision.models.model import Evidence, VisionModel
 
 OWN = Calibration(
-    thresholds=Thresholds(faithful=0.6, random=0.3), pictures=40, random_mean=0.0, centre_mean=0.2
+    thresholds=Thresholds(faithful=0.6, random=0.3), pictures=40, noise_mean=0.0, centre_mean=0.2
 )
 
 
@@ -34,7 +34,7 @@ def test_a_new_calibration_takes_the_place_of_the_last_and_of_no_others(tmp_path
     kept = Calibrations(tmp_path)
     for weights, faithful in (("a1", 0.6), ("b2", 0.7), ("a1", 0.8)):
         limits = Thresholds(faithful=faithful, random=0.1)
-        fitted = Calibration(thresholds=limits, pictures=20, random_mean=0.0, centre_mean=0.0)
+        fitted = Calibration(thresholds=limits, pictures=20, noise_mean=0.0, centre_mean=0.0)
         kept.keep(weights, model="vit", calibration=fitted)
     found = [kept.thresholds(weights) for weights in ("a1", "b2")]
     assert [limits.faithful for limits in found if limits] == [0.8, 0.7]
@@ -78,7 +78,7 @@ def test_a_model_that_looks_at_the_middle_makes_the_centre_hard_to_beat() -> Non
     assert found.pictures == 40
     assert found.centre_mean > 0.9
     assert found.thresholds.faithful > 0.9
-    assert found.random_mean == pytest.approx(0.0, abs=0.3)
+    assert found.noise_mean == pytest.approx(0.0, abs=0.3)
     assert fitted(Watcher(), 40) == found  # the same chance each time
 
 
