@@ -10,7 +10,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.wrappers import Response as BaseResponse
 
-from api import auth, pages, spec
+from api import auth, file_names, pages, spec
 from api.found import find_job
 from api.services import services
 from worker.contract import keys
@@ -71,7 +71,7 @@ def download_labels(path: ItemPath) -> BaseResponse:
     if item.status is not ItemStatus.SUCCEEDED:
         raise _missing(item, "labels.json")
     key = keys.labels(job.tenant, job.id, path.index)
-    return _redirect(key, f"{stem_of(item)}_labels.json")
+    return _redirect(key, file_names.of_labels(item))
 
 
 @items.get(
@@ -86,12 +86,12 @@ def download_artifact(path: ArtifactPath, query: ArtifactQuery) -> BaseResponse:
     item = pages.read_item(services(), job, path.index)
     for kind, link in item.artifacts.items():
         if PurePath(link.key).name == path.artifact:
-            return _redirect(link.key, _whole_name(item, kind, link))
+            return _redirect(link.key, file_names.of_item(item, kind, link.key))
     kind = path.artifact.removesuffix(".png")
     made = choose_map(item.explanations, kind, model=query.model, method=query.method)
     if made is None or not path.artifact.endswith(".png"):
         raise _missing(item, path.artifact)
-    return _redirect(made.artifacts[kind].key, f"{stem_of(item)}_{kind}.png")
+    return _redirect(made.artifacts[kind].key, file_names.of_map(item, made, kind))
 
 
 def choose_map(
@@ -112,7 +112,7 @@ def linked(item: ItemResult, store: ObjectStore) -> ItemResult:
         explanation.model_copy(
             update={
                 "artifacts": {
-                    kind: _link(link.key, f"{stem_of(item)}_{kind}.png", store)
+                    kind: _link(link.key, file_names.of_map(item, explanation, kind), store)
                     for kind, link in explanation.artifacts.items()
                 }
             }
@@ -120,7 +120,7 @@ def linked(item: ItemResult, store: ObjectStore) -> ItemResult:
         for explanation in item.explanations
     ]
     whole = {
-        kind: _link(link.key, _whole_name(item, kind, link), store)
+        kind: _link(link.key, file_names.of_item(item, kind, link.key), store)
         for kind, link in item.artifacts.items()
     }
     return item.model_copy(update={"explanations": explanations, "artifacts": whole})
@@ -129,16 +129,6 @@ def linked(item: ItemResult, store: ObjectStore) -> ItemResult:
 def _link(key: str, filename: str, store: ObjectStore) -> ArtifactLink:
     link = store.link(key, filename=filename)
     return ArtifactLink(key=key, url=link.url, expires_at=link.expires_at)
-
-
-def stem_of(item: ItemResult) -> str:
-    """What people call the picture, without its suffix."""
-    return PurePath(item.image.filename or item.custom_id or f"{item.index:08d}").stem
-
-
-def _whole_name(item: ItemResult, kind: str, link: ArtifactLink) -> str:
-    """What a download of the item's own artefact is called."""
-    return f"{stem_of(item)}_{kind}{PurePath(link.key).suffix}"
 
 
 def _missing(item: ItemResult, artifact: str) -> ArtifactNotFound:

@@ -15,8 +15,8 @@ from api.incoming import Incoming, Submission, base_name
 from api.validation import MAX_FIELD_ERRORS, FieldError, validated
 from worker.contract import keys
 from worker.contract.errors import InputForbidden, UndecodableData
+from worker.contract.inputs import may_read
 from worker.contract.job import ImageSource, JobRequest, Source
-from worker.contract.objects import may_read
 from worker.contract.settings import Settings
 
 _DATA_URL = re.compile(r"data:[\w/+.\-]*;base64,")
@@ -76,8 +76,8 @@ def _refuse_forbidden(images: Sequence[ImageSource], settings: Settings, tenant:
 
 def _forbidden(where: Sequence[FieldError]) -> InputForbidden:
     return InputForbidden(
-        f"{where[0].message}: its bucket is not one that jobs may name here; "
-        "upload the file, or have the operator add the bucket to GUANWU_S3_INPUT_BUCKETS",
+        f"{where[0].message}: it lies in no bucket or folder that your jobs may name; "
+        "upload the file, or have the operator add its place to GUANWU_S3_INPUT_BUCKETS",
         errors=list(where[:MAX_FIELD_ERRORS]),
     )
 

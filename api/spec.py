@@ -140,7 +140,8 @@ with the same inputs and options; those that succeeded stay. A retried job does 
 
 UPLOAD = """\
 Put the file to `url` with `headers`, then name it in a job as `{"upload": id}`: as an image,
-as `manifest` or as `archive`. A manifest's lines may name uploads, too.
+as `manifest` or as `archive`. A manifest's lines may name uploads, too. The link is signed
+for `bytes` and `content_type`: storage refuses a file of another size or type with 403.
 """
 
 METRICS = """\
@@ -189,7 +190,8 @@ Links to heatmaps work without a token until `expires_at`; ask again for fresh o
 ARTIFACT = """\
 Redirects to `overlay.png`, `map.png` or `figure.png` in storage. An item can have several
 maps: by default it is the one that explains its top label, `model` and `method` choose
-another.
+another. A download is named after picture, label, method and kind:
+`1_虎斑猫_cam_overlay.png`.
 """
 
 USAGE = """\
@@ -272,14 +274,18 @@ SUBMIT_BODY = {
 
 
 UPLOAD_BODY = {
-    "required": False,
+    "required": True,
     "content": {
         "application/json": {
             "schema": {"$ref": "#/components/schemas/UploadRequest"},
             "examples": {
                 "archive": {
                     "summary": "An archive",
-                    "value": {"filename": "pets.zip", "bytes": 1048576},
+                    "value": {
+                        "filename": "pets.zip",
+                        "bytes": 1048576,
+                        "content_type": "application/zip",
+                    },
                 }
             },
         }

@@ -18,7 +18,6 @@ from api.validation import validated
 from worker.contract import keys
 from worker.contract.errors import RequestTooLarge
 from worker.contract.job import Wire, new_id
-from worker.contract.objects import BYTES
 
 uploads = APIBlueprint(
     "uploads",
@@ -32,13 +31,33 @@ uploads.before_request(auth.require_tenant)
 uploads.before_request(limits.check_length)
 
 
-class UploadRequest(Wire):
-    """What is to be uploaded. Both fields may be left out."""
+Kind = Literal[
+    "application/octet-stream",
+    "application/zip",
+    "application/x-tar",
+    "application/gzip",
+    "application/x-ndjson",
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "image/gif",
+    "image/bmp",
+    "image/tiff",
+    "image/avif",
+]
 
+
+class UploadRequest(Wire):
+    """What is to be uploaded. The link takes a file of this size and type, and no other."""
+
+    bytes: int = Field(ge=0, description="the file's size, exactly")
+    content_type: Kind = Field(
+        "application/octet-stream",
+        description="of an image: it may be as large as an image, not as an archive",
+    )
     filename: Annotated[str, StringConstraints(max_length=255)] | None = Field(
         None, description="kept beside the file in storage"
     )
-    bytes: int | None = Field(None, ge=0, description="refuses a file that is too large early")
 
 
 class Upload(Wire):
@@ -64,26 +83,31 @@ class Upload(Wire):
 )
 def create_upload() -> Response:
     asked = validated(UploadRequest, request.get_data(cache=False) or b"{}")
-    _check_size(asked.bytes)
+    _check_size(asked)
     upload_id = new_id("upl")
-    headers = _headers(asked.filename)
+    headers = _headers(asked)
     link = services().store.upload_link(keys.upload(auth.tenant(), upload_id), headers=headers)
     upload = Upload(id=upload_id, url=link.url, headers=headers, expires_at=link.expires_at)
     return Response(upload.model_dump_json(), status=201, mimetype="application/json")
 
 
-def _check_size(size: int | None) -> None:
-    limit = services().settings.max_archive_bytes
-    if size is not None and size > limit:
+def _check_size(asked: UploadRequest) -> None:
+    settings = services().settings
+    is_image = asked.content_type.startswith("image/")
+    name = "max_image_bytes" if is_image else "max_archive_bytes"
+    limit = settings.max_image_bytes if is_image else settings.max_archive_bytes
+    if asked.bytes > limit:
         raise RequestTooLarge(
-            f"the file has {size:,} bytes, the limit is {limit:,}; split it",
-            limits={"max_archive_bytes": limit},
+            f"the file has {asked.bytes:,} bytes, the limit is {limit:,}; "
+            f"{'make it smaller' if is_image else 'split it'}",
+            limits={name: limit},
         )
 
 
-def _headers(filename: str | None) -> dict[str, str]:
-    name = base_name(filename)
-    if name is None:
-        return {"Content-Type": BYTES}
-    disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
-    return {"Content-Type": BYTES, "Content-Disposition": disposition}
+def _headers(asked: UploadRequest) -> dict[str, str]:
+    """What the link is signed for: the store refuses a PUT with another size or type."""
+    headers = {"Content-Type": asked.content_type, "Content-Length": str(asked.bytes)}
+    name = base_name(asked.filename)
+    if name is not None:
+        headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+    return headers

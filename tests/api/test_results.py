@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
-from urllib.parse import unquote
 
 import httpx
 import pytest
+from werkzeug.http import parse_options_header
 
 from tests.api.calls import PNG, Calls, problem
 from tests.api.hand import Hand
@@ -72,8 +73,31 @@ def test_links_lead_to_the_heatmaps_without_a_token(calls: Calls, hand: Hand) ->
         assert link["expires_at"] > job["created_at"]
         answer = httpx.get(link["url"])
         assert answer.content == f"{explanation['model']} overlay".encode()
-        disposition = answer.headers["Content-Disposition"]
-        assert unquote(disposition.partition("''")[2]) == "虎斑 猫_overlay.png"
+        assert answer.headers["Content-Type"] == "image/png"
+
+
+def saved_as(answer: httpx.Response) -> tuple[str, str]:
+    """The names of a download: in ASCII, and in full."""
+    kind, options = parse_options_header(answer.headers["Content-Disposition"])
+    assert kind == "inline"
+    plain = re.search(r'filename="([ -~]*?)"', answer.headers["Content-Disposition"])
+    assert plain is not None
+    return plain[1], options["filename"]
+
+
+def test_downloads_are_named_after_picture_label_and_method(calls: Calls, hand: Hand) -> None:
+    job = calls.submit_form([("虎斑 猫:?1.png", PNG)]).json
+    hand.work(job["id"])
+    (item,) = calls.get(job["links"]["results"]).json["items"]
+    links = [e["artifacts"]["overlay"]["url"] for e in item["explanations"]]
+    here = f"/v1/jobs/{job['id']}/items/0"
+    links += [calls.get(f"{here}/{name}").location for name in ("overlay.png", "labels.json")]
+    assert [saved_as(httpx.get(link)) for link in links] == [
+        ("1_attention_overlay.png", "虎斑 猫-1_attention_overlay.png"),
+        ("1_cam_overlay.png", "虎斑 猫-1_虎斑猫_cam_overlay.png"),
+        ("1_cam_overlay.png", "虎斑 猫-1_虎斑猫_cam_overlay.png"),
+        ("1_labels.json", "虎斑 猫-1_labels.json"),
+    ]
 
 
 def test_chinese_is_not_escaped(calls: Calls, hand: Hand) -> None:

@@ -38,7 +38,7 @@ def put(bucket: Bucket, key: str, body: bytes) -> str:
 
 def upload(calls: Calls, body: bytes, **asked: Any) -> str:
     """Upload as clients do; the id."""
-    link = calls.post("/v1/uploads", json=asked)
+    link = calls.post("/v1/uploads", json={"bytes": len(body)} | asked)
     assert link.status_code == 201, link.text
     sent = httpx.put(link.json["url"], content=body, headers=link.json["headers"])
     assert sent.status_code == 200, sent.text
@@ -78,7 +78,7 @@ def test_interactive_sources_go_first(calls: Calls, pictures: Bucket) -> None:
 
 
 def test_uploads_are_named_as_image_manifest_and_archive(calls: Calls, hand: Hand) -> None:
-    image = upload(calls, PNG, filename="虎斑 猫.png", bytes=len(PNG))
+    image = upload(calls, PNG, filename="虎斑 猫.png", content_type="image/png")
     answer = calls.post("/v1/jobs", json={"images": [{"upload": image, "filename": "a.png"}]})
     assert answer.status_code == 202, answer.text
     (item,) = hand.manifest(hand.claim(), 0)
@@ -97,19 +97,38 @@ def test_uploads_of_others_are_not_there(calls: Calls) -> None:
     problem(answer, 422, "input_missing")
 
 
-def test_upload_link_takes_nothing_but_what_was_announced(calls: Calls) -> None:
-    link = calls.post("/v1/uploads").json
+@pytest.mark.parametrize(
+    ("body", "changes"),
+    [
+        (PNG + b"1", {"Content-Length": str(len(PNG) + 1)}),
+        (PNG[1:], {"Content-Length": str(len(PNG) - 1)}),
+        (PNG, {"Content-Type": "text/html"}),
+    ],
+)
+def test_storage_takes_nothing_but_what_was_announced(
+    calls: Calls, hand: Hand, body: bytes, changes: dict[str, str]
+) -> None:
+    link = calls.post("/v1/uploads", json={"bytes": len(PNG), "content_type": "image/png"}).json
     assert link["method"] == "PUT"
-    assert link["id"].startswith("upl_")
-    refused = httpx.put(link["url"], content=PNG, headers={"Content-Type": "text/html"})
-    assert refused.status_code == 403
+    assert link["headers"] == {"Content-Type": "image/png", "Content-Length": str(len(PNG))}
+    assert httpx.put(link["url"], content=body, headers=link["headers"] | changes).is_error
+    in_pieces = {"Content-Type": "image/png"}
+    assert httpx.put(link["url"], content=iter([PNG, PNG]), headers=in_pieces).is_error
+    assert list(hand.store.keys("t/local/uploads/")) == []
+    assert httpx.put(link["url"], content=PNG, headers=link["headers"]).is_success
 
 
-def test_upload_over_the_limit_is_413(settings: SettingsFactory) -> None:
-    with front_door(settings(tokens=TOKENS, max_archive_bytes=1000)) as calls:
-        body = problem(calls.post("/v1/uploads", json={"bytes": 1001}), 413, "request_too_large")
-        assert body["limits"] == {"max_archive_bytes": 1000}
-        problem(calls.post("/v1/uploads", json={"size": 1}), 422, "invalid_request")
+def test_upload_over_its_limit_or_of_another_type_is_refused(settings: SettingsFactory) -> None:
+    with front_door(settings(tokens=TOKENS, max_archive_bytes=1000, max_image_bytes=100)) as calls:
+        for size, kind, limit in (
+            (1001, "application/zip", {"max_archive_bytes": 1000}),
+            (101, "image/png", {"max_image_bytes": 100}),
+        ):
+            asked = {"bytes": size, "content_type": kind}
+            body = problem(calls.post("/v1/uploads", json=asked), 413, "request_too_large")
+            assert body["limits"] == limit
+        for wrong in ({"bytes": 1, "content_type": "text/html"}, {"bytes": -1}, {}):
+            problem(calls.post("/v1/uploads", json=wrong), 422, "invalid_request")
 
 
 @pytest.mark.parametrize("kind", ["manifest", "archive", "prefix"])
@@ -152,6 +171,24 @@ def test_own_bucket_is_open_below_the_own_prefix_alone(own_bucket_allowed: Calls
         problem(answer, 422, "input_forbidden")
     mine = own_bucket_allowed.post("/v1/jobs", json={"prefix": f"s3://{bucket}/t/local/none/"})
     problem(mine, 422, "input_missing")
+
+
+def test_of_a_bucket_open_by_folder_nothing_else_may_be_named(
+    settings: SettingsFactory, pictures: Bucket
+) -> None:
+    mine, theirs = (put(pictures, f"{name}/1.png", PNG) for name in ("local", "other"))
+    with front_door(
+        settings(tokens=TOKENS, s3_input_buckets=pictures.name + "/{tenant}/")
+    ) as calls:
+        asked = {"images": [{"s3": mine}, {"s3": theirs}, {"s3": f"{mine}/../../other/1.png"}]}
+        body = problem(calls.post("/v1/jobs", json=asked), 422, "input_forbidden")
+        assert [error["field"] for error in body["errors"]] == ["images.1.s3", "images.2.s3"]
+        for prefix in ("", "other/", "local/../other/", "local/%2e%2e/other/"):
+            answer = calls.post("/v1/jobs", json={"prefix": f"s3://{pictures.name}/{prefix}"})
+            problem(answer, 422, "input_forbidden")
+        assert calls.post("/v1/jobs", json={"images": [{"s3": mine}]}).status_code == 202
+        folder = {"prefix": f"s3://{pictures.name}/local/"}
+        assert calls.post("/v1/jobs", json=folder).status_code == 202
 
 
 def test_full_queue_is_429_before_anything_is_stored(settings: SettingsFactory, hand: Hand) -> None:

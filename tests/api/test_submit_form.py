@@ -106,6 +106,10 @@ def test_options_are_checked_against_the_catalogue(calls: Calls, hand: Hand) -> 
     assert "efficientnet-lite0" in body["detail"]
     assert body["errors"][0]["field"] == "options.models"
     problem(calls.submit_form(options={"label_set": "cifar"}), 422, "invalid_options")
+    nowhere = {"explain": [{"method": "cam", "target": "free"}]}
+    body = problem(calls.submit_form(options=nowhere), 422, "invalid_options")
+    assert body["errors"][0]["field"] == "options.explain.0.target"
+    assert "efficientnet-lite0: cam for labels" in body["detail"]
 
 
 def test_form_without_files_is_refused(door: Calls) -> None:

@@ -42,7 +42,7 @@ def test_job_that_is_not_done_in_time_is_202(calls: Calls) -> None:
 
 def test_nobody_waits_for_large_jobs_nor_for_sources(calls: Calls, hand: Hand) -> None:
     waiting = calls.with_headers(Prefer="wait=20")
-    upload = calls.post("/v1/uploads").json["id"]
+    upload = calls.post("/v1/uploads", json={"bytes": 3}).json["id"]
     hand.store.put(f"t/local/uploads/{upload}", b"{}\n", content_type="application/x-ndjson")
     started_s = time.monotonic()
     large = waiting.submit_form([(f"{n}.png", PNG) for n in range(17)])

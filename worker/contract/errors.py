@@ -290,6 +290,28 @@ class FontMissing(GuanwuError):
     code = "font_missing"
 
 
+# --- places that clients name ------------------------------------------------------
+
+
+class AddressForbidden(GuanwuError):
+    """The URL is not one Guanwu may call: not public, and not allowed by the operator."""
+
+    code = "address_forbidden"
+
+
+class OutboundFailed(GuanwuError):
+    """A place that a client named cannot be reached, breaks off, or takes too long."""
+
+    code = "outbound_failed"
+    retryable = True
+
+
+class OutboundTooLarge(GuanwuError):
+    """A place that a client named sends more than is read of it."""
+
+    code = "outbound_too_large"
+
+
 # --- what Guanwu stands on -----------------------------------------------------
 
 

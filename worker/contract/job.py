@@ -60,6 +60,8 @@ CustomId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 # --- the request ---------------------------------------------------------------
 
 
+AUTO = "auto"  # the method that stands for a model's best
+
 LabelName = Annotated[str, StringConstraints(min_length=1, max_length=128)] | int
 
 
@@ -82,7 +84,7 @@ Target = Annotated[
 class Explain(Wire):
     """One map to make. `auto` is the best method the model has for the target."""
 
-    method: Annotated[str, StringConstraints(pattern=r"^[a-z_]{2,32}$")] = "auto"
+    method: Annotated[str, StringConstraints(pattern=r"^[a-z_]{2,32}$")] = AUTO
     target: Target | LabelTarget = "top1"
     layer: int | None = Field(
         None, ge=-128, lt=128, description="Of `attention`: from 0, or negative from the last."
@@ -96,6 +98,15 @@ class Explain(Wire):
         if self.method != "attention" and (self.layer is not None or self.heads != "mean"):
             raise ValueError("layer and heads belong to the method attention; name it")
         return self
+
+    @property
+    def shown(self) -> str:
+        """The map in words, for messages."""
+        target = self.target.label if isinstance(self.target, LabelTarget) else self.target
+        method = "a map" if self.method == AUTO else repr(self.method)
+        part = "" if self.layer is None else f" of layer {self.layer}"
+        part += f" of head {self.heads}" if isinstance(self.heads, int) else ""
+        return f"{method}{part} for {target!r}"
 
 
 class ExplainWhen(Wire):

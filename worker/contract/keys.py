@@ -151,7 +151,8 @@ class RedisKeys:
 
 
 TENANTS = "t/"
-ACCESS_KEYS = "admin/keys/"
+ADMIN = "admin/"
+ACCESS_KEYS = f"{ADMIN}keys/"
 
 
 def access_key(key_id: str) -> str:

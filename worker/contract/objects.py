@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,6 @@ from worker.contract.errors import (
     StoreDenied,
     StoreUnavailable,
 )
-from worker.contract.keys import tenant_prefix
 from worker.contract.settings import Settings
 
 if TYPE_CHECKING:
@@ -195,18 +195,19 @@ class ObjectStore:
         """A presigned download that needs no credentials; asks the store nothing."""
         params = {"Bucket": self.bucket, "Key": key}
         if filename is not None:
-            params["ResponseContentDisposition"] = f"inline; filename*=UTF-8''{quote(filename)}"
+            params["ResponseContentDisposition"] = _disposition(filename)
         with _translated(key):
             url = self._signer.generate_presigned_url(
                 "get_object", Params=params, ExpiresIn=self._ttl_s
             )
         return Link(url, dt.datetime.now(dt.UTC) + dt.timedelta(seconds=self._ttl_s))
 
-    def upload_link(self, key: str, *, headers: Mapping[str, str] | None = None) -> Link:
+    def upload_link(self, key: str, *, headers: Mapping[str, str]) -> Link:
         """A presigned PUT of one object, which must come with exactly these headers."""
-        known = {"Content-Type": "ContentType", "Content-Disposition": "ContentDisposition"}
-        params = {"Bucket": self.bucket, "Key": key}
-        params |= {known[name]: value for name, value in (headers or {}).items()}
+        named = {name.replace("-", ""): value for name, value in headers.items()}
+        params: dict[str, object] = {"Bucket": self.bucket, "Key": key, **named}
+        if "ContentLength" in params:
+            params["ContentLength"] = int(headers["Content-Length"])
         with _translated(key):
             url = self._signer.generate_presigned_url(
                 "put_object", Params=params, ExpiresIn=self._ttl_s
@@ -239,13 +240,10 @@ def split_address(address: str) -> tuple[str, str]:
     return bucket, key
 
 
-def may_read(address: str, settings: Settings, *, tenant: str) -> bool:
-    """May a tenant name this address as an input? In Guanwu's own bucket only what is its own."""
-    bucket, key = split_address(address)
-    if bucket not in settings.input_buckets:
-        return False
-    own = bucket == settings.s3_bucket
-    return not own or (key.startswith(tenant_prefix(tenant)) and ".." not in key)
+def _disposition(filename: str) -> str:
+    """Shown in place, saved under a name (RFC 6266): in ASCII for programs that know no other."""
+    plain = re.sub(r'_*[^ -~]+|["\\]', "", filename).strip("-_ ")
+    return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 def _client(settings: Settings, endpoint: str | None, connections: int) -> S3Client:

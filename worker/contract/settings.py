@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from worker.contract.addresses import Allowed
 from worker.contract.errors import SettingsInvalid
 
 PREFIX = "GUANWU_"
@@ -46,6 +47,25 @@ def _parse_models(value: str) -> str:
     return value
 
 
+_INPUT_BUCKET = re.compile(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9](/[^\x00-\x20%\\]*)?")
+
+
+def _parse_input_buckets(value: str) -> str:
+    for entry in filter(None, (e.strip() for e in value.split(","))):
+        _, _, folder = entry.partition("/")
+        parts = folder.removesuffix("/").split("/")
+        if not _INPUT_BUCKET.fullmatch(entry) or (folder and not folder.endswith("/")):
+            raise ValueError(f"{entry!r}: write bucket or bucket/folder/, with / at the end")
+        if folder and any(part in ("", ".", "..") for part in parts):
+            raise ValueError(f"{entry!r}: write the folder without '.', '..' and '//'")
+    return value
+
+
+def _parse_allowed(value: str) -> str:
+    Allowed.parse(value)
+    return value
+
+
 class Settings(BaseModel):
     """All settings of api and worker. Read once, at the start, by `load`."""
 
@@ -65,8 +85,13 @@ class Settings(BaseModel):
     s3_region: str = "us-east-1"
     s3_addressing: Literal["auto", "path", "virtual"] = "auto"
     s3_timeout_s: float = Field(10.0, gt=0, le=300)
-    s3_input_buckets: str = Field(
-        "", description="buckets, comma-separated, whose objects jobs may name"
+    s3_input_buckets: Annotated[str, AfterValidator(_parse_input_buckets)] = Field(
+        "",
+        description="what jobs may name: bucket,bucket/folder/,bucket/{tenant}/",
+    )
+    outbound_allow: Annotated[str, AfterValidator(_parse_allowed)] = Field(
+        "",
+        description="networks and hosts, comma-separated, that may be called though not public",
     )
     link_ttl_s: int = Field(3600, ge=60, le=604_800)
 
@@ -179,9 +204,18 @@ class Settings(BaseModel):
         return {name: source for name, _, source in pairs if name}
 
     @property
-    def input_buckets(self) -> frozenset[str]:
-        named = (b.strip() for b in self.s3_input_buckets.split(","))
-        return frozenset(b for b in named if b)
+    def allowed_addresses(self) -> Allowed:
+        return Allowed.parse(self.outbound_allow)
+
+    @property
+    def input_folders(self) -> dict[str, frozenset[str]]:
+        """Folders that jobs may read, by bucket; `""` is all of it."""
+        entries = (e.strip().partition("/") for e in self.s3_input_buckets.split(","))
+        folders: dict[str, frozenset[str]] = {}
+        for bucket, _, folder in entries:
+            if bucket:
+                folders[bucket] = folders.get(bucket, frozenset()) | {folder}
+        return folders
 
     def tenant_of(self, token: str) -> str | None:
         """The tenant whose token this is. Compares digests in constant time."""

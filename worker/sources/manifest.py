@@ -17,8 +17,9 @@ from pydantic import (
 
 from worker.contract import keys
 from worker.contract.errors import BadManifestLine, ImageError, InputForbidden
+from worker.contract.inputs import may_read
 from worker.contract.job import CustomId, ManifestItem, Options, Wire
-from worker.contract.objects import ObjectStore, may_read, split_address
+from worker.contract.objects import ObjectStore, split_address
 from worker.contract.settings import Settings
 from worker.sources.entry import Entry, refused
 
@@ -123,8 +124,8 @@ class ManifestReader:
             source = f"s3://{self._store.bucket}/{keys.upload(self._tenant, line.image.upload)}"
         elif not may_read(source, self._settings, tenant=self._tenant):
             raise InputForbidden(
-                f"{source} is not open to your jobs; have the operator add its bucket to "
-                "GUANWU_S3_INPUT_BUCKETS"
+                f"{source} is not open to your jobs; have the operator add its bucket or folder "
+                "to GUANWU_S3_INPUT_BUCKETS"
             )
         return ManifestItem(
             index=0,

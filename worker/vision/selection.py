@@ -7,11 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from worker.contract.errors import ExplanationUnavailable, InvalidOptions
-from worker.contract.job import Explain, LabelTarget
+from worker.contract.job import AUTO, Explain, LabelTarget
 from worker.vision.labels.label_set import LabelSet
 from worker.vision.models.registry import Offer
-
-AUTO = "auto"
 
 Heads = Literal["mean", "max"] | int
 
@@ -120,7 +118,7 @@ def _askable(
     if unknown_label is not None:
         raise unknown_label
     raise ExplanationUnavailable(
-        f"{field}: no chosen model makes {_shown(entry)}; there is {_alternatives(candidates)}",
+        f"{field}: no chosen model makes {entry.shown}; there is {_alternatives(candidates)}",
         field=field,
     )
 
@@ -171,14 +169,6 @@ def _pick(method: str, offered: Sequence[str]) -> str | None:
     if method == AUTO:
         return offered[0] if offered else None
     return method if method in offered else None
-
-
-def _shown(entry: Explain) -> str:
-    target = entry.target.label if isinstance(entry.target, LabelTarget) else entry.target
-    method = "a map" if entry.method == AUTO else f"{entry.method!r}"
-    part = "" if entry.layer is None else f" of layer {entry.layer}"
-    part += f" of head {entry.heads}" if isinstance(entry.heads, int) else ""
-    return f"{method}{part} for {target!r}"
 
 
 def _alternatives(candidates: Mapping[str, Candidate]) -> str:

@@ -135,6 +135,9 @@ class ModelShelf:
             label_set=offer.label_set,
             methods=offer.methods,
             label_free_methods=offer.label_free_methods,
+            classes=offer.classes if candidate else None,
+            layers=offer.layers,
+            heads=offer.heads,
             default=default,
         )
 

@@ -1,0 +1,111 @@
+"""Options checked against what workers offer: what nobody makes is refused, and told what is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from worker.contract.catalog import Catalog, LabelSetEntry, ModelEntry
+from worker.contract.errors import InvalidOptions, UnknownModel
+from worker.contract.job import Options
+
+CATALOG = Catalog(
+    models=(
+        ModelEntry(
+            id="classifier",
+            family="cnn",
+            source="pypi:x",
+            revision="1",
+            label_set="pets",
+            methods=("cam", "layercam"),
+            classes=3,
+            default=True,
+        ),
+        ModelEntry(
+            id="seer",
+            family="vit",
+            source="pypi:y",
+            revision="1",
+            methods=(),
+            label_free_methods=("attention",),
+            classes=0,
+            layers=12,
+            heads=6,
+            default=True,
+        ),
+        ModelEntry(
+            id="own",
+            family="vit",
+            source="path:x",
+            revision="1",
+            methods=("relevance",),
+            label_free_methods=("attention",),
+        ),
+    ),
+    label_sets=(LabelSetEntry(id="pets", size=3, languages=("zh", "en")),),
+)
+
+
+def refusal(**options: Any) -> InvalidOptions:
+    with pytest.raises(InvalidOptions) as caught:
+        CATALOG.check(Options.model_validate(options))
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"explain": []},
+        {"label_set": "pets", "models": ["classifier"]},
+        {"explain": [{"method": "layercam", "target": "top3"}, {"target": "free"}]},
+        {"explain": [{"method": "cam", "target": {"label": "猫"}}]},
+        {"explain": [{"method": "attention", "layer": -12, "heads": 5}]},
+        {"models": ["seer"], "explain": [{"method": "attention", "target": "top1"}]},
+        {"models": ["own"], "explain": [{"target": "top10"}]},
+        {"models": ["own"], "explain": [{"method": "attention", "layer": 99}]},
+    ],
+)
+def test_what_a_chosen_model_makes_is_taken(options: dict[str, Any]) -> None:
+    CATALOG.check(Options.model_validate(options))
+
+
+@pytest.mark.parametrize(
+    ("options", "field", "listed"),
+    [
+        ({"label_set": "cars"}, "label_set", "pets"),
+        ({"models": ["seer"], "label_set": "pets"}, "label_set", "none"),
+        ({"explain": [{}, {"method": "magic"}]}, "explain.1.method", "classifier: cam for labels"),
+        ({"explain": [{"method": "relevance"}]}, "explain.0.method", "attention for 'free'"),
+        ({"explain": [{"method": "cam", "target": "free"}]}, "explain.0.target", "cam for labels"),
+        ({"explain": [{"method": "cam", "target": "top4"}]}, "explain.0.target", "3 labels"),
+        (
+            {"models": ["seer"], "explain": [{"target": {"label": "猫"}}]},
+            "explain.0.target",
+            "seer: attention for 'free'",
+        ),
+        (
+            {"explain": [{"method": "attention", "layer": 12}]},
+            "explain.0.layer",
+            "12 layers of 6 heads",
+        ),
+        (
+            {"explain": [{"method": "attention", "heads": 6}]},
+            "explain.0.heads",
+            "12 layers of 6 heads",
+        ),
+    ],
+)
+def test_what_none_makes_is_refused_at_its_field_with_what_there_is(
+    options: dict[str, Any], field: str, listed: str
+) -> None:
+    refused = refusal(**options)
+    assert refused.data["field"] == f"options.{field}"
+    assert listed in refused.message
+
+
+def test_an_unknown_model_is_told_which_there_are() -> None:
+    refused = refusal(models=["resnet"])
+    assert isinstance(refused, UnknownModel)
+    assert "classifier, own, seer" in refused.message
