@@ -26,6 +26,7 @@ from tests.benchmarks.caltech import shared
 from tests.benchmarks.curves import PixelCurves, probability
 from tests.benchmarks.pairs import paired_ratios
 from tests.benchmarks.trust import random_above_not, score_spearman, served_scores
+from worker.vision.calibration import BUILT_IN
 from worker.vision.faithfulness import centre_blob, judge, random_grids
 from worker.vision.image import decode
 from worker.vision.models import cnn
@@ -145,6 +146,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         figures[method] = float(of.mean())
     paired = measured["layercam"] - measured["cam"]
     print(f"layercam - cam {paired.mean():.3f} +- {float(paired.std()) / len(paired) ** 0.5:.3f}")
+    limits = BUILT_IN[model.weights_sha256]
+    for method in model.offer.methods:
+        above = (served[method] >= limits.random).float().mean()
+        figures[f"{method}_above_noise"] = float(above)
     figures["score_spearman"] = score_spearman(served, measured)
     figures["random_above_not"] = random_above_not(served["random"], served["centre"])
     for name, value in figures.items():
