@@ -11,16 +11,19 @@ from flask_openapi3.openapi import OpenAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from api import described, spec
 from api.errors import Problem
 from api.form_body import Envelope
 from api.health import Health
 from api.jobs import JobPage
 from api.models import Offered
 from api.results import ResultPage, Summary
+from api.services import services
 from api.uploads import Upload, UploadRequest
 from api.usage import Usage
 from api.waiting import FinishedJob
 from worker.contract.job import JobRequest
+from worker.contract.settings import Settings
 
 _REF = "#/components/schemas/{model}"
 _TAKEN: tuple[type[BaseModel], ...] = (JobRequest, Envelope, UploadRequest)
@@ -58,14 +61,14 @@ def register(app: Flask) -> None:
     app.register_blueprint(docs)
 
 
-def document(app: OpenAPI) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of `app`."""
+def document(app: OpenAPI, settings: Settings) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of `app`, with the limits of its settings."""
     made: dict[str, Any] = json.loads(json.dumps(app.api_doc))
-    made["components"]["schemas"] = _schemas()
+    made["components"]["schemas"] = schemas = _schemas()
+    described.limit(schemas, settings)
     for path in made["paths"].values():
         for operation in path.values():
-            # flask-openapi3 joins a docstring's lines for HTML; these are Markdown.
-            operation["responses"] = _own_responses(operation["responses"])
+            described.complete(operation)
     return made
 
 
@@ -74,21 +77,12 @@ def _schemas() -> dict[str, Any]:
     modes = [(model, "validation") for model in _TAKEN]
     modes += [(model, "serialization") for model in _GIVEN]
     _, schema = models_json_schema(cast(Any, modes), ref_template=_REF)
-    return cast(dict[str, Any], schema["$defs"])
-
-
-def _own_responses(responses: dict[str, Any]) -> dict[str, Any]:
-    """Without the 422 in flask-openapi3's own format, which no view of ours answers."""
-    return {
-        status: response
-        for status, response in responses.items()
-        if "application/json" not in response.get("content", {}) or status < "400"
-    }
+    return {**cast(dict[str, Any], schema["$defs"]), "JobEvent": spec.JOB_EVENT}
 
 
 def _document() -> Response:
-    body = json.dumps(document(cast(OpenAPI, current_app)), ensure_ascii=False)
-    return Response(body, mimetype="application/json")
+    made = document(cast(OpenAPI, current_app), services().settings)
+    return Response(json.dumps(made, ensure_ascii=False), mimetype="application/json")
 
 
 def _page() -> Response:

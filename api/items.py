@@ -29,22 +29,30 @@ items = APIBlueprint(
 items.before_request(auth.require_tenant)
 
 
+_NAMES = ("overlay.png", "map.png", "figure.png", "compare.png", "thumbnail.webp")
+
+
 class ItemPath(BaseModel):
-    job_id: str = Field(description="the job's id, `job_...`")
-    index: int = Field(description="the item's index in its job, from 0")
+    job_id: str = Field(description="the job's id, `job_...`", json_schema_extra=spec.JOB_ID)
+    index: int = Field(
+        description="the item's index in its job, from 0", json_schema_extra={"minimum": 0}
+    )
 
 
 class ArtifactPath(ItemPath):
     artifact: str = Field(
         description="`overlay.png`, `map.png` or `figure.png` of a map; `compare.png` or "
-        "`thumbnail.webp` of the item"
+        "`thumbnail.webp` of the item",
+        json_schema_extra={"enum": list(_NAMES)},
     )
 
 
 class ArtifactQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    model: str | None = Field(None, description="of this model; null: the map of the top label")
+    model: str | None = Field(
+        None, description="of this model; by default the map of the top label"
+    )
     method: str | None = Field(None, description="made by this method")
 
 

@@ -35,7 +35,7 @@ jobs.before_request(limits.check_length)
 
 
 class JobPath(BaseModel):
-    job_id: str = Field(description="the job's id, `job_...`")
+    job_id: str = Field(description="the job's id, `job_...`", json_schema_extra=spec.JOB_ID)
 
 
 class JobsQuery(BaseModel):
@@ -43,7 +43,10 @@ class JobsQuery(BaseModel):
 
     limit: int = Field(20, ge=1, le=100)
     after: str | None = Field(
-        None, pattern=r"^job_[0-9A-HJKMNP-TV-Z]{26}$", description="`next` of the page before"
+        None,
+        pattern=r"^job_[0-9A-HJKMNP-TV-Z]{26}$",
+        description="`next` of the page before",
+        json_schema_extra={"example": "job_01K0ZJ5T3Q8M9X4V7B2N6C1D0F"},
     )
 
 
@@ -183,7 +186,7 @@ def _is_news(job: Job, *, than: Job, known: ETags) -> bool:
     responses={
         200: spec.json_response("The job was done already; nothing changes.", Job),
         202: spec.json_response("The job is being cancelled.", Job, headers=spec.POLL),
-        **spec.problems(404),
+        **spec.problems(404, 413),
     },
 )
 def cancel_job(path: JobPath) -> Response:
@@ -200,7 +203,7 @@ def cancel_job(path: JobPath) -> Response:
     description=spec.RETRY,
     responses={
         202: spec.json_response("They are queued again.", Job, headers=spec.POLL),
-        **spec.problems(404, 409, 429),
+        **spec.problems(404, 409, 413, 429),
     },
 )
 def retry_job(path: JobPath) -> Response:

@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Flask, request
 
+from api.auth import READING
 from api.services import services
 from worker.contract.errors import RequestError, RequestTooLarge, TooManyImages
 from worker.contract.settings import Settings
@@ -35,11 +36,13 @@ def bound_patience() -> None:
 
 
 def check_length() -> None:
-    """Before a request: refuse a body by its length, unread.
+    """Before a request: refuse a body by its length, unread. Calls that only read have none.
 
     Raises:
         RequestTooLarge: the remedy is in the message.
     """
+    if request.method in READING:
+        return
     settings = services().settings
     request.max_content_length = _limit_of(settings)
     if (request.content_length or 0) > request.max_content_length:

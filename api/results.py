@@ -31,14 +31,14 @@ results.before_request(auth.require_tenant)
 
 
 class JobPath(BaseModel):
-    job_id: str = Field(description="the job's id, `job_...`")
+    job_id: str = Field(description="the job's id, `job_...`", json_schema_extra=spec.JOB_ID)
 
 
 class ResultsQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     after: Annotated[str, StringConstraints(pattern=selection.AFTER)] | None = Field(
-        None, description="`next` of the page before"
+        None, description="`next` of the page before", json_schema_extra={"example": "19"}
     )
     limit: int = Field(50, ge=1, le=100)
     status: ItemStatus | None = Field(None, description="items that ended so")

@@ -7,6 +7,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from api import errors
+from worker.contract import errors as family
+from worker.contract.errors import GuanwuError
 
 SECURITY_SCHEMES: dict[str, Any] = {
     "bearer": {
@@ -28,7 +30,28 @@ _PROBLEMS = {
     415: "The body has a content type the call does not take.",
     422: "The request does not fit; `errors` says where.",
     429: "Too much for now; `code` says of what. Nothing was accepted or changed.",
+    500: "The server is not set up rightly, or has a bug.",
     503: "Redis or the object store is away; try again after `Retry-After` seconds.",
+}
+# Of each status, one code with what it may say.
+_SAMPLES: dict[int, tuple[type[GuanwuError], str]] = {
+    400: (family.MalformedRequest, "the body is not JSON: EOF while parsing a value"),
+    401: (family.Unauthorized, "send your access token in the header `Authorization: Bearer ...`"),
+    403: (family.Forbidden, "this access token has the scopes read, the call needs submit"),
+    404: (family.JobNotFound, "there is no such job under your access token; check the job's id"),
+    409: (family.JobUnfinished, "only a job that is done can be retried; wait for it"),
+    413: (family.RequestTooLarge, "a JSON body may have 75,497,472 bytes at most"),
+    415: (family.UnsupportedContentType, "send multipart/form-data with `files`, or JSON"),
+    422: (family.RequestError, "limit: Input should be less than or equal to 100"),
+    429: (family.QueueFull, "your queue holds up to 2,000,000 images; wait until some are done"),
+    500: (GuanwuError, "the server is not set up rightly or has a bug; its log says more"),
+    503: (family.RedisUnavailable, "Redis does not answer; try again soon"),
+}
+_CHALLENGE = {
+    "WWW-Authenticate": {
+        "description": "what is wrong with the token (RFC 6750)",
+        "schema": {"type": "string"},
+    }
 }
 _RETRY_AFTER = {
     "Retry-After": {"description": "seconds to wait", "schema": {"type": "integer", "minimum": 1}}
@@ -89,6 +112,9 @@ SUBMIT_HEADERS: list[dict[str, Any]] = [
         "example": "wait=10",
     },
 ]
+
+# Documented, not checked: an id of another form names no job, which is a 404 like any other.
+JOB_ID: dict[str, Any] = {"pattern": "^job_[0-9A-HJKMNP-TV-Z]{26}$"}
 
 INTRODUCTION = """\
 Guanwu 观物 answers two questions about every picture: **what is it** (in Chinese) and
@@ -291,6 +317,24 @@ UPLOAD_BODY = {
         }
     },
 }
+BODIES: dict[str, dict[str, Any]] = {"submit_job": SUBMIT_BODY, "create_upload": UPLOAD_BODY}
+
+JOB_EVENT: dict[str, Any] = {
+    "title": "JobEvent",
+    "description": "One event of the stream; `data` is the job as JSON.",
+    "type": "object",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string", "description": "names the job's state, for Last-Event-ID"},
+        "event": {"type": "string", "enum": ["progress", "done"]},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/Job"},
+        },
+        "retry": {"type": "integer", "description": "ms to wait before the stream is reopened"},
+    },
+}
 
 
 def json_response(
@@ -306,8 +350,9 @@ def json_response(
 
 
 def events_response(description: str) -> dict[str, Any]:
-    """A stream of server-sent events."""
-    content = {"text/event-stream": {"schema": {"type": "string"}}}
+    """A stream of server-sent events; the schema is that of each."""
+    schema = {"$ref": "#/components/schemas/JobEvent"}
+    content = {"text/event-stream": {"schema": schema}}
     return {"description": description, "content": content}
 
 
@@ -327,18 +372,37 @@ def text_response(description: str) -> dict[str, Any]:
 
 def problems(*statuses: int) -> dict[Any, Any]:
     """Error responses of these statuses."""
-    return {status: _problem(status) for status in statuses}
+    return {status: problem(status) for status in statuses}
 
 
-def _problem(status: int) -> dict[str, Any]:
+def problem(status: int) -> dict[str, Any]:
+    """The error response of a status."""
     schema = {"$ref": "#/components/schemas/Problem"}
     answer: dict[str, Any] = {
         "description": _PROBLEMS[status],
-        "content": {errors.MIMETYPE: {"schema": schema}},
+        "content": {errors.MIMETYPE: {"schema": schema, "example": _sample(status)}},
     }
     if status in (409, 429, 503):
         answer["headers"] = {**_RETRY_AFTER, **_RATE} if status == 429 else _RETRY_AFTER
+    if status in (401, 403):
+        answer["headers"] = _CHALLENGE
     return answer
+
+
+def _sample(status: int) -> dict[str, Any]:
+    kind, detail = _SAMPLES[status]
+    field, _, message = detail.partition(": ") if status == 422 else ("", "", "")
+    return {
+        "type": f"/errors/{kind.code}",
+        "title": errors.title_of(kind),
+        "status": status,
+        "code": kind.code,
+        "detail": detail,
+        "instance": "/v1/jobs",
+        "errors": [{"field": field, "message": message}] if field else [],
+        "limits": {},
+        "request_id": "01K0ZJ7B4X9C2V5N8M1L3K6J0H",
+    }
 
 
 def error_table() -> str:

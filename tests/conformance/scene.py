@@ -1,0 +1,67 @@
+"""The stack that is asked, with a job that is done, so that questions about one reach it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from api.client import Client
+from deploy.child import Child
+from deploy.stack import Stack
+from tests.sleeping.behaviour import Behaviour
+from tests.sleeping.pictures import picture
+from tests.stack import running_stack
+
+ROOT = Path(__file__).parents[2]
+BUCKET = "bucket"  # that the document's examples name, as their objects do
+OBJECT = "pets/1.jpg"
+SETTINGS = {"GUANWU_S3_INPUT_BUCKETS": BUCKET, "GUANWU_DRAIN_S": "5"}
+PICTURES = 4
+READY_S = 120.0
+
+
+@contextmanager
+def working_stack(folder: Path) -> Iterator[Stack]:
+    """A stack whose worker's model takes a millisecond."""
+    with running_stack(settings=SETTINGS, workers=0) as stack:
+        child = Child(
+            "sleeper",
+            [sys.executable, "-m", "tests.sleeping"],
+            environment={**stack.environment, **Behaviour(batch_ms=1).environment()},
+            log_path=folder / "sleeper.log",
+            cwd=ROOT,
+            stop_s=stack.settings.drain_s + 10,
+        )
+        try:
+            child.start()
+            child.wait_until(
+                lambda: "worker ready" in child.log_tail(),
+                timeout_s=READY_S,
+                what="a worker that is ready",
+            )
+            put_example(stack)
+            yield stack
+        finally:
+            child.stop()
+
+
+def put_example(stack: Stack) -> None:
+    """What the examples of the document name is there."""
+    client = stack.seaweed.client()
+    client.create_bucket(Bucket=BUCKET)
+    client.put_object(Bucket=BUCKET, Key=OBJECT, Body=picture(1))
+    client.close()
+
+
+def finished_job(stack: Stack) -> str:
+    """A job of a few pictures with all their artefacts, and of a file that is none; its id."""
+    artifacts = ["labels", "overlay", "map", "figure", "thumbnail"]
+    pictures = [(f"{n}.png", picture(n)) for n in range(PICTURES)]
+    with Client(stack.url, stack.token) as client:
+        handle = client.submit(
+            [*pictures, ("none.png", b"no picture")], options={"artifacts": artifacts}
+        )
+        handle.wait(timeout_s=READY_S)
+    return handle.id
