@@ -169,7 +169,8 @@ another. A download is named after picture, label, method and kind:
 """
 
 MODELS = """\
-What running workers offer, or offered last. Options of new jobs are checked against it.
+What running workers offer, or offered last. Options of new jobs are checked against it, and
+labels they name against those of the label sets.
 Empty until a first worker has started.
 """
 

@@ -59,7 +59,7 @@ def assemble(
     store = ObjectStore(settings, connections=settings.io_threads + settings.chunk_threads)
     app = queues.make_app(settings)
 
-    publisher = CatalogPublisher(client, RedisKeys(settings.redis_prefix), engine.catalog)
+    publisher = CatalogPublisher(client, RedisKeys(settings.redis_prefix), engine)
     leases = Leases(records, heartbeat_s=settings.heartbeat_s)
     batcher = Batcher(engine, batch_images=settings.batch_images, wait_ms=settings.batch_wait_ms)
     for part in (publisher, leases, batcher):
