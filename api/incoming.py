@@ -15,7 +15,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Incoming:
-    """One image at the door: an `s3://` address, or bytes to be opened and stored.
+    """One image at the door: an `s3://` address or a URL, or bytes to be opened and stored.
 
     `open` raises an ImageError if the bytes cannot be had.
     """

@@ -1,4 +1,4 @@
-"""Reading `application/json`: images as base64 or by their place in storage."""
+"""Reading `application/json`: images as base64, or by their place in storage or on the web."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import IO, Literal
 from api import limits
 from api.incoming import Incoming, Submission, base_name
 from api.validation import MAX_FIELD_ERRORS, FieldError, validated
-from worker.contract import keys
-from worker.contract.errors import InputForbidden, UndecodableData
+from worker.contract import keys, urls
+from worker.contract.errors import InputForbidden, UndecodableData, UrlNotAllowed
 from worker.contract.inputs import may_read
 from worker.contract.job import ImageSource, JobRequest, Source
 from worker.contract.settings import Settings
@@ -29,15 +29,17 @@ def read_json(body: bytes, settings: Settings, tenant: str) -> Submission:
         return Submission((), request.options, request.metadata, source)
     limits.check_image_count(len(request.images), settings)
     _refuse_forbidden(request.images, settings, tenant)
+    _refuse_urls(request.images, settings)
     images = [_incoming(image, settings, tenant) for image in request.images]
     return Submission(images, request.options, request.metadata)
 
 
 def _incoming(image: ImageSource, settings: Settings, tenant: str) -> Incoming:
+    uploaded = image.upload and _uploaded(image.upload, settings, tenant)
     return Incoming(
         image.custom_id,
-        base_name(image.filename or _last_part(image.s3)),
-        address=image.s3 or (image.upload and _uploaded(image.upload, settings, tenant)),
+        base_name(image.filename or _last_part(image)),
+        address=image.s3 or image.url or uploaded,
         open=None if image.data is None else partial(decode_data, image.data),
     )
 
@@ -74,6 +76,19 @@ def _refuse_forbidden(images: Sequence[ImageSource], settings: Settings, tenant:
         raise _forbidden(forbidden)
 
 
+def _refuse_urls(images: Sequence[ImageSource], settings: Settings) -> None:
+    """Raises UrlNotAllowed."""
+    refused = []
+    for n, image in enumerate(images):
+        if image.url is not None:
+            try:
+                urls.check_url(image.url, settings)
+            except UrlNotAllowed as exc:
+                refused.append(FieldError(field=f"images.{n}.url", message=exc.message))
+    if refused:
+        raise UrlNotAllowed(refused[0].message, errors=refused[:MAX_FIELD_ERRORS])
+
+
 def _forbidden(where: Sequence[FieldError]) -> InputForbidden:
     return InputForbidden(
         f"{where[0].message}: it lies in no bucket or folder that your jobs may name; "
@@ -96,5 +111,7 @@ def decode_data(data: str) -> IO[bytes]:
         raise UndecodableData(f"`data` is not base64 ({exc}); encode the file's bytes") from exc
 
 
-def _last_part(address: str | None) -> str | None:
-    return None if address is None else address.rpartition("/")[2]
+def _last_part(image: ImageSource) -> str | None:
+    if image.url is not None:
+        return urls.file_name(image.url)
+    return None if image.s3 is None else image.s3.rpartition("/")[2]

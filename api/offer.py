@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import cast
 
 import redis
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from worker.contract.catalog import Catalog
 from worker.contract.job import Options
 from worker.contract.keys import RedisKeys
+from worker.contract.label_set import LabelSet
 from worker.contract.redis_client import translated
 from worker.contract.settings import Settings
 
@@ -29,7 +31,8 @@ class Offer:
 
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
         self._client = client
-        self._key = RedisKeys(settings.redis_prefix).catalog
+        self._keys = RedisKeys(settings.redis_prefix)
+        self._label_sets: dict[str, LabelSet] = {}  # by digest, so they stay true
         self._lock = threading.Lock()
         self._known: Catalog | None = None
         self._read_at_s = -FRESH_S
@@ -57,11 +60,23 @@ class Offer:
         """
         catalog = self.current()
         if catalog is not None:
-            catalog.check(options)
+            catalog.check(options, partial(self._labels, catalog))
+
+    def _labels(self, catalog: Catalog, set_id: str) -> LabelSet | None:
+        """A label set of the catalogue; None while no worker has published its names."""
+        digest = next((s.digest for s in catalog.label_sets if s.id == set_id), None)
+        if digest is None or digest in self._label_sets:
+            return self._label_sets.get(digest or "")
+        with translated():
+            text = cast("str | None", self._client.get(self._keys.label_set(digest)))
+        if text is None:
+            return None
+        self._label_sets[digest] = LabelSet.from_json(text)
+        return self._label_sets[digest]
 
     def _read(self) -> Catalog | None:
         with translated():
-            text = cast("str | None", self._client.get(self._key))
+            text = cast("str | None", self._client.get(self._keys.catalog))
         if text is None:
             return None
         try:

@@ -140,11 +140,19 @@ Send files as `multipart/form-data`, any number of parts `files`, or name images
 The answer comes as soon as the inputs are stored; watch the job at `Location`.
 
 For jobs of any size name a source in JSON instead of `images`: a `manifest` of JSON Lines
-(`{"custom_id": "a-1", "image": {"s3": "s3://..."}}`, or `{"upload": "upl_..."}` as image, or
-`{"source-ref": "s3://..."}`), a `prefix` (`s3://bucket/folder/`), or an `archive` (zip, tar).
+(`{"custom_id": "a-1", "image": {"s3": "s3://..."}}`, or `{"upload": "upl_..."}` or
+`{"url": "https://..."}` as image, or `{"source-ref": "s3://..."}`), a `prefix`
+(`s3://bucket/folder/`), or an `archive` (zip, tar).
 The answer comes at once; `planning` is true and `total` grows while the source is read.
 
 A file that is empty, too large or no image becomes a failed item of the job.
+
+Where the operator allows hosts, images and manifest lines may be a `url`; workers fetch it
+within limits of size and time, and follow redirects between allowed hosts. It has to be
+`https://` on a public address, without user or password. A URL that is refused by how it is
+written is a 422 here, or its manifest line a failed item; one that leads to an inner address
+or fails is a failed item: `url_not_allowed`, `url_refused`, or `url_unreachable`, of which a
+retry may help the last. A retry fetches again.
 
 With an `Idempotency-Key`, a request can be sent again after a timeout or a lost connection
 and makes no second job: it gets the answer of the first, until `Idempotency-Key-Expires`
@@ -229,7 +237,8 @@ ends there, with the same code as the job's `error`.
 """
 
 MODELS = """\
-What running workers offer, or offered last. Options of new jobs are checked against it.
+What running workers offer, or offered last. Options of new jobs are checked against it, and
+labels they name against those of the label sets.
 Empty until a first worker has started.
 """
 
@@ -288,6 +297,10 @@ SUBMIT_BODY = {
                 "source": {
                     "summary": "A folder in storage, of any size",
                     "value": {"prefix": "s3://bucket/pets/", "options": _OPTIONS},
+                },
+                "url": {
+                    "summary": "Images on the web, from hosts that the operator allows",
+                    "value": {"images": [{"url": "https://img.example.com/pets/1.jpg"}]},
                 },
                 "inline": {
                     "summary": "A small image in the request",

@@ -19,6 +19,7 @@ from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
 from worker.devices import Device, DeviceMonitor
+from worker.downloads import Downloads
 from worker.item import ImageLimits, ItemPipeline
 from worker.leases import Leases
 from worker.publisher import CatalogPublisher
@@ -58,23 +59,22 @@ def assemble(
     store = ObjectStore(settings, connections=settings.io_threads + settings.chunk_threads)
     app = queues.make_app(settings)
 
-    publisher = CatalogPublisher(client, RedisKeys(settings.redis_prefix), engine.catalog)
+    publisher = CatalogPublisher(client, RedisKeys(settings.redis_prefix), engine)
     leases = Leases(records, heartbeat_s=settings.heartbeat_s)
     batcher = Batcher(engine, batch_images=settings.batch_images, wait_ms=settings.batch_wait_ms)
     for part in (publisher, leases, batcher):
         part.start()
         parts.callback(part.stop)
-    io = parts.enter_context(ThreadPoolExecutor(settings.io_threads, thread_name_prefix="io"))
-    hi_io = parts.enter_context(ThreadPoolExecutor(HI_IO_THREADS, thread_name_prefix="hi-io"))
+    io, web = _pools(parts, settings, "io"), _pools(parts, settings, "web")
     pipeline = pipeline or ItemPipeline(
         store,
         engine,
+        downloads=Downloads(settings),
         limits=ImageLimits(settings.max_image_bytes, settings.max_image_pixels),
         processor_slots=os.cpu_count() or 1,
     )
     monitor = DeviceMonitor(device.name, gpu=device.gpu)
-    by_lane: dict[Lane, Executor] = {"hi": hi_io, "bulk": io}
-    chunks = ChunkRunner(records, store, pipeline, batcher, leases, by_lane, monitor.sample)
+    chunks = ChunkRunner(records, store, pipeline, batcher, leases, io, web, monitor.sample)
     runners: dict[Verdict, Runner] = dict.fromkeys(OF_IMAGES, chunks)
     pump = Pump(
         records,
@@ -86,3 +86,12 @@ def assemble(
     )
     register(app, pump)
     return Assembly(app, pump, records, batcher)
+
+
+def _pools(parts: contextlib.ExitStack, settings: Settings, name: str) -> dict[Lane, Executor]:
+    """Threads of each lane that wait for others."""
+    threads: dict[Lane, int] = {"hi": HI_IO_THREADS, "bulk": settings.io_threads}
+    return {
+        lane: parts.enter_context(ThreadPoolExecutor(count, thread_name_prefix=f"{lane}-{name}"))
+        for lane, count in threads.items()
+    }

@@ -58,7 +58,8 @@ class ChunkRunner:
     """Runs claimed chunks. Any number of threads may call `run` at once.
 
     Loading, the model and storing overlap: while the model works on one image, others
-    are fetched, decoded, drawn and uploaded by `io`, each lane by its own.
+    are fetched, decoded, drawn and uploaded by `io`, each lane by its own. Images that lie
+    on the web are fetched by `web`: slow servers of one job hold up no other.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class ChunkRunner:
         batcher: Batcher,
         leases: Leases,
         io: Mapping[Lane, Executor],
+        web: Mapping[Lane, Executor],
         sample_device: Callable[[], DeviceInfo],
     ) -> None:
         self._records = records
@@ -77,6 +79,7 @@ class ChunkRunner:
         self._batcher = batcher
         self._leases = leases
         self._io = io
+        self._web = web
         self._sample_device = sample_device
         self._careful = threading.Lock()
 
@@ -196,8 +199,9 @@ class ChunkRunner:
     def store(self, held: HeldClaim, loaded: Loaded, answer: Answer) -> ItemResult:
         return self._pipeline.store(loaded, answer, held.claim, device=self._sample_device())
 
-    def submit(self, held: HeldClaim, step: Callable[[], None]) -> None:
-        self._io[held.claim.record.lane].submit(step)
+    def submit(self, held: HeldClaim, step: Callable[[], None], *, by_url: bool = False) -> None:
+        pools = self._web if by_url else self._io
+        pools[held.claim.record.lane].submit(step)
 
 
 class _ItemTask:
@@ -217,7 +221,7 @@ class _ItemTask:
         if self._item.error is not None:
             self._end(self._item.error)
         else:
-            self._submit(self._load)
+            self._submit(self._load, by_url=self._item.by_url)
 
     def _load(self) -> None:
         if self._stopped():
@@ -233,8 +237,8 @@ class _ItemTask:
             answer = inferred.result()
             self.done.set_result(self._runner.store(self._held, loaded, answer))
 
-    def _submit(self, step: Callable[[], None]) -> None:
-        self._runner.submit(self._held, lambda: self._guarded(step))
+    def _submit(self, step: Callable[[], None], *, by_url: bool = False) -> None:
+        self._runner.submit(self._held, lambda: self._guarded(step), by_url=by_url)
 
     def _stopped(self) -> bool:
         """True, and the item has ended, if its job is to stop or its lease is lost."""

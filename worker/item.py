@@ -31,6 +31,7 @@ from worker.contract.job import (
 )
 from worker.contract.objects import JSON, PNG, ObjectStore, split_address
 from worker.contract.record import Claim
+from worker.downloads import Downloads
 from worker.vision import diagnostics, render
 from worker.vision.engine import Analysis, Engine, MadeMap, Prepared
 from worker.vision.image import Picture, decode
@@ -80,10 +81,12 @@ class ItemPipeline:
         store: ObjectStore,
         engine: Engine,
         *,
+        downloads: Downloads,
         limits: ImageLimits,
         processor_slots: int,
     ) -> None:
         self._store = store
+        self._downloads = downloads
         self._engine = engine
         self._limits = limits
         self._processor_slots = threading.BoundedSemaphore(processor_slots)
@@ -109,6 +112,8 @@ class ItemPipeline:
 
     def _fetch(self, item: ManifestItem) -> bytes:
         assert item.source is not None
+        if item.by_url:
+            return self._downloads.fetch(item.source)
         bucket, key = split_address(item.source)
         try:
             return self._store.get(key, bucket=bucket, max_bytes=self._limits.max_bytes)

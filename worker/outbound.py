@@ -67,8 +67,11 @@ class Outbound:
         *,
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
+        timeout_s: float | None = None,
     ) -> Iterator[Answer]:
         """Send a request; the connection is closed when the context ends.
+
+        `timeout_s` takes the place of the one all requests have.
 
         Raises:
             AddressForbidden: the URL is not one to call, or its host's address is not public.
@@ -77,10 +80,11 @@ class Outbound:
         """
         where = _parsed(url)
         named = [("host", where.netloc.decode("ascii")), *(headers or {}).items()]
-        until_s = time.monotonic() + self._timeout_s
+        timeout_s = self._timeout_s if timeout_s is None else timeout_s
+        until_s = time.monotonic() + timeout_s
         backend = _CheckedBackend(self._allowed, self._resolve, until_s)
         with (
-            _translated(where.host, self._timeout_s),
+            _translated(where.host, timeout_s),
             self._pool(backend) as pool,
             pool.stream(method, _target(where), headers=named, content=content) as response,
         ):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Iterable
+from typing import Protocol
 
 import redis
 import structlog
@@ -11,22 +12,31 @@ import structlog
 from worker.contract.catalog import Catalog
 from worker.contract.errors import RedisUnavailable
 from worker.contract.keys import RedisKeys
+from worker.contract.label_set import LabelSet
 from worker.contract.redis_client import translated
 
 log = structlog.get_logger(__name__)
 
 PUBLISH_S = 10.0
+LABELS_S = 86_400  # a set that no worker has for so long is forgotten
+
+
+class Offering(Protocol):
+    def catalog(self) -> Catalog: ...
+
+    def label_sets(self) -> Iterable[LabelSet]: ...
 
 
 class CatalogPublisher:
-    """Writes the catalogue to Redis at the start and again and again: Redis may be flushed."""
+    """Writes the catalogue to Redis at the start and again and again: Redis may be flushed.
 
-    def __init__(
-        self, client: redis.Redis, keys: RedisKeys, catalog: Callable[[], Catalog]
-    ) -> None:
+    The names of labels are many and do not change: they are written where they are missing.
+    """
+
+    def __init__(self, client: redis.Redis, keys: RedisKeys, offering: Offering) -> None:
         self._client = client
-        self._key = keys.catalog
-        self._catalog = catalog
+        self._keys = keys
+        self._offering = offering
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="catalog", daemon=True)
 
@@ -39,7 +49,11 @@ class CatalogPublisher:
     def publish(self) -> None:
         """Raises RedisUnavailable."""
         with translated():
-            self._client.set(self._key, self._catalog().model_dump_json())
+            for labels in self._offering.label_sets():
+                key = self._keys.label_set(labels.digest)
+                if not self._client.expire(key, LABELS_S):
+                    self._client.set(key, labels.as_json(), ex=LABELS_S)
+            self._client.set(self._keys.catalog, self._offering.catalog().model_dump_json())
 
     def _run(self) -> None:
         while True:

@@ -26,7 +26,9 @@ def door(services: Stack) -> Iterator[Calls]:
         with pytest.MonkeyPatch.context() as patch:
             for name in CREDENTIALS:
                 patch.setenv(name, services.environment[name])
-            own = factory(tokens=TOKENS, s3_input_buckets="pictures")
+            own = factory(
+                tokens=TOKENS, s3_input_buckets="pictures", url_input_hosts="img.example.com"
+            )
             calls = opened.enter_context(front_door(own))
         yield calls
 

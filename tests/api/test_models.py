@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from api import offer
-from tests.api.calls import Calls
+from tests.api.calls import Calls, problem
 from tests.api.hand import CATALOG, Hand
+from worker.contract.catalog import Catalog, LabelSetEntry
+from worker.contract.keys import RedisKeys
+from worker.contract.label_set import LabelSet
+from worker.publisher import CatalogPublisher
 
 
 def test_models_are_what_workers_published(calls: Calls, hand: Hand) -> None:
@@ -41,3 +46,34 @@ def test_catalogue_of_a_newer_worker_is_understood(calls: Calls, hand: Hand) -> 
 def test_models_come_with_the_limits_of_this_server(limited: Calls) -> None:
     limits = limited.get("/v1/models").json["limits"]
     assert (limits["max_images_per_request"], limits["max_request_bytes"]) == (5, 8192)
+
+
+class Offering:
+    """What a worker offers that knows its labels."""
+
+    labels = LabelSet("imagenet1k", zh=("虎斑猫", "火箭"), en=("tabby", "missile"))
+
+    def catalog(self) -> Catalog:
+        entry = LabelSetEntry(
+            id=self.labels.id, size=2, languages=("zh", "en"), digest=self.labels.digest
+        )
+        return CATALOG.model_copy(update={"label_sets": (entry,)})
+
+    def label_sets(self) -> list[LabelSet]:
+        return [self.labels]
+
+
+def test_labels_are_checked_against_those_that_workers_published(calls: Calls, hand: Hand) -> None:
+    keys = RedisKeys(hand.settings.redis_prefix)
+    publisher = CatalogPublisher(hand.redis, keys, Offering())
+    publisher.publish()
+    asked: dict[str, Any] = {"explain": [{"method": "cam", "target": {"label": "火剪"}}]}
+    body = problem(calls.submit_form(options=asked), 422, "invalid_options")
+    assert body["errors"][0]["field"] == "options.explain.0.target.label"
+    assert "火箭 / missile (1)" in body["detail"]
+    asked["explain"][0]["target"] = {"label": "火箭"}
+    assert calls.submit_form(options=asked).status_code == 202
+    name = keys.label_set(Offering.labels.digest)
+    hand.redis.delete(name)
+    publisher.publish()  # again where they are missing
+    assert hand.redis.exists(name)

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.api.calls import OTHER_TOKEN, PNG, Calls, problem
+from tests.api.calls import OTHER_TOKEN, PNG, TOKENS, Calls, front_door, problem
 from tests.api.hand import Hand
+from tests.stack import SettingsFactory
 
 DATA = base64.b64encode(PNG).decode()
 
@@ -63,6 +64,34 @@ def test_bucket_that_is_not_allowed_is_refused_with_the_remedy(door: Calls) -> N
     assert "GUANWU_S3_INPUT_BUCKETS" in body["detail"]
 
 
+def test_urls_are_off_unless_the_operator_names_hosts(calls: Calls) -> None:
+    answer = submit(calls, {"data": DATA}, {"url": "https://example.org/a.png"})
+    body = problem(answer, 422, "url_not_allowed")
+    assert body["errors"][0]["field"] == "images.1.url"
+    assert "GUANWU_URL_INPUT_HOSTS" in body["detail"]
+
+
+def test_urls_of_allowed_hosts_are_named_to_the_worker_unfetched(
+    settings: SettingsFactory, hand: Hand
+) -> None:
+    urls = [
+        "https://img.example.org/%E7%8C%AB.png?size=1",
+        "https://169.254.169.254/latest/",
+        "http://img.example.org/a.png",
+        "https://img.example.com/a.png",
+    ]
+    with front_door(settings(tokens=TOKENS, url_input_hosts="*.example.org")) as calls:
+        body = problem(submit(calls, *({"url": url} for url in urls)), 422, "url_not_allowed")
+        assert [error["field"] for error in body["errors"]] == [
+            "images.1.url",
+            "images.2.url",
+            "images.3.url",
+        ]
+        assert submit(calls, {"url": urls[0]}, {"data": DATA}).status_code == 202
+    item, _ = hand.manifest(hand.claim(), 0)
+    assert (item.source, item.filename) == (urls[0], "猫.png")
+
+
 def test_own_bucket_gives_nobody_anothers_objects(own_bucket_allowed: Calls, hand: Hand) -> None:
     bucket = hand.settings.s3_bucket
     mine = {"s3": f"s3://{bucket}/t/local/inputs/a"}
@@ -80,7 +109,8 @@ def test_own_bucket_gives_nobody_anothers_objects(own_bucket_allowed: Calls, han
         ({}, "images.0"),
         ({"data": DATA, "s3": "s3://pictures/a"}, "images.0"),
         ({"s3": "http://pictures/a"}, "images.0.s3"),
-        ({"url": "https://example.org/a.png"}, "images.0.url"),
+        ({"url": ""}, "images.0.url"),
+        ({"data": DATA, "url": "https://example.org/a.png"}, "images.0"),
         ({"data": DATA, "custom_id": ""}, "images.0.custom_id"),
     ],
 )

@@ -17,6 +17,7 @@ from tests.sleeping.pictures import number_of
 from worker.contract.catalog import Catalog, ModelEntry
 from worker.contract.errors import GuanwuError
 from worker.contract.job import Label, Options
+from worker.contract.label_set import LabelSet
 from worker.vision.analysis import Analysis, MadeMap, Prepared
 from worker.vision.heatmap import Heatmap, Window
 from worker.vision.image import Picture
@@ -51,6 +52,9 @@ class SleepingEngine:
 
     def catalog(self) -> Catalog:
         return CATALOG
+
+    def label_sets(self) -> tuple[LabelSet, ...]:
+        return ()
 
     def prepare(self, picture: Picture, options: Options) -> Prepared:
         pixel = picture.rgb[:1, :1].copy()

@@ -37,6 +37,7 @@ from worker.contract.record import Claim, JobRecord, Reopened, Tally
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
+from worker.downloads import Downloads
 from worker.item import ImageLimits, ItemPipeline
 from worker.leases import Leases
 from worker.vision.analysis import Analysis, MadeMap, Prepared
@@ -139,13 +140,26 @@ def bench(settings: SettingsFactory) -> Iterator[Bench]:
     batcher = Batcher(engine, batch_images=16, wait_ms=5)
     leases = Leases(records, heartbeat_s=own.heartbeat_s)
     limits = ImageLimits(max_bytes=1_000_000, max_pixels=10_000)
-    pipeline = ItemPipeline(store, engine, limits=limits, processor_slots=2)  # type: ignore[arg-type]
+    pipeline = ItemPipeline(
+        store,
+        engine,  # type: ignore[arg-type]
+        downloads=Downloads(own),
+        limits=limits,
+        processor_slots=2,
+    )
     batcher.start()
     leases.start()
     with ThreadPoolExecutor(8) as io:
         by_lane = dict.fromkeys(LANES, io)
         chunks = ChunkRunner(
-            records, store, pipeline, batcher, leases, by_lane, lambda: DeviceInfo(name="cpu")
+            records,
+            store,
+            pipeline,
+            batcher,
+            leases,
+            by_lane,
+            by_lane,
+            lambda: DeviceInfo(name="cpu"),
         )
         closing = Closing(records, store, leases, io, max_attempts=3)
         yield Bench(own, records, store, engine, chunks, closing)

@@ -200,6 +200,19 @@ def test_manifest_lines_of_both_forms_become_items_and_bad_ones_errors(desk: Des
     assert [m.split(":")[0] for m in messages] == [f"line {n}" for n in (3, 4, 5, 6, 7, 10)]
 
 
+def test_manifest_lines_may_name_urls_of_allowed_hosts(desk: Desk) -> None:
+    changes = {"url_input_hosts": "img.example.org"}
+    desk.settings = desk.settings.model_copy(update=changes)
+    urls = ["https://img.example.org/%E7%8C%AB.jpg", "https://127.0.0.1/", "file:///etc/passwd"]
+    body = "\n".join(json.dumps({"image": {"url": url}}) for url in urls)
+    desk.put("list.jsonl", body.encode())
+    items = desk.items(desk.plan("manifest", "list.jsonl"))
+    assert (items[0].source, items[0].filename, items[0].error) == (urls[0], "猫.jpg", None)
+    assert [i.error.code for i in items[1:] if i.error] == ["url_not_allowed"] * 2
+    assert items[1].error is not None
+    assert items[1].error.message.startswith("line 2: ")
+
+
 def test_a_manifest_is_read_on_from_its_cursor(desk: Desk) -> None:
     line = json.dumps({"source-ref": f"s3://{desk.store.bucket}/t/one/猫.jpg"}, ensure_ascii=False)
     desk.put("list.jsonl", "\n".join([line] * 5).encode())

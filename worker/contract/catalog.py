@@ -6,12 +6,13 @@ Workers publish it to Redis when they start and while they live; the front door 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from pydantic import Field
 
 from worker.contract.errors import InvalidOptions, UnknownModel
 from worker.contract.job import AUTO, Explain, LabelTarget, Options, Wire
+from worker.contract.label_set import LabelSet
 
 
 class ModelEntry(Wire):
@@ -32,16 +33,17 @@ class ModelEntry(Wire):
 
     def makes(self, entry: Explain) -> bool:
         """Can it make this map, as far as is known without its labels?"""
-        for_label = bool(self.methods) if entry.method == AUTO else entry.method in self.methods
-        free = self.label_free_methods
-        label_free = bool(free) if entry.method == AUTO else entry.method in free
+        if not self._has_attention(entry):
+            return False
+        for_label = _offers(self.methods, entry.method)
+        label_free = _offers(self.label_free_methods, entry.method)
         if entry.target == "free":
-            return label_free and self._has_attention(entry)
+            return label_free
         if isinstance(entry.target, LabelTarget):
-            return for_label and self._has_attention(entry)
+            return for_label
         rank = int(entry.target.removeprefix("top"))
         ranked = for_label and (self.classes is None or rank <= self.classes)
-        return (ranked or (label_free and rank == 1)) and self._has_attention(entry)
+        return ranked or (label_free and rank == 1)
 
     def _has_attention(self, entry: Explain) -> bool:
         if entry.method != "attention" or not self.layers:
@@ -65,46 +67,97 @@ class LabelSetEntry(Wire):
     id: str
     size: int
     languages: tuple[str, ...]
+    digest: str | None = Field(None, description="changes with its names")
+
+
+Labels = Callable[[str], LabelSet | None]
 
 
 class Catalog(Wire):
     models: tuple[ModelEntry, ...] = ()
     label_sets: tuple[LabelSetEntry, ...] = ()
 
-    def check(self, options: Options) -> None:
+    def check(self, options: Options, labels: Labels = lambda _: None) -> None:
         """Refuse options no worker can serve.
+
+        Args:
+            labels: gives a label set by its id, as far as it is known; asked only where
+                options name labels.
 
         Raises:
             UnknownModel: a model that is not offered; the message lists those that are.
-            InvalidOptions: a label set that no chosen model has, or a map that none makes; the
-                message lists what there is.
+            InvalidOptions: a label set that no chosen model has, a map that none makes, or a
+                label that none knows; the message lists what there is.
         """
-        offered = {m.id: m for m in self.models}
+        self._check_models(options)
+        chosen = self._chosen(options)
+        _check_label_set(options, chosen)
+        for n, entry in enumerate(options.explain):
+            _check_map(entry, chosen, labels, field=f"options.explain.{n}")
+        for label in options.explain_when.labels:
+            _check_label(label, chosen, labels, field="options.explain_when.labels")
+
+    def _check_models(self, options: Options) -> None:
+        offered = {m.id for m in self.models}
         for name in options.models or ():
             if name not in offered:
                 raise UnknownModel(
                     f"model {name!r} is not offered; there is {_listed(offered)}",
                     field="options.models",
                 )
-        chosen = [
-            m
-            for m in self.models
-            if (m.default if options.models is None else m.id in options.models)
-        ]
-        label_sets = {m.label_set for m in chosen if m.label_set}
-        if options.label_set is not None and options.label_set not in label_sets:
-            raise InvalidOptions(
-                f"label set {options.label_set!r} does not belong to the chosen models; "
-                f"there is {_listed(label_sets)}",
-                field="options.label_set",
-            )
-        for n, entry in enumerate(options.explain):
-            if not any(model.makes(entry) for model in chosen):
-                raise InvalidOptions(
-                    f"no chosen model makes {entry.shown}; "
-                    f"there is {'; '.join(model.ways for model in chosen)}",
-                    field=f"options.explain.{n}.{_unmade_part(entry, chosen)}",
-                )
+
+    def _chosen(self, options: Options) -> list[ModelEntry]:
+        if options.models is None:
+            return [m for m in self.models if m.default]
+        return [m for m in self.models if m.id in options.models]
+
+
+def _offers(methods: Sequence[str], wanted: str) -> bool:
+    return bool(methods) if wanted == AUTO else wanted in methods
+
+
+def _check_label_set(options: Options, chosen: Sequence[ModelEntry]) -> None:
+    label_sets = {m.label_set for m in chosen if m.label_set}
+    if options.label_set is not None and options.label_set not in label_sets:
+        raise InvalidOptions(
+            f"label set {options.label_set!r} does not belong to the chosen models; "
+            f"there is {_listed(label_sets)}",
+            field="options.label_set",
+        )
+
+
+def _check_map(entry: Explain, chosen: Sequence[ModelEntry], labels: Labels, *, field: str) -> None:
+    makers = [model for model in chosen if model.makes(entry)]
+    if not makers:
+        raise InvalidOptions(
+            f"no chosen model makes {entry.shown}; "
+            f"there is {'; '.join(model.ways for model in chosen)}",
+            field=f"{field}.{_unmade_part(entry, chosen)}",
+        )
+    if isinstance(entry.target, LabelTarget):
+        _check_label(entry.target.label, makers, labels, field=f"{field}.target.label")
+        if entry.target.against is not None:
+            against = entry.target.against
+            _check_label(against, makers, labels, field=f"{field}.target.against")
+
+
+def _check_label(
+    label: str | int, models: Sequence[ModelEntry], labels: Labels, *, field: str
+) -> None:
+    """Raises InvalidOptions if the models' labels are known, and the name is none of them."""
+    unknown: InvalidOptions | None = None
+    for set_id in dict.fromkeys(model.label_set for model in models if model.classes != 0):
+        known = None if set_id is None else labels(set_id)
+        if known is None:
+            return
+        try:
+            known.find(label)
+        except InvalidOptions as exc:
+            unknown = exc
+        else:
+            return
+    if unknown is not None:
+        raise InvalidOptions(unknown.message, field=field) from unknown
 
 
 def _unmade_part(entry: Explain, chosen: Sequence[ModelEntry]) -> str:
@@ -117,5 +170,5 @@ def _unmade_part(entry: Explain, chosen: Sequence[ModelEntry]) -> str:
     return "heads" if isinstance(entry.heads, int) else "target"
 
 
-def _listed(names: object) -> str:
-    return ", ".join(sorted(names)) or "none"  # type: ignore[call-overload]
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"

@@ -217,6 +217,25 @@ class InputForbidden(ImageError):
     code = "input_forbidden"
 
 
+class UrlNotAllowed(ImageError):
+    """The image's URL, or one it redirects to, is not one that is fetched."""
+
+    code = "url_not_allowed"
+
+
+class UrlRefused(ImageError):
+    """The server of the image's URL does not give it; it would not the next time, either."""
+
+    code = "url_refused"
+
+
+class UrlUnreachable(ImageError):
+    """The server of the image's URL cannot be reached, is too slow or has trouble just now."""
+
+    code = "url_unreachable"
+    retryable = True
+
+
 class AttemptsExhausted(ImageError):
     """The image was tried as often as allowed and a worker was lost each time."""
 

@@ -196,6 +196,7 @@ class Options(Wire):
 S3Object = Annotated[str, StringConstraints(pattern=r"^s3://[^/]+/.+$", max_length=1280)]
 S3Folder = Annotated[str, StringConstraints(pattern=r"^s3://[^/]+/(.*/)?$", max_length=1280)]
 UploadId = Annotated[str, StringConstraints(pattern=r"^upl_[0-9A-HJKMNP-TV-Z]{26}$")]
+Url = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
 
 
 def _exactly_one(*fields: str) -> ConfigDict:
@@ -207,13 +208,16 @@ def _exactly_one(*fields: str) -> ConfigDict:
 
 
 class ImageSource(Wire):
-    """One image of a request: exactly one of `s3`, `upload` and `data`."""
+    """One image of a request: exactly one of `s3`, `upload`, `url` and `data`."""
 
     model_config = _exactly_one("s3", "upload", "data")
 
     custom_id: CustomId | None = None
     s3: S3Object | None = None
     upload: UploadId | None = Field(None, description="An id that `POST /v1/uploads` gave.")
+    url: Url | None = Field(
+        None, description="Fetched by a worker, from hosts that the operator allows."
+    )
     data: Annotated[str, StringConstraints(min_length=0)] | None = Field(
         None, description="The file's bytes in base64."
     )
@@ -221,8 +225,8 @@ class ImageSource(Wire):
 
     @model_validator(mode="after")
     def _exactly_one_source(self) -> Self:
-        if [self.s3, self.upload, self.data].count(None) != 2:
-            raise ValueError("name exactly one source: s3, upload or data")
+        if [self.s3, self.upload, self.url, self.data].count(None) != 3:
+            raise ValueError("name exactly one source: s3, upload, url or data")
         return self
 
 
@@ -286,8 +290,8 @@ class ItemError(Wire):
 class ManifestItem(Wire):
     """One line of `manifest/{k:06d}.jsonl`: an item as the worker reads it.
 
-    Exactly one of `source` (an `s3://` address) and `error` (why the item can never
-    run, found at the door) is set.
+    Exactly one of `source` (an `s3://` address or a URL) and `error` (why the item can
+    never run, found at the door) is set.
     """
 
     index: int = Field(ge=0)
@@ -296,6 +300,11 @@ class ManifestItem(Wire):
     source: str | None = None
     options: Options | None = Field(None, description="of this item alone; null is the job's")
     error: ItemError | None = None
+
+    @property
+    def by_url(self) -> bool:
+        """True if the image lies somewhere on the web."""
+        return self.source is not None and not self.source.startswith("s3://")
 
 
 # --- answers -------------------------------------------------------------------

@@ -116,6 +116,10 @@ class RedisKeys:
         """JSON of what the workers offer."""
         return f"{self.prefix}:catalog"
 
+    def label_set(self, digest: str) -> str:
+        """JSON: the names of a label set that the catalogue names by its digest."""
+        return f"{self.prefix}:labels:{digest}"
+
     @property
     def broker_prefix(self) -> str:
         """What kombu puts before its own keys."""

@@ -31,6 +31,10 @@ PREFIX = "GUANWU_"
 CLIENT_VARIABLES = frozenset({"GUANWU_URL", "GUANWU_TOKEN"})  # read by the `guanwu` command
 
 
+def _listed(value: str) -> list[str]:
+    return [entry for entry in (e.strip() for e in value.split(",")) if entry]
+
+
 def _parse_tokens(value: SecretStr) -> SecretStr:
     for pair in value.get_secret_value().split(","):
         tenant, _, token = pair.strip().partition("=")
@@ -51,13 +55,30 @@ _INPUT_BUCKET = re.compile(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9](/[^\x00-\x20%\\]*
 
 
 def _parse_input_buckets(value: str) -> str:
-    for entry in filter(None, (e.strip() for e in value.split(","))):
+    for entry in _listed(value):
         _, _, folder = entry.partition("/")
         parts = folder.removesuffix("/").split("/")
         if not _INPUT_BUCKET.fullmatch(entry) or (folder and not folder.endswith("/")):
             raise ValueError(f"{entry!r}: write bucket or bucket/folder/, with / at the end")
         if folder and any(part in ("", ".", "..") for part in parts):
             raise ValueError(f"{entry!r}: write the folder without '.', '..' and '//'")
+    return value
+
+
+_HOST = re.compile(r"\*|(\*\.)?[a-z0-9]([a-z0-9.\-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
+
+
+def _parse_hosts(value: str) -> str:
+    for entry in _listed(value):
+        if not _HOST.fullmatch(entry):
+            raise ValueError(f"{entry!r}: write host, *.example.com or *, in small letters")
+    return value
+
+
+def _parse_ports(value: str) -> str:
+    for entry in _listed(value):
+        if not entry.isdecimal() or not 0 < int(entry) < 65_536:
+            raise ValueError(f"{entry!r}: write ports as 80,443")
     return value
 
 
@@ -94,6 +115,16 @@ class Settings(BaseModel):
         description="networks and hosts, comma-separated, that may be called though not public",
     )
     link_ttl_s: int = Field(3600, ge=60, le=604_800)
+
+    # pictures by URL, fetched by workers; none unless hosts are named
+    url_input_hosts: Annotated[str, AfterValidator(_parse_hosts)] = Field(
+        "", description="host,*.example.com; * is every public host; empty: URLs are refused"
+    )
+    url_input_http: bool = Field(False, description="take http:// beside https://")
+    url_input_ports: Annotated[str, AfterValidator(_parse_ports)] = "80,443"
+    url_input_timeout_s: float = Field(
+        20.0, gt=0, le=300, description="of one picture, redirects included"
+    )
 
     # front door; API keys of `guanwu admin keys` are valid beside these tokens
     tokens: Annotated[SecretStr, AfterValidator(_parse_tokens)] | None = None
@@ -210,12 +241,23 @@ class Settings(BaseModel):
     @property
     def input_folders(self) -> dict[str, frozenset[str]]:
         """Folders that jobs may read, by bucket; `""` is all of it."""
-        entries = (e.strip().partition("/") for e in self.s3_input_buckets.split(","))
         folders: dict[str, frozenset[str]] = {}
-        for bucket, _, folder in entries:
-            if bucket:
-                folders[bucket] = folders.get(bucket, frozenset()) | {folder}
+        for entry in _listed(self.s3_input_buckets):
+            bucket, _, folder = entry.partition("/")
+            folders[bucket] = folders.get(bucket, frozenset()) | {folder}
         return folders
+
+    @property
+    def url_hosts(self) -> frozenset[str]:
+        return frozenset(_listed(self.url_input_hosts))
+
+    @property
+    def url_schemes(self) -> tuple[str, ...]:
+        return ("https", "http") if self.url_input_http else ("https",)
+
+    @property
+    def url_ports(self) -> frozenset[int]:
+        return frozenset(map(int, _listed(self.url_input_ports)))
 
     def tenant_of(self, token: str) -> str | None:
         """The tenant whose token this is. Compares digests in constant time."""

@@ -15,10 +15,10 @@ from pydantic import (
     model_validator,
 )
 
-from worker.contract import keys
+from worker.contract import keys, urls
 from worker.contract.errors import BadManifestLine, ImageError, InputForbidden
 from worker.contract.inputs import may_read
-from worker.contract.job import CustomId, ManifestItem, Options, Wire
+from worker.contract.job import CustomId, ManifestItem, Options, Url, Wire
 from worker.contract.objects import ObjectStore, split_address
 from worker.contract.settings import Settings
 from worker.sources.entry import Entry, refused
@@ -32,11 +32,12 @@ UploadId = Annotated[str, StringConstraints(pattern=r"^upl_[0-9A-Z]{26}$")]
 class _Image(Wire):
     s3: S3Address | None = None
     upload: UploadId | None = None
+    url: Url | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        if (self.s3 is None) == (self.upload is None):
-            raise ValueError("name exactly one source: s3 or upload")
+        if [self.s3, self.upload, self.url].count(None) != 2:
+            raise ValueError("name exactly one source: s3, upload or url")
         return self
 
 
@@ -118,22 +119,33 @@ class ManifestReader:
         return _Line.model_validate_json(line)
 
     def _resolved(self, line: _Line) -> ManifestItem:
-        source = line.source_ref or (line.image.s3 if line.image else None)
-        if source is None:
-            assert line.image is not None and line.image.upload is not None
-            source = f"s3://{self._store.bucket}/{keys.upload(self._tenant, line.image.upload)}"
-        elif not may_read(source, self._settings, tenant=self._tenant):
-            raise InputForbidden(
-                f"{source} is not open to your jobs; have the operator add its bucket or folder "
-                "to GUANWU_S3_INPUT_BUCKETS"
-            )
+        source = self._checked(line.image or _Image(s3=line.source_ref))
         return ManifestItem(
             index=0,
             custom_id=line.custom_id,
-            filename=PurePosixPath(source).name,
+            filename=_file_name(source),
             source=source,
             options=self._merged(line.options),
         )
+
+    def _checked(self, image: _Image) -> str:
+        """Where the image lies.
+
+        Raises:
+            InputForbidden, UrlNotAllowed: the tenant may not name it.
+        """
+        if image.url is not None:
+            urls.check_url(image.url, self._settings)
+            return image.url
+        if image.upload is not None:
+            return f"s3://{self._store.bucket}/{keys.upload(self._tenant, image.upload)}"
+        assert image.s3 is not None
+        if not may_read(image.s3, self._settings, tenant=self._tenant):
+            raise InputForbidden(
+                f"{image.s3} is not open to your jobs; have the operator add its bucket or "
+                "folder to GUANWU_S3_INPUT_BUCKETS"
+            )
+        return image.s3
 
     def _merged(self, changes: dict[str, Any] | None) -> Options | None:
         """The job's options with a line's own; None where it has none."""
@@ -143,6 +155,11 @@ class ManifestReader:
             return Options.model_validate(self._options.model_dump() | changes)
         except ValidationError as exc:
             raise BadManifestLine(f"options: {_first_problem(exc)}") from exc
+
+
+def _file_name(source: str) -> str | None:
+    in_store = source.startswith("s3://")
+    return PurePosixPath(source).name if in_store else urls.file_name(source)
 
 
 def _first_problem(exc: ValidationError | BadManifestLine) -> str:

@@ -16,6 +16,7 @@ import torch
 from worker.contract.catalog import Catalog
 from worker.contract.errors import GuanwuError
 from worker.contract.job import ExplainWhen, ModelInfo, Options
+from worker.contract.label_set import LabelSet
 from worker.vision import inference, triage
 from worker.vision.analysis import Analysis, MadeMap, Prepared
 from worker.vision.calibration import Calibrations
@@ -115,6 +116,10 @@ class Engine:
     def catalog(self) -> Catalog:
         """What this engine offers, loaded or not."""
         return self._shelf.catalog(default=self.default_models)
+
+    def label_sets(self) -> Sequence[LabelSet]:
+        """The labels of its models, as far as they are known."""
+        return self._shelf.label_sets()
 
     def prepare(self, picture: Picture, options: Options) -> Prepared:
         """Lay a picture before each chosen model.

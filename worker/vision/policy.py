@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from worker.contract.errors import InvalidOptions
 from worker.contract.job import ExplainWhen, Label
-from worker.vision.labels.label_set import LabelSet
+from worker.contract.label_set import LabelSet
 
 _FIELD = "options.explain_when"
 _HASH_DIGITS = 13  # 52 bits: what a float holds exactly

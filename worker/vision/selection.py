@@ -8,7 +8,7 @@ from typing import Literal
 
 from worker.contract.errors import ExplanationUnavailable, InvalidOptions
 from worker.contract.job import AUTO, Explain, LabelTarget
-from worker.vision.labels.label_set import LabelSet
+from worker.contract.label_set import LabelSet
 from worker.vision.models.registry import Offer
 
 Heads = Literal["mean", "max"] | int

@@ -9,6 +9,7 @@ import pytest
 from worker.contract.catalog import Catalog, LabelSetEntry, ModelEntry
 from worker.contract.errors import InvalidOptions, UnknownModel
 from worker.contract.job import Options
+from worker.contract.label_set import LabelSet
 
 CATALOG = Catalog(
     models=(
@@ -109,3 +110,44 @@ def test_an_unknown_model_is_told_which_there_are() -> None:
     refused = refusal(models=["resnet"])
     assert isinstance(refused, UnknownModel)
     assert "classifier, own, seer" in refused.message
+
+
+PETS = LabelSet("pets", zh=("虎斑猫", "埃及猫", "猞猁"), en=("tabby", "Egyptian cat", "lynx"))
+
+
+@pytest.mark.parametrize("label", ["虎斑猫", "Tabby", 2, "2"])
+def test_a_label_that_a_chosen_model_knows_is_taken(label: str | int) -> None:
+    explain = [{"method": "cam", "target": {"label": label, "against": "猞猁"}}]
+    when = {"labels": [label]}
+    options = Options.model_validate({"explain": explain, "explain_when": when})
+    CATALOG.check(options, {"pets": PETS}.get)
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"explain": [{"target": {"label": "虎班猫"}}]}, "explain.0.target.label"),
+        ({"explain": [{"target": {"label": 3}}]}, "explain.0.target.label"),
+        (
+            {"explain": [{}, {"target": {"label": 0, "against": "狗"}}]},
+            "explain.1.target.against",
+        ),
+        ({"explain_when": {"labels": [0, "狗"]}}, "explain_when.labels"),
+    ],
+)
+def test_a_label_that_none_knows_is_refused(options: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidOptions) as caught:
+        CATALOG.check(Options.model_validate(options), {"pets": PETS}.get)
+    assert caught.value.data["field"] == f"options.{field}"
+    CATALOG.check(Options.model_validate(options))  # while the names are not known
+
+
+def test_the_closest_labels_are_told() -> None:
+    asked = Options.model_validate({"explain": [{"target": {"label": "虎班猫"}}]})
+    with pytest.raises(InvalidOptions, match=r"closest: 虎斑猫 / tabby \(0\)"):
+        CATALOG.check(asked, {"pets": PETS}.get)
+
+
+def test_a_model_whose_labels_are_not_known_yet_may_know_any() -> None:
+    asked = {"models": ["classifier", "own"], "explain": [{"target": {"label": "狗"}}]}
+    CATALOG.check(Options.model_validate(asked), {"pets": PETS}.get)

@@ -7,7 +7,7 @@ import pytest
 
 from worker.contract.errors import InvalidOptions
 from worker.contract.job import ExplainWhen, Label
-from worker.vision.labels.label_set import LabelSet
+from worker.contract.label_set import LabelSet
 from worker.vision.policy import Policy, resolve, sampled
 
 SETS = {

@@ -6,7 +6,7 @@ import pytest
 
 from worker.contract.errors import ExplanationUnavailable, InvalidOptions
 from worker.contract.job import Explain
-from worker.vision.labels.label_set import LabelSet
+from worker.contract.label_set import LabelSet
 from worker.vision.models.registry import Offer
 from worker.vision.selection import Ask, Candidate, check_label_set, choose_maps
 

@@ -1,117 +1,20 @@
-"""Label sets: the Chinese and English name behind every index a classifier scores.
+"""The label sets that ship with Guanwu.
 
-A set that ships is one file beside this one, `{id}.tsv`: UTF-8, a header line, then
+A set is one file beside this one, `{id}.tsv`: UTF-8, a header line, then
 `index wnid en zh` in the order of the network's outputs. Any other checkpoint makes its
 set from its own names.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
-from functools import cache, cached_property
+from functools import cache
 from importlib import resources
-from typing import NoReturn, Self
 
 from worker.contract.errors import InvalidOptions
+from worker.contract.label_set import LabelSet
 
 _PACKAGE = "worker.vision.labels"
 _SUFFIX = ".tsv"
-_MOST_ALTERNATIVES = 5
-_LEAST_LIKENESS = 0.4  # difflib ratio; a Chinese name is short, one wrong character costs much
-
-
-@dataclass(frozen=True)
-class LabelSet:
-    """The labels of a classifier; position i names its output i.
-
-    `zh`, `en` and, where there is one, `wnid` (WordNet id) have one entry a label. A set
-    that ships names no two labels alike; a checkpoint's own names may repeat.
-    """
-
-    id: str
-    zh: tuple[str, ...]
-    en: tuple[str, ...]
-    wnid: tuple[str, ...] | None = None
-
-    def __post_init__(self) -> None:
-        columns = [c for c in (self.zh, self.en, self.wnid) if c is not None]
-        if len({len(column) for column in columns}) > 1:
-            raise ValueError(f"label set {self.id!r}: zh, en and wnid differ in length")
-
-    @classmethod
-    def from_names(cls, set_id: str, names: Sequence[str]) -> Self:
-        """A set known by one name a label (a checkpoint's `id2label`), whatever its language."""
-        return cls(id=set_id, zh=tuple(names), en=tuple(names))
-
-    def __len__(self) -> int:
-        return len(self.zh)
-
-    def find(self, name_or_id: str | int) -> int:
-        """The index of a label named in Chinese, in English (any case) or by its id.
-
-        An id may be written as text, where no label has that text as its name.
-
-        Raises:
-            InvalidOptions: no label, or more than one, is called so; `alternatives` in its
-                data lists the closest names, the message too.
-        """
-        if isinstance(name_or_id, int):
-            return self._checked(name_or_id)
-        found = self._by_name.get(_key(name_or_id), ())
-        if len(found) == 1:
-            return found[0]
-        if found:
-            self._refuse(f"{name_or_id!r} names {len(found)} labels; give the id of one", found)
-        if name_or_id.strip().isdecimal():
-            return self._checked(int(name_or_id))
-        self._refuse(f"no label is called {name_or_id!r}", tuple(self._closest(name_or_id)))
-
-    def _checked(self, index: int) -> int:
-        if not 0 <= index < len(self):
-            raise InvalidOptions(
-                f"label set {self.id!r} has no label {index}; its ids are 0 to {len(self) - 1}"
-            )
-        return index
-
-    def _refuse(self, what: str, closest: Sequence[int]) -> NoReturn:
-        alternatives = [self._shown(i) for i in closest[:_MOST_ALTERNATIVES]]
-        remedy = f"; closest: {', '.join(alternatives)}" if alternatives else ""
-        raise InvalidOptions(f"label set {self.id!r}: {what}{remedy}", alternatives=alternatives)
-
-    def _shown(self, index: int) -> str:
-        zh, en = self.zh[index], self.en[index]
-        return f"{zh} ({index})" if zh == en else f"{zh} / {en} ({index})"
-
-    def _closest(self, name: str) -> Iterator[int]:
-        """Indexes of labels whose names contain the name, lie in it, or are spelt like it."""
-        key = _key(name)
-        if not key:
-            return
-        within = [k for k in self._by_name if key in k or (len(k) > 1 and k in key)]
-        within.sort(key=lambda k: abs(len(k) - len(key)))
-        alike = get_close_matches(key, self._by_name, n=_MOST_ALTERNATIVES, cutoff=_LEAST_LIKENESS)
-        seen: set[int] = set()
-        for index in (i for k in within + alike for i in self._by_name[k]):
-            if index not in seen:
-                seen.add(index)
-                yield index
-
-    @cached_property
-    def _by_name(self) -> dict[str, tuple[int, ...]]:
-        """Every name's key -> the indexes of the labels called so, ascending."""
-        by_name: dict[str, tuple[int, ...]] = {}
-        for index, names in enumerate(zip(self.zh, self.en, strict=True)):
-            for key in {_key(name) for name in names}:
-                by_name[key] = (*by_name.get(key, ()), index)
-        return by_name
-
-
-def _key(name: str) -> str:
-    """What two spellings of one name share: no case, no full-width letters, no outer space."""
-    return unicodedata.normalize("NFKC", name).strip().casefold()
 
 
 @cache

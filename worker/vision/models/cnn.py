@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from worker.contract.errors import CheckpointInvalid, ExplanationUnavailable, ModelUnavailable
+from worker.contract.label_set import LabelSet
 from worker.vision.explain.cam import class_activation
 from worker.vision.explain.layercam import layer_activation
-from worker.vision.labels.label_set import LabelSet, load_label_set
+from worker.vision.labels.label_set import load_label_set
 from worker.vision.models import efficientnet_lite, occlusion
 from worker.vision.models.cache import Progress, sha256_of
 from worker.vision.models.framing import Framing

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from worker.contract.errors import CheckpointInvalid
-from worker.vision.labels.label_set import LabelSet, load_label_set
+from worker.contract.label_set import LabelSet
+from worker.vision.labels.label_set import load_label_set
 
 CHINESE_NAMES = "labels_zh.tsv"
 """Beside config.json, if the deployment wrote one: a header line, then `class` and `zh`."""

@@ -8,9 +8,9 @@ from typing import Protocol
 
 from torch import Tensor
 
+from worker.contract.label_set import LabelSet
 from worker.vision.capture import Attended
 from worker.vision.explain.attention import Heads
-from worker.vision.labels.label_set import LabelSet
 from worker.vision.models.framing import Framing
 from worker.vision.models.passes import Trail
 from worker.vision.models.placement import Placement

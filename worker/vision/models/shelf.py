@@ -9,7 +9,8 @@ from pathlib import Path
 
 from worker.contract.catalog import Catalog, LabelSetEntry, ModelEntry
 from worker.contract.errors import CheckpointInvalid, GuanwuError, UnknownModel
-from worker.vision.labels.label_set import LabelSet, load_label_set
+from worker.contract.label_set import LabelSet
+from worker.vision.labels.label_set import load_label_set
 from worker.vision.models.cache import Progress
 from worker.vision.models.framing import Framing
 from worker.vision.models.model import VisionModel
@@ -112,15 +113,23 @@ class ModelShelf:
 
     def catalog(self, *, default: Sequence[str]) -> Catalog:
         """What clients may ask for, loaded or not."""
-        candidates = [self.candidate(name) for name in self.specs]
-        sets = {c.labels.id: c.labels for c in candidates if c and c.labels}
         return Catalog(
             models=tuple(self._entry(name, default=name in default) for name in self.specs),
             label_sets=tuple(
-                LabelSetEntry(id=labels.id, size=len(labels), languages=_languages(labels))
-                for labels in sets.values()
+                LabelSetEntry(
+                    id=labels.id,
+                    size=len(labels),
+                    languages=_languages(labels),
+                    digest=labels.digest,
+                )
+                for labels in self.label_sets()
             ),
         )
+
+    def label_sets(self) -> list[LabelSet]:
+        """Those of models whose labels are known, each once."""
+        candidates = [self.candidate(name) for name in self.specs]
+        return list({c.labels.id: c.labels for c in candidates if c and c.labels}.values())
 
     def _entry(self, name: str, *, default: bool) -> ModelEntry:
         spec, model, candidate = self.specs[name], self._models.get(name), self.candidate(name)

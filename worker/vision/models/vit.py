@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from worker.contract.errors import CheckpointInvalid, ExplanationUnavailable
-from worker.vision.labels.label_set import LabelSet
+from worker.contract.label_set import LabelSet
 from worker.vision.models import dinov2_onnx, occlusion, preprocessing, vit_maps
 from worker.vision.models.anatomy import Anatomy, dissect
 from worker.vision.models.cache import Progress, cache_dir, cached

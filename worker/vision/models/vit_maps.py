@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from worker.contract.label_set import LabelSet
 from worker.vision.capture import capture, prefix_rows, trace
 from worker.vision.explain.attention import cls_attention
 from worker.vision.explain.grad_attention import grad_attention
@@ -16,7 +17,6 @@ from worker.vision.explain.relevance import contrast, depths, logit, relevance
 from worker.vision.explain.rollout import rollout
 from worker.vision.explain.rules import attn_lrp
 from worker.vision.explain.self_relevance import self_similarity
-from worker.vision.labels.label_set import LabelSet
 from worker.vision.models import passes
 from worker.vision.models.anatomy import Anatomy
 from worker.vision.models.model import Evidence, Reading

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.vision.labels.label_set import LabelSet, load_label_set
+from worker.contract.label_set import LabelSet
+from worker.vision.labels.label_set import load_label_set
 
 PROJECT = Path(__file__).parents[4]
 

@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 
 from worker.contract.errors import InvalidOptions
-from worker.vision.labels.label_set import LabelSet, label_sets, load_label_set
+from worker.contract.label_set import LabelSet
+from worker.vision.labels.label_set import label_sets, load_label_set
 
 PETS = LabelSet(
     id="pets",
@@ -33,6 +34,14 @@ def test_a_label_is_found_by_chinese_name_english_name_or_id(
     name_or_id: str | int, index: int
 ) -> None:
     assert PETS.find(name_or_id) == index
+
+
+def test_a_set_finds_the_same_labels_after_it_was_sent() -> None:
+    sent = LabelSet.from_json(PETS.as_json())
+    assert (sent, sent.digest) == (PETS, PETS.digest)
+    assert sent.find("t恤") == 3
+    renamed = dataclasses.replace(PETS, zh=("猫", *PETS.zh[1:]))
+    assert renamed.digest != PETS.digest
 
 
 def test_every_shipped_name_and_id_finds_its_own_label() -> None:

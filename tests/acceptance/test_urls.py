@@ -1,0 +1,161 @@
+"""Pictures by URL on the running stack, between URLs that are hostile, broken, large or slow."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api.client import Client
+from deploy.stack import Stack
+from tests.stack import CPU_SETTINGS, running_stack
+from tests.web import WebServer, web_server
+from worker.contract.job import ItemResult, JobStatus
+
+TIMEOUT_S = 3
+MAX_BYTES = 2_000_000
+WAIT_S = 180
+
+
+@pytest.fixture(scope="module")
+def photos(shared_data: Path) -> list[bytes]:
+    return [p.read_bytes() for p in sorted((shared_data / "data" / "photos").glob("*.jpg"))[:4]]
+
+
+@pytest.fixture(scope="module")
+def server(photos: list[bytes]) -> Iterator[WebServer]:
+    files = {f"/{n}.jpg": photo for n, photo in enumerate(photos)}
+    with web_server(files | {"/page.html": b"<html>no picture</html>"}) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def victim() -> Iterator[WebServer]:
+    """On the same address, on a port that is not to be fetched from."""
+    with web_server({"/0.jpg": b"secret"}) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def url_stack(server: WebServer) -> Iterator[Stack]:
+    settings = {
+        "GUANWU_URL_INPUT_HOSTS": "127.0.0.1",
+        "GUANWU_URL_INPUT_HTTP": "true",
+        "GUANWU_URL_INPUT_PORTS": str(server.port),
+        "GUANWU_URL_INPUT_TIMEOUT_S": str(TIMEOUT_S),
+        "GUANWU_OUTBOUND_ALLOW": "127.0.0.1/32",
+        "GUANWU_MAX_IMAGE_BYTES": str(MAX_BYTES),
+    }
+    with running_stack(settings=CPU_SETTINGS | settings) as stack:
+        yield stack
+
+
+@pytest.fixture
+def http(url_stack: Stack) -> Iterator[httpx.Client]:
+    with httpx.Client(
+        base_url=url_stack.url, headers=url_stack.authorization, timeout=30
+    ) as client:
+        yield client
+
+
+def finished(stack: Stack, job: str) -> tuple[JobStatus, list[ItemResult]]:
+    with Client(stack.url, stack.token) as client:
+        handle = client.job(job)
+        view = handle.wait(timeout_s=WAIT_S)
+        return view.status, list(handle.results())
+
+
+def test_a_bad_url_fails_alone_and_photos_between_are_labelled(
+    url_stack: Stack, http: httpx.Client, server: WebServer, victim: WebServer
+) -> None:
+    inward = f"/to?url=http://127.0.0.1:{victim.port}/0.jpg"
+    paths = {
+        "/0.jpg": None,
+        "/none.jpg": "url_refused",
+        "/to?url=/1.jpg": None,
+        inward: "url_not_allowed",
+        "/to?url=file:///etc/passwd": "url_not_allowed",
+        "/endless": "image_too_large",
+        "/drip": "url_unreachable",
+        "/stall": "url_unreachable",
+        "/status/503": "url_unreachable",
+        "/page.html": "image_unsupported",
+        "/2.jpg": None,
+    }
+    images = [{"url": f"http://127.0.0.1:{server.port}{path}"} for path in paths]
+    started_s = time.monotonic()
+    job = http.post("/v1/jobs", json={"images": images}).raise_for_status().json()
+    assert time.monotonic() - started_s < TIMEOUT_S  # nothing was fetched by the front door
+    status, items = finished(url_stack, job["id"])
+    assert status is JobStatus.PARTIALLY_SUCCEEDED
+    codes = [item.error.code if item.error else None for item in items]
+    assert codes == list(paths.values())
+    assert all(item.labels for item in items if item.error is None)
+    assert items[0].image.filename == "0.jpg"
+    for item in items:
+        if item.error is not None:
+            assert ";" in item.error.message
+            assert item.error.retryable is (item.error.code == "url_unreachable")
+    assert victim.connections == 0
+
+
+def test_urls_give_the_labels_that_the_same_files_give(
+    url_stack: Stack, http: httpx.Client, server: WebServer, photos: list[bytes]
+) -> None:
+    images = [{"url": f"http://127.0.0.1:{server.port}/{n}.jpg"} for n in range(len(photos))]
+    job = http.post("/v1/jobs", json={"images": images}).raise_for_status().json()
+    _, by_url = finished(url_stack, job["id"])
+    with Client(url_stack.url, url_stack.token) as client:
+        files = client.submit([(f"{n}.jpg", photo) for n, photo in enumerate(photos)])
+        files.wait(timeout_s=WAIT_S)
+        by_file = list(files.results())
+    assert [item.image for item in by_url] == [item.image for item in by_file]
+    assert [item.labels[0].id for item in by_url] == [item.labels[0].id for item in by_file]
+
+
+def test_what_is_refused_by_how_it_is_written_fails_the_request_at_its_field(
+    http: httpx.Client, server: WebServer, victim: WebServer
+) -> None:
+    good = {"url": f"http://127.0.0.1:{server.port}/0.jpg"}
+    bad = [f"http://127.0.0.1:{victim.port}/", f"http://127.1:{server.port}/0.jpg"]
+    answer = http.post("/v1/jobs", json={"images": [good, *({"url": url} for url in bad)]})
+    assert answer.status_code == 422
+    problem = answer.json()
+    assert problem["code"] == "url_not_allowed"
+    assert [e["field"] for e in problem["errors"]] == ["images.1.url", "images.2.url"]
+
+
+def test_a_manifest_may_mix_urls_and_uploads_and_a_retry_fetches_again(
+    url_stack: Stack, http: httpx.Client, server: WebServer, photos: list[bytes]
+) -> None:
+    late = f"/late-{time.monotonic_ns()}.jpg"
+    with Client(url_stack.url, url_stack.token) as client:
+        small = client.upload(photos[0])
+        large = client.upload(photos[0] + b"\0" * MAX_BYTES)
+        lines = [
+            {"image": {"upload": small}},
+            {"image": {"upload": large}},
+            {"image": {"url": f"http://127.0.0.1:{server.port}/status/503"}},
+            {"image": {"url": f"http://127.0.0.1:{server.port}{late}"}},
+            {"image": {"url": "http://169.254.169.254/latest/meta-data/"}},
+        ]
+        manifest = client.upload("\n".join(map(json.dumps, lines)).encode())
+    asked = {"manifest": {"upload": manifest}}
+    job = http.post("/v1/jobs", json=asked).raise_for_status().json()
+    _, items = finished(url_stack, job["id"])
+    assert [item.error.code if item.error else None for item in items] == [
+        None,
+        "image_too_large",
+        "url_unreachable",
+        "url_refused",
+        "url_not_allowed",
+    ]
+    server.files[late] = photos[1]
+    http.post(f"/v1/jobs/{job['id']}/retry").raise_for_status()
+    _, items = finished(url_stack, job["id"])
+    assert items[3].labels
+    assert items[2].error is not None
