@@ -20,7 +20,7 @@ class SeenJob:
     def __init__(self, first: httpx.Response) -> None:
         self.view = parsed(Job, first)
         self._pause_s = retry_after_s(first)
-        self._state: str | None = None
+        self._state = _state_of(first)
 
     @property
     def id(self) -> str:
@@ -32,11 +32,16 @@ class SeenJob:
         if answer.status_code == httpx.codes.NOT_MODIFIED:
             return False
         self.view = parsed(Job, answer)
-        etag = _ETAG.fullmatch(answer.headers.get("ETag", ""))
-        self._state = etag[1] if etag else None
+        self._state = _state_of(answer)
         return True
 
     def _hear(self, event: JobEvent) -> Job:
         """Take in what an event told."""
         self.view, self._state = event.view, event.state
         return self.view
+
+
+def _state_of(answer: httpx.Response) -> str | None:
+    """What events call the state that the answer tells of."""
+    etag = _ETAG.fullmatch(answer.headers.get("ETag", ""))
+    return etag[1] if etag else None
