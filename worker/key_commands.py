@@ -84,12 +84,14 @@ def list_keys(tenant: str | None, *, as_json: bool) -> None:
 
 @keys.command()
 @click.argument("key_id", metavar="KEY")
-def revoke(key_id: str) -> None:
+@_json_option
+def revoke(key_id: str, *, as_json: bool) -> None:
     """End a key: its token is refused from now on."""
     with reported():
         key = _access().revoke(key_id)
         log.info("audit", action="revoke_key", key=key.id, tenant=key.tenant)
-    click.echo(f"{key.id} of {key.tenant} is revoked")
+    told = f"{key.id} of {key.tenant} is revoked"
+    click.echo(json.dumps(_shown(key), ensure_ascii=False) if as_json else told)
 
 
 def _access() -> AccessKeys:

@@ -1,5 +1,7 @@
-"""Guanwu's Python client: `from api.client import Client`."""
+"""Guanwu's Python client: `from api.client import Client`, or `AsyncClient`."""
 
+from api.client.async_client import AsyncClient
+from api.client.async_handle import AsyncJobHandle
 from api.client.client import Client
 from api.client.errors import (
     ClientError,
@@ -16,6 +18,8 @@ from api.client.errors import (
 from api.client.handle import JobHandle
 
 __all__ = [
+    "AsyncClient",
+    "AsyncJobHandle",
     "Client",
     "ClientError",
     "JobHandle",

@@ -40,6 +40,23 @@ class Upload(Wire):
     expires_at: dt.datetime
 
 
+class ImagesUsed(Wire):
+    """Images of one day or month of UTC; None: any number."""
+
+    used: int
+    limit: int | None
+    left: int | None
+    resets_at: dt.datetime
+
+
+class Usage(Wire):
+    """As `GET /v1/usage` answers."""
+
+    tenant: str
+    key: str | None
+    images: dict[str, ImagesUsed]
+
+
 class Offered(Wire):
     """Of `GET /v1/models`: how large a request may be."""
 

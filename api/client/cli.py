@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, get_args
 
 import click
+from click.shell_completion import get_completion_class
 from pydantic import ValidationError
 
 from api.client import commands
@@ -35,6 +36,7 @@ R = TypeVar("R")
 USAGE, REFUSED, UNREACHABLE, INTERRUPTED = 2, 3, 4, 130
 DEFAULT_OUT = Path("out")
 SORTS = ("index", "score", "margin", "faithfulness")
+SHELLS = ("bash", "zsh", "fish")
 ENDS = ("succeeded", "failed", "cancelled", "expired")
 
 _server_options = (
@@ -119,6 +121,25 @@ def _options(given: dict[str, Any]) -> Options:
 
 @cli.command()
 @click.argument("job")
+@click.option(
+    "--timeout", "timeout_s", type=click.FloatRange(0, min_open=True), help="seconds; then exit 4"
+)
+@_json_option
+@_with_server
+def watch(
+    job: str, timeout_s: float | None, as_json: bool, url: str | None, token: str | None
+) -> int:
+    """Follow a job to its end.
+
+    Shows a bar; with --json a line for each state of the job, as it comes. The exit code is
+    that of the job.
+    """
+    with _connect(url, token) as client:
+        return commands.watch(client, job, timeout_s=timeout_s, as_json=as_json)
+
+
+@cli.command()
+@click.argument("job")
 @_json_option
 @_with_server
 def status(job: str, as_json: bool, url: str | None, token: str | None) -> int:
@@ -186,6 +207,30 @@ def models(context: click.Context, as_json: bool, url: str | None, token: str | 
         return 0
     with _connect(url, token) as client:
         return commands.models(client, as_json=as_json)
+
+
+@cli.command()
+@_json_option
+@_with_server
+def usage(as_json: bool, url: str | None, token: str | None) -> int:
+    """Show how many images were submitted today and this month, and how many are left."""
+    with _connect(url, token) as client:
+        return commands.usage(client, as_json=as_json)
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion(shell: str) -> None:
+    """Print a script that completes this command in SHELL.
+
+    \b
+    bash: echo 'eval "$(guanwu completion bash)"' >> ~/.bashrc
+    zsh:  echo 'eval "$(guanwu completion zsh)"' >> ~/.zshrc
+    fish: guanwu completion fish > ~/.config/fish/completions/guanwu.fish
+    """
+    script = get_completion_class(shell)
+    assert script is not None
+    click.echo(script(cli, {}, "guanwu", "_GUANWU_COMPLETE").source())
 
 
 def _hand_over(group: click.Group, name: str, words: Sequence[str], text: str) -> None:

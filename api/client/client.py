@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-import httpx
-
-from api.client import upload
-from api.client.answers import JobPage, Offered, ResultPage, Upload, parsed
+from api.client import calls, upload
+from api.client.answers import JobPage, Offered, Upload, Usage, parsed
+from api.client.calls import Chosen, SourceKind
 from api.client.errors import UnexpectedAnswer
 from api.client.handle import JobHandle
-from api.client.transport import Transport, retry_after_s
+from api.client.transport import Transport, headers_of
 from worker.contract.catalog import Catalog
-from worker.contract.job import ArtifactLink, Job, Options
+from worker.contract.job import ArtifactLink, Job
 
-PAGE_ITEMS = 100
+STALE = "links expire, results() gives fresh ones"
 DEFAULT_LIMITS = {"max_images_per_request": 1000, "max_request_bytes": 512 * 2**20}
 
 
@@ -40,7 +37,7 @@ class Client:
 
     def __init__(self, url: str, token: str, *, timeout_s: float = 120.0, retries: int = 4) -> None:
         self.url = url
-        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        headers = headers_of(token)
         self._api = Transport(url, headers=headers, timeout_s=timeout_s, retries=retries)
         # Links carry their own permission; the token is for the server alone.
         self._storage = Transport(url, headers={}, timeout_s=timeout_s, retries=retries)
@@ -64,7 +61,7 @@ class Client:
         self,
         pictures: Iterable[upload.Picture],
         *,
-        options: Options | Mapping[str, Any] | None = None,
+        options: Chosen = None,
         metadata: Mapping[str, Any] | None = None,
         on_sent: Callable[[int], None] | None = None,
         idempotency_key: str | None = None,
@@ -76,23 +73,21 @@ class Client:
         tries of your own that are to make one job together.
         `on_sent` gets the number of bytes of each piece of a file that is sent.
         """
-        asked = Options.model_validate(options or {}).model_dump(mode="json", exclude_unset=True)
-        envelope = {"options": asked, "metadata": dict(metadata or {})}
-        answer = self._api.call(
-            "POST",
-            "/v1/jobs",
-            headers=_once_under(idempotency_key),
-            files=upload.parts(pictures, on_sent),
-            data={"options": json.dumps(envelope, ensure_ascii=False)},
+        call = calls.submit(
+            pictures,
+            options=options,
+            metadata=metadata,
+            on_sent=on_sent,
+            idempotency_key=idempotency_key,
         )
-        return JobHandle(self, parsed(Job, answer), retry_after_s(answer))
+        return JobHandle(self._api, self._api.call(call))
 
     def submit_source(
         self,
-        kind: Literal["manifest", "prefix", "archive"],
+        kind: SourceKind,
         place: str | Mapping[str, str],
         *,
-        options: Options | Mapping[str, Any] | None = None,
+        options: Chosen = None,
         metadata: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> JobHandle:
@@ -101,51 +96,44 @@ class Client:
         `place` is an `s3://` address, or `{"upload": id}` of an `upload`. Tried again as
         by `submit`.
         """
-        asked = Options.model_validate(options or {}).model_dump(mode="json", exclude_unset=True)
-        body = {
-            kind: place if isinstance(place, str) else dict(place),
-            "options": asked,
-            "metadata": dict(metadata or {}),
-        }
-        headers = _once_under(idempotency_key)
-        answer = self._api.call("POST", "/v1/jobs", headers=headers, json=body)
-        return JobHandle(self, parsed(Job, answer), retry_after_s(answer))
+        call = calls.submit_source(
+            kind, place, options=options, metadata=metadata, idempotency_key=idempotency_key
+        )
+        return JobHandle(self._api, self._api.call(call))
 
     def upload(self, file: Path | bytes, *, on_sent: Callable[[int], None] | None = None) -> str:
         """Put a file into storage; the id that jobs and manifests name it by."""
         body = upload.Body(file, on_sent)
-        asked: dict[str, object] = {"bytes": body.size}
-        if isinstance(file, Path):
-            asked["filename"] = file.name[-255:]
-        told = parsed(Upload, self._api.call("POST", "/v1/uploads", json=asked))
-        headers = {**told.headers, "Content-Length": str(body.size)}
-        self._storage.call(told.method, told.url, content=body, headers=headers)
+        told = parsed(Upload, self._api.call(calls.new_upload(file, size=body.size)))
+        self._storage.call(calls.put(told, body))
         return told.id
 
     def job(self, job_id: str) -> JobHandle:
         """A job submitted earlier."""
-        answer = self._get_job(job_id)
-        return JobHandle(self, parsed(Job, answer), retry_after_s(answer))
+        return JobHandle(self._api, self._api.call(calls.get_job(job_id)))
 
     def jobs(self) -> Iterator[Job]:
         """Your jobs, the newest first."""
-        after: dict[str, str] = {}
+        after = None
         while True:
-            answer = self._api.call("GET", "/v1/jobs", params={"limit": "100", **after})
-            page = parsed(JobPage, answer)
+            page = parsed(JobPage, self._api.call(calls.jobs(after)))
             yield from page.items
             if page.next is None:
                 return
-            after = {"after": page.next}
+            after = page.next
 
     def models(self) -> Catalog:
         """What the workers offer."""
-        return parsed(Catalog, self._api.call("GET", "/v1/models"))
+        return parsed(Catalog, self._api.call(calls.models()))
 
     def limits(self) -> Mapping[str, int]:
         """What one request may carry, e.g. `max_images_per_request`."""
-        offered = parsed(Offered, self._api.call("GET", "/v1/models"))
+        offered = parsed(Offered, self._api.call(calls.models()))
         return {**DEFAULT_LIMITS, **offered.limits}
+
+    def usage(self) -> Usage:
+        """Images submitted today and this month, and how many are left."""
+        return parsed(Usage, self._api.call(calls.usage()))
 
     def download(self, link: ArtifactLink) -> bytes:
         """An artefact's bytes, from storage.
@@ -153,33 +141,7 @@ class Client:
         Raises:
             UnexpectedAnswer: the link has expired, or leads nowhere from here.
         """
-        if link.url is None:
-            raise ValueError("the artefact has no link; take the item from results()")
         try:
-            return self._storage.call("GET", link.url).content
+            return self._storage.call(calls.artefact(link)).content
         except UnexpectedAnswer as exc:
-            raise UnexpectedAnswer(f"{exc}; links expire, results() gives fresh ones") from exc
-
-    # --- what a JobHandle needs -------------------------------------------------
-
-    def _get_job(self, job_id: str) -> httpx.Response:
-        return self._api.call("GET", f"/v1/jobs/{job_id}")
-
-    def _cancel(self, job_id: str) -> httpx.Response:
-        return self._api.call("POST", f"/v1/jobs/{job_id}/cancel")
-
-    def _retry(self, job_id: str) -> httpx.Response:
-        return self._api.call("POST", f"/v1/jobs/{job_id}/retry", safe=False)
-
-    def _page(self, job_id: str, query: Mapping[str, Any]) -> ResultPage:
-        params = {"limit": PAGE_ITEMS, **query}
-        answer = self._api.call("GET", f"/v1/jobs/{job_id}/results", params=params)
-        return parsed(ResultPage, answer)
-
-    def _save(self, job_id: str, name: str, path: Path) -> None:
-        self._api.save(f"/v1/jobs/{job_id}/{name}", path)
-
-
-def _once_under(key: str | None) -> dict[str, str]:
-    """The header under which the tries of one call make one job."""
-    return {"Idempotency-Key": key or str(uuid.uuid4())}
+            raise UnexpectedAnswer(f"{exc}; {STALE}") from exc

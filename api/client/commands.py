@@ -51,7 +51,7 @@ def submit(
         shown=not as_json, total_bytes=total_bytes, total_images=len(pictures)
     ) as stages:
         job, names = _sent(client, pictures, options, folder, stages, total_bytes=total_bytes)
-        _watch(job, stages)
+        _follow(job, job.watch(), stages)
         if len(pictures) <= SAVED_WHOLE:
             rows = list(_saved(client, job.results(), names, folder, stages))
     if len(pictures) > SAVED_WHOLE:
@@ -86,9 +86,9 @@ def _sent(
     return job, names
 
 
-def _watch(job: JobHandle, stages: display.Stages) -> None:
+def _follow(job: JobHandle, views: Iterable[Job], stages: display.Stages) -> None:
     try:
-        for view in job.watch():
+        for view in views:
             stages.watched(view)
     except KeyboardInterrupt:
         click.echo(
@@ -97,6 +97,19 @@ def _watch(job: JobHandle, stages: display.Stages) -> None:
             err=True,
         )
         raise
+
+
+def watch(client: Client, job_id: str, *, timeout_s: float | None, as_json: bool) -> int:
+    """Follow a job to its end: a bar for people, or each state as a line."""
+    job = client.job(job_id)
+    views = job.watch(timeout_s=timeout_s)
+    if as_json:
+        _follow(job, views, showing.Lines())
+    else:
+        with display.progress(shown=True) as stages:
+            _follow(job, views, stages)
+        showing.print_end(job.view, None)
+    return exit_code(job.view)
 
 
 def status(client: Client, job_id: str, *, as_json: bool) -> int:
@@ -146,6 +159,18 @@ def results(
     if not as_json:
         showing.print_end(job.view, folder)
     return exit_code(job.view)
+
+
+def usage(client: Client, *, as_json: bool) -> int:
+    account = client.usage()
+    if as_json:
+        click.echo(account.model_dump_json())
+        return 0
+    for period, images in account.images.items():
+        left = "any number" if images.left is None else f"{images.left:,}"
+        until = f"{images.resets_at:%Y-%m-%d %H:%M %Z}"
+        click.echo(f"{period}: {images.used:,} images submitted, {left} left until {until}")
+    return 0
 
 
 def models(client: Client, *, as_json: bool) -> int:

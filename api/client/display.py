@@ -68,12 +68,16 @@ class Bars:
 
     def __init__(self, progress: Progress, *, total_bytes: int, total_images: int) -> None:
         self._progress = progress
+        self._total_bytes = total_bytes
         self._total_images = total_images
-        self._upload = progress.add_task("上传", total=total_bytes or None, unit="bytes")
+        self._upload: TaskID | None = None
         self._work: TaskID | None = None
         self._save: TaskID | None = None
 
     def sent(self, count: int) -> None:
+        if self._upload is None:
+            total = self._total_bytes or None
+            self._upload = self._progress.add_task("上传", total=total, unit="bytes")
         self._progress.advance(self._upload, count)
 
     def watched(self, job: Job) -> None:
@@ -103,7 +107,7 @@ class _Amount(ProgressColumn):
 
 
 @contextmanager
-def progress(*, shown: bool, total_bytes: int, total_images: int) -> Iterator[Stages]:
+def progress(*, shown: bool, total_bytes: int = 0, total_images: int = 0) -> Iterator[Stages]:
     """Bars on stderr if it is a terminal and they are wanted."""
     if not shown or not sys.stderr.isatty():
         yield Silent()

@@ -4,76 +4,88 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 
-from api.client.answers import parsed
-from api.client.errors import WaitTimeout
-from api.client.transport import retry_after_s
+from api.client import calls
+from api.client.answers import ResultPage, parsed
+from api.client.errors import ServerUnavailable, ServerUnreachable, TooMany
+from api.client.patience import Vigil
+from api.client.seen import SeenJob
+from api.client.stream import EventReader
+from api.client.transport import Transport
 from worker.contract.job import ItemResult, ItemStatus, Job, Verdict
 
-if TYPE_CHECKING:
-    from api.client.client import Client
 
-DEFAULT_POLL_S = 1.0
-
-
-class JobHandle:
+class JobHandle(SeenJob):
     """A job on the server. `view` is the job as it was last seen."""
 
-    def __init__(self, client: Client, view: Job, pause_s: float | None) -> None:
-        self._client = client
-        self._pause_s = pause_s
-        self.view = view
-
-    @property
-    def id(self) -> str:
-        return self.view.id
+    def __init__(self, api: Transport, first: httpx.Response) -> None:
+        super().__init__(first)
+        self._api = api
 
     def refresh(self) -> Job:
         """Ask the server how the job is."""
-        self._see(self._client._get_job(self.id))
+        self._see(self._api.call(calls.get_job(self.id)))
         return self.view
 
     def cancel(self) -> Job:
         """Ask for the job's end; what is done stays."""
-        self._see(self._client._cancel(self.id))
-        return self.view
-
-    def watch(self, *, timeout_s: float | None = None) -> Iterator[Job]:
-        """The job now and at every further look, until it is done.
-
-        Looks as often as the server asks for.
-
-        Raises:
-            WaitTimeout: it was not done within `timeout_s`.
-        """
-        end_s = None if timeout_s is None else time.monotonic() + timeout_s
-        while not self.view.done:
-            yield self.view
-            pause_s = DEFAULT_POLL_S if self._pause_s is None else self._pause_s
-            if end_s is not None and time.monotonic() + pause_s > end_s:
-                raise WaitTimeout(f"{self.id} is {self.view.status} after {timeout_s} s")
-            time.sleep(pause_s)
-            self.refresh()
-        yield self.view
-
-    def wait(self, *, timeout_s: float | None = None) -> Job:
-        """Wait until the job is done.
-
-        Raises:
-            WaitTimeout: it was not done within `timeout_s`.
-        """
-        for _ in self.watch(timeout_s=timeout_s):
-            pass
+        self._see(self._api.call(calls.cancel(self.id)))
         return self.view
 
     def retry(self) -> Job:
         """Run the items again that did not succeed. Only a job that is done can be retried."""
-        self._see(self._client._retry(self.id))
+        self._see(self._api.call(calls.retry(self.id)))
         return self.view
+
+    def wait(self, *, timeout_s: float | None = None) -> Job:
+        """Wait until the job is done. The server holds the answer back until there is news.
+
+        Raises:
+            WaitTimeout: it was not done within `timeout_s`.
+        """
+        vigil = Vigil(timeout_s=timeout_s, call_timeout_s=self._api.timeout_s)
+        while not self.view.done:
+            before = self.view
+            self._see(self._api.call(calls.get_job(self.id, wait_s=vigil.wait_s(before))))
+            time.sleep(vigil.pause_s(before, self.view, self._pause_s))
+        return self.view
+
+    def watch(self, *, timeout_s: float | None = None) -> Iterator[Job]:
+        """The job now and whenever it has got on, until it is done.
+
+        Listens to the server's events; while they cannot be had, asks for changes.
+
+        Raises:
+            WaitTimeout: it was not done within `timeout_s`.
+        """
+        vigil = Vigil(timeout_s=timeout_s, call_timeout_s=self._api.timeout_s)
+        yield self.view
+        while not self.view.done:
+            with suppress(ServerUnavailable, ServerUnreachable, TooMany):
+                yield from self._told(vigil)
+            if not self.view.done and self._changed(vigil):
+                yield self.view
+
+    def _told(self, vigil: Vigil) -> Iterator[Job]:
+        """What one event stream tells."""
+        reader = EventReader()
+        call = calls.events(self.id, state=self._state)
+        for line in self._api.lines(call, silence_s=vigil.silence_s(self.view)):
+            if event := reader.feed(line):
+                yield self._hear(event)
+            vigil.check(self.view)
+
+    def _changed(self, vigil: Vigil) -> bool:
+        before, wait_s = self.view, vigil.wait_s(self.view)
+        changed = self._see(
+            self._api.call(calls.get_job(self.id, wait_s=wait_s, state=self._state))
+        )
+        time.sleep(vigil.pause_s(before, self.view, self._pause_s))
+        return changed
 
     def results(
         self,
@@ -89,16 +101,11 @@ class JobHandle:
         A job that is done can be filtered, and sorted by `score`, `margin` or
         `faithfulness`, the least certain first.
         """
-        asked: dict[str, object] = {
-            "status": status,
-            "label": label,
-            "score_below": score_below,
-            "verdict": verdict,
-            "sort": sort,
-        }
-        query = {name: value for name, value in asked.items() if value is not None}
+        query = calls.query(
+            status=status, label=label, score_below=score_below, verdict=verdict, sort=sort
+        )
         while True:
-            page = self._client._page(self.id, query)
+            page = parsed(ResultPage, self._api.call(calls.page(self.id, query)))
             yield from page.items
             if page.done or not page.items:
                 return
@@ -106,8 +113,4 @@ class JobHandle:
 
     def save_results(self, path: Path) -> None:
         """All items of a job that is done as one file, a JSON object a line."""
-        self._client._save(self.id, "results.jsonl", path)
-
-    def _see(self, answer: httpx.Response) -> None:
-        self.view = parsed(Job, answer)
-        self._pause_s = retry_after_s(answer)
+        self._api.save(calls.results_file(self.id), path)

@@ -19,6 +19,13 @@ FIRST_ROWS = 20
 RESULTS = "results.jsonl"
 
 
+class Lines(display.Silent):
+    """Each state of a job as a line of JSON, at once."""
+
+    def watched(self, job: Job) -> None:
+        click.echo(job.model_dump_json())
+
+
 def name_of(item: ItemResult) -> str:
     return item.custom_id or item.image.filename or f"{item.index:08d}"
 

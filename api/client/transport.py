@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
+from api.client.calls import Call
 from api.client.errors import (
     ClientError,
     InFlight,
@@ -24,11 +24,10 @@ from api.client.errors import (
     TooMany,
     UnexpectedAnswer,
 )
+from api.client.patience import Patience
 
 CONNECT_TIMEOUT_S = 5.0
-FIRST_PAUSE_S = 0.5
-MAX_PAUSE_S = 20.0
-IN_FLIGHT_S = 60.0  # a try that died with its server is given up by then
+MAX_CONNECTIONS = 32
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -38,83 +37,113 @@ class Transport:
     def __init__(
         self, url: str, *, headers: Mapping[str, str], timeout_s: float, retries: int
     ) -> None:
+        self.timeout_s = timeout_s
         self._retries = retries
-        self._http = httpx.Client(
-            base_url=url,
-            headers=dict(headers),
-            timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
-            limits=httpx.Limits(max_connections=32),
-            follow_redirects=False,
-            # A proxy cannot know what is on this machine.
-            trust_env=urlsplit(url).hostname not in _LOOPBACK,
-        )
+        self._http = httpx.Client(**client_options(url, headers, timeout_s))
 
     def close(self) -> None:
         self._http.close()
 
-    def call(self, method: str, path: str, *, safe: bool = True, **options: Any) -> httpx.Response:
-        """Send a request; returns a 2xx answer.
+    def call(self, call: Call) -> httpx.Response:
+        """Make a call; returns a 2xx answer, or a 304.
 
-        A 429 is tried again after the pause the server asks for. `safe`: sending it twice
-        does no harm, so a 503 or a lost connection is tried again, too. While an earlier
-        try with the same Idempotency-Key is in flight, its answer is waited for.
+        A 429 is tried again after the pause the server asks for, if that is short; a 503 or a
+        lost connection where the call is safe. While an earlier try with the same
+        Idempotency-Key is in flight, its answer is waited for.
 
         Raises:
             RequestRefused, ServerFault, ServerUnavailable: the server's own problem.
             ServerUnreachable: no connection, or none that lasted.
             UnexpectedAnswer: an answer, but not Guanwu's.
         """
-        attempt, end_s = 0, time.monotonic() + IN_FLIGHT_S
+        patience = Patience(retries=self._retries, safe=call.safe)
         while True:
             try:
-                return self._once(method, path, options)
-            except InFlight as exc:
-                if time.monotonic() > end_s:
-                    raise
-                time.sleep(pause_s(1, exc))
-            except (TooMany, ServerUnavailable, ServerUnreachable) as exc:
-                attempt += 1
-                if attempt > self._retries or not (safe or isinstance(exc, TooMany)):
-                    raise
-                time.sleep(pause_s(attempt, exc))
+                return self._once(call)
+            except ClientError as exc:
+                pause_s = patience.pause_s(exc)
+            time.sleep(pause_s)
 
-    def save(self, path: str, to: Path) -> None:
-        """Download into a file, piece by piece; whole or not at all. Raises as `call` does."""
-        part = to.with_name(to.name + ".part")
+    def lines(self, call: Call, *, silence_s: float) -> Iterator[str]:
+        """The lines of a stream as they come, tried once. Raises as `call`, and
+        ServerUnreachable after `silence_s` without any."""
         try:
-            with self._http.stream("GET", path) as answer, part.open("wb") as file:
+            with self._http.stream(
+                call.method, call.path, timeout=stream_timeout(silence_s), **call.options
+            ) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise error_of(answer)
+                yield from answer.iter_lines()
+        except httpx.TransportError as exc:
+            raise broken_off(self._http.base_url, exc) from exc
+
+    def save(self, call: Call, to: Path) -> None:
+        """Download into a file, piece by piece; whole or not at all. Raises as `call` does."""
+        part = part_of(to)
+        try:
+            with self._http.stream(call.method, call.path) as answer, part.open("wb") as file:
                 if not answer.is_success:
                     answer.read()
                     raise error_of(answer)
                 for piece in answer.iter_bytes():
                     file.write(piece)
         except httpx.TransportError as exc:
-            raise ServerUnreachable(f"{self._http.base_url} broke off ({_why(exc)})") from exc
+            raise broken_off(self._http.base_url, exc) from exc
         os.replace(part, to)
 
-    def _once(self, method: str, path: str, options: dict[str, Any]) -> httpx.Response:
+    def _once(self, call: Call) -> httpx.Response:
         try:
-            answer = self._http.request(method, path, **options)
+            answer = self._http.request(call.method, call.path, **call.options)
         except httpx.TransportError as exc:
-            raise ServerUnreachable(
-                f"{self._http.base_url} does not answer ({_why(exc)}); is the server up?"
-            ) from exc
-        if answer.is_success:
-            return answer
-        raise error_of(answer)
+            raise unreachable(self._http.base_url, exc) from exc
+        return checked(answer)
+
+
+def headers_of(token: str) -> dict[str, str]:
+    """With every call to the server."""
+    return {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+
+
+def client_options(url: str, headers: Mapping[str, str], timeout_s: float) -> dict[str, Any]:
+    """Of an httpx client, sync or async."""
+    return {
+        "base_url": url,
+        "headers": dict(headers),
+        "timeout": httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
+        "limits": httpx.Limits(max_connections=MAX_CONNECTIONS),
+        "follow_redirects": False,
+        # A proxy cannot know what is on this machine.
+        "trust_env": urlsplit(url).hostname not in _LOOPBACK,
+    }
+
+
+def stream_timeout(silence_s: float) -> httpx.Timeout:
+    return httpx.Timeout(silence_s, connect=CONNECT_TIMEOUT_S)
+
+
+def part_of(file: Path) -> Path:
+    """Where a file is written to until it is whole."""
+    return file.with_name(file.name + ".part")
+
+
+def unreachable(url: httpx.URL, error: httpx.TransportError) -> ServerUnreachable:
+    return ServerUnreachable(f"{url} does not answer ({_why(error)}); is the server up?")
+
+
+def broken_off(url: httpx.URL, error: httpx.TransportError) -> ServerUnreachable:
+    return ServerUnreachable(f"{url} broke off ({_why(error)})")
 
 
 def _why(error: httpx.TransportError) -> str:
     return str(error) or type(error).__name__
 
 
-def pause_s(attempt: int, error: ClientError) -> float:
-    """Seconds before try `attempt` + 1: what the server asks for, or doubling with jitter."""
-    asked = error.problem.retry_after_s if isinstance(error, ProblemError) else None
-    if asked is not None:
-        return min(asked, MAX_PAUSE_S)
-    grown = min(FIRST_PAUSE_S * 2.0 ** (attempt - 1), MAX_PAUSE_S)
-    return grown * random.uniform(0.5, 1.0)
+def checked(answer: httpx.Response) -> httpx.Response:
+    """The answer, if it is one to go on with; raises what it amounts to otherwise."""
+    if answer.is_success or answer.status_code == httpx.codes.NOT_MODIFIED:
+        return answer
+    raise error_of(answer)
 
 
 def error_of(answer: httpx.Response) -> ClientError:

@@ -91,12 +91,24 @@ def test_the_http_examples_run_as_they_stand(stack: Stack, folder: Path) -> None
         assert found[0] in run(command.replace("job_01J...", found[0]), stack, folder)
 
 
-def test_the_python_example_runs_as_it_stands(
+def test_the_python_examples_run_as_they_stand(
     stack: Stack, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (example,) = [text for language, text in BLOCK.findall(README) if language == "python"]
+    examples = [text for language, text in BLOCK.findall(README) if language == "python"]
     monkeypatch.chdir(folder)
-    exec(example, {"url": stack.url, "token": stack.token})
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["cat.jpg", "rocket.jpg"]
-    assert all(re.search(r"[\u4e00-\u9fff]", line) for line in lines)
+    exec("\n".join(examples), {"url": stack.url, "token": stack.token})
+    *watched, ended, first, second, again, once_more = capsys.readouterr().out.splitlines()
+    assert all(re.fullmatch(r"(queued|running) \d of 2", line) for line in watched)
+    assert ended == "succeeded 2 of 2"
+    assert (again, once_more) == (first, second)
+    assert [line.split()[0] for line in (first, second)] == ["cat.jpg", "rocket.jpg"]
+    assert all(re.search(r"[\u4e00-\u9fff]", line) for line in (first, second))
+
+
+def test_each_step_is_shown_over_http_from_python_and_from_the_shell() -> None:
+    usage = README.split("## Use it")[1].split("## Models")[0]
+    for step in ("Submit", "Watch", "Results"):
+        shown = BLOCK.findall(usage.split(f"**{step}**")[1])[:3]
+        assert [language for language, _ in shown] == ["bash", "python", "bash"]
+        assert shown[0][1].startswith("curl ")
+        assert shown[2][1].startswith(".venv/bin/guanwu ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.datastructures import FileStorage, MultiDict
+from werkzeug.serving import make_server
 from werkzeug.test import TestResponse, encode_multipart
 
 from api.app import create_app
@@ -95,6 +97,18 @@ def front_door(settings: Settings) -> Iterator[Calls]:
     found.healer.shutdown()
     found.offer._client.close()
     found.broker.close()
+
+
+@contextmanager
+def served(calls: Calls) -> Iterator[str]:
+    """The same application on a socket of this machine; its URL."""
+    server = make_server("127.0.0.1", 0, calls.app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 def problem(answer: TestResponse, status: int, code: str) -> dict[str, Any]:

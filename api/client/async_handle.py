@@ -1,0 +1,121 @@
+"""A job on the server, in the hands of an `AsyncClient`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
+from pathlib import Path
+
+import httpx
+
+from api.client import calls
+from api.client.answers import ResultPage, parsed
+from api.client.async_transport import AsyncTransport
+from api.client.errors import ServerUnavailable, ServerUnreachable, TooMany
+from api.client.patience import Vigil
+from api.client.seen import SeenJob
+from api.client.stream import EventReader
+from worker.contract.job import ItemResult, ItemStatus, Job, Verdict
+
+
+class AsyncJobHandle(SeenJob):
+    """`JobHandle` for asyncio: the same methods, to be awaited or iterated by `async for`."""
+
+    def __init__(self, api: AsyncTransport, first: httpx.Response) -> None:
+        super().__init__(first)
+        self._api = api
+
+    async def refresh(self) -> Job:
+        """Ask the server how the job is."""
+        self._see(await self._api.call(calls.get_job(self.id)))
+        return self.view
+
+    async def cancel(self) -> Job:
+        """Ask for the job's end; what is done stays."""
+        self._see(await self._api.call(calls.cancel(self.id)))
+        return self.view
+
+    async def retry(self) -> Job:
+        """Run the items again that did not succeed. Only a job that is done can be retried."""
+        self._see(await self._api.call(calls.retry(self.id)))
+        return self.view
+
+    async def wait(self, *, timeout_s: float | None = None) -> Job:
+        """Wait until the job is done. The server holds the answer back until there is news.
+
+        Raises:
+            WaitTimeout: it was not done within `timeout_s`.
+        """
+        vigil = Vigil(timeout_s=timeout_s, call_timeout_s=self._api.timeout_s)
+        while not self.view.done:
+            before = self.view
+            call = calls.get_job(self.id, wait_s=vigil.wait_s(before))
+            self._see(await self._api.call(call))
+            await asyncio.sleep(vigil.pause_s(before, self.view, self._pause_s))
+        return self.view
+
+    async def watch(self, *, timeout_s: float | None = None) -> AsyncIterator[Job]:
+        """The job now and whenever it has got on, until it is done.
+
+        Listens to the server's events; while they cannot be had, asks for changes.
+
+        Raises:
+            WaitTimeout: it was not done within `timeout_s`.
+        """
+        vigil = Vigil(timeout_s=timeout_s, call_timeout_s=self._api.timeout_s)
+        yield self.view
+        while not self.view.done:
+            with suppress(ServerUnavailable, ServerUnreachable, TooMany):
+                async with aclosing(self._told(vigil)) as told:
+                    async for view in told:
+                        yield view
+            if not self.view.done and await self._changed(vigil):
+                yield self.view
+
+    async def _told(self, vigil: Vigil) -> AsyncGenerator[Job, None]:
+        """What one event stream tells."""
+        reader = EventReader()
+        call = calls.events(self.id, state=self._state)
+        silence_s = vigil.silence_s(self.view)
+        async with aclosing(self._api.lines(call, silence_s=silence_s)) as lines:
+            async for line in lines:
+                if event := reader.feed(line):
+                    yield self._hear(event)
+                vigil.check(self.view)
+
+    async def _changed(self, vigil: Vigil) -> bool:
+        before, wait_s = self.view, vigil.wait_s(self.view)
+        call = calls.get_job(self.id, wait_s=wait_s, state=self._state)
+        changed = self._see(await self._api.call(call))
+        await asyncio.sleep(vigil.pause_s(before, self.view, self._pause_s))
+        return changed
+
+    async def results(
+        self,
+        *,
+        status: ItemStatus | str | None = None,
+        label: str | int | None = None,
+        score_below: float | None = None,
+        verdict: Verdict | None = None,
+        sort: str | None = None,
+    ) -> AsyncIterator[ItemResult]:
+        """The items that are finished, in index order; all of them once the job is done.
+
+        A job that is done can be filtered, and sorted by `score`, `margin` or
+        `faithfulness`, the least certain first.
+        """
+        query = calls.query(
+            status=status, label=label, score_below=score_below, verdict=verdict, sort=sort
+        )
+        while True:
+            page = parsed(ResultPage, await self._api.call(calls.page(self.id, query)))
+            for item in page.items:
+                yield item
+            if page.done or not page.items:
+                return
+            query["after"] = page.next
+
+    async def save_results(self, path: Path) -> None:
+        """All items of a job that is done as one file, a JSON object a line."""
+        await self._api.save(calls.results_file(self.id), path)

@@ -1,0 +1,143 @@
+"""What the client asks the server, as data: no call is made here."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from api.client import upload
+from api.client.answers import Upload
+from worker.contract.job import ArtifactLink, ItemStatus, Options, Verdict
+
+PAGE_ITEMS = 100
+SourceKind = Literal["manifest", "prefix", "archive"]
+Chosen = Options | Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call. `safe`: making it twice does no harm. `options` are those of httpx."""
+
+    method: str
+    path: str
+    safe: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def submit(
+    pictures: Iterable[upload.Picture],
+    *,
+    options: Chosen,
+    metadata: Mapping[str, Any] | None,
+    on_sent: Callable[[int], None] | None,
+    idempotency_key: str | None,
+) -> Call:
+    envelope = json.dumps(_envelope(options, metadata), ensure_ascii=False)
+    sent = {"files": upload.parts(pictures, on_sent), "data": {"options": envelope}}
+    return Call("POST", "/v1/jobs", options={"headers": _once_under(idempotency_key), **sent})
+
+
+def submit_source(
+    kind: SourceKind,
+    place: str | Mapping[str, str],
+    *,
+    options: Chosen,
+    metadata: Mapping[str, Any] | None,
+    idempotency_key: str | None,
+) -> Call:
+    named: dict[str, Any] = {kind: place if isinstance(place, str) else dict(place)}
+    body = {**named, **_envelope(options, metadata)}
+    return Call("POST", "/v1/jobs", options={"headers": _once_under(idempotency_key), "json": body})
+
+
+def _envelope(options: Chosen, metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    asked = Options.model_validate(options or {}).model_dump(mode="json", exclude_unset=True)
+    return {"options": asked, "metadata": dict(metadata or {})}
+
+
+def _once_under(key: str | None) -> dict[str, str]:
+    """The header under which the tries of one call make one job."""
+    return {"Idempotency-Key": key or str(uuid.uuid4())}
+
+
+def new_upload(file: Path | bytes, *, size: int) -> Call:
+    asked: dict[str, object] = {"bytes": size}
+    if isinstance(file, Path):
+        asked["filename"] = file.name[-255:]
+    return Call("POST", "/v1/uploads", options={"json": asked})
+
+
+def put(told: Upload, body: upload.Body) -> Call:
+    headers = {**told.headers, "Content-Length": str(body.size)}
+    return Call(told.method, told.url, options={"content": body, "headers": headers})
+
+
+def get_job(job: str, *, wait_s: int = 0, state: str | None = None) -> Call:
+    """`wait_s`: wait for news of the job; `state`: for anything that is not as in this state."""
+    params = {"wait": wait_s} if wait_s else {}
+    headers = {"If-None-Match": f'W/"{state}"'} if state else {}
+    return Call("GET", f"/v1/jobs/{job}", options={"params": params, "headers": headers})
+
+
+def events(job: str, *, state: str | None) -> Call:
+    headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": state} if state else {})
+    return Call("GET", f"/v1/jobs/{job}/events", options={"headers": headers})
+
+
+def cancel(job: str) -> Call:
+    return Call("POST", f"/v1/jobs/{job}/cancel")
+
+
+def retry(job: str) -> Call:
+    return Call("POST", f"/v1/jobs/{job}/retry", safe=False)
+
+
+def query(
+    *,
+    status: ItemStatus | str | None,
+    label: str | int | None,
+    score_below: float | None,
+    verdict: Verdict | None,
+    sort: str | None,
+) -> dict[str, Any]:
+    """Parameters of `page` for the items that are asked for."""
+    asked: dict[str, object] = {
+        "status": status,
+        "label": label,
+        "score_below": score_below,
+        "verdict": verdict,
+        "sort": sort,
+    }
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def page(job: str, query: Mapping[str, Any]) -> Call:
+    params = {"limit": PAGE_ITEMS, **query}
+    return Call("GET", f"/v1/jobs/{job}/results", options={"params": params})
+
+
+def results_file(job: str) -> Call:
+    return Call("GET", f"/v1/jobs/{job}/results.jsonl")
+
+
+def jobs(after: str | None) -> Call:
+    params = {"limit": "100"} | ({"after": after} if after else {})
+    return Call("GET", "/v1/jobs", options={"params": params})
+
+
+def models() -> Call:
+    return Call("GET", "/v1/models")
+
+
+def usage() -> Call:
+    return Call("GET", "/v1/usage")
+
+
+def artefact(link: ArtifactLink) -> Call:
+    if link.url is None:
+        raise ValueError("the artefact has no link; take the item from results()")
+    return Call("GET", link.url)

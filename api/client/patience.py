@@ -1,0 +1,110 @@
+"""When to try again, and when to look again: decisions, which wait for nothing themselves."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from api.client.errors import (
+    ClientError,
+    InFlight,
+    ProblemError,
+    ServerUnavailable,
+    ServerUnreachable,
+    TooMany,
+    WaitTimeout,
+)
+from worker.contract.job import Job
+
+FIRST_PAUSE_S = 0.5
+MAX_PAUSE_S = 20.0
+MAX_ASKED_S = 60.0  # who is to come again later than this is told so
+IN_FLIGHT_S = 60.0  # a try that died with its server is given up by then
+LIMITED_S = 180.0  # of calls beyond those allowed in a minute
+MAX_WAIT_S = 25  # of one long poll; the server takes 30
+LOOK_S = 1.0
+SILENCE_S = 40.0  # of an event stream, which has a heartbeat every 15 s
+
+
+class Patience:
+    """How often one call is tried."""
+
+    def __init__(self, *, retries: int, safe: bool) -> None:
+        self._retries = retries
+        self._safe = safe
+        self._tries = 0
+        self._began_s = time.monotonic()
+
+    def pause_s(self, error: ClientError) -> float:
+        """Seconds before the next try. Raises `error` if there is to be none.
+
+        Tries count when nobody knows whether they can succeed. While an earlier try is in
+        flight, or more calls were made than are allowed in a minute, it is a matter of time.
+        """
+        spent_s = time.monotonic() - self._began_s
+        if isinstance(error, InFlight):
+            return _or_raise(error, spent_s <= IN_FLIGHT_S, pause_s(1, error))
+        if isinstance(error, TooMany) and error.code == "rate_limited":
+            return _or_raise(error, spent_s <= LIMITED_S, pause_s(1, error))
+        self._tries += 1
+        again = isinstance(error, TooMany) or (
+            self._safe and isinstance(error, ServerUnavailable | ServerUnreachable)
+        )
+        return _or_raise(error, again and self._tries <= self._retries, pause_s(self._tries, error))
+
+
+def _or_raise(error: ClientError, again: bool, pause_s: float) -> float:
+    if not again or pause_s > MAX_ASKED_S:
+        raise error
+    return pause_s
+
+
+def pause_s(attempt: int, error: ClientError) -> float:
+    """Seconds before try `attempt` + 1: what the server asks for, or doubling with jitter."""
+    asked = error.problem.retry_after_s if isinstance(error, ProblemError) else None
+    if asked is not None:
+        return asked
+    grown = min(FIRST_PAUSE_S * 2.0 ** (attempt - 1), MAX_PAUSE_S)
+    return grown * random.uniform(0.5, 1.0)
+
+
+class Vigil:
+    """How long a job is waited for, and how the next look at it is to be."""
+
+    def __init__(self, *, timeout_s: float | None, call_timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._end_s = None if timeout_s is None else time.monotonic() + timeout_s
+        self._max_wait_s = min(MAX_WAIT_S, int(call_timeout_s / 2))
+        self._looked_s = time.monotonic()
+
+    def wait_s(self, job: Job) -> int:
+        """Of the next long poll.
+
+        Raises:
+            WaitTimeout: the time is over.
+        """
+        self._looked_s = time.monotonic()
+        return int(min(self._max_wait_s, self._left_s(job)))
+
+    def silence_s(self, job: Job) -> float:
+        """That an event stream may keep. Raises as `wait_s`."""
+        return min(SILENCE_S, self._left_s(job))
+
+    def check(self, job: Job) -> None:
+        """Raises as `wait_s`."""
+        self._left_s(job)
+
+    def pause_s(self, before: Job, after: Job, asked_s: float | None) -> float:
+        """Seconds before the next look: none if the server waited, or had news."""
+        waited = time.monotonic() - self._looked_s >= LOOK_S
+        if after.done or waited or after.status is not before.status:
+            return 0.0
+        return min(LOOK_S if asked_s is None else asked_s, self._left_s(after))
+
+    def _left_s(self, job: Job) -> float:
+        if self._end_s is None:
+            return float("inf")
+        left_s = self._end_s - time.monotonic()
+        if left_s <= 0:
+            raise WaitTimeout(f"{job.id} is {job.status.value} after {self._timeout_s} s")
+        return left_s

@@ -1,0 +1,182 @@
+"""`guanwu watch`, `usage` and `completion`, run as people run them."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from api.client import Client
+from tests.api.calls import PNG, TOKEN, Calls
+from tests.api.hand import Hand
+from tests.api.test_events import later
+
+COMMAND = (sys.executable, "-m", "api.client.cli")
+TTY_COLUMNS = "100"
+
+
+@pytest.fixture
+def environment(url: str) -> dict[str, str]:
+    root = str(Path(__file__).parents[3])
+    scripts = str(Path(sys.executable).parent)
+    own = {"PYTHONPATH": root, "GUANWU_URL": url, "GUANWU_TOKEN": TOKEN}
+    return {**os.environ, **own, "PATH": f"{scripts}:{os.environ['PATH']}"}
+
+
+def begun(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(environment: dict[str, str], *arguments: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr."""
+    process = begun(environment, *arguments)
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+def test_states_are_lines_of_json_as_they_come(
+    client: Client, hand: Hand, environment: dict[str, str]
+) -> None:
+    job = client.submit([PNG] * 6).id
+    process = begun(environment, "watch", job, "--json")
+    assert process.stdout is not None
+    first = json.loads(process.stdout.readline())  # before anything has happened
+    assert (first["id"], first["counts"]["succeeded"]) == (job, 0)
+    hand.finish_chunk()
+    while json.loads(process.stdout.readline())["counts"]["succeeded"] < 4:
+        pass
+    hand.work(job)
+    out, err = process.communicate(timeout=60)
+    last = json.loads(out.splitlines()[-1])
+    assert (last["done"], last["counts"]["succeeded"]) == (True, 6)
+    assert (process.returncode, err) == (0, "")
+
+
+@pytest.mark.parametrize("streams", [True, False])
+def test_bar_moves_on_a_terminal(
+    client: Client, calls: Calls, hand: Hand, environment: dict[str, str], streams: bool
+) -> None:
+    while not streams and calls.app.extensions["guanwu"].streams.acquire(blocking=False):
+        pass
+    job = client.submit([PNG] * 6).id
+    worker = later(1.5, hand, 3)
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "watch", job],
+        env=environment | {"TERM": "xterm", "COLUMNS": TTY_COLUMNS},
+        stdout=subprocess.PIPE,
+        stderr=slave,
+        text=True,
+    )
+    os.close(slave)
+    shown = _all_of(master)
+    out, _ = process.communicate(timeout=60)
+    worker.join()
+    assert process.returncode == 0
+    assert "6 of 6 succeeded" in out
+    moved = re.findall(r"(\d)/6", shown)
+    assert moved == sorted(moved)
+    assert {"0", "4"} <= set(moved)
+
+
+def _all_of(terminal: int) -> str:
+    pieces = []
+    while True:
+        try:
+            piece = os.read(terminal, 4096)
+        except OSError:  # its other end was closed
+            break
+        if not piece:
+            break
+        pieces.append(piece)
+    os.close(terminal)
+    return b"".join(pieces).decode()
+
+
+def test_exit_code_is_that_of_the_job(
+    client: Client, hand: Hand, environment: dict[str, str]
+) -> None:
+    hand.failing = {1}
+    partly = client.submit([PNG] * 2).id
+    hand.work(partly)
+    code, out, _ = ended(environment, "watch", partly)
+    assert (code, "1 of 2 succeeded" in out) == (1, True)
+    cancelled = client.submit([PNG])
+    cancelled.cancel()
+    hand.work(cancelled.id)
+    assert ended(environment, "watch", cancelled.id, "--json")[0] == 5
+    code, _, err = ended(environment, "watch", "job_01ARZ3NDEKTSV4RRFFQ69G5FAV")
+    assert (code, "[job_not_found]" in err) == (3, True)
+    code, _, err = ended(environment, "watch", client.submit([PNG]).id, "--timeout", "0.5")
+    assert (code, "queued after 0.5 s" in err) == (4, True)
+
+
+def test_interrupted_it_says_that_the_job_goes_on(
+    client: Client, environment: dict[str, str]
+) -> None:
+    job = client.submit([PNG]).id
+    process = begun(environment, "watch", job, "--json")
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert f"guanwu results {job}" in err
+
+
+def test_usage_is_shown(client: Client, environment: dict[str, str]) -> None:
+    client.submit([PNG] * 3)
+    code, out, _ = ended(environment, "usage")
+    assert (code, out.splitlines()[0].startswith("day: 3 images submitted, any number")) == (
+        0,
+        True,
+    )
+    told = json.loads(ended(environment, "usage", "--json")[1])
+    assert told["images"]["month"]["used"] == 3
+
+
+def completed(environment: dict[str, str], *words: str) -> list[str]:
+    """What bash offers after these words, the last of which is being typed."""
+    script = f"""
+        eval "$(guanwu completion bash)"
+        COMP_WORDS=({" ".join(words[:-1])} "{words[-1]}"); COMP_CWORD={len(words) - 1}
+        _guanwu_completion guanwu
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    done = subprocess.run(
+        ["bash", "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout.split()
+
+
+def test_bash_completes_commands_options_and_values(environment: dict[str, str]) -> None:
+    assert completed(environment, "guanwu", "wa") == ["watch"]
+    assert {"submit", "watch", "results", "usage"} <= set(completed(environment, "guanwu", ""))
+    assert completed(environment, "guanwu", "results", "--so") == ["--sort"]
+    assert completed(environment, "guanwu", "results", "--sort", "ma") == ["margin"]
+
+
+@pytest.mark.parametrize(("shell", "sign"), [("zsh", "compdef"), ("fish", "complete --no-files")])
+def test_other_shells_have_a_script_too(environment: dict[str, str], shell: str, sign: str) -> None:
+    code, script, _ = ended(environment, "completion", shell)
+    assert (code, sign in script, "_GUANWU_COMPLETE" in script) == (0, True, True)
