@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Flask, request
 
-from api.auth import READING
+from api.rates import READING
 from api.services import services
 from worker.contract.errors import RequestError, RequestTooLarge, TooManyImages
 from worker.contract.settings import Settings
