@@ -21,8 +21,7 @@ def limit(schemas: dict[str, Any], settings: Settings) -> None:
     """Write limits into the request's schemas that are the operator's to set."""
     images, _ = schemas["JobRequest"]["properties"]["images"]["anyOf"]
     images["maxItems"] = settings.max_images_per_request
-    size, _ = schemas["UploadRequest"]["properties"]["bytes"]["anyOf"]
-    size["maximum"] = settings.max_archive_bytes
+    schemas["UploadRequest"]["properties"]["bytes"]["maximum"] = settings.max_archive_bytes
 
 
 def complete(operation: dict[str, Any]) -> None:

@@ -25,6 +25,8 @@ PARAMETERS: dict[str, Any] = {
     "score_below": 0.5,
     "verdict": "faithful",
     "sort": "score",
+    "wait": 20,
+    "If-None-Match": 'W/"74719a8f72324712"',
     "Last-Event-ID": "74719a8f72324712",
 }
 
@@ -178,6 +180,19 @@ ANSWERS: dict[str, Any] = {
             "max_image_pixels": 100000000,
             "max_archive_bytes": 21474836480,
             "max_job_images": 1000000,
+        },
+    },
+    "Usage": {
+        "tenant": "local",
+        "key": None,
+        "images": {
+            "day": {"used": 12, "limit": 1000, "left": 988, "resets_at": "2026-01-03T00:00:00Z"},
+            "month": {
+                "used": 340,
+                "limit": None,
+                "left": None,
+                "resets_at": "2026-02-01T00:00:00Z",
+            },
         },
     },
     "Health": {"status": "ok"},

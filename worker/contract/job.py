@@ -210,7 +210,7 @@ def _exactly_one(*fields: str) -> ConfigDict:
 class ImageSource(Wire):
     """One image of a request: exactly one of `s3`, `upload`, `url` and `data`."""
 
-    model_config = _exactly_one("s3", "upload", "data")
+    model_config = _exactly_one("s3", "upload", "url", "data")
 
     custom_id: CustomId | None = None
     s3: S3Object | None = None
