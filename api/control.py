@@ -38,9 +38,15 @@ def _remember(services: Services, job: str, tenant: str) -> None:
 
 
 def wake(services: Services, queue: QueueName, *, count: int = 1) -> None:
-    """Wake those up who work on a queue. If the broker is away the sweeper does it later."""
+    """Wake those up who work on a queue. If the broker is away the sweeper does it later.
+
+    Whoever takes a wake-up finds all work that is ready by then, so of many that lie there
+    untaken one more is of no use.
+    """
     for attempt in (1, 2):  # the first may meet a connection that a restart has cut
         try:
-            return send(services.broker, queue, count=count)
+            if services.records.queued_wake_ups(queue) < WAKE_UPS:
+                send(services.broker, queue, count=count)
+            return
         except RedisUnavailable as exc:
             log.warning("wake-up not sent", attempt=attempt, error=exc.message)

@@ -25,6 +25,8 @@ def store_inputs(
     services: Services, images: Sequence[Incoming], tenant: str
 ) -> Iterator[ManifestItem]:
     """Manifest lines, in order; an image refused at the door has its error in place."""
+    if len(images) == 1:  # another thread would only cost
+        return iter([_manifest_item(services, tenant, 0, images[0])])
     tasks = (
         partial(_manifest_item, services, tenant, index, image)
         for index, image in enumerate(images)

@@ -19,6 +19,7 @@ from worker.contract.job import (
     JobStatus,
     ManifestItem,
 )
+from worker.contract.manifest import read_shard
 
 WINDOW = 4
 _STOPPED = {
@@ -134,7 +135,7 @@ def _from_manifest(
 
 
 def _manifest(services: Services, job: FoundJob, number: int) -> list[ManifestItem]:
-    body = services.store.get(keys.manifest(job.tenant, job.id, number))
+    body = read_shard(services.store, job.tenant, job.id, number)
     return [ManifestItem.model_validate_json(line) for line in body.splitlines()]
 
 

@@ -18,6 +18,7 @@ from worker.contract import keys
 from worker.contract.errors import GuanwuError, QueueFull, QuotaExceeded, RedisUnavailable
 from worker.contract.job import Counts, Job, JobStatus, ManifestItem, Options, new_id
 from worker.contract.keys import COORDINATOR, Lane
+from worker.contract.manifest import job_json
 from worker.contract.objects import JSON, JSONL
 from worker.contract.quota import Allowance
 from worker.contract.record import MAX_SHARD_CHARS, JobRecord, Load
@@ -59,8 +60,13 @@ def accept(
         hold()
     view = job_view(record, now_ms=record.created_ms)
     shards = _shards(items, images=record.chunk_images)
-    _store_manifest(services, record, shards, view)
-    _create(services, record, shard=_small_shard(shards), allowances=allowances)
+    small = _small_shard(shards)
+    if small is None:
+        _store_shards(services, record, shards)
+    # Last before the record: who finds a job.json may restore the job from it, finds it whole.
+    body = view.model_dump_json().encode() if small is None else job_json(view, small)
+    services.store.put(keys.job_record(tenant, record.job), body, content_type=JSON)
+    _create(services, record, shard=small, allowances=allowances)
     if record.source is None:
         wake(services, record.lane, count=min(record.chunks, WAKE_UPS))
     else:
@@ -156,18 +162,12 @@ def _shards(items: Sequence[ManifestItem], *, images: int) -> list[str]:
 
 
 def _small_shard(shards: Sequence[str]) -> str | None:
-    """The only shard, if the record may hold it."""
+    """The only shard, if record and job.json may hold it."""
     small = len(shards) == 1 and len(shards[0]) <= MAX_SHARD_CHARS
     return shards[0] if small else None
 
 
-def _store_manifest(
-    services: Services, record: JobRecord, shards: Sequence[str], view: Job
-) -> None:
-    """The manifest's shards, then the accepted job, all there before the record is.
-
-    In this order: who finds a job.json may restore the job from it, and finds it whole.
-    """
+def _store_shards(services: Services, record: JobRecord, shards: Sequence[str]) -> None:
     put = services.store.put
     tasks: list[Callable[[], None]] = []
     for number, shard in enumerate(shards):
@@ -175,8 +175,3 @@ def _store_manifest(
         tasks.append(partial(put, key, shard.encode(), content_type=JSONL))
     for _ in in_order(services.pool, tasks, window=WINDOW):
         pass
-    put(
-        keys.job_record(record.tenant, record.job),
-        view.model_dump_json().encode(),
-        content_type=JSON,
-    )

@@ -31,6 +31,7 @@ from worker.contract.job import (
     Options,
 )
 from worker.contract.keys import Lane, QueueName
+from worker.contract.manifest import read_shard
 from worker.contract.objects import JSONL, ObjectStore
 from worker.contract.record import Claim, Tally
 from worker.contract.records import JobRecords
@@ -126,7 +127,7 @@ class ChunkRunner:
         if record.shard is not None:
             body = record.shard.encode()  # bytes: text splits into lines at U+2028, too
         else:
-            body = self._store.get(keys.manifest(record.tenant, claim.job, claim.number))
+            body = read_shard(self._store, record.tenant, claim.job, claim.number)
         return [ManifestItem.model_validate_json(line) for line in body.splitlines()]
 
     def _results_so_far(self, claim: Claim) -> dict[int, ItemResult]:

@@ -31,6 +31,7 @@ from worker.contract.job import (
     settled_status,
 )
 from worker.contract.keys import QueueName
+from worker.contract.manifest import keep_manifest, read_shard
 from worker.contract.objects import JSON, JSONL, ObjectStore
 from worker.contract.record import Claim, JobRecord
 from worker.contract.records import JobRecords
@@ -124,7 +125,7 @@ class Closing:
             lines = self._store.get(keys.chunk_results(tenant, job, number)).splitlines()
             return [ItemResult.model_validate_json(line) for line in lines]
         except ObjectNotFound:
-            lines = self._store.get(keys.manifest(tenant, job, number)).splitlines()
+            lines = read_shard(self._store, tenant, job, number).splitlines()
         items = [ManifestItem.model_validate_json(line) for line in lines]
         return [stopped(item, claim, claim.record.stop) for item in items]
 
@@ -145,6 +146,7 @@ class Closing:
         finished_ms = time.time_ns() // 1_000_000
         ended = replace(record, status=_status(record), finished_ms=finished_ms)
         body = job_view(ended, now_ms=finished_ms).model_dump_json().encode()
+        keep_manifest(self._store, record)
         self._store.put(keys.job_record(record.tenant, record.job), body, content_type=JSON)
         self._records.settle(claim, ended.status, finished_ms=finished_ms)
 

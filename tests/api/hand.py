@@ -22,6 +22,7 @@ from worker.contract.job import (
     ManifestItem,
     settled_status,
 )
+from worker.contract.manifest import keep_manifest, read_shard
 from worker.contract.objects import ObjectStore
 from worker.contract.record import Claim, Tally
 from worker.contract.records import JobRecords
@@ -129,6 +130,7 @@ class Hand:
         view = job_view(replace(record, status=status, finished_ms=now_ms), now_ms=now_ms)
         body = view.model_dump_json().encode()
         key = keys.job_record(record.tenant, record.job)
+        keep_manifest(self.store, record)
         self.store.put(key, body, content_type="application/json")
         self.records.settle(claim, JobStatus(status), finished_ms=now_ms)
 
@@ -137,7 +139,7 @@ class Hand:
         self.redis.delete(keys.RedisKeys(self.settings.redis_prefix).job(job))
 
     def manifest(self, claim: Claim, number: int) -> list[ManifestItem]:
-        body = self.store.get(keys.manifest(claim.record.tenant, claim.job, number))
+        body = read_shard(self.store, claim.record.tenant, claim.job, number)
         return [ManifestItem.model_validate_json(line) for line in body.splitlines()]
 
     def _chunk(self, claim: Claim, number: int) -> list[ItemResult]:

@@ -17,6 +17,7 @@ from tests.api.calls import OTHER_TOKEN, PNG, TOKENS, Calls, problem
 from tests.api.hand import Hand
 from tests.stack import SettingsFactory
 from worker.contract.errors import RedisUnavailable
+from worker.contract.manifest import read_shard
 from worker.contract.records import JobRecords
 
 KEY = "a-key-of-the-test"
@@ -91,10 +92,7 @@ def test_form_is_the_same_whatever_its_boundary_and_another_if_a_part_differs(
 def test_form_with_a_key_is_stored_whole(calls: Calls, hand: Hand) -> None:
     keyed = calls.with_headers(Idempotency_Key=KEY).submit_form([("a.png", PNG)])
     plain = calls.submit_form([("a.png", PNG)])
-    first, second = (
-        hand.store.get(f"t/local/jobs/{job.json['id']}/manifest/000000.jsonl")
-        for job in (keyed, plain)
-    )
+    first, second = (read_shard(hand.store, "local", job.json["id"], 0) for job in (keyed, plain))
     assert first == second
 
 
@@ -162,9 +160,7 @@ def test_crash_before_the_record_is_one_job_in_the_end(
     assert answer.status_code == 202
     assert "Idempotent-Replayed" not in answer.headers
     assert job_ids(calls) == [answer.json["id"]]
-    assert list(hand.store.keys("t/local/jobs/")) == [
-        f"t/local/jobs/{answer.json['id']}/{name}" for name in ("job.json", "manifest/000000.jsonl")
-    ]
+    assert list(hand.store.keys("t/local/jobs/")) == [f"t/local/jobs/{answer.json['id']}/job.json"]
 
 
 @pytest.mark.parametrize("finished", [False, True])

@@ -44,7 +44,7 @@ from tests.sleeping.behaviour import Behaviour
 PROCESSES = "2"  # the default of gunicorn_conf
 POLLERS, EVERY_S, STREAMS = 1000, 5.0, 50
 SENDERS = 16
-IMAGE_BYTES = 8 * 1024  # a thumbnail's size
+IMAGE_BYTES = 26_000  # the middle one of the photos that tests share
 SLOW = Behaviour(batch_ms=500, io_ms=1)  # so that streams have something to tell
 BOUNDARY = "boundary"
 
@@ -59,9 +59,9 @@ class Extent:
         window_s: of one side.
     """
 
-    polling_s: float = 40.0
+    polling_s: float = 30.0
     pairs: int = 6
-    window_s: float = 4.0
+    window_s: float = 3.0
 
 
 QUICK = Extent(polling_s=8.0, pairs=1, window_s=2.0)

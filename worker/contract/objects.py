@@ -255,6 +255,7 @@ def _client(settings: Settings, endpoint: str | None, connections: int) -> S3Cli
         retries={"mode": "standard", "total_max_attempts": 3},
         max_pool_connections=connections,
         tcp_keepalive=True,
+        user_agent="guanwu",  # boto3 writes its own anew for every request, which takes longer
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )

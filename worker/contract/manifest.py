@@ -1,0 +1,57 @@
+"""Where a job's manifest lies: in shards of its own; a small job's, until it ends, in job.json.
+
+That is one object less to write before a small job is accepted.
+"""
+
+from __future__ import annotations
+
+from worker.contract import keys
+from worker.contract.errors import ObjectNotFound
+from worker.contract.job import Job
+from worker.contract.objects import JSONL, ObjectStore
+from worker.contract.record import JobRecord
+
+
+class StoredJob(Job):
+    """A job.json, with the manifest of a job that has one small shard and has not ended."""
+
+    manifest: str | None = None
+
+
+def job_json(job: Job, manifest: str) -> bytes:
+    """The job.json of a job that has just been accepted."""
+    return StoredJob.model_construct(**dict(job), manifest=manifest).model_dump_json().encode()
+
+
+def read_shard(store: ObjectStore, tenant: str, job: str, number: int) -> bytes:
+    """JSON Lines, a ManifestItem each.
+
+    Raises:
+        ObjectNotFound: the job has no such shard.
+        StoreUnavailable
+    """
+    shard = keys.manifest(tenant, job, number)
+    try:
+        return store.get(shard)
+    except ObjectNotFound:
+        held = _held(store, tenant, job) if number == 0 else None
+    # A job that has ended between the two looks has its shard by now.
+    return store.get(shard) if held is None else held
+
+
+def keep_manifest(store: ObjectStore, record: JobRecord) -> None:
+    """Before job.json is written anew: give the manifest it may hold an object of its own."""
+    if record.source is not None or record.chunks != 1:
+        return
+    held = record.shard.encode() if record.shard else _held(store, record.tenant, record.job)
+    if held is not None:
+        store.put(keys.manifest(record.tenant, record.job, 0), held, content_type=JSONL)
+
+
+def _held(store: ObjectStore, tenant: str, job: str) -> bytes | None:
+    try:
+        body = store.get(keys.job_record(tenant, job))
+    except ObjectNotFound:
+        return None
+    manifest = StoredJob.model_validate_json(body, extra="ignore").manifest
+    return None if manifest is None else manifest.encode()
