@@ -40,14 +40,15 @@ def create_app(settings: Settings) -> OpenAPI:
         static_folder=None,
     )
     app.url_map.strict_slashes = False
-    attach(app, make_services(settings))
+    services = make_services(settings)
+    attach(app, services)
     limits.configure(app, settings)
     app.before_request(limits.bound_patience)
     request_log.register(app)
     audit.register(app)
     errors.register(app)
     metrics.register(app)
-    rates.register(app)
+    rates.register(app, services)
     for blueprint in (
         jobs,
         events,

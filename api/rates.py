@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import redis
 from flask import Flask, Response, current_app, g, request
 from flask_limiter import Limiter
 from flask_limiter.errors import RateLimitExceeded
 
-from api.services import services
+from api.services import Services, services
 from worker.contract.errors import RateLimited
 from worker.contract.keys import RedisKeys
 from worker.contract.settings import Settings
@@ -31,17 +31,17 @@ READING = frozenset({"GET", "HEAD", "OPTIONS"})  # methods that change nothing
 _NAME = "guanwu_rates"
 
 
-def register(app: Flask) -> None:
+def register(app: Flask, known: Services) -> None:
     """Make `count` work in requests of `app`, and tell callers what is left to them."""
-    known = app.extensions["guanwu"]
+    shared: dict[str, Any] = {
+        "connection_pool": known.redis.connection_pool,
+        "key_prefix": RedisKeys(known.settings.redis_prefix).rates,
+    }
     limiter = Limiter(
         _caller,
         strategy="sliding-window-counter",
         storage_uri="redis://",
-        storage_options={
-            "connection_pool": known.redis.connection_pool,
-            "key_prefix": RedisKeys(known.settings.redis_prefix).rates,
-        },
+        storage_options=shared,
         in_memory_fallback_enabled=True,
     )
     limiter.init_app(app)

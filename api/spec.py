@@ -123,9 +123,9 @@ Guanwu 观物 answers two questions about every picture: **what is it** (in Chin
 Send your access token with every call: `Authorization: Bearer <token>`.
 
 Each access token may make so many calls a minute, counted apart for calls that read, that
-submit or change something, and that ask for an upload link. `RateLimit-Limit`,
-`RateLimit-Remaining` and `RateLimit-Reset` (in seconds) of every answer say where you are; one
-call too many is a 429, `rate_limited`, to be sent again after `Retry-After`.
+submit or change something, and that ask for an upload link. Answers say where you are in
+`RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` (seconds until more are allowed);
+one call too many is a 429, `rate_limited`, to be sent again after `Retry-After`.
 
 Errors are `application/problem+json` with a stable `code`; `detail` says what to do, and
 `errors` points at fields. One bad picture never fails its neighbours: it becomes a failed
@@ -198,7 +198,8 @@ it. With `If-None-Match` a job that is still in that state is a 304 without a bo
 
 EVENTS = """\
 `progress` tells of the job as `GET /v1/jobs/{id}` does: at once, and when its counts have
-changed, at most every 500 ms. `done` comes last and ends the stream. Each event tells all,
+changed, at most every 500 ms. `done` comes last and ends the stream. An event's `id` is what
+stands between the quotes of the job's `ETag`. Each event tells all,
 so nothing is missed by who comes again: with `Last-Event-ID`, as an `EventSource` sends it by
 itself, the job is told only if it has changed since. A comment every 15 seconds keeps
 the connection open; after ten minutes the stream ends and is to be opened again. When as

@@ -73,7 +73,6 @@ def test_bar_moves_on_a_terminal(
     while not streams and calls.app.extensions["guanwu"].streams.acquire(blocking=False):
         pass
     job = client.submit([PNG] * 6).id
-    worker = later(1.5, hand, 3)
     master, slave = pty.openpty()
     process = subprocess.Popen(
         [*COMMAND, "watch", job],
@@ -83,7 +82,10 @@ def test_bar_moves_on_a_terminal(
         text=True,
     )
     os.close(slave)
-    shown = _all_of(master)
+    shown = _shown_on(master, until="0/6")
+    worker = later(1.5, hand, 3)
+    shown += _shown_on(master)
+    os.close(master)
     out, _ = process.communicate(timeout=60)
     worker.join()
     assert process.returncode == 0
@@ -93,18 +95,18 @@ def test_bar_moves_on_a_terminal(
     assert {"0", "4"} <= set(moved)
 
 
-def _all_of(terminal: int) -> str:
-    pieces = []
-    while True:
+def _shown_on(terminal: int, *, until: str | None = None) -> str:
+    """What is written to a terminal, till the text comes, or to the end."""
+    shown = b""
+    while until is None or until.encode() not in shown:
         try:
             piece = os.read(terminal, 4096)
         except OSError:  # its other end was closed
             break
         if not piece:
             break
-        pieces.append(piece)
-    os.close(terminal)
-    return b"".join(pieces).decode()
+        shown += piece
+    return shown.decode(errors="replace")
 
 
 def test_exit_code_is_that_of_the_job(
