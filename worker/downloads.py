@@ -27,6 +27,7 @@ from worker.contract.urls import check_url, is_named, shown
 from worker.outbound import Answer, Outbound, Resolve
 
 MAX_REDIRECTS = 5
+AGAIN_S = 1.0  # a passing trouble is tried once more after this, if there is time left
 # Packed bodies would grow past the limit when they are unpacked, so none is asked for.
 HEADERS = {"user-agent": "guanwu", "accept": "image/*", "accept-encoding": "identity"}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -59,6 +60,15 @@ class Downloads:
             ImageTooLarge: it has more bytes than an image may have; the rest was not read.
         """
         end_s = time.monotonic() + self._settings.url_input_timeout_s
+        try:
+            return self._fetch(url, end_s)
+        except UrlUnreachable:
+            if time.monotonic() + AGAIN_S > end_s:
+                raise
+            time.sleep(AGAIN_S)
+            return self._fetch(url, end_s)
+
+    def _fetch(self, url: str, end_s: float) -> bytes:
         hop = url
         for _ in range(MAX_REDIRECTS + 1):
             self._check_url(hop, named=url)

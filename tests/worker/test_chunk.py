@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -132,8 +134,22 @@ class Bench:
 
 
 @pytest.fixture
-def bench(settings: SettingsFactory) -> Iterator[Bench]:
-    own = settings(lease_s=0.6)
+def silent() -> Iterator[str]:
+    """URL of a server that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/a.png"
+
+
+@pytest.fixture
+def bench(settings: SettingsFactory, silent: str) -> Iterator[Bench]:
+    own = settings(
+        lease_s=0.6,
+        url_input_hosts="127.0.0.1",
+        url_input_http=True,
+        url_input_ports=urlsplit(silent).port,
+        url_input_timeout_s=2,
+        outbound_allow="127.0.0.1/32",
+    )
     records = JobRecords(connect(own), own)
     store = ObjectStore(own)
     engine = SmallEngine()
@@ -149,16 +165,15 @@ def bench(settings: SettingsFactory) -> Iterator[Bench]:
     )
     batcher.start()
     leases.start()
-    with ThreadPoolExecutor(8) as io:
-        by_lane = dict.fromkeys(LANES, io)
+    with ThreadPoolExecutor(8) as io, ThreadPoolExecutor(8) as web:
         chunks = ChunkRunner(
             records,
             store,
             pipeline,
             batcher,
             leases,
-            by_lane,
-            by_lane,
+            dict.fromkeys(LANES, io),
+            dict.fromkeys(LANES, web),
             lambda: DeviceInfo(name="cpu"),
         )
         closing = Closing(records, store, leases, io, max_attempts=3)
@@ -171,6 +186,19 @@ def png(level: int, *, width: int = 40, height: int = 20) -> bytes:
     file = BytesIO()
     Image.new("RGB", (width, height), (level, level, level)).save(file, "PNG")
     return file.getvalue()
+
+
+def test_servers_that_say_nothing_hold_up_no_other_job(bench: Bench, silent: str) -> None:
+    waiting = bench.submit([ManifestItem(index=n, source=silent) for n in range(8)], Options())
+    with ThreadPoolExecutor(1) as other:
+        slow = other.submit(bench.chunks.run, bench.claim())
+        job = bench.submit([png(level) for level in (0, 80)], Options())
+        bench.chunks.run(bench.claim())
+        assert bench.read(job).counts.succeeded == 2
+        assert not slow.done()
+    errors = [result.error for result in bench.results(waiting)]
+    assert {error.code for error in errors if error} == {"url_unreachable"}
+    assert bench.read(waiting).counts.failed == 8
 
 
 def test_every_image_gets_its_own_labels_objects_and_place(bench: Bench) -> None:
