@@ -16,7 +16,8 @@ class WebServer(ThreadingHTTPServer):
     """Counts its connections and keeps what it was asked.
 
     `files` are what it gives by path; beside them it knows `/to?url=` (a redirect), `/status/N`,
-    `/drip` (a body byte by byte), `/stall` (headers byte by byte), `/endless`, `/cut`, `/packed`.
+    `/drip` (a body byte by byte), `/stall` (headers byte by byte), `/endless`, `/huge` (by
+    its header), `/cut`, `/packed`.
     `troubles` are statuses that it answers first, whatever is asked for.
     """
 
@@ -66,6 +67,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, b"\x1f\x8b", {"Content-Encoding": "gzip"})
         elif where.path == "/cut":
             self._send(200, b"half", {"Content-Length": "8"})
+        elif where.path == "/huge":
+            self._send(200, b"x", {"Content-Length": str(10**12)})
         elif where.path == "/endless":
             self._drip(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65_536, pause_s=0)
         elif where.path == "/drip":

@@ -75,9 +75,20 @@ class Downloads:
             with self._answer(hop, end_s) as answer:
                 if answer.status not in _REDIRECTS:
                     _check_answer(answer, hop)
+                    self._check_size(answer, hop)
                     return b"".join(answer.pieces)
                 hop = _target(answer, hop)
         raise UrlRefused(f"{shown(url)} redirects more than {MAX_REDIRECTS} times; name its end")
+
+    def _check_size(self, answer: Answer, url: str) -> None:
+        """Refuse what says itself that it is too large; what does not is counted as it comes."""
+        size = answer.headers.get("content-length", "")
+        if size.isdecimal() and int(size) > self._settings.max_image_bytes:
+            raise self._too_large(url)
+
+    def _too_large(self, url: str) -> ImageTooLarge:
+        limit = self._settings.max_image_bytes
+        return ImageTooLarge(f"{shown(url)} has more than {limit:,} bytes; make it smaller")
 
     def _check_url(self, url: str, *, named: str) -> None:
         try:
@@ -102,8 +113,7 @@ class Downloads:
         if isinstance(error, AddressForbidden):
             return UrlNotAllowed(f"{shown(url)}: {error.message}")
         if isinstance(error, OutboundTooLarge):
-            limit = self._settings.max_image_bytes
-            return ImageTooLarge(f"{shown(url)} has more than {limit:,} bytes; make it smaller")
+            return self._too_large(url)
         if _has_bad_certificate(error):
             return UrlRefused(f"{error.message}; have its certificate renewed")
         return UrlUnreachable(f"{error.message}; retry the job when its server is well")

@@ -222,9 +222,10 @@ def _parsed(url: str) -> httpx.URL:
     """The URL in the one form in which it is checked and called."""
     try:
         parsed = httpx.URL(url)
+        host = parsed.host  # decoded here, and not every xn-- can be
     except (httpx.InvalidURL, UnicodeError) as exc:
         raise AddressForbidden("that is no URL; write https://host/path") from exc
-    if parsed.scheme not in PORTS or not parsed.host:
+    if parsed.scheme not in PORTS or not host:
         raise AddressForbidden("a URL begins with https://host or http://host")
     if parsed.userinfo:
         raise AddressForbidden("a URL must not carry a user or password; leave out what ends in @")

@@ -109,9 +109,9 @@ def test_redirects_are_followed_and_carry_nothing_along(
         }
 
 
-def test_a_redirect_to_a_chinese_name_is_followed(server: WebServer) -> None:
-    url = f"http://pictures.test:{server.port}/to?url=/%E5%9B%BE.png"
-    assert downloads(server.port).fetch(url) == PICTURE
+@pytest.mark.parametrize("path", ["/图.png", "/%E5%9B%BE.png", "/to?url=/%E5%9B%BE.png"])
+def test_a_chinese_name_is_understood_encoded_or_not(server: WebServer, path: str) -> None:
+    assert downloads(server.port).fetch(f"http://pictures.test:{server.port}{path}") == PICTURE
 
 
 @pytest.mark.parametrize(
@@ -125,6 +125,7 @@ def test_a_redirect_to_a_chinese_name_is_followed(server: WebServer) -> None:
         ("/packed", UrlRefused, "packed"),
         ("/cut", UrlUnreachable, "broke off"),
         ("/endless", ImageTooLarge, "more than 100,000 bytes"),
+        ("/huge", ImageTooLarge, "more than 100,000 bytes"),
     ],
 )
 def test_each_trouble_has_its_own_code_and_remedy(
@@ -239,6 +240,8 @@ HOSTILE = [
     "http://pictures.test:{port}/a.png\r\nHost: 127.0.0.1",
     "http://pictures.test\r\n:{port}/a.png",
     "http://pictures.test:{port}/a\tb.png",
+    "http://xn--zz:{port}/a.png",
+    "http://xn--a.com:{port}/a.png",
     "http://pictures.test:22/a.png",
     "http://pictures.test:0{port}0/a.png",
     "http://169.254.169.254/latest/meta-data/",
