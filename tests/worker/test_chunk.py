@@ -14,10 +14,12 @@ import pytest
 from PIL import Image
 
 from tests.stack import SettingsFactory
+from worker.announcements import Announcements
 from worker.batcher import Batcher
 from worker.chunk import ChunkRunner
 from worker.closing import Closing
 from worker.contract import keys
+from worker.contract.deliveries import Deliveries
 from worker.contract.errors import GuanwuError, LeaseLost, RedisUnavailable
 from worker.contract.job import (
     DeviceInfo,
@@ -37,6 +39,7 @@ from worker.contract.record import Claim, JobRecord, Reopened, Tally
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
+from worker.contract.webhooks import Webhooks
 from worker.item import ImageLimits, ItemPipeline
 from worker.leases import Leases
 from worker.vision.analysis import Analysis, MadeMap, Prepared
@@ -133,7 +136,8 @@ class Bench:
 @pytest.fixture
 def bench(settings: SettingsFactory) -> Iterator[Bench]:
     own = settings(lease_s=0.6)
-    records = JobRecords(connect(own), own)
+    client = connect(own)
+    records = JobRecords(client, own)
     store = ObjectStore(own)
     engine = SmallEngine()
     batcher = Batcher(engine, batch_images=16, wait_ms=5)
@@ -147,7 +151,9 @@ def bench(settings: SettingsFactory) -> Iterator[Bench]:
         chunks = ChunkRunner(
             records, store, pipeline, batcher, leases, by_lane, lambda: DeviceInfo(name="cpu")
         )
-        closing = Closing(records, store, leases, io, max_attempts=3)
+        webhooks = Webhooks(client, store, own)
+        announcements = Announcements(webhooks, Deliveries(client, own), records, store)
+        closing = Closing(records, store, leases, io, announcements, max_attempts=3)
         yield Bench(own, records, store, engine, chunks, closing)
         leases.stop()
         batcher.stop()
