@@ -17,6 +17,7 @@ from api.models import models
 from api.results import results
 from api.services import attach, make_services
 from api.uploads import uploads
+from api.webhooks import webhooks
 from worker.contract.settings import Settings
 
 
@@ -46,7 +47,17 @@ def create_app(settings: Settings) -> OpenAPI:
     audit.register(app)
     errors.register(app)
     metrics.register(app)
-    for blueprint in (jobs, events, results, items, uploads, models, health, metrics.metrics):
+    for blueprint in (
+        jobs,
+        events,
+        results,
+        items,
+        uploads,
+        webhooks,
+        models,
+        health,
+        metrics.metrics,
+    ):
         app.register_api(blueprint)
     docs.register(app)
     app.after_request(_harden)

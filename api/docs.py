@@ -19,16 +19,38 @@ from api.models import Offered
 from api.results import ResultPage, Summary
 from api.uploads import Upload, UploadRequest
 from api.waiting import FinishedJob
+from api.webhooks import (
+    AttemptPage,
+    NewWebhook,
+    QueuedDelivery,
+    RotateRequest,
+    SigningSecret,
+    WebhookList,
+    WebhookRequest,
+    WebhookView,
+)
 from worker.contract.job import JobRequest
 
 _REF = "#/components/schemas/{model}"
-_TAKEN: tuple[type[BaseModel], ...] = (JobRequest, Envelope, UploadRequest)
+_TAKEN: tuple[type[BaseModel], ...] = (
+    JobRequest,
+    Envelope,
+    UploadRequest,
+    WebhookRequest,
+    RotateRequest,
+)
 _GIVEN: tuple[type[BaseModel], ...] = (
     JobPage,
     FinishedJob,
     ResultPage,
     Summary,
     Upload,
+    WebhookView,
+    NewWebhook,
+    WebhookList,
+    SigningSecret,
+    AttemptPage,
+    QueuedDelivery,
     Offered,
     Health,
     Problem,

@@ -15,11 +15,13 @@ from api.job_index import JobIndexes
 from api.marks import IdempotencyMarks
 from api.offer import Offer
 from worker.contract.access import AccessKeys
+from worker.contract.deliveries import Deliveries
 from worker.contract.objects import ObjectStore
 from worker.contract.queues import make_app
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
+from worker.contract.webhooks import Webhooks
 
 STORE_THREADS = 16
 MAX_STORE_TIMEOUT_S = 5.0
@@ -38,6 +40,8 @@ class Services:
 
     settings: Settings
     access: AccessKeys
+    webhooks: Webhooks
+    deliveries: Deliveries
     records: JobRecords
     marks: IdempotencyMarks
     store: ObjectStore
@@ -57,6 +61,8 @@ def make_services(settings: Settings) -> Services:
     return Services(
         settings=settings,
         access=AccessKeys(redis, store, settings),
+        webhooks=Webhooks(redis, store, settings),
+        deliveries=Deliveries(redis, settings),
         records=JobRecords(redis, settings),
         marks=IdempotencyMarks(redis, settings),
         store=store,

@@ -16,10 +16,12 @@ import pytest
 from PIL import Image
 
 from tests.stack import SettingsFactory
+from worker.announcements import Announcements
 from worker.batcher import Batcher
 from worker.chunk import ChunkRunner
 from worker.closing import Closing
 from worker.contract import keys
+from worker.contract.deliveries import Deliveries
 from worker.contract.errors import GuanwuError, LeaseLost, RedisUnavailable
 from worker.contract.job import (
     DeviceInfo,
@@ -39,6 +41,7 @@ from worker.contract.record import Claim, JobRecord, Reopened, Tally
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
+from worker.contract.webhooks import Webhooks
 from worker.downloads import Downloads
 from worker.item import ImageLimits, ItemPipeline
 from worker.leases import Leases
@@ -150,7 +153,8 @@ def bench(settings: SettingsFactory, silent: str) -> Iterator[Bench]:
         url_input_timeout_s=2,
         outbound_allow="127.0.0.1/32",
     )
-    records = JobRecords(connect(own), own)
+    client = connect(own)
+    records = JobRecords(client, own)
     store = ObjectStore(own)
     engine = SmallEngine()
     batcher = Batcher(engine, batch_images=16, wait_ms=5)
@@ -176,7 +180,9 @@ def bench(settings: SettingsFactory, silent: str) -> Iterator[Bench]:
             dict.fromkeys(LANES, web),
             lambda: DeviceInfo(name="cpu"),
         )
-        closing = Closing(records, store, leases, io, max_attempts=3)
+        webhooks = Webhooks(client, store, own)
+        announcements = Announcements(webhooks, Deliveries(client, own), records, store)
+        closing = Closing(records, store, leases, io, announcements, max_attempts=3)
         yield Bench(own, records, store, engine, chunks, closing)
         leases.stop()
         batcher.stop()
