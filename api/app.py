@@ -18,6 +18,7 @@ from api.results import results
 from api.services import attach, make_services
 from api.uploads import uploads
 from api.usage import usage
+from api.webhooks import webhooks
 from worker.contract.settings import Settings
 
 
@@ -55,6 +56,7 @@ def create_app(settings: Settings) -> OpenAPI:
         results,
         items,
         uploads,
+        webhooks,
         models,
         usage,
         health,

@@ -34,7 +34,11 @@ def require_tenant() -> None:
     _identify(_token())
     bind_contextvars(tenant=g.tenant)
     rates.count()
-    scope: Scope = "read" if request.method in READING else "submit"
+    require_scope("read" if request.method in READING else "submit")
+
+
+def require_scope(scope: Scope) -> None:
+    """Raises Forbidden unless the caller's token is good for it."""
     if not allows(scope):
         raise Forbidden(
             f"this access token has the scopes {', '.join(g.scopes)}, the call needs {scope}; "

@@ -22,17 +22,39 @@ from api.services import services
 from api.uploads import Upload, UploadRequest
 from api.usage import Usage
 from api.waiting import FinishedJob
+from api.webhooks import (
+    AttemptPage,
+    NewWebhook,
+    QueuedDelivery,
+    RotateRequest,
+    SigningSecret,
+    WebhookList,
+    WebhookRequest,
+    WebhookView,
+)
 from worker.contract.job import JobRequest
 from worker.contract.settings import Settings
 
 _REF = "#/components/schemas/{model}"
-_TAKEN: tuple[type[BaseModel], ...] = (JobRequest, Envelope, UploadRequest)
+_TAKEN: tuple[type[BaseModel], ...] = (
+    JobRequest,
+    Envelope,
+    UploadRequest,
+    WebhookRequest,
+    RotateRequest,
+)
 _GIVEN: tuple[type[BaseModel], ...] = (
     JobPage,
     FinishedJob,
     ResultPage,
     Summary,
     Upload,
+    WebhookView,
+    NewWebhook,
+    WebhookList,
+    SigningSecret,
+    AttemptPage,
+    QueuedDelivery,
     Offered,
     Usage,
     Health,

@@ -38,6 +38,8 @@ STATUS: dict[type[GuanwuError], int] = {
     family.NotFound: 404,
     family.JobNotFound: 404,
     family.KeyNotFound: 404,
+    family.WebhookNotFound: 404,
+    family.TooManyWebhooks: 422,
     family.ItemNotFound: 404,
     family.ArtifactNotFound: 404,
     family.IdempotencyKeyReused: 422,

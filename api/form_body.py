@@ -14,7 +14,7 @@ from api import limits
 from api.incoming import Incoming, Submission, base_name
 from api.validation import validated
 from worker.contract.errors import RequestError
-from worker.contract.job import Options, Wire
+from worker.contract.job import JobWebhook, Options, Wire
 from worker.contract.settings import Settings
 
 
@@ -22,6 +22,7 @@ class Envelope(Wire):
     """A JobRequest whose images are the files beside it: the part `options` of a form."""
 
     options: Options = Options()
+    webhook: JobWebhook | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -35,7 +36,7 @@ def read_form(request: Request, settings: Settings) -> Submission:
     images = [
         Incoming(None, base_name(file.filename), open=partial(_spooled, file)) for file in files
     ]
-    return Submission(images, envelope.options, envelope.metadata)
+    return Submission(images, envelope.options, envelope.metadata, webhook=envelope.webhook)
 
 
 def _refuse_stray_parts(request: Request) -> None:
@@ -79,6 +80,7 @@ class _Shape(Wire, extra="allow"):
     """Tells the whole request object from its options."""
 
     options: Any = None
+    webhook: Any = None
     metadata: Any = None
 
 

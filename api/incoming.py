@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
-from worker.contract.job import Options, Source
+from worker.contract.job import JobWebhook, Options, Source
 
 MAX_FILENAME_CHARS = 255
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -37,6 +37,7 @@ class Submission:
     options: Options
     metadata: dict[str, Any]
     source: Source | None = None
+    webhook: JobWebhook | None = None
     payload: str | None = None
 
 

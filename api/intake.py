@@ -13,6 +13,7 @@ from api.incoming import Submission
 from api.json_body import read_json
 from worker.contract.errors import UnsupportedContentType
 from worker.contract.settings import Settings
+from worker.contract.webhook import check_target
 
 
 def read(request: Request, settings: Settings, *, tenant: str) -> Submission:
@@ -28,6 +29,8 @@ def read(request: Request, settings: Settings, *, tenant: str) -> Submission:
     except RequestEntityTooLarge as exc:
         raise limits.too_large(settings) from exc
     limits.check_metadata(submission.metadata)
+    if submission.webhook is not None:
+        check_target(submission.webhook.url, settings.allowed_addresses, field="webhook.url")
     return submission
 
 

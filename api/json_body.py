@@ -26,12 +26,12 @@ def read_json(body: bytes, settings: Settings, tenant: str) -> Submission:
     request = validated(JobRequest, body)
     if request.images is None:
         source = _source(request, settings, tenant)
-        return Submission((), request.options, request.metadata, source)
+        return Submission((), request.options, request.metadata, source, request.webhook)
     limits.check_image_count(len(request.images), settings)
     _refuse_forbidden(request.images, settings, tenant)
     _refuse_urls(request.images, settings)
     images = [_incoming(image, settings, tenant) for image in request.images]
-    return Submission(images, request.options, request.metadata)
+    return Submission(images, request.options, request.metadata, webhook=request.webhook)
 
 
 def _incoming(image: ImageSource, settings: Settings, tenant: str) -> Incoming:

@@ -68,6 +68,7 @@ def as_queued(view: Job, items: int) -> Job:
             "done": False,
             "finished_at": None,
             "expires_at": None,
+            "runs": view.runs + 1,
             "counts": Counts(total=total, queued=items, succeeded=total - items),
         }
     )
@@ -88,4 +89,6 @@ def _record(queued: Job, tenant: str) -> JobRecord:
         chunks=-(-queued.counts.total // queued.chunk_images),
         created_ms=to_ms(queued.created_at),
         source=queued.source,
+        runs=queued.runs,
+        webhook=queued.webhook,
     )

@@ -16,11 +16,13 @@ from api.job_index import JobIndexes
 from api.marks import IdempotencyMarks
 from api.offer import Offer
 from worker.contract.access import AccessKeys
+from worker.contract.deliveries import Deliveries
 from worker.contract.objects import ObjectStore
 from worker.contract.queues import make_app
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
+from worker.contract.webhooks import Webhooks
 
 STORE_THREADS = 16
 MAX_STORE_TIMEOUT_S = 5.0
@@ -40,6 +42,8 @@ class Services:
     settings: Settings
     redis: redis.Redis
     access: AccessKeys
+    webhooks: Webhooks
+    deliveries: Deliveries
     records: JobRecords
     marks: IdempotencyMarks
     store: ObjectStore
@@ -61,6 +65,8 @@ def make_services(settings: Settings) -> Services:
         settings=settings,
         redis=client,
         access=AccessKeys(client, store, settings),
+        webhooks=Webhooks(client, store, settings),
+        deliveries=Deliveries(client, settings),
         records=JobRecords(client, settings),
         marks=IdempotencyMarks(client, settings),
         store=store,

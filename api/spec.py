@@ -363,6 +363,16 @@ def json_response(
     return answer | ({"headers": headers} if headers else {})
 
 
+def json_body(
+    model: type[BaseModel], *, required: bool = True, example: object = None
+) -> dict[str, Any]:
+    """A request whose body is `model`."""
+    content: dict[str, Any] = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}
+    if example is not None:
+        content["example"] = example
+    return {"required": required, "content": {"application/json": content}}
+
+
 def events_response(description: str) -> dict[str, Any]:
     """A stream of server-sent events; the schema is that of each."""
     schema = {"$ref": "#/components/schemas/JobEvent"}

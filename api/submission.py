@@ -93,6 +93,7 @@ def _create(
             metadata=record.metadata,
             source=record.source,
             expires_ms=record.expires_ms,
+            webhook=record.webhook,
             shard=shard,
             allowances=allowances,
         )
@@ -151,6 +152,7 @@ def _new_record(settings: Settings, submission: Submission, tenant: str, job: st
         created_ms=created_ms,
         expires_ms=expires_ms(submission.options, settings, created_ms=created_ms),
         source=submission.source,
+        webhook=submission.webhook,
         sealed=submission.source is None,
     )
 

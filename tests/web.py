@@ -16,7 +16,9 @@ class WebServer(ThreadingHTTPServer):
     """Counts its connections and keeps what it was asked.
 
     `files` are what it gives by path; beside them it knows `/to?url=` (a redirect), `/status/N`,
-    `/drip` (a body byte by byte), `/stall` (headers byte by byte), `/endless`, `/cut`, `/packed`.
+    `/drip` (a body byte by byte), `/stall` (headers byte by byte), `/endless`, `/huge` (by
+    its header), `/cut`, `/packed`.
+    `troubles` are statuses that it answers first, whatever is asked for.
     """
 
     daemon_threads = True
@@ -24,6 +26,7 @@ class WebServer(ThreadingHTTPServer):
     def __init__(self, files: dict[str, bytes]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.files = files
+        self.troubles: list[int] = []
         self.connections = 0
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.closing = threading.Event()
@@ -50,7 +53,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.requests.append((self.path, dict(self.headers)))
         where = urlsplit(self.path)
         body = self.server.files.get(where.path)
-        if body is not None:
+        if self.server.troubles:
+            self._send(self.server.troubles.pop(0), b"")
+        elif body is not None:
             self._send(200, body, {"Content-Type": "text/html"})  # not to be believed
         elif where.path == "/to":
             target = parse_qs(where.query, keep_blank_values=True)["url"][0]
@@ -62,6 +67,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, b"\x1f\x8b", {"Content-Encoding": "gzip"})
         elif where.path == "/cut":
             self._send(200, b"half", {"Content-Length": "8"})
+        elif where.path == "/huge":
+            self._send(200, b"x", {"Content-Length": str(10**12)})
         elif where.path == "/endless":
             self._drip(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65_536, pause_s=0)
         elif where.path == "/drip":

@@ -14,6 +14,7 @@ from typing import IO
 
 import structlog
 
+from worker.announcements import Announcements
 from worker.contract import keys
 from worker.contract.errors import (
     GuanwuError,
@@ -56,9 +57,11 @@ class Closing:
         store: ObjectStore,
         leases: Leases,
         io: Executor,
+        announcements: Announcements,
         *,
         max_attempts: int,
     ) -> None:
+        self._announcements = announcements
         self._records = records
         self._store = store
         self._leases = leases
@@ -142,13 +145,15 @@ class Closing:
         self._store.put(keys.summary(record.tenant, record.job), body, content_type=JSON)
 
     def _end(self, claim: Claim, record: JobRecord) -> None:
-        """The final job.json, then the status: whoever sees it done finds all of it."""
+        """What is to be told, the final job.json, then the status: who sees it done finds all."""
         finished_ms = time.time_ns() // 1_000_000
         ended = replace(record, status=_status(record), finished_ms=finished_ms)
-        body = job_view(ended, now_ms=finished_ms).model_dump_json().encode()
         keep_manifest(self._store, record)
+        view = job_view(ended, now_ms=finished_ms)
+        told = self._announcements.of(record.tenant, view)
+        body = view.model_dump_json().encode()
         self._store.put(keys.job_record(record.tenant, record.job), body, content_type=JSON)
-        self._records.settle(claim, ended.status, finished_ms=finished_ms)
+        self._records.settle(claim, ended.status, finished_ms=finished_ms, deliveries=told)
 
 
 def _status(record: JobRecord) -> JobStatus:

@@ -1,4 +1,4 @@
-"""The coordinator process: plans and closes jobs, and sweeps, so that workers only see images.
+"""The coordinator process: plans and closes jobs, sweeps, and tells webhooks.
 
 It knows no model. One stands beside the workers of every machine; any number may work at
 once, for what they do is claimed like chunks, and every step of a sweep is atomic.
@@ -12,15 +12,20 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
+from worker.announcements import Announcements
 from worker.closing import Closing
 from worker.contract import queues
+from worker.contract.deliveries import Deliveries
 from worker.contract.keys import COORDINATOR, RedisKeys
 from worker.contract.objects import ObjectStore
 from worker.contract.record import Verdict
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
+from worker.contract.webhooks import Webhooks
+from worker.courier import Courier, Mender
 from worker.leases import Leases
+from worker.outbound import Outbound
 from worker.planner import Planner
 from worker.process import live
 from worker.pump import Pump, Runner
@@ -31,10 +36,14 @@ from worker.sweeper import Sweeper
 from worker.tasks import register
 from worker.waking import Waker
 from worker.watchdog import idle_beside_work
+from worker.webhooks import Sender
 
 log = structlog.get_logger(__name__)
 
 THREADS = 8
+MEND = "deliveries"
+MEND_S = 60.0
+MEND_LOOK_S = 5.0  # after a flush nobody has had a turn
 PLANS = 4  # jobs planned at a time; the other threads are there to close
 
 
@@ -54,7 +63,15 @@ def coordinate(settings: Settings) -> None:
         io = parts.enter_context(ThreadPoolExecutor(settings.io_threads, thread_name_prefix="io"))
         named = RedisKeys(settings.redis_prefix)
         recovery = Recovery(client, named, records, store, io, wake, look_s=settings.sweep_s)
-        for part in (sweeper, retention, leases, recovery):
+        webhooks, deliveries = Webhooks(client, store, settings), Deliveries(client, settings)
+        announcements = Announcements(webhooks, deliveries, records, store)
+        courier = _courier(settings, deliveries, webhooks, store)
+        mender = Mender(
+            lambda: records.take_turn(MEND, every_s=MEND_S),
+            announcements.restore,
+            look_s=MEND_LOOK_S,
+        )
+        for part in (sweeper, retention, leases, recovery, courier, mender):
             part.start()
             parts.callback(part.stop)
         planner = Planner(
@@ -68,7 +85,9 @@ def coordinate(settings: Settings) -> None:
             max_attempts=settings.max_attempts,
             at_once=PLANS,
         )
-        closing = Closing(records, store, leases, io, max_attempts=settings.max_attempts)
+        closing = Closing(
+            records, store, leases, io, announcements, max_attempts=settings.max_attempts
+        )
         runners: dict[Verdict, Runner] = {"plan": planner, "finalize": closing}
         pump = Pump(records, runners, wake, always=[COORDINATOR])
         register(app, pump)
@@ -84,3 +103,17 @@ def coordinate(settings: Settings) -> None:
             threads=THREADS,
             drain_s=settings.drain_s,
         )
+
+
+def _courier(
+    settings: Settings, deliveries: Deliveries, webhooks: Webhooks, store: ObjectStore
+) -> Courier:
+    allowed = settings.allowed_addresses
+    outbound = Outbound(allowed, timeout_s=settings.webhook_timeout_s, max_bytes=0)
+    return Courier(
+        deliveries,
+        webhooks,
+        store,
+        Sender(outbound, allowed),
+        pauses_s=settings.webhook_pauses_s,
+    )

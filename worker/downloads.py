@@ -27,6 +27,7 @@ from worker.contract.urls import check_url, is_named, shown
 from worker.outbound import Answer, Outbound, Resolve
 
 MAX_REDIRECTS = 5
+AGAIN_S = 1.0  # a passing trouble is tried once more after this, if there is time left
 # Packed bodies would grow past the limit when they are unpacked, so none is asked for.
 HEADERS = {"user-agent": "guanwu", "accept": "image/*", "accept-encoding": "identity"}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -59,15 +60,35 @@ class Downloads:
             ImageTooLarge: it has more bytes than an image may have; the rest was not read.
         """
         end_s = time.monotonic() + self._settings.url_input_timeout_s
+        try:
+            return self._fetch(url, end_s)
+        except UrlUnreachable:
+            if time.monotonic() + AGAIN_S > end_s:
+                raise
+            time.sleep(AGAIN_S)
+            return self._fetch(url, end_s)
+
+    def _fetch(self, url: str, end_s: float) -> bytes:
         hop = url
         for _ in range(MAX_REDIRECTS + 1):
             self._check_url(hop, named=url)
             with self._answer(hop, end_s) as answer:
                 if answer.status not in _REDIRECTS:
                     _check_answer(answer, hop)
+                    self._check_size(answer, hop)
                     return b"".join(answer.pieces)
                 hop = _target(answer, hop)
         raise UrlRefused(f"{shown(url)} redirects more than {MAX_REDIRECTS} times; name its end")
+
+    def _check_size(self, answer: Answer, url: str) -> None:
+        """Refuse what says itself that it is too large; what does not is counted as it comes."""
+        size = answer.headers.get("content-length", "")
+        if size.isdecimal() and int(size) > self._settings.max_image_bytes:
+            raise self._too_large(url)
+
+    def _too_large(self, url: str) -> ImageTooLarge:
+        limit = self._settings.max_image_bytes
+        return ImageTooLarge(f"{shown(url)} has more than {limit:,} bytes; make it smaller")
 
     def _check_url(self, url: str, *, named: str) -> None:
         try:
@@ -92,8 +113,7 @@ class Downloads:
         if isinstance(error, AddressForbidden):
             return UrlNotAllowed(f"{shown(url)}: {error.message}")
         if isinstance(error, OutboundTooLarge):
-            limit = self._settings.max_image_bytes
-            return ImageTooLarge(f"{shown(url)} has more than {limit:,} bytes; make it smaller")
+            return self._too_large(url)
         if _has_bad_certificate(error):
             return UrlRefused(f"{error.message}; have its certificate renewed")
         return UrlUnreachable(f"{error.message}; retry the job when its server is well")

@@ -21,7 +21,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from worker.contract.addresses import Address, Allowed
+from worker.contract.addresses import Address, Allowed, parsed_url
 from worker.contract.errors import AddressForbidden, OutboundFailed, OutboundTooLarge
 
 Resolve = Callable[[str, int], list[Address]]
@@ -78,7 +78,7 @@ class Outbound:
             OutboundTooLarge: from `pieces`: the body is larger than `max_bytes`.
             OutboundFailed: no answer, or not all of it within `timeout_s`.
         """
-        where = _parsed(url)
+        where = parsed_url(url)
         named = [("host", where.netloc.decode("ascii")), *(headers or {}).items()]
         timeout_s = self._timeout_s if timeout_s is None else timeout_s
         until_s = time.monotonic() + timeout_s
@@ -216,19 +216,6 @@ def _left_s(until_s: float) -> float:
     if left_s <= 0:
         raise httpcore.ReadTimeout("the deadline is over")
     return left_s
-
-
-def _parsed(url: str) -> httpx.URL:
-    """The URL in the one form in which it is checked and called."""
-    try:
-        parsed = httpx.URL(url)
-    except (httpx.InvalidURL, UnicodeError) as exc:
-        raise AddressForbidden("that is no URL; write https://host/path") from exc
-    if parsed.scheme not in PORTS or not parsed.host:
-        raise AddressForbidden("a URL begins with https://host or http://host")
-    if parsed.userinfo:
-        raise AddressForbidden("a URL must not carry a user or password; leave out what ends in @")
-    return parsed.copy_with(fragment=None)
 
 
 def _target(where: httpx.URL) -> httpcore.URL:

@@ -103,18 +103,20 @@ def test_a_bad_url_fails_alone_and_photos_between_are_labelled(
     assert victim.connections == 0
 
 
-def test_urls_give_the_labels_that_the_same_files_give(
+def test_urls_and_uploads_give_the_labels_that_the_same_files_give(
     url_stack: Stack, http: httpx.Client, server: WebServer, photos: list[bytes]
 ) -> None:
     images = [{"url": f"http://127.0.0.1:{server.port}/{n}.jpg"} for n in range(len(photos))]
-    job = http.post("/v1/jobs", json={"images": images}).raise_for_status().json()
-    _, by_url = finished(url_stack, job["id"])
     with Client(url_stack.url, url_stack.token) as client:
+        images += [{"upload": client.upload(photo), "filename": "up.jpg"} for photo in photos]
         files = client.submit([(f"{n}.jpg", photo) for n, photo in enumerate(photos)])
         files.wait(timeout_s=WAIT_S)
         by_file = list(files.results())
+    job = http.post("/v1/jobs", json={"images": images}).raise_for_status().json()
+    _, named = finished(url_stack, job["id"])
+    by_url = named[: len(photos)]
     assert [item.image for item in by_url] == [item.image for item in by_file]
-    assert [item.labels[0].id for item in by_url] == [item.labels[0].id for item in by_file]
+    assert [item.labels[0].id for item in named] == [item.labels[0].id for item in by_file] * 2
 
 
 def test_what_is_refused_by_how_it_is_written_fails_the_request_at_its_field(

@@ -52,6 +52,9 @@ class Calls:
     def get(self, path: str, **options: Any) -> TestResponse:
         return self._client.get(path, headers=self.headers, **options)
 
+    def delete(self, path: str) -> TestResponse:
+        return self._client.delete(path, headers=self.headers)
+
     def post(self, path: str, **options: Any) -> TestResponse:
         headers = self.headers | options.pop("headers", {})
         return self._client.post(path, headers=headers, **options)

@@ -33,6 +33,15 @@ CALLS = {
     ("/v1/models", "get"),
     ("/v1/uploads", "post"),
     ("/v1/usage", "get"),
+    ("/v1/webhooks", "get"),
+    ("/v1/webhooks", "post"),
+    ("/v1/webhooks/secret", "get"),
+    ("/v1/webhooks/secret/rotate", "post"),
+    ("/v1/webhooks/{webhook_id}", "delete"),
+    ("/v1/webhooks/{webhook_id}", "get"),
+    ("/v1/webhooks/{webhook_id}/deliveries", "get"),
+    ("/v1/webhooks/{webhook_id}/rotate", "post"),
+    ("/v1/webhooks/{webhook_id}/test", "post"),
 }
 
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.stack import SettingsFactory
+from worker.announcements import Announcements
 from worker.batcher import Batcher
 from worker.chunk import ChunkRunner
 from worker.closing import Closing
 from worker.contract import keys
+from worker.contract.deliveries import Deliveries
 from worker.contract.errors import GuanwuError, LeaseLost, RedisUnavailable
 from worker.contract.job import (
     DeviceInfo,
@@ -37,6 +41,7 @@ from worker.contract.record import Claim, JobRecord, Reopened, Tally
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
+from worker.contract.webhooks import Webhooks
 from worker.downloads import Downloads
 from worker.item import ImageLimits, ItemPipeline
 from worker.leases import Leases
@@ -132,9 +137,24 @@ class Bench:
 
 
 @pytest.fixture
-def bench(settings: SettingsFactory) -> Iterator[Bench]:
-    own = settings(lease_s=0.6)
-    records = JobRecords(connect(own), own)
+def silent() -> Iterator[str]:
+    """URL of a server that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/a.png"
+
+
+@pytest.fixture
+def bench(settings: SettingsFactory, silent: str) -> Iterator[Bench]:
+    own = settings(
+        lease_s=0.6,
+        url_input_hosts="127.0.0.1",
+        url_input_http=True,
+        url_input_ports=urlsplit(silent).port,
+        url_input_timeout_s=2,
+        outbound_allow="127.0.0.1/32",
+    )
+    client = connect(own)
+    records = JobRecords(client, own)
     store = ObjectStore(own)
     engine = SmallEngine()
     batcher = Batcher(engine, batch_images=16, wait_ms=5)
@@ -149,19 +169,20 @@ def bench(settings: SettingsFactory) -> Iterator[Bench]:
     )
     batcher.start()
     leases.start()
-    with ThreadPoolExecutor(8) as io:
-        by_lane = dict.fromkeys(LANES, io)
+    with ThreadPoolExecutor(8) as io, ThreadPoolExecutor(8) as web:
         chunks = ChunkRunner(
             records,
             store,
             pipeline,
             batcher,
             leases,
-            by_lane,
-            by_lane,
+            dict.fromkeys(LANES, io),
+            dict.fromkeys(LANES, web),
             lambda: DeviceInfo(name="cpu"),
         )
-        closing = Closing(records, store, leases, io, max_attempts=3)
+        webhooks = Webhooks(client, store, own)
+        announcements = Announcements(webhooks, Deliveries(client, own), records, store)
+        closing = Closing(records, store, leases, io, announcements, max_attempts=3)
         yield Bench(own, records, store, engine, chunks, closing)
         leases.stop()
         batcher.stop()
@@ -171,6 +192,19 @@ def png(level: int, *, width: int = 40, height: int = 20) -> bytes:
     file = BytesIO()
     Image.new("RGB", (width, height), (level, level, level)).save(file, "PNG")
     return file.getvalue()
+
+
+def test_servers_that_say_nothing_hold_up_no_other_job(bench: Bench, silent: str) -> None:
+    waiting = bench.submit([ManifestItem(index=n, source=silent) for n in range(8)], Options())
+    with ThreadPoolExecutor(1) as other:
+        slow = other.submit(bench.chunks.run, bench.claim())
+        job = bench.submit([png(level) for level in (0, 80)], Options())
+        bench.chunks.run(bench.claim())
+        assert bench.read(job).counts.succeeded == 2
+        assert not slow.done()
+    errors = [result.error for result in bench.results(waiting)]
+    assert {error.code for error in errors if error} == {"url_unreachable"}
+    assert bench.read(waiting).counts.failed == 8
 
 
 def test_every_image_gets_its_own_labels_objects_and_place(bench: Bench) -> None:

@@ -12,6 +12,10 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+import httpx
+
+from worker.contract.errors import AddressForbidden
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
@@ -99,6 +103,24 @@ class Allowed:
             return False
         inside = any(address in network for network in self.networks)
         return inside or self.names(host) or is_public(address)
+
+
+def parsed_url(text: str) -> httpx.URL:
+    """A URL in the one form in which it is checked and called.
+
+    Raises:
+        AddressForbidden: it is none, has another scheme than http and https, or a user.
+    """
+    try:
+        url = httpx.URL(text)
+        host = url.host  # decoded here, and not every xn-- can be
+    except (httpx.InvalidURL, UnicodeError) as exc:
+        raise AddressForbidden("that is no URL; write https://host/path") from exc
+    if url.scheme not in ("http", "https") or not host:
+        raise AddressForbidden("a URL begins with https://host or http://host")
+    if url.userinfo:
+        raise AddressForbidden("a URL must not carry a user or password; leave out what ends in @")
+    return url.copy_with(fragment=None)
 
 
 def is_public(address: Address) -> bool:

@@ -118,6 +118,12 @@ class QuotaExceeded(GuanwuError):
     retryable = True
 
 
+class TooManyWebhooks(RequestError):
+    """The tenant has as many standing webhooks as it may."""
+
+    code = "too_many_webhooks"
+
+
 class Unauthorized(GuanwuError):
     """No bearer token, or one that is not known."""
 
@@ -146,6 +152,12 @@ class KeyNotFound(NotFound):
     """There is no API key of that id."""
 
     code = "key_not_found"
+
+
+class WebhookNotFound(NotFound):
+    """The webhook does not exist, or belongs to somebody else."""
+
+    code = "webhook_not_found"
 
 
 class ItemNotFound(NotFound):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -259,6 +259,24 @@ class Source(Wire):
     address: Annotated[str, StringConstraints(pattern=r"^s3://[^/]+/", max_length=1280)]
 
 
+JobEvent = Literal[
+    "job.succeeded", "job.partially_succeeded", "job.failed", "job.cancelled", "job.expired"
+]
+JOB_EVENTS: tuple[JobEvent, ...] = get_args(JobEvent)
+Events = Annotated[
+    tuple[JobEvent, ...],
+    Field(min_length=1, max_length=len(JOB_EVENTS), description="How jobs end; default: all."),
+]
+HookUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$", max_length=2048)]
+
+
+class JobWebhook(Wire):
+    """Whom to tell when this job ends, beside the tenant's standing webhooks."""
+
+    url: HookUrl
+    events: Events = JOB_EVENTS
+
+
 class JobRequest(Wire):
     """The JSON body of `POST /v1/jobs`: exactly one of images, manifest, prefix, archive."""
 
@@ -269,6 +287,7 @@ class JobRequest(Wire):
     prefix: S3Folder | None = Field(None, description="A folder: all its pictures.")
     archive: Named | None = Field(None, description="A zip or tar file: all its pictures.")
     options: Options = Options()
+    webhook: JobWebhook | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -340,7 +359,9 @@ class Job(Wire):
     lane: Literal["hi", "bulk"] | None = None
     chunk_images: int | None = None
     source: Source | None = None
+    runs: int = Field(1, description="how often the job was begun: one more for each retry")
     options: Options
+    webhook: JobWebhook | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
     links: dict[str, str] = Field(default_factory=dict)
     error: ItemError | None = None
@@ -500,7 +521,7 @@ class IndexRow(Wire):
 # --- ids and times -------------------------------------------------------------
 
 
-def new_id(prefix: Literal["job", "upl", "key", "whk", "lbs"]) -> str:
+def new_id(prefix: Literal["job", "upl", "key", "whk", "lbs", "msg"]) -> str:
     """A ULID with its kind in front, e.g. `job_01J...`: sortable by creation time."""
     return f"{prefix}_{ULID()}"
 

@@ -107,6 +107,46 @@ class RedisKeys:
         """Images that an account has submitted in the day or month that begins then."""
         return f"{self.prefix}:quota:{owner}:{period}:{begins}"
 
+    def webhooks(self, tenant: str) -> str:
+        """String: JSON of a tenant's standing webhooks, as S3 has them."""
+        return f"{self.prefix}:webhooks:{tenant}"
+
+    def webhook_secrets(self, tenant: str) -> str:
+        """String: JSON of the secrets that sign what jobs' own webhooks get."""
+        return f"{self.prefix}:webhook-secrets:{tenant}"
+
+    def delivery(self, delivery: str) -> str:
+        """String: JSON of a delivery that has not ended."""
+        return f"{self.prefix}:hook:delivery:{delivery}"
+
+    def hook_lane(self, lane: str) -> str:
+        """Sorted set of a receiver's deliveries, by the time in ms of their next try."""
+        return f"{self.prefix}:hook:lane:{lane}"
+
+    def hook_log(self, webhook: str) -> str:
+        """Stream: tries to reach a standing webhook."""
+        return f"{self.prefix}:hook:log:{webhook}"
+
+    @property
+    def hooks_due(self) -> str:
+        """Sorted set of lanes nobody sends from, by the time in ms of their next try."""
+        return f"{self.prefix}:hook:due"
+
+    @property
+    def hooks_leased(self) -> str:
+        """Sorted set of lanes somebody sends from, by the time in ms the lease ends."""
+        return f"{self.prefix}:hook:leased"
+
+    @property
+    def hooks_tokens(self) -> str:
+        """Hash: the fencing token of each leased lane."""
+        return f"{self.prefix}:hook:tokens"
+
+    @property
+    def hooks_fence(self) -> str:
+        """Counter: the newest fencing token of all lanes."""
+        return f"{self.prefix}:hook:fence"
+
     def tenant_jobs(self, tenant: str) -> str:
         """Sorted set of a tenant's job ids; all scores 0, ULIDs sort by time."""
         return f"{self.prefix}:tenant:{tenant}:jobs"
@@ -145,6 +185,13 @@ class RedisKeys:
             "pending": self.pending,
             "pace": f"{self.prefix}:pace:",
             "eta": self.eta,
+            "delivery": self.delivery(""),
+            "hook_lane": self.hook_lane(""),
+            "hook_log": self.hook_log(""),
+            "hooks_due": self.hooks_due,
+            "hooks_leased": self.hooks_leased,
+            "hooks_tokens": self.hooks_tokens,
+            "hooks_fence": self.hooks_fence,
         }
         pairs = ", ".join(f"{name} = '{head}'" for name, head in heads.items())
         names = f"local COORDINATOR, FINAL, PLAN = '{COORDINATOR}', '{FINAL}', '{PLAN}'\n"
@@ -162,6 +209,28 @@ ACCESS_KEYS = f"{ADMIN}keys/"
 def access_key(key_id: str) -> str:
     """An API key, hashed. S3 is the truth."""
     return f"{ACCESS_KEYS}{key_id}.json"
+
+
+def webhooks_prefix(tenant: str) -> str:
+    return f"admin/webhooks/{tenant}/"
+
+
+def webhook(tenant: str, webhook_id: str) -> str:
+    """A standing webhook with its secrets. S3 is the truth."""
+    return f"{webhooks_prefix(tenant)}{webhook_id}.json"
+
+
+def webhook_secrets(tenant: str) -> str:
+    """What signs the deliveries to jobs' own webhooks."""
+    return f"{webhooks_prefix(tenant)}secrets.json"
+
+
+DELIVERIES = "admin/deliveries/"
+
+
+def delivery(delivery_id: str) -> str:
+    """Stands from the end of a job until its receiver has been told, or is given up."""
+    return f"{DELIVERIES}{delivery_id}.json"
 
 
 def tenant_prefix(tenant: str) -> str:

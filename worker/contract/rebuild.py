@@ -90,6 +90,8 @@ def restore(
         created_ms=to_ms(job.created_at),
         expires_ms=None if job.expires_at is None else to_ms(job.expires_at),
         source=job.source,
+        runs=job.runs,
+        webhook=job.webhook,
         sealed=plan.sealed,
         cursor=plan.cursor,
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from worker.contract.job import Counts, ItemError, JobStatus, Options, Source
+from worker.contract.job import Counts, ItemError, JobStatus, JobWebhook, Options, Source
 from worker.contract.keys import Lane, QueueName
 
 Verdict = Literal["run", "retry", "cancelled", "expired", "exhausted", "plan", "finalize"]
@@ -43,6 +43,8 @@ class JobRecord:
     cursor: str = ""
     shard: str | None = None
     error: ItemError | None = None
+    runs: int = 1
+    webhook: JobWebhook | None = None
 
     @property
     def left(self) -> int:
@@ -131,7 +133,7 @@ class Load:
 
 def parse_job(job: str, fields: Mapping[str, str]) -> JobRecord:
     """A job's hash, read."""
-    source, error = fields.get("source"), fields.get("error")
+    source, error, webhook = (fields.get(name) for name in ("source", "error", "webhook"))
     return JobRecord(
         job=job,
         tenant=fields["tenant"],
@@ -152,6 +154,8 @@ def parse_job(job: str, fields: Mapping[str, str]) -> JobRecord:
         cursor=fields["cursor"],
         shard=fields.get("shard"),
         error=None if error is None else ItemError.model_validate_json(error),
+        runs=int(fields.get("runs", 1)),
+        webhook=None if webhook is None else JobWebhook.model_validate_json(webhook),
     )
 
 

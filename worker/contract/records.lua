@@ -1,9 +1,11 @@
 -- Job and chunk records: every transition is one atomic call, times come from Redis.
--- The table K of key names and the constants of keys.py are written in front of this file.
+-- The table K of key names, the constants of keys.py and hooks.lua are written in front of
+-- this file.
 --
 -- job hash:   tenant lane options metadata source shard total chunk_images chunks sealed cursor
 --             planned open finished  running succeeded failed cancelled expired
 --             status error created_ms started_ms finished_ms expires_ms stop fence vtime predicted_ms
+--             runs webhook
 --             budget (of a job whose source is still to be read)
 -- chunk hash: state (queued | claimed) token attempts items retry suspect poison strike:N
 --
@@ -368,8 +370,9 @@ function command.release(job, chunk, token, delay_ms, counted)
   return queue
 end
 
--- The end of a job: its final record is in S3 already.
-function command.settle(job, token, status, finished_ms, ttl_s)
+-- The end of a job: its final record is in S3 already. Then lane, id and JSON of each
+-- delivery that tells of it.
+function command.settle(job, token, status, finished_ms, ttl_s, ...)
   if not holds(job, FINAL, token) then return 0 end
   drop(job, FINAL)
   set(job, 'status', status, 'finished_ms', finished_ms)
@@ -382,6 +385,10 @@ function command.settle(job, token, status, finished_ms, ttl_s)
     local wrong = math.abs(predicted - finished_ms) / (finished_ms - halfway)
     redis.call('HINCRBYFLOAT', K.eta, 'error_sum', wrong)
     redis.call('HINCRBY', K.eta, 'jobs', 1)
+  end
+  local told = {...}
+  for n = 1, #told, 3 do
+    hooks.place(told[n], told[n + 1], told[n + 2], now_ms())
   end
   return 1
 end
@@ -398,7 +405,7 @@ function command.reopen(job, failed, cancelled, expired, chunks)
   if not field(job, 'finished_ms') then return 0 end
   redis.call('PERSIST', K.job .. job)
   redis.call('HDEL', K.job .. job, 'finished_ms', 'stop', 'halfway_ms', 'expires_ms')
-  set(job, 'status', 'queued')
+  set(job, 'status', 'queued', 'runs', (tonumber(field(job, 'runs')) or 1) + 1)
   add(job, 'failed', -int(failed))
   add(job, 'cancelled', -int(cancelled))
   add(job, 'expired', -int(expired))

@@ -18,7 +18,7 @@ from typing import Any, cast
 import redis
 
 from worker.contract.errors import LeaseLost, QueueFull, QuotaExceeded
-from worker.contract.job import ItemError, JobStatus, Options, Source
+from worker.contract.job import ItemError, JobStatus, JobWebhook, Options, Source
 from worker.contract.keys import LANES, QUEUES, Lane, QueueName, RedisKeys
 from worker.contract.quota import Allowance
 from worker.contract.record import (
@@ -35,6 +35,7 @@ from worker.contract.record import (
 )
 from worker.contract.redis_client import translated
 from worker.contract.settings import Settings
+from worker.contract.webhook import Delivery
 
 SWEEP_LIMIT = 500
 PACE_S = 10
@@ -53,7 +54,8 @@ class JobRecords:
         self._tenant_images = settings.max_tenant_images
         self._queue_images = settings.max_queue_images
         self._ttl_s = settings.record_ttl_s
-        lua = resources.files("worker.contract").joinpath("records.lua").read_text()
+        files = resources.files("worker.contract")
+        lua = "".join(files.joinpath(f"{name}.lua").read_text() for name in ("hooks", "records"))
         self._script = client.register_script(self._keys.lua_preamble() + lua)
 
     @property
@@ -77,6 +79,7 @@ class JobRecords:
         metadata: Mapping[str, Any],
         source: Source | None = None,
         expires_ms: int | None = None,
+        webhook: JobWebhook | None = None,
         shard: str | None = None,
         allowances: Sequence[Allowance] = (),
     ) -> bool:
@@ -99,6 +102,7 @@ class JobRecords:
             metadata=metadata,
             source=source,
             expires_ms=expires_ms,
+            webhook=webhook,
         )
         if shard is not None:
             fields["shard"] = shard
@@ -165,10 +169,12 @@ class JobRecords:
             metadata=record.metadata,
             source=record.source,
             expires_ms=record.expires_ms,
+            webhook=record.webhook,
         )
         ended = record.counts.model_dump(include={"succeeded", "failed", "cancelled", "expired"})
         fields |= ended | {
             "created_ms": record.created_ms,
+            "runs": record.runs,
             "chunks": record.chunks,
             "planned": record.chunks,
             "finished": record.chunks - len(undone),
@@ -277,13 +283,21 @@ class JobRecords:
         args = (claim.job, claim.chunk, claim.token, int(delay_s * 1000), int(counted))
         return self._call("release", *args) or None
 
-    def settle(self, claim: Claim, status: JobStatus, *, finished_ms: int) -> None:
-        """End a job whose final record is in S3.
+    def settle(
+        self,
+        claim: Claim,
+        status: JobStatus,
+        *,
+        finished_ms: int,
+        deliveries: Sequence[Delivery] = (),
+    ) -> None:
+        """End a job whose final record is in S3, and queue what is to be told of it.
 
         Raises:
             LeaseLost: another worker ends it.
         """
-        args = (claim.job, claim.token, status.value, finished_ms, self._ttl_s)
+        told = [part for d in deliveries for part in (d.lane, d.id, d.model_dump_json())]
+        args = (claim.job, claim.token, status.value, finished_ms, self._ttl_s, *told)
         if not self._call("settle", *args):
             raise _lost(claim)
 
@@ -412,6 +426,7 @@ def _static_fields(
     metadata: Mapping[str, Any],
     source: Source | None,
     expires_ms: int | None,
+    webhook: JobWebhook | None,
 ) -> dict[str, object]:
     """What a job's hash says from the beginning."""
     fields: dict[str, object] = {
@@ -426,6 +441,8 @@ def _static_fields(
         fields["source"] = source.model_dump_json()
     if expires_ms is not None:
         fields["expires_ms"] = expires_ms
+    if webhook is not None:
+        fields["webhook"] = webhook.model_dump_json()
     return fields
 
 

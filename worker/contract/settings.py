@@ -87,6 +87,13 @@ def _parse_allowed(value: str) -> str:
     return value
 
 
+def _parse_retries(value: str) -> str:
+    pauses_s = [float(part) for part in value.split(",") if part.strip()]
+    if any(not 0 < pause_s <= 86_400 for pause_s in pauses_s):
+        raise ValueError("write pauses in seconds, each above 0 and up to 86400: 5,30,300")
+    return value
+
+
 class Settings(BaseModel):
     """All settings of api and worker. Read once, at the start, by `load`."""
 
@@ -174,6 +181,13 @@ class Settings(BaseModel):
     retention_sweep_s: float = Field(3600, ge=1)
     record_ttl_s: int = Field(7 * 86_400, ge=60, description="how long Redis keeps a finished job")
 
+    # webhooks
+    webhook_timeout_s: float = Field(15.0, gt=0, le=60, description="of one try, all in all")
+    webhook_retries_s: Annotated[str, AfterValidator(_parse_retries)] = Field(
+        "5,30,300,1800,7200,18000,36000,86400",
+        description="pauses after failed tries, comma-separated; each up to a fifth longer",
+    )
+
     # images
     max_image_bytes: int = Field(50 * 2**20, ge=1)
     max_image_pixels: int = Field(100_000_000, ge=1)
@@ -233,6 +247,10 @@ class Settings(BaseModel):
         """Models of one's own: id -> source."""
         pairs = (p.strip().partition("=") for p in self.models.split(","))
         return {name: source for name, _, source in pairs if name}
+
+    @property
+    def webhook_pauses_s(self) -> tuple[float, ...]:
+        return tuple(float(p) for p in self.webhook_retries_s.split(",") if p.strip())
 
     @property
     def allowed_addresses(self) -> Allowed:

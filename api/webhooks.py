@@ -1,0 +1,297 @@
+"""Webhooks: who is told when jobs end, with which secret it is signed, and what came of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from flask import Response, request
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, ConfigDict, Field
+
+from api import auth, limits, spec
+from api.services import services
+from api.validation import validated
+from worker.contract.job import JOB_EVENTS, Events, HookUrl, Wire, new_id
+from worker.contract.webhook import (
+    TEST_EVENT,
+    Attempt,
+    Delivery,
+    Secrets,
+    Webhook,
+    body_of,
+    check_target,
+)
+
+MAX_OVERLAP_S = 7 * 86_400
+CREATE = """\
+A standing webhook is told of every job of yours that ends in one of `events`. The answer holds
+the `secret` that deliveries are signed with; it is not shown again. Deliveries follow
+[Standard Webhooks](https://www.standardwebhooks.com): check them with its libraries.
+"""
+ROTATE = """\
+Answers a new `secret`, once. The last one signs too for `overlap_s` seconds, a day by default:
+deliveries carry a signature of each, so that receivers can change over. With 0 it ends at once.
+"""
+SECRET = """\
+What signs the deliveries to the `webhook` that a job itself names. Made when it is first asked
+for; needs the scope `submit`.
+"""
+DELIVERIES = """\
+Each try of the last 7 days, about 1,000 at most, the newest first. A delivery keeps its `id` over
+all tries, and receivers know it by the header `webhook-id`.
+"""
+TEST = """\
+Queues an event `webhook.test`, tried again like any other; see the webhook's deliveries.
+"""
+
+webhooks = APIBlueprint(
+    "webhooks",
+    __name__,
+    url_prefix="/v1/webhooks",
+    abp_tags=[Tag(name="Webhooks", description="Be told when jobs end.")],
+    abp_security=spec.BEARER,
+    abp_responses=spec.problems(401, 403, 422, 503),
+)
+webhooks.before_request(auth.require_tenant)
+webhooks.before_request(limits.check_length)
+
+
+class WebhookRequest(Wire):
+    url: HookUrl = Field(description="https, at a public address")
+    events: Events = JOB_EVENTS
+
+
+class RotateRequest(Wire):
+    overlap_s: int = Field(
+        86_400, ge=0, le=MAX_OVERLAP_S, description="how long the last secret signs too"
+    )
+
+
+class WebhookPath(BaseModel):
+    webhook_id: str = Field(description="the webhook's id, `whk_...`")
+
+
+class AttemptsQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(20, ge=1, le=100)
+    after: str | None = Field(
+        None, pattern=r"^\d{1,15}-\d{1,15}$", description="`next` of the page before"
+    )
+
+
+class WebhookView(Wire):
+    """A standing webhook. Secrets are shown when they are made, and never here."""
+
+    id: str
+    url: str
+    events: Events
+    created_at: dt.datetime
+    disabled_at: dt.datetime | None = Field(
+        description="its receiver answered 410 then: nothing more is sent"
+    )
+    old_secrets_until: list[dt.datetime] = Field(
+        description="secrets that were replaced, and sign too until then"
+    )
+
+
+class NewWebhook(WebhookView):
+    """A standing webhook and its newest secret."""
+
+    secret: str = Field(description="`whsec_...`; keep it, it is not shown again")
+
+
+class WebhookList(Wire):
+    """All of them, the oldest first."""
+
+    items: list[WebhookView]
+
+
+class SigningSecret(Wire):
+    """What signs the deliveries to webhooks that jobs name themselves."""
+
+    secret: str
+    old_secrets_until: list[dt.datetime]
+
+
+class AttemptPage(Wire):
+    """Tries to deliver, the newest first."""
+
+    items: list[Attempt]
+    next: str | None = Field(description="`after` of the next page; null: there is none")
+
+
+class QueuedDelivery(Wire):
+    id: str = Field(description="of the delivery: the header `webhook-id`")
+
+
+@webhooks.post(
+    "",
+    operation_id="create_webhook",
+    summary="Be told when jobs end",
+    description=CREATE,
+    openapi_extensions={
+        "requestBody": spec.json_body(
+            WebhookRequest,
+            example={
+                "url": "https://shop.example/hooks",
+                "events": ["job.succeeded", "job.failed"],
+            },
+        )
+    },
+    responses={
+        201: spec.json_response("The webhook and its secret.", NewWebhook),
+        **spec.problems(400, 413),
+    },
+)
+def create_webhook() -> Response:
+    asked = validated(WebhookRequest, request.get_data(cache=False) or b"{}")
+    check_target(asked.url, services().settings.allowed_addresses, field="url")
+    made = services().webhooks.create(auth.tenant(), url=asked.url, events=asked.events)
+    response = _json(_with_secret(made), status=201)
+    response.headers["Location"] = f"/v1/webhooks/{made.id}"
+    return response
+
+
+@webhooks.get(
+    "",
+    operation_id="list_webhooks",
+    summary="List your standing webhooks",
+    responses={200: spec.json_response("All of them.", WebhookList)},
+)
+def list_webhooks() -> Response:
+    found = services().webhooks.of(auth.tenant())
+    return _json(WebhookList(items=[WebhookView(**_seen(webhook)) for webhook in found]))
+
+
+@webhooks.get(
+    "/secret",
+    operation_id="get_webhook_secret",
+    summary="The secret that signs for webhooks named in jobs",
+    description=SECRET,
+    responses={200: spec.json_response("The newest secret.", SigningSecret)},
+)
+def get_webhook_secret() -> Response:
+    auth.require_scope("submit")
+    return _json(_signing(services().webhooks.secrets(auth.tenant())))
+
+
+@webhooks.post(
+    "/secret/rotate",
+    operation_id="rotate_webhook_secret",
+    summary="Replace the secret that signs for webhooks named in jobs",
+    description=ROTATE,
+    openapi_extensions={"requestBody": spec.json_body(RotateRequest, required=False)},
+    responses={
+        200: spec.json_response("The new secret.", SigningSecret),
+        **spec.problems(400, 413),
+    },
+)
+def rotate_webhook_secret() -> Response:
+    secrets = services().webhooks.rotate_secrets(auth.tenant(), overlap_s=_overlap_s())
+    return _json(_signing(secrets))
+
+
+@webhooks.get(
+    "/<webhook_id>",
+    operation_id="get_webhook",
+    summary="A standing webhook",
+    responses={200: spec.json_response("The webhook.", WebhookView), **spec.problems(404)},
+)
+def get_webhook(path: WebhookPath) -> Response:
+    return _json(WebhookView(**_seen(services().webhooks.find(auth.tenant(), path.webhook_id))))
+
+
+@webhooks.delete(
+    "/<webhook_id>",
+    operation_id="delete_webhook",
+    summary="Delete a standing webhook",
+    description="What has not been delivered to it is dropped.",
+    responses={204: {"description": "It is gone."}, **spec.problems(404)},
+)
+def delete_webhook(path: WebhookPath) -> Response:
+    services().webhooks.delete(auth.tenant(), path.webhook_id)
+    services().deliveries.forget_log(path.webhook_id)
+    return Response(status=204)
+
+
+@webhooks.post(
+    "/<webhook_id>/rotate",
+    operation_id="rotate_webhook",
+    summary="Replace a webhook's secret",
+    description=ROTATE,
+    openapi_extensions={"requestBody": spec.json_body(RotateRequest, required=False)},
+    responses={
+        200: spec.json_response("The webhook and its new secret.", NewWebhook),
+        **spec.problems(400, 404, 413),
+    },
+)
+def rotate_webhook(path: WebhookPath) -> Response:
+    overlap_s = _overlap_s()
+    made = services().webhooks.rotate(auth.tenant(), path.webhook_id, overlap_s=overlap_s)
+    return _json(_with_secret(made))
+
+
+@webhooks.post(
+    "/<webhook_id>/test",
+    operation_id="test_webhook",
+    summary="Send a test event",
+    description=TEST,
+    responses={202: spec.json_response("It is queued.", QueuedDelivery), **spec.problems(404)},
+)
+def test_webhook(path: WebhookPath) -> Response:
+    webhook = services().webhooks.find(auth.tenant(), path.webhook_id)
+    now = dt.datetime.now(dt.UTC)
+    delivery = Delivery(
+        id=new_id("msg"),
+        tenant=webhook.tenant,
+        webhook=webhook.id,
+        event=TEST_EVENT,
+        body=body_of(TEST_EVENT, {"webhook": webhook.id}, at=now),
+        created_at=now,
+    )
+    services().deliveries.place(delivery)
+    return _json(QueuedDelivery(id=delivery.id), status=202)
+
+
+@webhooks.get(
+    "/<webhook_id>/deliveries",
+    operation_id="list_deliveries",
+    summary="Tries to deliver, the newest first",
+    description=DELIVERIES,
+    responses={200: spec.json_response("A page of tries.", AttemptPage), **spec.problems(404)},
+)
+def list_deliveries(path: WebhookPath, query: AttemptsQuery) -> Response:
+    webhook = services().webhooks.find(auth.tenant(), path.webhook_id)
+    page, following = services().deliveries.attempts(
+        webhook.id, limit=query.limit, after=query.after
+    )
+    return _json(AttemptPage(items=page, next=following))
+
+
+def _overlap_s() -> int:
+    return validated(RotateRequest, request.get_data(cache=False) or b"{}").overlap_s
+
+
+def _seen(webhook: Webhook) -> dict[str, Any]:
+    shown = webhook.model_dump(include={"id", "url", "events", "created_at", "disabled_at"})
+    return shown | {"old_secrets_until": _old_until(webhook)}
+
+
+def _with_secret(webhook: Webhook) -> NewWebhook:
+    return NewWebhook(**_seen(webhook), secret=webhook.newest)
+
+
+def _signing(secrets: Secrets) -> SigningSecret:
+    return SigningSecret(secret=secrets.newest, old_secrets_until=_old_until(secrets))
+
+
+def _old_until(secrets: Secrets) -> list[dt.datetime]:
+    now = dt.datetime.now(dt.UTC)
+    return [s.expires_at for s in secrets.secrets if s.expires_at and s.expires_at > now]
+
+
+def _json(body: BaseModel, *, status: int = 200) -> Response:
+    return Response(body.model_dump_json(), status=status, mimetype="application/json")
