@@ -94,6 +94,8 @@ The answer comes at once; `planning` is true and `total` grows while the source 
 
 A file that is empty, too large or no image becomes a failed item of the job.
 
+`webhook` names who is told when this job ends, beside your standing webhooks.
+
 With an `Idempotency-Key`, a request can be sent again after a timeout or a lost connection
 and makes no second job: it gets the answer of the first, until `Idempotency-Key-Expires`
 (24 hours by default). The same key with another payload is a 422; while the first request
@@ -212,6 +214,7 @@ SUBMIT_BODY = {
                     "value": {
                         "images": [{"custom_id": "a-1", "s3": "s3://bucket/pets/1.jpg"}],
                         "options": _OPTIONS,
+                        "webhook": {"url": "https://shop.example/hooks"},
                         "metadata": {"batch": "2026-01"},
                     },
                 },

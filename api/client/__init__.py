@@ -14,6 +14,7 @@ from api.client.errors import (
     WaitTimeout,
 )
 from api.client.handle import JobHandle
+from api.client.webhooks import Webhook
 
 __all__ = [
     "Client",
@@ -28,4 +29,5 @@ __all__ = [
     "TooMany",
     "UnexpectedAnswer",
     "WaitTimeout",
+    "Webhook",
 ]

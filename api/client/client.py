@@ -16,8 +16,9 @@ from api.client.answers import JobPage, Offered, ResultPage, Upload, parsed
 from api.client.errors import UnexpectedAnswer
 from api.client.handle import JobHandle
 from api.client.transport import Transport, retry_after_s
+from api.client.webhooks import Webhooks
 from worker.contract.catalog import Catalog
-from worker.contract.job import ArtifactLink, Job, Options
+from worker.contract.job import ArtifactLink, Job, JobWebhook, Options
 
 PAGE_ITEMS = 100
 DEFAULT_LIMITS = {"max_images_per_request": 1000, "max_request_bytes": 512 * 2**20}
@@ -44,6 +45,7 @@ class Client:
         self._api = Transport(url, headers=headers, timeout_s=timeout_s, retries=retries)
         # Links carry their own permission; the token is for the server alone.
         self._storage = Transport(url, headers={}, timeout_s=timeout_s, retries=retries)
+        self.webhooks = Webhooks(self._api)
 
     def __enter__(self) -> Self:
         return self
@@ -66,6 +68,7 @@ class Client:
         *,
         options: Options | Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        webhook: JobWebhook | Mapping[str, Any] | None = None,
         on_sent: Callable[[int], None] | None = None,
         idempotency_key: str | None = None,
     ) -> JobHandle:
@@ -74,10 +77,10 @@ class Client:
         A connection lost half-way does no harm: the request is sent again under the same
         Idempotency-Key, so that there is one job. `idempotency_key`: one of your own, for
         tries of your own that are to make one job together.
+        `webhook`: `{"url", "events"}` of who is to be told when this job ends.
         `on_sent` gets the number of bytes of each piece of a file that is sent.
         """
-        asked = Options.model_validate(options or {}).model_dump(mode="json", exclude_unset=True)
-        envelope = {"options": asked, "metadata": dict(metadata or {})}
+        envelope = _envelope(options, metadata, webhook)
         answer = self._api.call(
             "POST",
             "/v1/jobs",
@@ -94,6 +97,7 @@ class Client:
         *,
         options: Options | Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        webhook: JobWebhook | Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> JobHandle:
         """Submit a list, a folder or an archive of any size as one job.
@@ -101,12 +105,8 @@ class Client:
         `place` is an `s3://` address, or `{"upload": id}` of an `upload`. Tried again as
         by `submit`.
         """
-        asked = Options.model_validate(options or {}).model_dump(mode="json", exclude_unset=True)
-        body = {
-            kind: place if isinstance(place, str) else dict(place),
-            "options": asked,
-            "metadata": dict(metadata or {}),
-        }
+        named = place if isinstance(place, str) else dict(place)
+        body = {kind: named, **_envelope(options, metadata, webhook)}
         headers = _once_under(idempotency_key)
         answer = self._api.call("POST", "/v1/jobs", headers=headers, json=body)
         return JobHandle(self, parsed(Job, answer), retry_after_s(answer))
@@ -178,6 +178,20 @@ class Client:
 
     def _save(self, job_id: str, name: str, path: Path) -> None:
         self._api.save(f"/v1/jobs/{job_id}/{name}", path)
+
+
+def _envelope(
+    options: Options | Mapping[str, Any] | None,
+    metadata: Mapping[str, Any] | None,
+    webhook: JobWebhook | Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """A job's request, but for its pictures."""
+    asked = Options.model_validate(options or {}).model_dump(mode="json", exclude_unset=True)
+    envelope = {"options": asked, "metadata": dict(metadata or {})}
+    if webhook is not None:
+        hook = JobWebhook.model_validate(webhook)
+        envelope["webhook"] = hook.model_dump(mode="json", exclude_unset=True)
+    return envelope
 
 
 def _once_under(key: str | None) -> dict[str, str]:
