@@ -154,6 +154,8 @@ written is a 422 here, or its manifest line a failed item; one that leads to an 
 or fails is a failed item: `url_not_allowed`, `url_refused`, or `url_unreachable`, of which a
 retry may help the last. A retry fetches again.
 
+`webhook` names who is told when this job ends, beside your standing webhooks.
+
 With an `Idempotency-Key`, a request can be sent again after a timeout or a lost connection
 and makes no second job: it gets the answer of the first, until `Idempotency-Key-Expires`
 (24 hours by default). The same key with another payload is a 422; while the first request
@@ -292,6 +294,7 @@ SUBMIT_BODY = {
                     "value": {
                         "images": [{"custom_id": "a-1", "s3": "s3://bucket/pets/1.jpg"}],
                         "options": _OPTIONS,
+                        "webhook": {"url": "https://shop.example/hooks"},
                         "metadata": {"batch": "2026-01"},
                     },
                 },

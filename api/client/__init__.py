@@ -16,6 +16,7 @@ from api.client.errors import (
     WaitTimeout,
 )
 from api.client.handle import JobHandle
+from api.client.webhooks import Webhook
 
 __all__ = [
     "AsyncClient",
@@ -32,4 +33,5 @@ __all__ = [
     "TooMany",
     "UnexpectedAnswer",
     "WaitTimeout",
+    "Webhook",
 ]

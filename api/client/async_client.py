@@ -11,7 +11,8 @@ from api.client import calls, upload
 from api.client.answers import JobPage, Offered, Upload, Usage, parsed
 from api.client.async_handle import AsyncJobHandle
 from api.client.async_transport import AsyncTransport
-from api.client.calls import Chosen, SourceKind
+from api.client.async_webhooks import AsyncWebhooks
+from api.client.calls import Chosen, SourceKind, Told
 from api.client.client import DEFAULT_LIMITS, STALE
 from api.client.errors import UnexpectedAnswer
 from api.client.transport import headers_of
@@ -41,6 +42,7 @@ class AsyncClient:
         self._api = AsyncTransport(url, headers=headers, timeout_s=timeout_s, retries=retries)
         # Links carry their own permission; the token is for the server alone.
         self._storage = AsyncTransport(url, headers={}, timeout_s=timeout_s, retries=retries)
+        self.webhooks = AsyncWebhooks(self._api)
 
     async def __aenter__(self) -> Self:
         return self
@@ -63,6 +65,7 @@ class AsyncClient:
         *,
         options: Chosen = None,
         metadata: Mapping[str, Any] | None = None,
+        webhook: Told = None,
         on_sent: Callable[[int], None] | None = None,
         idempotency_key: str | None = None,
     ) -> AsyncJobHandle:
@@ -72,6 +75,7 @@ class AsyncClient:
             pictures,
             options=options,
             metadata=metadata,
+            webhook=webhook,
             on_sent=on_sent,
             idempotency_key=idempotency_key,
         )
@@ -84,12 +88,18 @@ class AsyncClient:
         *,
         options: Chosen = None,
         metadata: Mapping[str, Any] | None = None,
+        webhook: Told = None,
         idempotency_key: str | None = None,
     ) -> AsyncJobHandle:
         """Submit a list, a folder or an archive of any size as one job; as
         `Client.submit_source`."""
         call = calls.submit_source(
-            kind, place, options=options, metadata=metadata, idempotency_key=idempotency_key
+            kind,
+            place,
+            options=options,
+            metadata=metadata,
+            webhook=webhook,
+            idempotency_key=idempotency_key,
         )
         return AsyncJobHandle(self._api, await self._api.call(call))
 

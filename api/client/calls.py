@@ -11,11 +11,13 @@ from typing import Any, Literal
 
 from api.client import upload
 from api.client.answers import Upload
-from worker.contract.job import ArtifactLink, ItemStatus, Options, Verdict
+from worker.contract.job import ArtifactLink, ItemStatus, JobEvent, JobWebhook, Options, Verdict
 
 PAGE_ITEMS = 100
+WEBHOOKS = "/v1/webhooks"
 SourceKind = Literal["manifest", "prefix", "archive"]
 Chosen = Options | Mapping[str, Any] | None
+Told = JobWebhook | Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,11 @@ def submit(
     *,
     options: Chosen,
     metadata: Mapping[str, Any] | None,
+    webhook: Told,
     on_sent: Callable[[int], None] | None,
     idempotency_key: str | None,
 ) -> Call:
-    envelope = json.dumps(_envelope(options, metadata), ensure_ascii=False)
+    envelope = json.dumps(_envelope(options, metadata, webhook), ensure_ascii=False)
     sent = {"files": upload.parts(pictures, on_sent), "data": {"options": envelope}}
     return Call("POST", "/v1/jobs", options={"headers": _once_under(idempotency_key), **sent})
 
@@ -47,16 +50,22 @@ def submit_source(
     *,
     options: Chosen,
     metadata: Mapping[str, Any] | None,
+    webhook: Told,
     idempotency_key: str | None,
 ) -> Call:
     named: dict[str, Any] = {kind: place if isinstance(place, str) else dict(place)}
-    body = {**named, **_envelope(options, metadata)}
+    body = {**named, **_envelope(options, metadata, webhook)}
     return Call("POST", "/v1/jobs", options={"headers": _once_under(idempotency_key), "json": body})
 
 
-def _envelope(options: Chosen, metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+def _envelope(options: Chosen, metadata: Mapping[str, Any] | None, webhook: Told) -> dict[str, Any]:
+    """A job's request, but for its pictures."""
     asked = Options.model_validate(options or {}).model_dump(mode="json", exclude_unset=True)
-    return {"options": asked, "metadata": dict(metadata or {})}
+    envelope = {"options": asked, "metadata": dict(metadata or {})}
+    if webhook is not None:
+        told = JobWebhook.model_validate(webhook)
+        envelope["webhook"] = told.model_dump(mode="json", exclude_unset=True)
+    return envelope
 
 
 def _once_under(key: str | None) -> dict[str, str]:
@@ -135,6 +144,46 @@ def models() -> Call:
 
 def usage() -> Call:
     return Call("GET", "/v1/usage")
+
+
+def webhooks() -> Call:
+    return Call("GET", WEBHOOKS)
+
+
+def webhook(webhook_id: str) -> Call:
+    return Call("GET", f"{WEBHOOKS}/{webhook_id}")
+
+
+def new_webhook(url: str, events: Iterable[JobEvent]) -> Call:
+    asked = {"url": url, "events": list(events)}
+    return Call("POST", WEBHOOKS, safe=False, options={"json": asked})
+
+
+def delete_webhook(webhook_id: str) -> Call:
+    return Call("DELETE", f"{WEBHOOKS}/{webhook_id}", safe=False)
+
+
+def rotate_webhook(webhook_id: str, *, overlap_s: int) -> Call:
+    asked = {"json": {"overlap_s": overlap_s}}
+    return Call("POST", f"{WEBHOOKS}/{webhook_id}/rotate", safe=False, options=asked)
+
+
+def test_webhook(webhook_id: str) -> Call:
+    return Call("POST", f"{WEBHOOKS}/{webhook_id}/test", safe=False)
+
+
+def tries(webhook_id: str, after: str | None) -> Call:
+    params = {"limit": str(PAGE_ITEMS)} | ({"after": after} if after else {})
+    return Call("GET", f"{WEBHOOKS}/{webhook_id}/deliveries", options={"params": params})
+
+
+def signing_secret() -> Call:
+    return Call("GET", f"{WEBHOOKS}/secret")
+
+
+def rotate_signing_secret(*, overlap_s: int) -> Call:
+    asked = {"json": {"overlap_s": overlap_s}}
+    return Call("POST", f"{WEBHOOKS}/secret/rotate", safe=False, options=asked)
 
 
 def artefact(link: ArtifactLink) -> Call:

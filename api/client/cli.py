@@ -17,7 +17,7 @@ import click
 from click.shell_completion import get_completion_class
 from pydantic import ValidationError
 
-from api.client import commands
+from api.client import commands, hooks
 from api.client.client import Client
 from api.client.errors import (
     ClientError,
@@ -28,7 +28,7 @@ from api.client.errors import (
 )
 from api.client.handover import ExtraMissing, to_worker
 from api.client.server import NoServer, find_server
-from worker.contract.job import Colormap, Options, Priority, Verdict
+from worker.contract.job import JOB_EVENTS, Colormap, JobEvent, Options, Priority, Verdict
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -231,6 +231,77 @@ def completion(shell: str) -> None:
     script = get_completion_class(shell)
     assert script is not None
     click.echo(script(cli, {}, "guanwu", "_GUANWU_COMPLETE").source())
+
+
+@cli.group()
+def webhooks() -> None:
+    """Look after who is told when jobs end."""
+
+
+@webhooks.command("create")
+@click.argument("address", metavar="URL")
+@click.option(
+    "--event", "events", multiple=True, type=click.Choice(JOB_EVENTS), help="default: all"
+)
+@_json_option
+@_with_server
+def create_webhook(
+    address: str, events: Sequence[JobEvent], as_json: bool, url: str | None, token: str | None
+) -> int:
+    """Have URL told; shows the secret that signs, once."""
+    with _connect(url, token) as client:
+        return hooks.create(client, address, events=events or JOB_EVENTS, as_json=as_json)
+
+
+@webhooks.command("list")
+@_json_option
+@_with_server
+def list_webhooks(as_json: bool, url: str | None, token: str | None) -> int:
+    """List the webhooks."""
+    with _connect(url, token) as client:
+        return hooks.show_all(client, as_json=as_json)
+
+
+@webhooks.command("deliveries")
+@click.argument("webhook")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@_json_option
+@_with_server
+def deliveries(webhook: str, limit: int, as_json: bool, url: str | None, token: str | None) -> int:
+    """List the tries to reach a webhook, the newest first."""
+    with _connect(url, token) as client:
+        return hooks.deliveries(client, webhook, limit=limit, as_json=as_json)
+
+
+@webhooks.command("rotate")
+@click.argument("webhook")
+@click.option("--overlap-s", type=click.IntRange(0), default=86_400, show_default=True)
+@_json_option
+@_with_server
+def rotate_webhook(
+    webhook: str, overlap_s: int, as_json: bool, url: str | None, token: str | None
+) -> int:
+    """Replace the secret; the last one signs too for a while."""
+    with _connect(url, token) as client:
+        return hooks.rotate(client, webhook, overlap_s=overlap_s, as_json=as_json)
+
+
+@webhooks.command("test")
+@click.argument("webhook")
+@_with_server
+def send_test(webhook: str, url: str | None, token: str | None) -> int:
+    """Send a test event."""
+    with _connect(url, token) as client:
+        return hooks.send_test(client, webhook)
+
+
+@webhooks.command("delete")
+@click.argument("webhook")
+@_with_server
+def delete_webhook(webhook: str, url: str | None, token: str | None) -> int:
+    """Delete a webhook."""
+    with _connect(url, token) as client:
+        return hooks.delete(client, webhook)
 
 
 def _hand_over(group: click.Group, name: str, words: Sequence[str], text: str) -> None:

@@ -9,10 +9,11 @@ from typing import Any, Self
 
 from api.client import calls, upload
 from api.client.answers import JobPage, Offered, Upload, Usage, parsed
-from api.client.calls import Chosen, SourceKind
+from api.client.calls import Chosen, SourceKind, Told
 from api.client.errors import UnexpectedAnswer
 from api.client.handle import JobHandle
 from api.client.transport import Transport, headers_of
+from api.client.webhooks import Webhooks
 from worker.contract.catalog import Catalog
 from worker.contract.job import ArtifactLink, Job
 
@@ -41,6 +42,7 @@ class Client:
         self._api = Transport(url, headers=headers, timeout_s=timeout_s, retries=retries)
         # Links carry their own permission; the token is for the server alone.
         self._storage = Transport(url, headers={}, timeout_s=timeout_s, retries=retries)
+        self.webhooks = Webhooks(self._api)
 
     def __enter__(self) -> Self:
         return self
@@ -63,6 +65,7 @@ class Client:
         *,
         options: Chosen = None,
         metadata: Mapping[str, Any] | None = None,
+        webhook: Told = None,
         on_sent: Callable[[int], None] | None = None,
         idempotency_key: str | None = None,
     ) -> JobHandle:
@@ -71,12 +74,14 @@ class Client:
         A connection lost half-way does no harm: the request is sent again under the same
         Idempotency-Key, so that there is one job. `idempotency_key`: one of your own, for
         tries of your own that are to make one job together.
+        `webhook`: `{"url", "events"}` of who is to be told when this job ends.
         `on_sent` gets the number of bytes of each piece of a file that is sent.
         """
         call = calls.submit(
             pictures,
             options=options,
             metadata=metadata,
+            webhook=webhook,
             on_sent=on_sent,
             idempotency_key=idempotency_key,
         )
@@ -89,6 +94,7 @@ class Client:
         *,
         options: Chosen = None,
         metadata: Mapping[str, Any] | None = None,
+        webhook: Told = None,
         idempotency_key: str | None = None,
     ) -> JobHandle:
         """Submit a list, a folder or an archive of any size as one job.
@@ -97,7 +103,12 @@ class Client:
         by `submit`.
         """
         call = calls.submit_source(
-            kind, place, options=options, metadata=metadata, idempotency_key=idempotency_key
+            kind,
+            place,
+            options=options,
+            metadata=metadata,
+            webhook=webhook,
+            idempotency_key=idempotency_key,
         )
         return JobHandle(self._api, self._api.call(call))
 

@@ -20,10 +20,15 @@ import pytest
 from api.client import Client
 from deploy.stack import Stack
 
-# Of what the first tenant owns. `None`: taken from its job.
-NAMES = {"job_id": None, "index": "0", "artifact": "overlay.png"}
-# Called last and in this order, for they change the job.
-CHANGING = ("cancel", "retry")
+# Of what the first tenant owns. `None`: made by a fixture, and unknown under `UNKNOWN`.
+NAMES = {"job_id": None, "webhook_id": None, "index": "0", "artifact": "overlay.png"}
+UNKNOWN = {
+    "job_id": "job_01ARZ3NDEKTSV4RRFFQ69G5FAV",
+    "webhook_id": "whk_01ARZ3NDEKTSV4RRFFQ69G5FAV",
+}
+NOT_FOUND = {"job_id": "job_not_found", "webhook_id": "webhook_not_found"}
+# Called last and in this order, then what deletes: they change what is named.
+CHANGING = ("cancel", "retry", "rotate", "test")
 
 
 def admin(stack: Stack, *arguments: str) -> str:
@@ -73,6 +78,13 @@ def job(stack: Stack, owner: httpx.Client, shared_data: Path) -> str:
     return handle.id
 
 
+@pytest.fixture(scope="module")
+def webhook(owner: httpx.Client) -> str:
+    """A standing webhook of the owner's."""
+    answer = owner.post("/v1/webhooks", json={"url": "https://shop.example/hooks"})
+    return str(answer.raise_for_status().json()["id"])
+
+
 def naming(document: dict[str, Any]) -> list[tuple[str, str]]:
     """Method and path of every operation that names something."""
     found = [
@@ -81,25 +93,30 @@ def naming(document: dict[str, Any]) -> list[tuple[str, str]]:
         for method in operations
         if "{" in path
     ]
-    return sorted(found, key=lambda call: (call[1].endswith(CHANGING), call[1]))
+    return sorted(
+        found, key=lambda call: (call[0] == "DELETE", call[1].endswith(CHANGING), call[1])
+    )
 
 
 def test_another_tenant_gets_404_on_every_path_that_names_something(
-    stack: Stack, owner: httpx.Client, stranger: httpx.Client, job: str
+    stack: Stack, owner: httpx.Client, stranger: httpx.Client, job: str, webhook: str
 ) -> None:
     calls = naming(owner.get("/openapi.json").json())
-    assert len(calls) >= 10
-    before = owner.get(f"/v1/jobs/{job}").json()
+    assert len(calls) >= 15
+    owned = {**NAMES, "job_id": job, "webhook_id": webhook}
     for method, template in calls:
-        path = template.format_map({**NAMES, "job_id": job})  # KeyError: name it in NAMES
+        path = template.format_map(owned)  # KeyError: name it in NAMES
         assert "None" not in path
+        (code,) = [code for name, code in NOT_FOUND.items() if f"{{{name}}}" in template]
+        of_owner = f"/v1/jobs/{job}" if code == "job_not_found" else f"/v1/webhooks/{webhook}"
+        before = owner.get(of_owner).json()
         theirs = stranger.request(method, path)
-        unknown = stranger.request(method, path.replace(job, "job_01ARZ3NDEKTSV4RRFFQ69G5FAV"))
-        assert (theirs.status_code, theirs.json()["code"]) == (404, "job_not_found"), path
+        unknown = stranger.request(method, template.format_map(NAMES | UNKNOWN))
+        assert (theirs.status_code, theirs.json()["code"]) == (404, code), path
         # Nobody can tell what exists from what does not.
         assert differing(theirs.json(), unknown.json()) <= {"instance", "request_id"}, path
-        assert owner.get(f"/v1/jobs/{job}").json() == before, path
-        assert owner.request(method, path).status_code in (200, 302, 409), path
+        assert owner.get(of_owner).json() == before, path
+        assert owner.request(method, path).status_code in (200, 202, 204, 302, 409), path
         without = httpx.request(method, stack.url + path)
         assert without.status_code == 401, path
 

@@ -218,3 +218,21 @@ def test_missing_extra_is_told_with_the_remedy(
     monkeypatch.setattr(handover, "NEEDED", ("a_package_nobody_has",))
     assert cli.run(["worker", "--help"]) == 2
     assert 'pip install "guanwu[worker]"' in capfd.readouterr().err
+
+
+def test_webhooks_are_looked_after(guanwu: Guanwu) -> None:
+    def told(*words: str) -> str:
+        done = guanwu("webhooks", *words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    url = "https://shop.example/hooks"
+    webhook, secret = told("create", url, "--event", "job.failed").split()
+    assert told("list") == f"{webhook}  {url}  job.failed  on\n"
+    assert secret not in told("list", "--json")
+    assert told("rotate", webhook).split()[1] != secret
+    assert "is queued" in told("test", webhook)
+    assert told("deliveries", webhook) == ""
+    told("delete", webhook)
+    assert told("list") == ""
+    assert guanwu("webhooks", "test", webhook).returncode == 3

@@ -1,0 +1,68 @@
+"""Webhooks through the Python client for asyncio: `client.webhooks`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+
+from api.client import calls
+from api.client.answers import parsed
+from api.client.async_transport import AsyncTransport
+from api.client.webhooks import (
+    OVERLAP_S,
+    QueuedDelivery,
+    SigningSecret,
+    TriesPage,
+    Webhook,
+    WebhookList,
+)
+from worker.contract.job import JOB_EVENTS, JobEvent
+from worker.contract.webhook import Attempt
+
+
+class AsyncWebhooks:
+    """`Webhooks` for asyncio: the same methods, to be awaited or iterated by `async for`."""
+
+    def __init__(self, api: AsyncTransport) -> None:
+        self._api = api
+
+    async def create(self, url: str, *, events: Iterable[JobEvent] = JOB_EVENTS) -> Webhook:
+        """A new standing webhook; its `secret` is not shown again."""
+        return parsed(Webhook, await self._api.call(calls.new_webhook(url, events)))
+
+    async def list(self) -> list[Webhook]:
+        """All of them, the oldest first."""
+        return parsed(WebhookList, await self._api.call(calls.webhooks())).items
+
+    async def get(self, webhook_id: str) -> Webhook:
+        return parsed(Webhook, await self._api.call(calls.webhook(webhook_id)))
+
+    async def delete(self, webhook_id: str) -> None:
+        await self._api.call(calls.delete_webhook(webhook_id))
+
+    async def rotate(self, webhook_id: str, *, overlap_s: int = OVERLAP_S) -> Webhook:
+        """A new `secret`; the last one signs too for `overlap_s`."""
+        call = calls.rotate_webhook(webhook_id, overlap_s=overlap_s)
+        return parsed(Webhook, await self._api.call(call))
+
+    async def test(self, webhook_id: str) -> str:
+        """Queue an event `webhook.test`; the delivery's id."""
+        return parsed(QueuedDelivery, await self._api.call(calls.test_webhook(webhook_id))).id
+
+    async def deliveries(self, webhook_id: str) -> AsyncIterator[Attempt]:
+        """Tries to deliver, the newest first."""
+        after = None
+        while True:
+            page = parsed(TriesPage, await self._api.call(calls.tries(webhook_id, after)))
+            for attempt in page.items:
+                yield attempt
+            if page.next is None:
+                return
+            after = page.next
+
+    async def secret(self) -> SigningSecret:
+        """What signs the deliveries to webhooks that jobs name themselves."""
+        return parsed(SigningSecret, await self._api.call(calls.signing_secret()))
+
+    async def rotate_secret(self, *, overlap_s: int = OVERLAP_S) -> SigningSecret:
+        call = calls.rotate_signing_secret(overlap_s=overlap_s)
+        return parsed(SigningSecret, await self._api.call(call))

@@ -1,0 +1,100 @@
+"""Webhooks through the Python client: `client.webhooks`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator
+
+from api.client import calls
+from api.client.answers import parsed
+from api.client.transport import Transport
+from worker.contract.job import JOB_EVENTS, JobEvent, Wire
+from worker.contract.webhook import Attempt
+
+OVERLAP_S = 86_400
+
+
+class Webhook(Wire):
+    """A standing webhook. `secret` is known only right after it was made or rotated."""
+
+    id: str
+    url: str
+    events: tuple[str, ...]
+    created_at: dt.datetime
+    disabled_at: dt.datetime | None
+    old_secrets_until: tuple[dt.datetime, ...]
+    secret: str | None = None
+
+
+class SigningSecret(Wire):
+    """What signs the deliveries to webhooks that jobs name themselves."""
+
+    secret: str
+    old_secrets_until: tuple[dt.datetime, ...]
+
+
+class WebhookList(Wire):
+    items: list[Webhook]
+
+
+class TriesPage(Wire):
+    items: list[Attempt]
+    next: str | None
+
+
+class QueuedDelivery(Wire):
+    id: str
+
+
+class Webhooks:
+    """The tenant's webhooks. Errors are those of the client.
+
+    Example:
+        made = client.webhooks.create("https://shop.example/hooks")
+        keep(made.secret)
+        client.webhooks.test(made.id)
+    """
+
+    def __init__(self, api: Transport) -> None:
+        self._api = api
+
+    def create(self, url: str, *, events: Iterable[JobEvent] = JOB_EVENTS) -> Webhook:
+        """A new standing webhook; its `secret` is not shown again."""
+        return parsed(Webhook, self._api.call(calls.new_webhook(url, events)))
+
+    def list(self) -> list[Webhook]:
+        """All of them, the oldest first."""
+        return parsed(WebhookList, self._api.call(calls.webhooks())).items
+
+    def get(self, webhook_id: str) -> Webhook:
+        return parsed(Webhook, self._api.call(calls.webhook(webhook_id)))
+
+    def delete(self, webhook_id: str) -> None:
+        self._api.call(calls.delete_webhook(webhook_id))
+
+    def rotate(self, webhook_id: str, *, overlap_s: int = OVERLAP_S) -> Webhook:
+        """A new `secret`; the last one signs too for `overlap_s`."""
+        call = calls.rotate_webhook(webhook_id, overlap_s=overlap_s)
+        return parsed(Webhook, self._api.call(call))
+
+    def test(self, webhook_id: str) -> str:
+        """Queue an event `webhook.test`; the delivery's id."""
+        return parsed(QueuedDelivery, self._api.call(calls.test_webhook(webhook_id))).id
+
+    def deliveries(self, webhook_id: str) -> Iterator[Attempt]:
+        """Tries to deliver, the newest first."""
+        after = None
+        while True:
+            page = parsed(TriesPage, self._api.call(calls.tries(webhook_id, after)))
+            yield from page.items
+            if page.next is None:
+                return
+            after = page.next
+
+    def secret(self) -> SigningSecret:
+        """What signs the deliveries to webhooks that jobs name themselves."""
+        return parsed(SigningSecret, self._api.call(calls.signing_secret()))
+
+    def rotate_secret(self, *, overlap_s: int = OVERLAP_S) -> SigningSecret:
+        call = calls.rotate_signing_secret(overlap_s=overlap_s)
+        return parsed(SigningSecret, self._api.call(call))
