@@ -10,10 +10,12 @@ from worker.contract.views import job_links
 
 _JOB_ID = "job_01K0ZJ5T3Q8M9X4V7B2N6C1D0F"
 _ITEM_KEY = f"t/local/jobs/{_JOB_ID}/items/00000000"
+_WEBHOOK_ID = "whk_01K0ZJ6A1B2C3D4E5F6G7H8J9K"
 _STORE = "https://s3.example.com/guanwu"
 _EXPIRES_AT = "2026-01-02T04:04:05Z"
 
 PARAMETERS: dict[str, Any] = {
+    "webhook_id": _WEBHOOK_ID,
     "job_id": _JOB_ID,
     "index": 3,
     "artifact": "overlay.png",
@@ -136,6 +138,16 @@ _DONE = {
     "eta_s": None,
 }
 
+_WEBHOOK = {
+    "id": _WEBHOOK_ID,
+    "url": "https://shop.example/hooks",
+    "events": ["job.succeeded", "job.failed"],
+    "created_at": "2026-01-02T03:00:00Z",
+    "disabled_at": None,
+    "old_secrets_until": [],
+}
+_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
 # By the name of the answer's schema.
 ANSWERS: dict[str, Any] = {
     "Job": _QUEUED,
@@ -181,6 +193,27 @@ ANSWERS: dict[str, Any] = {
             "max_archive_bytes": 21474836480,
             "max_job_images": 1000000,
         },
+    },
+    "WebhookView": _WEBHOOK,
+    "NewWebhook": {**_WEBHOOK, "secret": _SECRET},
+    "WebhookList": {"items": [_WEBHOOK]},
+    "SigningSecret": {"secret": _SECRET, "old_secrets_until": []},
+    "QueuedDelivery": {"id": "msg_5f0c7d8e9a1b2c3d4e5f6a7b8c"},
+    "AttemptPage": {
+        "items": [
+            {
+                "id": "msg_5f0c7d8e9a1b2c3d4e5f6a7b8c",
+                "at": "2026-01-02T03:04:06.400Z",
+                "event": "job.succeeded",
+                "job": _JOB_ID,
+                "attempt": 1,
+                "status": 503,
+                "error": "the receiver answers 503",
+                "duration_ms": 41,
+                "next_try_at": "2026-01-02T03:04:11.400Z",
+            }
+        ],
+        "next": None,
     },
     "Usage": {
         "tenant": "local",

@@ -115,6 +115,7 @@ SUBMIT_HEADERS: list[dict[str, Any]] = [
 
 # Documented, not checked: an id of another form names no job, which is a 404 like any other.
 JOB_ID: dict[str, Any] = {"pattern": "^job_[0-9A-HJKMNP-TV-Z]{26}$"}
+WEBHOOK_ID: dict[str, Any] = {"pattern": "^whk_[0-9A-HJKMNP-TV-Z]{26}$"}
 
 INTRODUCTION = """\
 Guanwu 观物 answers two questions about every picture: **what is it** (in Chinese) and

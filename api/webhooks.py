@@ -52,7 +52,7 @@ webhooks = APIBlueprint(
     url_prefix="/v1/webhooks",
     abp_tags=[Tag(name="Webhooks", description="Be told when jobs end.")],
     abp_security=spec.BEARER,
-    abp_responses=spec.problems(401, 403, 422, 503),
+    abp_responses=spec.problems(401, 403, 422, 429, 503),
 )
 webhooks.before_request(auth.require_tenant)
 webhooks.before_request(limits.check_length)
@@ -70,7 +70,9 @@ class RotateRequest(Wire):
 
 
 class WebhookPath(BaseModel):
-    webhook_id: str = Field(description="the webhook's id, `whk_...`")
+    webhook_id: str = Field(
+        description="the webhook's id, `whk_...`", json_schema_extra=spec.WEBHOOK_ID
+    )
 
 
 class AttemptsQuery(BaseModel):
@@ -78,7 +80,10 @@ class AttemptsQuery(BaseModel):
 
     limit: int = Field(20, ge=1, le=100)
     after: str | None = Field(
-        None, pattern=r"^\d{1,15}-\d{1,15}$", description="`next` of the page before"
+        None,
+        pattern=r"^\d{1,15}-\d{1,15}$",
+        description="`next` of the page before",
+        json_schema_extra={"example": "1767323046123-0"},
     )
 
 
@@ -183,7 +188,9 @@ def get_webhook_secret() -> Response:
     operation_id="rotate_webhook_secret",
     summary="Replace the secret that signs for webhooks named in jobs",
     description=ROTATE,
-    openapi_extensions={"requestBody": spec.json_body(RotateRequest, required=False)},
+    openapi_extensions={
+        "requestBody": spec.json_body(RotateRequest, required=False, example={"overlap_s": 3600})
+    },
     responses={
         200: spec.json_response("The new secret.", SigningSecret),
         **spec.problems(400, 413),
@@ -222,7 +229,9 @@ def delete_webhook(path: WebhookPath) -> Response:
     operation_id="rotate_webhook",
     summary="Replace a webhook's secret",
     description=ROTATE,
-    openapi_extensions={"requestBody": spec.json_body(RotateRequest, required=False)},
+    openapi_extensions={
+        "requestBody": spec.json_body(RotateRequest, required=False, example={"overlap_s": 3600})
+    },
     responses={
         200: spec.json_response("The webhook and its new secret.", NewWebhook),
         **spec.problems(400, 404, 413),

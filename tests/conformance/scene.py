@@ -17,7 +17,13 @@ from tests.stack import running_stack
 ROOT = Path(__file__).parents[2]
 BUCKET = "bucket"  # that the document's examples name, as their objects do
 OBJECT = "pets/1.jpg"
-SETTINGS = {"GUANWU_S3_INPUT_BUCKETS": BUCKET, "GUANWU_DRAIN_S": "5"}
+SETTINGS = {
+    "GUANWU_S3_INPUT_BUCKETS": BUCKET,
+    "GUANWU_DRAIN_S": "5",
+    "GUANWU_RATE_READ_PER_MIN": "1000000",
+    "GUANWU_RATE_SUBMIT_PER_MIN": "1000000",
+    "GUANWU_RATE_UPLOAD_PER_MIN": "1000000",
+}
 PICTURES = 4
 READY_S = 120.0
 

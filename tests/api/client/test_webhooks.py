@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from api.client import Client, RequestRefused
-from tests.api.calls import PNG
+from api.client import AsyncClient, Client, RequestRefused
+from tests.api.calls import PNG, TOKEN
 from tests.api.hand import Hand
 from worker.contract.deliveries import Deliveries
 
@@ -26,6 +28,25 @@ def test_webhook_is_made_tested_rotated_and_deleted(client: Client, hand: Hand) 
     client.webhooks.delete(made.id)
     with pytest.raises(RequestRefused, match="no such webhook"):
         client.webhooks.get(made.id)
+
+
+def test_client_for_asyncio_does_the_same(url: str) -> None:
+    async def all_of_it() -> None:
+        async with AsyncClient(url, TOKEN) as theirs:
+            made = await theirs.webhooks.create(URL)
+            assert [one.id for one in await theirs.webhooks.list()] == [made.id]
+            assert await theirs.webhooks.test(made.id)
+            rotated = await theirs.webhooks.rotate(made.id, overlap_s=60)
+            assert rotated.secret not in (None, made.secret)
+            assert len((await theirs.webhooks.get(made.id)).old_secrets_until) == 1
+            assert [attempt async for attempt in theirs.webhooks.deliveries(made.id)] == []
+            secret = (await theirs.webhooks.secret()).secret
+            assert (await theirs.webhooks.rotate_secret()).secret != secret
+            await theirs.webhooks.delete(made.id)
+            job = await theirs.submit([PNG], webhook={"url": URL})
+            assert job.view.webhook is not None
+
+    asyncio.run(all_of_it())
 
 
 def test_job_names_a_webhook_of_its_own(client: Client) -> None:
