@@ -219,11 +219,15 @@ def test_jobs_expire_as_they_ask_or_as_the_server_says(calls: Calls, settings: A
         assert endless.submit(1)["expires_at"] is None
 
 
+@pytest.mark.parametrize(
+    ("limit", "code"),
+    [("max_tenant_images", "queue_full"), ("tenant_images_per_day", "quota_exceeded")],
+)
 def test_a_job_refused_at_its_record_leaves_nothing_to_restore(
-    settings: SettingsFactory, hand: Hand, monkeypatch: pytest.MonkeyPatch
+    settings: SettingsFactory, hand: Hand, monkeypatch: pytest.MonkeyPatch, limit: str, code: str
 ) -> None:
-    with front_door(settings(tokens=TOKENS, max_tenant_images=3)) as calls:
+    with front_door(settings(tokens=TOKENS, **{limit: 3})) as calls:
         records = calls.app.extensions["guanwu"].records
-        monkeypatch.setattr(records, "check_room", lambda tenant, images: None)  # a race lost
-        problem(calls.submit_form([(f"{n}.png", PNG) for n in range(4)]), 429, "queue_full")
+        monkeypatch.setattr(records, "check_room", lambda *_: None)  # a race lost
+        problem(calls.submit_form([(f"{n}.png", PNG) for n in range(4)]), 429, code)
     assert list(undone_jobs(hand.store)) == []
