@@ -7,13 +7,14 @@ from typing import Any
 from api import examples, spec
 from worker.contract.settings import Settings
 
-_JOB = {"job_id": "$response.body#/id"}
-# What can be called next, with the job that the answer tells of.
+# What can be called next, with the job or webhook that the answer tells of.
 _NEXT = {
     "submit_job": ("get_job", "watch_job", "list_results", "cancel_job"),
     "get_job": ("list_results", "download_results", "read_summary", "retry_job"),
     "cancel_job": ("get_job", "list_results", "download_errors", "retry_job"),
     "retry_job": ("get_job", "watch_job", "list_results", "cancel_job"),
+    "create_webhook": ("get_webhook", "test_webhook", "list_deliveries", "delete_webhook"),
+    "rotate_webhook": ("get_webhook", "test_webhook", "list_deliveries", "delete_webhook"),
 }
 
 
@@ -64,8 +65,10 @@ def _own_responses(responses: dict[str, Any]) -> dict[str, Any]:
 
 
 def _links(operation_id: str) -> dict[str, Any]:
+    named = "webhook_id" if operation_id.endswith("webhook") else "job_id"
+    taken = {named: "$response.body#/id"}
     following = _NEXT.get(operation_id, ())
-    return {name: {"operationId": name, "parameters": _JOB} for name in following}
+    return {name: {"operationId": name, "parameters": taken} for name in following}
 
 
 def _exemplify(content: dict[str, Any]) -> None:

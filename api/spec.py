@@ -94,6 +94,7 @@ ACCEPTED = {
         "schema": {"type": "string"},
     },
 }
+CREATED = {"Location": {"description": "its path", "schema": {"type": "string"}}}
 SUBMIT_HEADERS: list[dict[str, Any]] = [
     {
         "name": "Idempotency-Key",

@@ -49,7 +49,7 @@ Queues an event `webhook.test`, tried again like any other; see the webhook's de
 webhooks = APIBlueprint(
     "webhooks",
     __name__,
-    url_prefix="/v1/webhooks",
+    url_prefix="/v1",
     abp_tags=[Tag(name="Webhooks", description="Be told when jobs end.")],
     abp_security=spec.BEARER,
     abp_responses=spec.problems(401, 403, 422, 429, 503),
@@ -81,7 +81,7 @@ class AttemptsQuery(BaseModel):
     limit: int = Field(20, ge=1, le=100)
     after: str | None = Field(
         None,
-        pattern=r"^\d{1,15}-\d{1,15}$",
+        pattern=r"^[0-9]{1,15}-[0-9]{1,15}$",
         description="`next` of the page before",
         json_schema_extra={"example": "1767323046123-0"},
     )
@@ -133,7 +133,7 @@ class QueuedDelivery(Wire):
 
 
 @webhooks.post(
-    "",
+    "/webhooks",
     operation_id="create_webhook",
     summary="Be told when jobs end",
     description=CREATE,
@@ -141,13 +141,13 @@ class QueuedDelivery(Wire):
         "requestBody": spec.json_body(
             WebhookRequest,
             example={
-                "url": "https://shop.example/hooks",
+                "url": "https://shop.example.com/hooks",
                 "events": ["job.succeeded", "job.failed"],
             },
         )
     },
     responses={
-        201: spec.json_response("The webhook and its secret.", NewWebhook),
+        201: spec.json_response("The webhook and its secret.", NewWebhook, headers=spec.CREATED),
         **spec.problems(400, 413),
     },
 )
@@ -161,7 +161,7 @@ def create_webhook() -> Response:
 
 
 @webhooks.get(
-    "",
+    "/webhooks",
     operation_id="list_webhooks",
     summary="List your standing webhooks",
     responses={200: spec.json_response("All of them.", WebhookList)},
@@ -172,7 +172,7 @@ def list_webhooks() -> Response:
 
 
 @webhooks.get(
-    "/secret",
+    "/webhook-secret",
     operation_id="get_webhook_secret",
     summary="The secret that signs for webhooks named in jobs",
     description=SECRET,
@@ -184,7 +184,7 @@ def get_webhook_secret() -> Response:
 
 
 @webhooks.post(
-    "/secret/rotate",
+    "/webhook-secret/rotate",
     operation_id="rotate_webhook_secret",
     summary="Replace the secret that signs for webhooks named in jobs",
     description=ROTATE,
@@ -202,7 +202,7 @@ def rotate_webhook_secret() -> Response:
 
 
 @webhooks.get(
-    "/<webhook_id>",
+    "/webhooks/<webhook_id>",
     operation_id="get_webhook",
     summary="A standing webhook",
     responses={200: spec.json_response("The webhook.", WebhookView), **spec.problems(404)},
@@ -212,7 +212,7 @@ def get_webhook(path: WebhookPath) -> Response:
 
 
 @webhooks.delete(
-    "/<webhook_id>",
+    "/webhooks/<webhook_id>",
     operation_id="delete_webhook",
     summary="Delete a standing webhook",
     description="What has not been delivered to it is dropped.",
@@ -225,7 +225,7 @@ def delete_webhook(path: WebhookPath) -> Response:
 
 
 @webhooks.post(
-    "/<webhook_id>/rotate",
+    "/webhooks/<webhook_id>/rotate",
     operation_id="rotate_webhook",
     summary="Replace a webhook's secret",
     description=ROTATE,
@@ -244,7 +244,7 @@ def rotate_webhook(path: WebhookPath) -> Response:
 
 
 @webhooks.post(
-    "/<webhook_id>/test",
+    "/webhooks/<webhook_id>/test",
     operation_id="test_webhook",
     summary="Send a test event",
     description=TEST,
@@ -266,7 +266,7 @@ def test_webhook(path: WebhookPath) -> Response:
 
 
 @webhooks.get(
-    "/<webhook_id>/deliveries",
+    "/webhooks/<webhook_id>/deliveries",
     operation_id="list_deliveries",
     summary="Tries to deliver, the newest first",
     description=DELIVERIES,

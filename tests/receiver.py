@@ -12,7 +12,7 @@ from typing import Any
 
 from standardwebhooks.webhooks import Webhook
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0  # a busy machine starts workers slowly
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import structlog
 from standardwebhooks.webhooks import Webhook as Signer
 
 from worker.contract.addresses import Allowed
-from worker.contract.errors import AddressForbidden, OutboundFailed
+from worker.contract.errors import AddressForbidden, GuanwuError, OutboundFailed
 from worker.contract.webhook import Delivery, check_target
 from worker.outbound import Outbound
+
+log = structlog.get_logger(__name__)
 
 GONE = 410
 
@@ -74,6 +77,9 @@ class Sender:
                 return answer.status, _fault(answer.status)  # its body is not read
         except (AddressForbidden, OutboundFailed) as exc:
             return None, f"{exc.code}: {exc.message}"
+        except Exception:  # a receiver nobody has thought of must not be tried for ever
+            log.exception("delivery cannot be sent")
+            return None, f"{GuanwuError.code}: the server's log says more"
 
 
 def _fault(status: int) -> str | None:

@@ -15,6 +15,7 @@ from worker.contract.job import ArtifactLink, ItemStatus, JobEvent, JobWebhook, 
 
 PAGE_ITEMS = 100
 WEBHOOKS = "/v1/webhooks"
+WEBHOOK_SECRET = "/v1/webhook-secret"
 SourceKind = Literal["manifest", "prefix", "archive"]
 Chosen = Options | Mapping[str, Any] | None
 Told = JobWebhook | Mapping[str, Any] | None
@@ -178,12 +179,12 @@ def tries(webhook_id: str, after: str | None) -> Call:
 
 
 def signing_secret() -> Call:
-    return Call("GET", f"{WEBHOOKS}/secret")
+    return Call("GET", WEBHOOK_SECRET)
 
 
 def rotate_signing_secret(*, overlap_s: int) -> Call:
     asked = {"json": {"overlap_s": overlap_s}}
-    return Call("POST", f"{WEBHOOKS}/secret/rotate", safe=False, options=asked)
+    return Call("POST", f"{WEBHOOK_SECRET}/rotate", safe=False, options=asked)
 
 
 def artefact(link: ArtifactLink) -> Call:

@@ -130,7 +130,7 @@ def test_another_tenant_does_not_list_the_job(stranger: httpx.Client, job: str) 
 
 
 def test_upload_of_another_tenant_is_not_there(owner: httpx.Client, stranger: httpx.Client) -> None:
-    upload = owner.post("/v1/uploads").json()
+    upload = owner.post("/v1/uploads", json={"bytes": 3}).json()
     httpx.put(upload["url"], content=b"{}\n", headers=upload["headers"]).raise_for_status()
     manifest = {"manifest": {"upload": upload["id"]}}
     answer = stranger.post("/v1/jobs", json=manifest)

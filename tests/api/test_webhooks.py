@@ -84,6 +84,9 @@ def test_id_that_is_none_is_404(door: Calls, odd: str) -> None:
         "https://[::ffff:10.0.0.1]/hooks",
         "https://169.254.169.254/hooks",
         "https://user:password@shop.example/hooks",
+        "https://shop.example:99999/hooks",
+        "https://shop.example:-1/hooks",
+        "https://xn--a/hooks",
     ],
 )
 def test_url_that_would_never_be_called_is_refused(door: Calls, url: str) -> None:
@@ -122,15 +125,15 @@ def test_rotation_answers_a_new_secret_and_until_when_the_old_one_signs(calls: C
 
 
 def test_secret_for_webhooks_of_jobs_stays_until_it_is_rotated(calls: Calls, hand: Hand) -> None:
-    first = calls.get("/v1/webhooks/secret").json["secret"]
+    first = calls.get("/v1/webhook-secret").json["secret"]
     hand.redis.delete(keys.RedisKeys(hand.settings.redis_prefix).webhook_secrets("local"))
-    assert calls.get("/v1/webhooks/secret").json["secret"] == first
-    assert calls.with_token(OTHER_TOKEN).get("/v1/webhooks/secret").json["secret"] != first
-    rotated = calls.post("/v1/webhooks/secret/rotate").json
+    assert calls.get("/v1/webhook-secret").json["secret"] == first
+    assert calls.with_token(OTHER_TOKEN).get("/v1/webhook-secret").json["secret"] != first
+    rotated = calls.post("/v1/webhook-secret/rotate").json
     assert rotated["secret"] != first
     assert len(rotated["old_secrets_until"]) == 1
     hand.redis.delete(keys.RedisKeys(hand.settings.redis_prefix).webhook_secrets("local"))
-    assert calls.get("/v1/webhooks/secret").json == rotated
+    assert calls.get("/v1/webhook-secret").json == rotated
     assert calls.get("/v1/webhooks").json == {"items": []}
 
 
@@ -140,7 +143,7 @@ def test_who_may_only_read_sees_no_secret_and_changes_nothing(calls: Calls, hand
     reader = calls.with_token(access.create(tenant="local", name="", scopes=("read",))[1])
     assert reader.get(path).status_code == 200
     for answer in (
-        reader.get("/v1/webhooks/secret"),
+        reader.get("/v1/webhook-secret"),
         reader.post("/v1/webhooks", json={"url": URL}),
         reader.post(f"{path}/rotate"),
         reader.delete(path),
@@ -169,7 +172,8 @@ def test_deliveries_come_in_pages_newest_first(calls: Calls, hand: Hand) -> None
             break
         page = calls.get(f"{path}&after={page['next']}").json
     assert seen == [5, 4, 3, 2, 1]
-    problem(calls.get(f"{path}&after=x"), 422, "invalid_request")
+    for odd in ("x", "1", "\uff11-0"):
+        problem(calls.get(f"{path}&after={odd}"), 422, "invalid_request")
 
 
 def attempt(number: int) -> Attempt:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.stack import Stack
-from tests.conformance.scene import PICTURES, ROOT, finished_job
+from tests.conformance.scene import PICTURES, ROOT, finished_job, standing_webhooks
 
 # Half of the generated ids are of a job that is done: the other half is mostly unknown.
 CONFIG = """\
@@ -46,6 +46,13 @@ probability = 0.5
 [parameters."body.images[*].s3"]
 dictionary = "objects"
 probability = 0.9
+
+[dictionaries.webhooks]
+values = {webhooks}
+
+[parameters."path.webhook_id"]
+dictionary = "webhooks"
+probability = 0.5
 
 [parameters."path.index"]
 dictionary = "indices"
@@ -83,7 +90,11 @@ class Findings:
 def ask(stack: Stack, folder: Path, *, examples: int, seed: int, short: bool = False) -> Findings:
     """Generate so many cases a call, and more by coverage and links, and check the answers."""
     config, report = folder / "schemathesis.toml", folder / "report.ndjson"
-    text = CONFIG.format(job=finished_job(stack), indices=list(range(PICTURES)))
+    text = CONFIG.format(
+        job=finished_job(stack),
+        indices=list(range(PICTURES)),
+        webhooks=json.dumps(standing_webhooks(stack)),
+    )
     config.write_text(text + SHORT if short else text)
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)),

@@ -25,6 +25,8 @@ SETTINGS = {
     "GUANWU_RATE_UPLOAD_PER_MIN": "1000000",
 }
 PICTURES = 4
+RECEIVER = "https://shop.example.com/hooks"
+WEBHOOKS = 15
 READY_S = 120.0
 
 
@@ -71,3 +73,9 @@ def finished_job(stack: Stack) -> str:
         )
         handle.wait(timeout_s=READY_S)
     return handle.id
+
+
+def standing_webhooks(stack: Stack) -> list[str]:
+    """Ids of webhooks; so many that some are left when others have been deleted."""
+    with Client(stack.url, stack.token) as client:
+        return [client.webhooks.create(RECEIVER).id for _ in range(WEBHOOKS)]

@@ -127,7 +127,7 @@ def test_webhook_of_a_job_is_told_and_signed_with_the_tenants_secret(
     job = own.door.post("/v1/jobs", json=asked).json
     assert job["webhook"] == asked["webhook"]
     (told,) = receiver.wait()
-    secret = own.door.get("/v1/webhooks/secret").json["secret"]
+    secret = own.door.get("/v1/webhook-secret").json["secret"]
     payload = told.verified(secret)
     assert (payload["type"], payload["data"]["id"]) == ("job.failed", job["id"])
     # Its run ends a second time, and is told a second time.

@@ -118,6 +118,8 @@ def parsed_url(text: str) -> httpx.URL:
         raise AddressForbidden("that is no URL; write https://host/path") from exc
     if url.scheme not in ("http", "https") or not host:
         raise AddressForbidden("a URL begins with https://host or http://host")
+    if url.port is not None and not 0 < url.port < 65_536:
+        raise AddressForbidden("a URL's port is from 1 to 65535")
     if url.userinfo:
         raise AddressForbidden("a URL must not carry a user or password; leave out what ends in @")
     return url.copy_with(fragment=None)

@@ -127,7 +127,8 @@ def delivery_id(receiver: str, job: Job) -> str:
 
 def body_of(event: Event, data: object, *, at: dt.datetime) -> str:
     """The payload: small, never pictures. Serialised here once, then signed and sent as it is."""
-    payload = {"type": event, "timestamp": at.isoformat(), "data": data}
+    told_at = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    payload = {"type": event, "timestamp": told_at, "data": data}
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
 
 
