@@ -15,6 +15,7 @@ from urllib.parse import quote
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.handlers import add_expect_header
 
 from worker.contract.errors import (
     ImageTooLarge,
@@ -260,9 +261,12 @@ def _client(settings: Settings, endpoint: str | None, connections: int) -> S3Cli
         response_checksum_validation="when_required",
     )
     session = boto3.session.Session()
-    return session.client(
+    client = session.client(
         "s3", endpoint_url=endpoint, region_name=settings.s3_region, config=config
     )
+    # `Expect: 100-continue` would cost each put one more round trip; nearly all are small.
+    client.meta.events.unregister("before-call.s3", add_expect_header)
+    return client
 
 
 @contextmanager
