@@ -70,7 +70,7 @@ def test_images_over_the_quota_are_refused_and_keys_may_have_their_own(
         assert (refused.status_code, refused.json()["code"]) == (429, "quota_exceeded")
         assert int(refused.headers["Retry-After"]) <= 86_400
         lines = "".join(json.dumps({"image": {"data": "eA=="}}) + "\n" for _ in range(50))
-        upload = shared.post("/v1/uploads").json()
+        upload = shared.post("/v1/uploads", json={"bytes": len(lines)}).json()
         httpx.put(upload["url"], content=lines, headers=upload["headers"]).raise_for_status()
         planned = shared.post("/v1/jobs", json={"manifest": {"upload": upload["id"]}}).json()
         path, ended = planned["links"]["self"], planned

@@ -46,7 +46,9 @@ def test_calls_over_the_limit_are_429_and_say_when_to_come_again(own: Calls) -> 
 
 def test_kinds_of_calls_are_counted_apart(own: Calls) -> None:
     assert [own.submit_form().status_code for _ in range(4)] == [202] * 3 + [429]
-    assert [own.post("/v1/uploads").status_code for _ in range(5)] == [201] * 4 + [429]
+    assert [own.post("/v1/uploads", json={"bytes": 9}).status_code for _ in range(5)] == [
+        201
+    ] * 4 + [429]
     assert reads(own, 6) == [200] * 5 + [429]
     job = own.submit_form().json
     assert job["code"] == "rate_limited"
@@ -123,9 +125,9 @@ def test_while_redis_is_away_each_process_counts_by_itself(
 
     # What does not need Redis is served, up to the limit.
     monkeypatch.setattr(redis.Redis, "execute_command", refused)
-    answers = [own.post("/v1/uploads") for _ in range(5)]
+    answers = [own.post("/v1/uploads", json={"bytes": 9}) for _ in range(5)]
     assert [answer.status_code for answer in answers] == [201] * 4 + [429]
     assert answers[0].headers["RateLimit-Limit"] == "4"
     monkeypatch.setattr(redis.Redis, "execute_command", execute)
     time.sleep(2.1)  # it is looked at again after a while
-    assert own.post("/v1/uploads").status_code == 201
+    assert own.post("/v1/uploads", json={"bytes": 9}).status_code == 201

@@ -91,7 +91,7 @@ def test_retried_images_are_not_counted_again(own: Calls, hand: Hand) -> None:
 
 
 def test_source_is_counted_when_it_is_read(own: Calls, hand: Hand) -> None:
-    upload = own.post("/v1/uploads").json["id"]
+    upload = own.post("/v1/uploads", json={"bytes": len(line) * 7}).json["id"]
     line = b'{"image": {"s3": "s3://b/1.jpg"}}\n'
     hand.store.put(f"t/local/uploads/{upload}", line * 7, content_type="application/x-ndjson")
     manifest = {"manifest": {"upload": upload}}

@@ -16,14 +16,14 @@ from worker.webhooks import signed_headers
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text()
 SECRET = Secret.new().value
-NOW = dt.datetime.now(dt.UTC)
+SENT_AT = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 DELIVERY = Delivery(
     id="msg_1",
     tenant="one",
     event="job.succeeded",
     job="job_1",
-    body=body_of("job.succeeded", {"id": "job_1", "批": "二"}, at=NOW),
-    created_at=NOW,
+    body=body_of("job.succeeded", {"id": "job_1", "批": "二"}, at=SENT_AT),
+    created_at=SENT_AT,
 )
 
 
@@ -39,18 +39,20 @@ def client() -> FlaskClient:
 def test_what_guanwu_sends_is_taken_once(
     client: FlaskClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for now in (NOW, NOW + dt.timedelta(seconds=6)):
+    first = dt.datetime.now(dt.UTC)
+    for now in (first, first + dt.timedelta(seconds=6)):
         headers = signed_headers(DELIVERY, [SECRET], now=now)
         assert client.post("/hooks", data=DELIVERY.body, headers=headers).status_code == 204
     assert capsys.readouterr().out == "job.succeeded job_1\n"
 
 
 def test_what_somebody_else_sends_is_refused(client: FlaskClient) -> None:
-    headers = signed_headers(DELIVERY, [Secret.new().value], now=NOW)
+    now = dt.datetime.now(dt.UTC)
+    headers = signed_headers(DELIVERY, [Secret.new().value], now=now)
     assert client.post("/hooks", data=DELIVERY.body, headers=headers).status_code == 400
-    headers = signed_headers(DELIVERY, [SECRET], now=NOW)
+    headers = signed_headers(DELIVERY, [SECRET], now=now)
     assert client.post("/hooks", data=DELIVERY.body + " ", headers=headers).status_code == 400
-    old = signed_headers(DELIVERY, [SECRET], now=NOW - dt.timedelta(minutes=6))
+    old = signed_headers(DELIVERY, [SECRET], now=now - dt.timedelta(minutes=6))
     assert client.post("/hooks", data=DELIVERY.body, headers=old).status_code == 400
 
 
