@@ -91,8 +91,8 @@ def test_retried_images_are_not_counted_again(own: Calls, hand: Hand) -> None:
 
 
 def test_source_is_counted_when_it_is_read(own: Calls, hand: Hand) -> None:
-    upload = own.post("/v1/uploads", json={"bytes": len(line) * 7}).json["id"]
     line = b'{"image": {"s3": "s3://b/1.jpg"}}\n'
+    upload = own.post("/v1/uploads", json={"bytes": len(line) * 7}).json["id"]
     hand.store.put(f"t/local/uploads/{upload}", line * 7, content_type="application/x-ndjson")
     manifest = {"manifest": {"upload": upload}}
     assert own.post("/v1/jobs", json=manifest).status_code == 202
