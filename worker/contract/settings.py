@@ -12,6 +12,7 @@ import hmac
 import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -33,6 +34,31 @@ CLIENT_VARIABLES = frozenset({"GUANWU_URL", "GUANWU_TOKEN"})  # read by the `gua
 
 def _listed(value: str) -> list[str]:
     return [entry for entry in (e.strip() for e in value.split(",")) if entry]
+
+
+# Asked for every address and URL of a job, so their texts are read once.
+
+
+@lru_cache
+def _names(value: str) -> frozenset[str]:
+    return frozenset(_listed(value))
+
+
+@lru_cache
+def _numbers(value: str) -> frozenset[int]:
+    return frozenset(map(int, _listed(value)))
+
+
+@lru_cache
+def _folders(value: str) -> Mapping[str, frozenset[str]]:
+    folders: dict[str, frozenset[str]] = {}
+    for entry in _listed(value):
+        bucket, _, folder = entry.partition("/")
+        folders[bucket] = folders.get(bucket, frozenset()) | {folder}
+    return folders
+
+
+_addresses = lru_cache(Allowed.parse)
 
 
 def _parse_tokens(value: SecretStr) -> SecretStr:
@@ -83,13 +109,12 @@ def _parse_ports(value: str) -> str:
 
 
 def _parse_allowed(value: str) -> str:
-    Allowed.parse(value)
+    _addresses(value)
     return value
 
 
 def _parse_retries(value: str) -> str:
-    pauses_s = [float(part) for part in value.split(",") if part.strip()]
-    if any(not 0 < pause_s <= 86_400 for pause_s in pauses_s):
+    if any(not 0 < float(pause_s) <= 86_400 for pause_s in _listed(value)):
         raise ValueError("write pauses in seconds, each above 0 and up to 86400: 5,30,300")
     return value
 
@@ -250,24 +275,20 @@ class Settings(BaseModel):
 
     @property
     def webhook_pauses_s(self) -> tuple[float, ...]:
-        return tuple(float(p) for p in self.webhook_retries_s.split(",") if p.strip())
+        return tuple(map(float, _listed(self.webhook_retries_s)))
 
     @property
     def allowed_addresses(self) -> Allowed:
-        return Allowed.parse(self.outbound_allow)
+        return _addresses(self.outbound_allow)
 
     @property
-    def input_folders(self) -> dict[str, frozenset[str]]:
+    def input_folders(self) -> Mapping[str, frozenset[str]]:
         """Folders that jobs may read, by bucket; `""` is all of it."""
-        folders: dict[str, frozenset[str]] = {}
-        for entry in _listed(self.s3_input_buckets):
-            bucket, _, folder = entry.partition("/")
-            folders[bucket] = folders.get(bucket, frozenset()) | {folder}
-        return folders
+        return _folders(self.s3_input_buckets)
 
     @property
     def url_hosts(self) -> frozenset[str]:
-        return frozenset(_listed(self.url_input_hosts))
+        return _names(self.url_input_hosts)
 
     @property
     def url_schemes(self) -> tuple[str, ...]:
@@ -275,7 +296,7 @@ class Settings(BaseModel):
 
     @property
     def url_ports(self) -> frozenset[int]:
-        return frozenset(map(int, _listed(self.url_input_ports)))
+        return _numbers(self.url_input_ports)
 
     def tenant_of(self, token: str) -> str | None:
         """The tenant whose token this is. Compares digests in constant time."""
