@@ -30,7 +30,7 @@ events = APIBlueprint(
     url_prefix="/v1/jobs",
     abp_tags=[Tag(name="Jobs", description="Submit pictures, watch and cancel.")],
     abp_security=spec.BEARER,
-    abp_responses=spec.problems(401, 403, 404, 422, 429, 503),
+    abp_responses=spec.guarded(404, 422),
 )
 events.before_request(auth.require_tenant)
 

@@ -24,7 +24,7 @@ items = APIBlueprint(
     url_prefix="/v1/jobs/<job_id>/items",
     abp_tags=[Tag(name="Results", description="Labels and heatmaps.")],
     abp_security=spec.BEARER,
-    abp_responses=spec.problems(401, 403, 404, 422, 429, 503),
+    abp_responses=spec.guarded(404, 422),
 )
 items.before_request(auth.require_tenant)
 

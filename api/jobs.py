@@ -28,7 +28,7 @@ jobs = APIBlueprint(
     url_prefix="/v1/jobs",
     abp_tags=[Tag(name="Jobs", description="Submit pictures, watch and cancel.")],
     abp_security=spec.BEARER,
-    abp_responses=spec.problems(401, 403, 422, 429, 503),
+    abp_responses=spec.guarded(422),
 )
 jobs.before_request(auth.require_tenant)
 jobs.before_request(limits.check_length)
@@ -44,7 +44,7 @@ class JobsQuery(BaseModel):
     limit: int = Field(20, ge=1, le=100)
     after: str | None = Field(
         None,
-        pattern=r"^job_[0-9A-HJKMNP-TV-Z]{26}$",
+        pattern=spec.JOB_ID["pattern"],
         description="`next` of the page before",
         json_schema_extra={"example": "job_01K0ZJ5T3Q8M9X4V7B2N6C1D0F"},
     )

@@ -41,7 +41,7 @@ models = APIBlueprint(
     url_prefix="/v1/models",
     abp_tags=[Tag(name="Models", description="What there is to choose from.")],
     abp_security=spec.BEARER,
-    abp_responses=spec.problems(401, 403, 422, 429, 503),
+    abp_responses=spec.guarded(422),
 )
 models.before_request(auth.require_tenant)
 

@@ -25,7 +25,7 @@ results = APIBlueprint(
     url_prefix="/v1/jobs/<job_id>",
     abp_tags=[Tag(name="Results", description="Labels and heatmaps.")],
     abp_security=spec.BEARER,
-    abp_responses=spec.problems(401, 403, 404, 422, 429, 503),
+    abp_responses=spec.guarded(404, 422),
 )
 results.before_request(auth.require_tenant)
 

@@ -25,7 +25,7 @@ uploads = APIBlueprint(
     url_prefix="/v1/uploads",
     abp_tags=[Tag(name="Uploads", description="Files for jobs to name by `upload`.")],
     abp_security=spec.BEARER,
-    abp_responses=spec.problems(401, 403, 422, 429, 503),
+    abp_responses=spec.guarded(422),
 )
 uploads.before_request(auth.require_tenant)
 uploads.before_request(limits.check_length)

@@ -20,7 +20,7 @@ usage = APIBlueprint(
     url_prefix="/v1/usage",
     abp_tags=[Tag(name="Usage", description="What was submitted, and what is left.")],
     abp_security=spec.BEARER,
-    abp_responses=spec.problems(401, 403, 429, 503),
+    abp_responses=spec.guarded(),
 )
 usage.before_request(auth.require_tenant)
 

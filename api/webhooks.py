@@ -52,7 +52,7 @@ webhooks = APIBlueprint(
     url_prefix="/v1",
     abp_tags=[Tag(name="Webhooks", description="Be told when jobs end.")],
     abp_security=spec.BEARER,
-    abp_responses=spec.problems(401, 403, 422, 429, 503),
+    abp_responses=spec.guarded(422),
 )
 webhooks.before_request(auth.require_tenant)
 webhooks.before_request(limits.check_length)
