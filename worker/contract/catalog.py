@@ -54,10 +54,7 @@ class ModelEntry(Wire):
     @property
     def ways(self) -> str:
         """What it makes, in one line."""
-        ways = [f"{method} for labels" for method in self.methods]
-        ways += [f"{method} for 'free'" for method in self.label_free_methods]
-        if self.layers:
-            ways.append(f"{self.layers} layers of {self.heads} heads")
+        ways = ways_of(self.methods, self.label_free_methods, layers=self.layers, heads=self.heads)
         if self.classes:
             ways.append(f"{self.classes} labels")
         return f"{self.id}: {', '.join(ways) or 'no maps'}"
@@ -91,7 +88,7 @@ class Catalog(Wire):
         """
         self._check_models(options)
         chosen = self._chosen(options)
-        _check_label_set(options, chosen)
+        check_label_set(options.label_set, (m.label_set for m in chosen if m.label_set))
         for n, entry in enumerate(options.explain):
             _check_map(entry, chosen, labels, field=f"options.explain.{n}")
         for label in options.explain_when.labels:
@@ -116,14 +113,29 @@ def _offers(methods: Sequence[str], wanted: str) -> bool:
     return bool(methods) if wanted == AUTO else wanted in methods
 
 
-def _check_label_set(options: Options, chosen: Sequence[ModelEntry]) -> None:
-    label_sets = {m.label_set for m in chosen if m.label_set}
-    if options.label_set is not None and options.label_set not in label_sets:
+def check_label_set(wanted: str | None, label_sets: Iterable[str]) -> None:
+    """Refuse a label set that is none of the chosen models' `label_sets`.
+
+    Raises:
+        InvalidOptions: the message lists those there are.
+    """
+    known = set(label_sets)
+    if wanted is not None and wanted not in known:
         raise InvalidOptions(
-            f"label set {options.label_set!r} does not belong to the chosen models; "
-            f"there is {_listed(label_sets)}",
+            f"label set {wanted!r} does not belong to the chosen models; there is {_listed(known)}",
             field="options.label_set",
         )
+
+
+def ways_of(
+    methods: Iterable[str], label_free_methods: Iterable[str], *, layers: int, heads: int
+) -> list[str]:
+    """What a model makes, for messages."""
+    ways = [f"{method} for labels" for method in methods]
+    ways += [f"{method} for 'free'" for method in label_free_methods]
+    if layers:
+        ways.append(f"{layers} layers of {heads} heads")
+    return ways
 
 
 def _check_map(entry: Explain, chosen: Sequence[ModelEntry], labels: Labels, *, field: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from worker.contract import catalog
 from worker.contract.errors import ExplanationUnavailable, InvalidOptions
 from worker.contract.job import AUTO, Explain, LabelTarget
 from worker.contract.label_set import LabelSet
@@ -86,18 +87,8 @@ def check_count(asks: Mapping[str, Sequence[Ask]], *, most: int) -> None:
 
 
 def check_label_set(wanted: str | None, candidates: Mapping[str, Candidate]) -> None:
-    """Refuse a label set that no chosen model has.
-
-    Raises:
-        InvalidOptions: the message lists those there are.
-    """
-    sets = sorted({c.labels.id for c in candidates.values() if c.labels})
-    if wanted is not None and wanted not in sets:
-        raise InvalidOptions(
-            f"label set {wanted!r} does not belong to the chosen models; "
-            f"there is {', '.join(sets) or 'none'}",
-            field="options.label_set",
-        )
+    """Refuse a label set that no chosen model has. Raises InvalidOptions."""
+    catalog.check_label_set(wanted, (c.labels.id for c in candidates.values() if c.labels))
 
 
 def _askable(
@@ -174,9 +165,9 @@ def _pick(method: str, offered: Sequence[str]) -> str | None:
 def _alternatives(candidates: Mapping[str, Candidate]) -> str:
     listed = []
     for name, candidate in candidates.items():
-        ways = [f"{m} for labels" for m in candidate.offer.methods]
-        ways += [f"{m} for 'free'" for m in candidate.offer.label_free_methods]
-        if candidate.offer.layers:
-            ways.append(f"{candidate.offer.layers} layers of {candidate.offer.heads} heads")
+        offer = candidate.offer
+        ways = catalog.ways_of(
+            offer.methods, offer.label_free_methods, layers=offer.layers, heads=offer.heads
+        )
         listed.append(f"{name}: {', '.join(ways) or 'nothing'}")
     return "; ".join(listed)
