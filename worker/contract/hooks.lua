@@ -4,6 +4,11 @@
 
 local hooks = {}
 
+local function now_ms()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
 -- A lane that nobody holds waits for the next try of its first delivery.
 local function wait(lane)
   if redis.call('ZSCORE', K.hooks_leased, lane) then return end
@@ -25,8 +30,7 @@ end
 
 -- Lease lanes whose time has come. -> lane, token, JSON of its first delivery, ...
 function hooks.take(limit, lease_ms)
-  local t = redis.call('TIME')
-  local now = t[1] * 1000 + math.floor(t[2] / 1000)
+  local now = now_ms()
   for _, lane in ipairs(redis.call('ZRANGEBYSCORE', K.hooks_leased, '-inf', now)) do
     redis.call('ZREM', K.hooks_leased, lane)
     redis.call('HDEL', K.hooks_tokens, lane)
@@ -66,4 +70,3 @@ function hooks.done(lane, token, id, body, due_ms)
   wait(lane)
   return 1
 end
-

@@ -187,7 +187,6 @@ class RedisKeys:
             "eta": self.eta,
             "delivery": self.delivery(""),
             "hook_lane": self.hook_lane(""),
-            "hook_log": self.hook_log(""),
             "hooks_due": self.hooks_due,
             "hooks_leased": self.hooks_leased,
             "hooks_tokens": self.hooks_tokens,
@@ -212,7 +211,7 @@ def access_key(key_id: str) -> str:
 
 
 def webhooks_prefix(tenant: str) -> str:
-    return f"admin/webhooks/{tenant}/"
+    return f"{ADMIN}webhooks/{tenant}/"
 
 
 def webhook(tenant: str, webhook_id: str) -> str:
@@ -225,7 +224,7 @@ def webhook_secrets(tenant: str) -> str:
     return f"{webhooks_prefix(tenant)}secrets.json"
 
 
-DELIVERIES = "admin/deliveries/"
+DELIVERIES = f"{ADMIN}deliveries/"
 
 
 def delivery(delivery_id: str) -> str:

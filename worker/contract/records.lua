@@ -1,6 +1,6 @@
 -- Job and chunk records: every transition is one atomic call, times come from Redis.
--- The table K of key names, the constants of keys.py and hooks.lua are written in front of
--- this file.
+-- The table K of key names, the constants of keys.py and hooks.lua, which has the clock, are
+-- written in front of this file.
 --
 -- job hash:   tenant lane options metadata source shard total chunk_images chunks sealed cursor
 --             planned open finished  running succeeded failed cancelled expired
@@ -17,11 +17,6 @@ local BACKOFF_MS = 1000
 local MAX_BACKOFF_MS = 60000
 local PACE_MS = 10000        -- throughput is counted in buckets of this length
 local PACE_TTL_S = 120
-
-local function now_ms()
-  local t = redis.call('TIME')
-  return t[1] * 1000 + math.floor(t[2] / 1000)
-end
 
 local function int(value)
   return tonumber(value) or 0
