@@ -25,6 +25,7 @@ from worker.contract.errors import GuanwuError, ServiceUnavailable, StoreDenied,
 from worker.contract.objects import ObjectStore
 from worker.contract.webhook import Attempt, Delivery, pause_s
 from worker.contract.webhooks import Webhooks
+from worker.rounds import Rounds
 from worker.webhooks import Outcome, Receiver, Sender
 
 log = structlog.get_logger(__name__)
@@ -149,31 +150,22 @@ class Courier:
                 self._stop.wait(LOOK_S)
 
 
-class Mender:
+class Mender(Rounds):
     """A thread of every coordinator; one at a time looks for deliveries that Redis has lost."""
 
     def __init__(self, take_turn: Callable[[], bool], mend: Callable[[], int], *, look_s: float):
+        super().__init__("mender", every_s=look_s)
         self._take_turn = take_turn
         self._mend = mend
-        self._look_s = look_s
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="mender", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._look_s):
-            try:
-                if self._take_turn():
-                    self._mend()
-            except GuanwuError as exc:
-                log.warning("mending of deliveries waits", error=exc.message)
-            except Exception:
-                log.exception("mending of deliveries failed")
+    def round(self) -> None:
+        try:
+            if self._take_turn():
+                self._mend()
+        except GuanwuError as exc:
+            log.warning("mending of deliveries waits", error=exc.message)
+        except Exception:
+            log.exception("mending of deliveries failed")
 
 
 def attempt_of(

@@ -9,7 +9,6 @@ and restores those that have not ended and that Redis does not know.
 from __future__ import annotations
 
 import datetime as dt
-import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
 
@@ -22,6 +21,7 @@ from worker.contract.objects import ObjectStore
 from worker.contract.rebuild import restore, undone_jobs
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import translated
+from worker.rounds import Rounds
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ TURN = "recovery"
 TURN_S = 30.0  # after this another coordinator takes over
 
 
-class Recovery:
+class Recovery(Rounds):
     """A thread of every coordinator; one of them restores at a time."""
 
     def __init__(
@@ -44,21 +44,13 @@ class Recovery:
         *,
         look_s: float,
     ) -> None:
+        super().__init__("recovery", every_s=look_s)
         self._client = client
         self._key = named.server
         self._records = records
         self._store = store
         self._io = io
         self._wake = wake
-        self._look_s = look_s
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="recovery", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
 
     def look(self) -> int:
         """Restore what is lost, if Redis may have lost something; returns how many jobs.
@@ -92,11 +84,10 @@ class Recovery:
                 self._wake(queue)
         return restored
 
-    def _run(self) -> None:
-        while not self._stop.wait(self._look_s):
-            try:
-                self.look()
-            except GuanwuError as exc:
-                log.warning("recovery waits", error=exc.message)
-            except Exception:
-                log.exception("recovery failed")
+    def round(self) -> None:
+        try:
+            self.look()
+        except GuanwuError as exc:
+            log.warning("recovery waits", error=exc.message)
+        except Exception:
+            log.exception("recovery failed")

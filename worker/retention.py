@@ -7,7 +7,6 @@ any job that is kept is named by none of them. Uploads go with them.
 from __future__ import annotations
 
 import datetime as dt
-import threading
 
 import structlog
 
@@ -17,6 +16,7 @@ from worker.contract.job import Job
 from worker.contract.objects import ObjectStore
 from worker.contract.rebuild import stored_job
 from worker.contract.records import JobRecords
+from worker.rounds import Rounds
 
 log = structlog.get_logger(__name__)
 
@@ -31,24 +31,17 @@ def is_over(job: Job, *, retain_s: int | None, now: dt.datetime) -> bool:
     return now - job.finished_at > dt.timedelta(seconds=kept_s)
 
 
-class Retention:
+class Retention(Rounds):
     """A thread of every coordinator; one of them sweeps at a time."""
 
     def __init__(
         self, records: JobRecords, store: ObjectStore, *, retain_s: int | None, every_s: float
     ) -> None:
+        super().__init__("retention", every_s=min(60.0, every_s))
         self._records = records
         self._store = store
         self._retain_s = retain_s
-        self._every_s = every_s
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
+        self._turn_s = every_s
 
     def sweep(self, now: dt.datetime) -> int:
         """Delete what is over; returns how many jobs went."""
@@ -84,13 +77,12 @@ class Retention:
             entries = self._store.entries(prefix)
             self._store.delete(entry.key for entry in entries if entry.modified_at < before)
 
-    def _run(self) -> None:
-        while not self._stop.wait(min(60.0, self._every_s)):
-            try:
-                if self._records.take_turn(TURN, every_s=self._every_s):
-                    gone = self.sweep(dt.datetime.now(dt.UTC))
-                    log.info("retention swept", jobs=gone)
-            except GuanwuError as exc:
-                log.warning("retention sweep failed", error=exc.message)
-            except Exception:
-                log.exception("retention sweep failed")
+    def round(self) -> None:
+        try:
+            if self._records.take_turn(TURN, every_s=self._turn_s):
+                gone = self.sweep(dt.datetime.now(dt.UTC))
+                log.info("retention swept", jobs=gone)
+        except GuanwuError as exc:
+            log.warning("retention sweep failed", error=exc.message)
+        except Exception:
+            log.exception("retention sweep failed")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 
@@ -11,6 +10,7 @@ import structlog
 from worker.contract.errors import RedisUnavailable
 from worker.contract.keys import QueueName
 from worker.contract.records import JobRecords
+from worker.rounds import Rounds
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +26,7 @@ def missing_wake_ups(*, ready: int, queued: int) -> int:
     return max(0, min(ready, MAX_WAKE_UPS) - queued)
 
 
-class Sweeper:
+class Sweeper(Rounds):
     """A thread of every coordinator. Many may sweep at once: each step is atomic in Redis.
 
     While Redis is away nobody can renew a lease. When it is back, no lease is taken away
@@ -41,20 +41,12 @@ class Sweeper:
         sweep_s: float,
         grace_s: float,
     ) -> None:
+        super().__init__("sweeper", every_s=sweep_s)
         self._records = records
         self._send = send
-        self._sweep_s = sweep_s
         self._grace_s = grace_s
         self._away = False
         self._grace_until_s = 0.0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
 
     def sweep(self) -> None:
         """One round: leases, waiting chunks, then the wake-ups that are missing."""
@@ -67,7 +59,7 @@ class Sweeper:
             if missing:
                 self._send(queue, missing)
 
-    def watch(self) -> None:
+    def round(self) -> None:
         """One round, or a note that Redis is away or back."""
         try:
             if self._away:
@@ -82,7 +74,3 @@ class Sweeper:
             self._away = True
         except Exception:
             log.exception("sweep failed")
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._sweep_s):
-            self.watch()

@@ -64,15 +64,15 @@ def test_leases_that_ran_out_while_redis_was_away_get_time_for_a_heartbeat(
     claim = records.claim()
     assert claim is not None
     records.away = True
-    sweeper.watch()
+    sweeper.round()
     time.sleep(records.lease_s * 1.5)
     records.away = False
-    sweeper.watch()
+    sweeper.round()
     assert sent == [("bulk", 1)]  # wake-ups that were lost are sent at once
     records.heartbeat(claim)
     time.sleep(GRACE_S)
     records.heartbeat(claim)
-    sweeper.watch()
+    sweeper.round()
     assert records.heartbeat(claim) is None
 
 
@@ -80,9 +80,9 @@ def test_a_lease_that_nobody_renews_is_taken_back_after_the_grace(records: Shaky
     sweeper = Sweeper(records, lambda lane, n: None, sweep_s=9, grace_s=GRACE_S)
     assert records.claim() is not None
     records.away = True
-    sweeper.watch()
+    sweeper.round()
     records.away = False
-    sweeper.watch()
+    sweeper.round()
     time.sleep(GRACE_S * 1.1)
-    sweeper.watch()
+    sweeper.round()
     assert records.ready(["bulk"]) == 2
