@@ -135,8 +135,12 @@ def results_file(job: str) -> Call:
 
 
 def jobs(after: str | None) -> Call:
-    params = {"limit": "100"} | ({"after": after} if after else {})
-    return Call("GET", "/v1/jobs", options={"params": params})
+    return _page_after("/v1/jobs", after)
+
+
+def _page_after(path: str, after: str | None) -> Call:
+    params = {"limit": str(PAGE_ITEMS)} | ({"after": after} if after else {})
+    return Call("GET", path, options={"params": params})
 
 
 def models() -> Call:
@@ -165,8 +169,7 @@ def delete_webhook(webhook_id: str) -> Call:
 
 
 def rotate_webhook(webhook_id: str, *, overlap_s: int) -> Call:
-    asked = {"json": {"overlap_s": overlap_s}}
-    return Call("POST", f"{WEBHOOKS}/{webhook_id}/rotate", safe=False, options=asked)
+    return _rotate(f"{WEBHOOKS}/{webhook_id}", overlap_s)
 
 
 def test_webhook(webhook_id: str) -> Call:
@@ -174,8 +177,7 @@ def test_webhook(webhook_id: str) -> Call:
 
 
 def tries(webhook_id: str, after: str | None) -> Call:
-    params = {"limit": str(PAGE_ITEMS)} | ({"after": after} if after else {})
-    return Call("GET", f"{WEBHOOKS}/{webhook_id}/deliveries", options={"params": params})
+    return _page_after(f"{WEBHOOKS}/{webhook_id}/deliveries", after)
 
 
 def signing_secret() -> Call:
@@ -183,8 +185,11 @@ def signing_secret() -> Call:
 
 
 def rotate_signing_secret(*, overlap_s: int) -> Call:
-    asked = {"json": {"overlap_s": overlap_s}}
-    return Call("POST", f"{WEBHOOK_SECRET}/rotate", safe=False, options=asked)
+    return _rotate(WEBHOOK_SECRET, overlap_s)
+
+
+def _rotate(path: str, overlap_s: int) -> Call:
+    return Call("POST", f"{path}/rotate", safe=False, options={"json": {"overlap_s": overlap_s}})
 
 
 def artefact(link: ArtifactLink) -> Call:

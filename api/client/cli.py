@@ -28,6 +28,7 @@ from api.client.errors import (
 )
 from api.client.handover import ExtraMissing, to_worker
 from api.client.server import NoServer, find_server
+from api.client.webhooks import OVERLAP_S
 from worker.contract.job import JOB_EVENTS, Colormap, JobEvent, Options, Priority, Verdict
 
 P = ParamSpec("P")
@@ -275,7 +276,7 @@ def deliveries(webhook: str, limit: int, as_json: bool, url: str | None, token: 
 
 @webhooks.command("rotate")
 @click.argument("webhook")
-@click.option("--overlap-s", type=click.IntRange(0), default=86_400, show_default=True)
+@click.option("--overlap-s", type=click.IntRange(0), default=OVERLAP_S, show_default=True)
 @_json_option
 @_with_server
 def rotate_webhook(

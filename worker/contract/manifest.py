@@ -5,11 +5,15 @@ That is one object less to write before a small job is accepted.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from worker.contract import keys
 from worker.contract.errors import ObjectNotFound
 from worker.contract.job import Job
 from worker.contract.objects import JSONL, ObjectStore
 from worker.contract.record import JobRecord
+
+AnyJob = TypeVar("AnyJob", bound=Job)
 
 
 class StoredJob(Job):
@@ -48,10 +52,14 @@ def keep_manifest(store: ObjectStore, record: JobRecord) -> None:
         store.put(keys.manifest(record.tenant, record.job, 0), held, content_type=JSONL)
 
 
-def _held(store: ObjectStore, tenant: str, job: str) -> bytes | None:
+def read_job(store: ObjectStore, tenant: str, job: str, kind: type[AnyJob]) -> AnyJob | None:
+    """A job.json; None if there is none."""
     try:
-        body = store.get(keys.job_record(tenant, job))
+        return kind.model_validate_json(store.get(keys.job_record(tenant, job)), extra="ignore")
     except ObjectNotFound:
         return None
-    manifest = StoredJob.model_validate_json(body, extra="ignore").manifest
-    return None if manifest is None else manifest.encode()
+
+
+def _held(store: ObjectStore, tenant: str, job: str) -> bytes | None:
+    stored = read_job(store, tenant, job, StoredJob)
+    return None if stored is None or stored.manifest is None else stored.manifest.encode()

@@ -18,6 +18,7 @@ from ulid import ULID
 from worker.contract import keys
 from worker.contract.errors import ObjectNotFound
 from worker.contract.job import Counts, ItemResult, Job, JobStatus, Plan, to_ms
+from worker.contract.manifest import read_job
 from worker.contract.objects import ObjectStore
 from worker.contract.record import JobRecord, Reopened
 from worker.contract.records import JobRecords
@@ -39,11 +40,8 @@ def undone_jobs(
 
 
 def stored_job(store: ObjectStore, tenant: str, job: str) -> Job | None:
-    """None for a job that never came to be, or that is being deleted."""
-    try:
-        return Job.model_validate_json(store.get(keys.job_record(tenant, job)), extra="ignore")
-    except ObjectNotFound:
-        return None
+    """What its job.json tells; None for a job that never came to be, or is being deleted."""
+    return read_job(store, tenant, job, Job)
 
 
 def restore(

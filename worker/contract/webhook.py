@@ -53,17 +53,19 @@ class Secrets(Wire):
 
     def valid(self, now: dt.datetime) -> list[str]:
         """Those that sign now."""
-        return [s.value for s in self.secrets if s.expires_at is None or s.expires_at > now]
+        return [s.value for s in self._signing(now)]
 
     def rotated(self, now: dt.datetime, *, overlap_s: int) -> tuple[Secret, ...]:
         """A new secret in front; the last one signs too for `overlap_s`."""
         until = now + dt.timedelta(seconds=overlap_s)
         old = [
             s.model_copy(update={"expires_at": min(until, s.expires_at or until)})
-            for s in self.secrets
-            if s.expires_at is None or s.expires_at > now
+            for s in self._signing(now)
         ]
         return (Secret.new(), *[s for s in old if overlap_s][: SECRETS - 1])
+
+    def _signing(self, now: dt.datetime) -> list[Secret]:
+        return [s for s in self.secrets if s.expires_at is None or s.expires_at > now]
 
 
 class Webhook(Secrets):
