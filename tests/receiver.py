@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from standardwebhooks.webhooks import Webhook
+
+from tests.serving import serving
 
 PATIENCE_S = 120.0  # a busy machine starts workers slowly
 
@@ -82,16 +83,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
 
-@contextmanager
-def receiving(port: int = 0) -> Iterator[Receiver]:
-    with Receiver(port) as receiver:
-        thread = threading.Thread(target=receiver.serve_forever, args=[0.02])
-        thread.start()
-        try:
-            yield receiver
-        finally:
-            receiver.shutdown()
-            thread.join()
+def receiving(port: int = 0) -> AbstractContextManager[Receiver]:
+    return serving(Receiver(port))
 
 
 def wait_until(condition: Callable[[], bool], *, what: str) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+from tests.serving import serving
 
 DRIP_S = 0.1
 
@@ -38,6 +39,10 @@ class WebServer(ThreadingHTTPServer):
     def process_request(self, request: object, client_address: object) -> None:
         self.connections += 1
         super().process_request(request, client_address)  # type: ignore[arg-type]
+
+    def shutdown(self) -> None:
+        self.closing.set()
+        super().shutdown()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that hangs up is no fault of this server's."""
@@ -92,14 +97,5 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(pause_s)
 
 
-@contextmanager
-def web_server(files: dict[str, bytes]) -> Iterator[WebServer]:
-    with WebServer(files) as server:
-        thread = threading.Thread(target=server.serve_forever, args=[0.02])
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.closing.set()
-            server.shutdown()
-            thread.join()
+def web_server(files: dict[str, bytes]) -> AbstractContextManager[WebServer]:
+    return serving(WebServer(files))

@@ -19,7 +19,6 @@ import argparse
 import base64
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -38,6 +37,7 @@ from deploy.ports import LOOPBACK, keep_or_choose
 from deploy.programs import API_READY_S, Door
 from deploy.stack import Stack
 from tests.benchmarks.callers import MARK
+from tests.benchmarks.shown import report
 from tests.benchmarks.sleepers import ROOT, SETTINGS, Fleet
 from tests.sleeping.behaviour import Behaviour
 
@@ -215,26 +215,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     load = os.getloadavg()[0]
     with TemporaryDirectory(prefix="guanwu-bench-") as folder:
         data = Path(folder)
-        settings = {**SETTINGS, "WEB_CONCURRENCY": PROCESSES}
-        with Stack(data / "stack", settings=settings, workers=0) as stack:
+        own = {**SETTINGS, "WEB_CONCURRENCY": PROCESSES}
+        with Stack(data / "stack", settings=own, workers=0) as stack:
             figures = measure(stack, data, extent)
-    report(figures, extent, load=load)
-    if args.json:
-        print(json.dumps(figures))
-
-
-def report(figures: dict[str, float], extent: Extent, *, load: float) -> None:
-    print(
-        f"hardware  {platform.processor() or platform.machine()}, {os.cpu_count()} processors, "
-        f"load before {load:.1f}"
-    )
-    print(
-        f"settings  {PROCESSES} gunicorn processes; {POLLERS:,} pollers and {STREAMS} streams for "
+    settings = (
+        f"{PROCESSES} gunicorn processes; {POLLERS:,} pollers and {STREAMS} streams for "
         f"{extent.polling_s:.0f} s; {extent.pairs} pairs of windows of {extent.window_s:.0f} s, "
         f"{SENDERS} senders of {IMAGE_BYTES:,} bytes"
     )
-    for name, value in figures.items():
-        print(f"{name:26} {value:.3f}")
+    report(figures, settings, load=load)
+    if args.json:
+        print(json.dumps(figures))
 
 
 if __name__ == "__main__":

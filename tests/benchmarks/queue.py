@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import threading
 import time
@@ -31,6 +30,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from deploy.stack import Stack
+from tests.benchmarks.shown import report
 from tests.benchmarks.sleepers import (
     SETTINGS,
     Fleet,
@@ -211,22 +211,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             fleet = Fleet(stack, data)
             figures = measure(fleet, extent)
             fleet.close()
-    report(figures, extent, load=load)
-    if args.json:
-        print(json.dumps(figures))
-
-
-def report(figures: dict[str, float], extent: Extent, *, load: float) -> None:
-    print(
-        f"hardware  {platform.processor() or platform.machine()}, {os.cpu_count()} processors, "
-        f"load before {load:.1f}"
-    )
-    print(
-        f"settings  {extent.images:,} images, {extent.windows} windows of {WINDOW_S} s, "
+    settings = (
+        f"{extent.images:,} images, {extent.windows} windows of {WINDOW_S} s, "
         f"{extent.singles} singles, {extent.workers} workers"
     )
-    for name, value in figures.items():
-        print(f"{name:26} {value:.3f}")
+    report(figures, settings, load=load)
+    if args.json:
+        print(json.dumps(figures))
 
 
 if __name__ == "__main__":
