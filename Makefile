@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c deploy/constraints.txt
 REQUIREMENTS := pyproject.toml deploy/constraints.txt
-BENCHMARKS := $(filter-out gallery,$(basename $(notdir $(shell grep -l __main__ tests/benchmarks/*.py))))
+BENCHMARKS := $(filter-out callers gallery,$(basename $(notdir $(shell grep -l __main__ tests/benchmarks/*.py))))
 
 .PHONY: help setup demo up test lint bench gallery
 .DELETE_ON_ERROR:
