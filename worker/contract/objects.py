@@ -23,6 +23,7 @@ from worker.contract.errors import (
     StoreDenied,
     StoreUnavailable,
 )
+from worker.contract.quick_put import MAX_BYTES, QuickPut
 from worker.contract.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ BYTES = "application/octet-stream"
 _MISSING = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
 _DENIED = {"401", "403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 _READ_BYTES = 1 << 20
-_WHOLE_BYTES = 1 << 20  # files up to this go in one request, without threads of their own
 _DELETE_KEYS = 1000  # the most that S3 takes at once
 
 
@@ -64,11 +64,12 @@ class ObjectStore:
     def __init__(self, settings: Settings, *, connections: int = 32) -> None:
         self.bucket = settings.s3_bucket
         self._ttl_s = settings.link_ttl_s
-        self._region = settings.s3_region
-        self._client = _client(settings, settings.s3_endpoint, connections)
+        session = boto3.session.Session()
+        self._client = _client(session, settings, settings.s3_endpoint, connections)
+        self._quick = QuickPut(session, self._client, settings, connections=connections)
         self._signer = self._client
         if settings.s3_public_endpoint not in (None, settings.s3_endpoint):
-            self._signer = _client(settings, settings.s3_public_endpoint, connections)
+            self._signer = _client(session, settings, settings.s3_public_endpoint, connections)
 
     def put(self, key: str, body: bytes, *, content_type: str) -> None:
         """Write an object whole.
@@ -77,6 +78,8 @@ class ObjectStore:
             StoreUnavailable: the store is away.
             StoreDenied: the store refuses our credentials.
         """
+        if self._quick.put(key, body, content_type=content_type):
+            return
         with _translated(key):
             self._client.put_object(
                 Bucket=self.bucket, Key=key, Body=body, ContentType=content_type
@@ -86,7 +89,7 @@ class ObjectStore:
         """Write an object from a file of any size, from its beginning."""
         size = body.seek(0, os.SEEK_END)
         body.seek(0)
-        if size <= _WHOLE_BYTES:
+        if size <= MAX_BYTES:
             return self.put(key, body.read(), content_type=content_type)
         with _translated(key):
             self._client.upload_fileobj(
@@ -247,7 +250,9 @@ def _disposition(filename: str) -> str:
     return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
-def _client(settings: Settings, endpoint: str | None, connections: int) -> S3Client:
+def _client(
+    session: boto3.session.Session, settings: Settings, endpoint: str | None, connections: int
+) -> S3Client:
     config = Config(
         signature_version="s3v4",
         s3={"addressing_style": settings.s3_addressing},
@@ -260,7 +265,6 @@ def _client(settings: Settings, endpoint: str | None, connections: int) -> S3Cli
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    session = boto3.session.Session()
     client = session.client(
         "s3", endpoint_url=endpoint, region_name=settings.s3_region, config=config
     )
