@@ -98,7 +98,7 @@ def _changed(services: Services, job: str, tenant: str, seen: str) -> Job | None
     """The job, if it is not as it was seen; only then it is asked how long it will take."""
     if state_id(find_job(services, job, tenant=tenant).view) == seen:
         return None
-    return find_job(services, job, tenant=tenant, load=services.records.load).view
+    return find_job(services, job, tenant=tenant, ahead=True).view
 
 
 def _event(job: Job) -> str:

@@ -21,7 +21,7 @@ from worker.contract.settings import Settings
 class Envelope(Wire):
     """A JobRequest whose images are the files beside it: the part `options` of a form."""
 
-    options: Options = Options()
+    options: Options = Field(default_factory=Options)
     webhook: JobWebhook | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
 

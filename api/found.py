@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -39,10 +38,8 @@ class FoundJob:
         return self.view.id
 
 
-def find_job(
-    services: Services, job: str, *, tenant: str, load: Callable[[], Load] | None = None
-) -> FoundJob:
-    """A tenant's job. With `load`, its view says what is ahead of it and when it will end.
+def find_job(services: Services, job: str, *, tenant: str, ahead: bool = False) -> FoundJob:
+    """A tenant's job. With `ahead`, its view says what is ahead of it and when it will end.
 
     Raises:
         JobNotFound: unknown or somebody else's; nobody can tell which.
@@ -51,15 +48,22 @@ def find_job(
     if _JOB_ID.fullmatch(job) is None:
         raise not_found()
     bind_contextvars(job_id=job)
-    record = services.records.read(tenant, job)
+    record, load = _known(services, job, tenant, ahead=ahead)
     if record is None:
         stored = _from_store(services, job, tenant)
         record = None if stored.done else _healed(services, stored, tenant)
         if record is None:
             return FoundJob(tenant, stored, None)
     now_ms = time.time_ns() // 1_000_000
-    known = None if load is None or record.status.done else load()
-    return FoundJob(tenant, job_view(record, now_ms=now_ms, load=known), record)
+    return FoundJob(tenant, job_view(record, now_ms=now_ms, load=load), record)
+
+
+def _known(
+    services: Services, job: str, tenant: str, *, ahead: bool
+) -> tuple[JobRecord | None, Load | None]:
+    if ahead:
+        return services.records.look(tenant, job)
+    return services.records.read(tenant, job), None
 
 
 def _from_store(services: Services, job: str, tenant: str) -> Job:

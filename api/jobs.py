@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 from flask import Response, g, request
@@ -20,7 +19,6 @@ from api.retry import retry
 from api.services import services
 from worker.contract.errors import JobNotFound
 from worker.contract.job import Job, Wire
-from worker.contract.record import Load
 
 jobs = APIBlueprint(
     "jobs",
@@ -126,17 +124,16 @@ def _accepted(job: Job) -> Response:
 def list_jobs(query: JobsQuery) -> Response:
     own = auth.tenant()
     ids = services().records.recent(own, limit=query.limit + 1, before=query.after)
-    load = cache(services().records.load)
-    found = (_listed(job, load) for job in ids[: query.limit])
+    found = (_listed(job) for job in ids[: query.limit])
     page = [job for job in found if job is not None]
     more = len(ids) > query.limit
     return _json(JobPage(items=page, next=ids[query.limit - 1] if more else None))
 
 
-def _listed(job: str, load: Callable[[], Load]) -> Job | None:
+def _listed(job: str) -> Job | None:
     """A job of the list; None if its record and its files have gone meanwhile."""
     try:
-        return find_job(services(), job, tenant=auth.tenant(), load=load).view
+        return _seen(job)
     except JobNotFound:
         return None
 
@@ -212,8 +209,7 @@ def retry_job(path: JobPath) -> Response:
 
 
 def _seen(job: str) -> Job:
-    load = services().records.load
-    return find_job(services(), job, tenant=auth.tenant(), load=load).view
+    return find_job(services(), job, tenant=auth.tenant(), ahead=True).view
 
 
 def _job_response(job: Job, *, status: int = 200) -> Response:

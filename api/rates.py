@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import redis
 from flask import Flask, Response, current_app, g, request
@@ -43,6 +43,7 @@ def register(app: Flask, known: Services) -> None:
         storage_uri="redis://",
         storage_options=shared,
         in_memory_fallback_enabled=True,
+        enabled=any(_limit_of(kind, known.settings) for kind in get_args(Kind)),
     )
     limiter.init_app(app)
     counted = limiter.shared_limit(_allowed, scope=lambda _: kind())(_count)
@@ -57,6 +58,8 @@ def count() -> None:
         RateLimited: it is one too many.
     """
     limiter, counted = _rates()
+    if not limiter.enabled:
+        return
     try:
         counted()
     except RateLimitExceeded as exc:
@@ -103,7 +106,8 @@ def _rates() -> tuple[Limiter, Callable[[], None]]:
 
 
 def _tell(response: Response) -> Response:
-    limit = _rates()[0].current_limit
+    limiter, _ = _rates()
+    limit = limiter.current_limit if limiter.enabled else None
     if limit is None:
         return response
     try:

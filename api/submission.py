@@ -106,8 +106,7 @@ def _create(
 def _recorded(services: Services, record: JobRecord) -> Job | None:
     """The job as later calls will show it; the job is accepted, so nothing fails here."""
     try:
-        found = services.records.read(record.tenant, record.job)
-        load = services.records.load()
+        found, load = services.records.look(record.tenant, record.job)
     except RedisUnavailable:
         return None
     return None if found is None else view_of(found, load)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -119,14 +120,18 @@ def test_long_poll_ends_when_its_process_is_to_end(calls: Calls) -> None:
 
 def test_redis_that_goes_away_ends_the_wait(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
     job, records = calls.submit(1)["id"], calls.app.extensions["guanwu"].records
-    read, before = records.read, iter(range(3))
+    before = iter(range(3))
 
-    def away(*args: Any) -> Any:
-        if next(before, None) is None:
-            raise RedisUnavailable("away")
-        return read(*args)
+    def leaving(ask: Callable[..., Any]) -> Callable[..., Any]:
+        def asked(*args: Any) -> Any:
+            if next(before, None) is None:
+                raise RedisUnavailable("away")
+            return ask(*args)
 
-    monkeypatch.setattr(records, "read", away)
+        return asked
+
+    monkeypatch.setattr(records, "read", leaving(records.read))
+    monkeypatch.setattr(records, "look", leaving(records.look))
     answer, took_s = timed(calls, job, wait=20)
     problem(answer, 503, "redis_unavailable")
     assert took_s < 5

@@ -32,6 +32,7 @@ SETTINGS = {
     "GUANWU_DRAIN_S": "5",
     "GUANWU_RATE_READ_PER_MIN": "",
     "GUANWU_RATE_SUBMIT_PER_MIN": "",
+    "GUANWU_RATE_UPLOAD_PER_MIN": "",
 }
 SINGLE = ManifestItem(index=0, source="s3://lists/0.png").model_dump_json(exclude_none=True)
 LABELS_ONLY: dict[str, object] = {"artifacts": ["labels"], "priority": "bulk"}

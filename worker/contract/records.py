@@ -16,6 +16,7 @@ from importlib import resources
 from typing import Any, cast
 
 import redis
+from redis.client import Pipeline
 
 from worker.contract.errors import LeaseLost, QueueFull, QuotaExceeded
 from worker.contract.job import ItemError, JobStatus, JobWebhook, Options, Source
@@ -123,12 +124,16 @@ class JobRecords:
             QueueFull: the tenant or all together have too many images pending.
             QuotaExceeded: an allowance has no room for them.
         """
-        for allowance, used in zip(allowances, self.used(allowances), strict=True):
-            if not allowance.has_room(images, used=used):
-                raise allowance.exceeded(used=used, now=dt.datetime.now(dt.UTC))
+        fields = [f"tenant:{tenant}", *(f"lane:{lane}" for lane in LANES)]
         with translated():
-            fields = [f"tenant:{tenant}", *(f"lane:{lane}" for lane in LANES)]
-            of_tenant, *of_lanes = self._client.hmget(self._keys.pending, fields)
+            pipe = self._client.pipeline(transaction=False)
+            pipe.hmget(self._keys.pending, fields)
+            if allowances:
+                pipe.mget([self._quota_key(allowance) for allowance in allowances])
+            (of_tenant, *of_lanes), *counts = pipe.execute()
+        for allowance, used in zip(allowances, counts[0] if counts else (), strict=True):
+            if not allowance.has_room(images, used=int(used or 0)):
+                raise allowance.exceeded(used=int(used or 0), now=dt.datetime.now(dt.UTC))
         if int(of_tenant or 0) + images > self._tenant_images:
             raise self._full(of_tenant=True)
         if sum(int(n or 0) for n in of_lanes) + images > self._queue_images:
@@ -323,9 +328,16 @@ class JobRecords:
         """A tenant's job; None if it is unknown or belongs to another tenant."""
         with translated():
             fields = cast(dict[str, str], self._client.hgetall(self._keys.job(job)))
-        if fields.get("tenant") != tenant:
-            return None
-        return parse_job(job, fields)
+        return _of_tenant(tenant, job, fields)
+
+    def look(self, tenant: str, job: str) -> tuple[JobRecord | None, Load]:
+        """What `read` and `load` tell, at the cost of one of them."""
+        with translated():
+            pipe = self._client.pipeline(transaction=False)
+            pipe.hgetall(self._keys.job(job))
+            self._ask_load(pipe)
+            fields, *told = pipe.execute()
+        return _of_tenant(tenant, job, fields), _load(told)
 
     def recent(self, tenant: str, *, limit: int, before: str | None = None) -> list[str]:
         """Ids of a tenant's jobs, newest first, older than `before`."""
@@ -353,19 +365,17 @@ class JobRecords:
 
     def load(self) -> Load:
         """How much there is to do, and how fast it is done."""
-        bucket = time.time_ns() // (PACE_S * 1_000_000_000)
-        paces = [self._keys.pace(bucket - back) for back in range(1, PACE_BUCKETS + 1)]
         with translated():
             pipe = self._client.pipeline(transaction=False)
-            pipe.hmget(self._keys.pending, [f"lane:{lane}" for lane in LANES])
-            pipe.mget(paces)
-            pipe.hmget(self._keys.eta, ["error_sum", "jobs"])
-            pending, finished, (error_sum, jobs) = pipe.execute()
-        return Load(
-            pending=dict(zip(LANES, (int(n or 0) for n in pending), strict=True)),
-            images_per_s=sum(int(n or 0) for n in finished) / (PACE_S * PACE_BUCKETS),
-            eta_error=float(error_sum) / int(jobs) if jobs else None,
-        )
+            self._ask_load(pipe)
+            return _load(pipe.execute())
+
+    def _ask_load(self, pipe: Pipeline) -> None:
+        bucket = time.time_ns() // (PACE_S * 1_000_000_000)
+        paces = [self._keys.pace(bucket - back) for back in range(1, PACE_BUCKETS + 1)]
+        pipe.hmget(self._keys.pending, [f"lane:{lane}" for lane in LANES])
+        pipe.mget(paces)
+        pipe.hmget(self._keys.eta, ["error_sum", "jobs"])
 
     def forget(self, tenant: str, job: str) -> None:
         """Drop a finished job's record and its place in the tenant's list."""
@@ -398,6 +408,20 @@ class JobRecords:
         """Raises RedisUnavailable if Redis does not answer."""
         with translated():
             self._client.ping()
+
+
+def _of_tenant(tenant: str, job: str, fields: Mapping[str, str]) -> JobRecord | None:
+    return parse_job(job, fields) if fields.get("tenant") == tenant else None
+
+
+def _load(told: Sequence[Any]) -> Load:
+    """What Redis answers to `_ask_load`."""
+    pending, finished, (error_sum, jobs) = told
+    return Load(
+        pending=dict(zip(LANES, (int(n or 0) for n in pending), strict=True)),
+        images_per_s=sum(int(n or 0) for n in finished) / (PACE_S * PACE_BUCKETS),
+        eta_error=float(error_sum) / int(jobs) if jobs else None,
+    )
 
 
 def _lines(chunks: Sequence[Reopened]) -> str:
