@@ -162,8 +162,8 @@ class Options(Wire):
     explain_when: ExplainWhen = ExplainWhen(always=True)
     faithfulness: bool = Field(
         True,
-        description="Score the maps of each model's first label, by showing the model their hot "
-        "and their cold half: up to 4 more forward passes. Without maps it costs nothing.",
+        description="Score the maps of each model's first label, by showing the model what is hot "
+        "and what is not: up to 4 more forward passes. Without maps it costs nothing.",
     )
     artifacts: list[Artifact] = Field(["labels", "overlay"], max_length=6)
     colormap: Colormap = "jet"
@@ -424,9 +424,9 @@ class Diagnostics(Wire):
 
 
 class Faithfulness(Wire):
-    """Whether the model still knows the label by the half of the picture the map points at."""
+    """Whether the model knows the label by what the map points at, and not without."""
 
-    score: float = Field(description="p(label | hot half) - p(label | cold half), -1 to 1")
+    score: float = Field(description="p(label | hottest 40 %) - p(label | the rest), -1 to 1")
     centre: float = Field(description="the same of a blob in the middle of the picture")
     verdict: Verdict
     beats_centre: bool

@@ -8,8 +8,8 @@ from worker.vision.faithfulness import (
     Thresholds,
     centre_blob,
     fit,
-    halves,
     judge,
+    parts,
     random_grids,
     ranked,
     scores,
@@ -102,12 +102,15 @@ def test_scores_that_are_not_numbers_are_no_verdict_for_a_map() -> None:
     assert (judged.score, judged.verdict) == (0.0, "not_better_than_random")
 
 
-def test_halves_are_as_large_and_share_no_cell() -> None:
-    for grid in (torch.randn(5, 4, 6), torch.randn(5, 3, 5), torch.zeros(2, 3, 3)):
-        top, bottom = halves(grid)
-        assert (top.sum((1, 2)) == grid[0].numel() // 2).all()
-        assert (bottom.sum((1, 2)) == grid[0].numel() // 2).all()
-        assert not (top & bottom).any()
+@pytest.mark.parametrize(("rows", "columns", "cells"), [(16, 16, 102), (4, 6, 10), (3, 3, 4)])
+def test_the_hottest_two_fifths_of_the_cells_are_told_from_the_rest(
+    rows: int, columns: int, cells: int
+) -> None:
+    for grid in (torch.randn(5, rows, columns), torch.zeros(2, rows, columns)):
+        hot, rest = parts(grid)
+        assert (hot.sum((1, 2)) == cells).all()
+        assert torch.equal(rest, ~hot)
+        assert all(own[of].min() >= own[~of].max() for own, of in zip(grid, hot, strict=True))
 
 
 def test_signed_values_are_ranked_as_they_are() -> None:
@@ -116,9 +119,9 @@ def test_signed_values_are_ranked_as_they_are() -> None:
 
 
 def test_cells_of_equal_heat_are_not_ranked_by_where_they_lie() -> None:
-    top, _ = halves(torch.zeros(1, 16, 16))
-    assert 0.25 < top[0, :8].float().mean() < 0.75
-    assert torch.equal(top, halves(torch.zeros(1, 16, 16))[0])
+    hot, _ = parts(torch.zeros(1, 16, 16))
+    assert 0.2 < hot[0, :8].float().mean() < 0.6
+    assert torch.equal(hot, parts(torch.zeros(1, 16, 16))[0])
 
 
 def test_the_centre_blob_falls_off_to_the_corners_alike() -> None:
