@@ -7,12 +7,13 @@ Workers publish it to Redis when they start and while they live; the front door 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from pydantic import Field
 
 from worker.contract.errors import InvalidOptions, UnknownModel
-from worker.contract.job import AUTO, Explain, LabelTarget, Options, Wire
-from worker.contract.label_set import LabelSet
+from worker.contract.job import AUTO, Explain, LabelTarget, Options, TextTarget, Wire
+from worker.contract.label_set import WORDS, LabelSet
 
 
 class ModelEntry(Wire):
@@ -26,6 +27,8 @@ class ModelEntry(Wire):
     label_set: str | None = None
     methods: tuple[str, ...]
     label_free_methods: tuple[str, ...] = ()
+    text_methods: tuple[str, ...] = Field((), description='maps for a phrase, `{"text": ...}`')
+    open_vocabulary: bool = Field(False, description="scores any label set, and the words of a job")
     classes: int | None = Field(None, description="labels it scores; null until it is loaded")
     layers: int = Field(0, description="whose attention can be asked for; 0 until it is loaded")
     heads: int = Field(0, description="of each layer")
@@ -39,6 +42,8 @@ class ModelEntry(Wire):
         label_free = _offers(self.label_free_methods, entry.method)
         if entry.target == "free":
             return label_free
+        if isinstance(entry.target, TextTarget):
+            return _offers(self.text_methods, entry.method)
         if isinstance(entry.target, LabelTarget):
             return for_label
         rank = int(entry.target.removeprefix("top"))
@@ -52,9 +57,26 @@ class ModelEntry(Wire):
         return layer_fits and (not isinstance(entry.heads, int) or entry.heads < self.heads)
 
     @property
+    def closed(self) -> bool:
+        """True if it scores labels of its own and no others."""
+        return bool(self.label_set) and not self.open_vocabulary
+
+    def speaking(self, labels: str | None, classes: int | None) -> ModelEntry:
+        """The same with other labels, if its vocabulary is open."""
+        if not self.open_vocabulary:
+            return self
+        return self.model_copy(update={"label_set": labels, "classes": classes})
+
+    @property
     def ways(self) -> str:
         """What it makes, in one line."""
-        ways = ways_of(self.methods, self.label_free_methods, layers=self.layers, heads=self.heads)
+        ways = ways_of(
+            self.methods,
+            self.label_free_methods,
+            self.text_methods,
+            layers=self.layers,
+            heads=self.heads,
+        )
         if self.classes:
             ways.append(f"{self.classes} labels")
         return f"{self.id}: {', '.join(ways) or 'no maps'}"
@@ -65,6 +87,9 @@ class LabelSetEntry(Wire):
     size: int
     languages: tuple[str, ...]
     digest: str | None = Field(None, description="changes with its names")
+    ships: bool = Field(
+        False, description="comes with Guanwu: every model with an open vocabulary scores it"
+    )
 
 
 Labels = Callable[[str], LabelSet | None]
@@ -88,7 +113,17 @@ class Catalog(Wire):
         """
         self._check_models(options)
         chosen = self._chosen(options)
-        check_label_set(options.label_set, (m.label_set for m in chosen if m.label_set))
+        check_label_set(options.label_set, self._label_sets(chosen))
+        if options.words is not None:
+            check_words(
+                closed=[m.id for m in chosen if m.closed],
+                able=any(m.open_vocabulary or m.classes is None for m in chosen),
+                offered=[m.id for m in self.models if m.open_vocabulary],
+            )
+            chosen = [m.speaking(WORDS, len(options.words)) for m in chosen]
+            labels = partial(_words_or, LabelSet.of_words(options.words), labels)
+        elif options.label_set is not None:
+            chosen = [m.speaking(options.label_set, None) for m in chosen]
         for n, entry in enumerate(options.explain):
             _check_map(entry, chosen, labels, field=f"options.explain.{n}")
         for label in options.explain_when.labels:
@@ -102,6 +137,13 @@ class Catalog(Wire):
                     f"model {name!r} is not offered; there is {_listed(offered)}",
                     field="options.models",
                 )
+
+    def _label_sets(self, chosen: Sequence[ModelEntry]) -> set[str]:
+        """Ids of those that any of the models can score."""
+        own = {m.label_set for m in chosen if m.label_set}
+        if not any(m.open_vocabulary for m in chosen):
+            return own
+        return own | {entry.id for entry in self.label_sets if entry.ships}
 
     def _chosen(self, options: Options) -> list[ModelEntry]:
         if options.models is None:
@@ -127,12 +169,40 @@ def check_label_set(wanted: str | None, label_sets: Iterable[str]) -> None:
         )
 
 
+def check_words(*, closed: Sequence[str], able: bool, offered: Iterable[str]) -> None:
+    """Refuse a job's own words for models that cannot score them.
+
+    Args:
+        closed: chosen models that score labels of their own.
+        able: whether any chosen model may read words.
+        offered: the models with an open vocabulary that there are.
+
+    Raises:
+        InvalidOptions: the message lists the alternatives.
+    """
+    if able and not closed:
+        return
+    what = (
+        f"{_listed(closed)} scores labels of its own" if closed else "no chosen model reads words"
+    )
+    raise InvalidOptions(
+        f"{what}; name models with an open vocabulary for words, there is {_listed(offered)}",
+        field="options.words",
+    )
+
+
 def ways_of(
-    methods: Iterable[str], label_free_methods: Iterable[str], *, layers: int, heads: int
+    methods: Iterable[str],
+    label_free_methods: Iterable[str],
+    text_methods: Iterable[str] = (),
+    *,
+    layers: int,
+    heads: int,
 ) -> list[str]:
     """What a model makes, for messages."""
     ways = [f"{method} for labels" for method in methods]
     ways += [f"{method} for 'free'" for method in label_free_methods]
+    ways += [f"{method} for a phrase" for method in text_methods]
     if layers:
         ways.append(f"{layers} layers of {heads} heads")
     return ways
@@ -172,9 +242,13 @@ def _check_label(
         raise InvalidOptions(unknown.message, field=field) from unknown
 
 
+def _words_or(words: LabelSet, known: Labels, set_id: str) -> LabelSet | None:
+    return words if set_id == WORDS else known(set_id)
+
+
 def _unmade_part(entry: Explain, chosen: Sequence[ModelEntry]) -> str:
     """The field of an entry that no model can follow."""
-    known = {AUTO}.union(*(m.methods + m.label_free_methods for m in chosen))
+    known = {AUTO}.union(*(m.methods + m.label_free_methods + m.text_methods for m in chosen))
     if entry.method not in known:
         return "method"
     if entry.layer is not None:

@@ -75,6 +75,12 @@ class LabelTarget(Wire):
     )
 
 
+class TextTarget(Wire):
+    """Explain what speaks for a phrase: any words, for models that read text."""
+
+    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
 Target = Annotated[
     str,
     StringConstraints(pattern=r"^(top[1-9]|top10|free)$"),
@@ -86,7 +92,7 @@ class Explain(Wire):
     """One map to make. `auto` is the best method the model has for the target."""
 
     method: Annotated[str, StringConstraints(pattern=r"^[a-z_]{2,32}$")] = AUTO
-    target: Target | LabelTarget = "top1"
+    target: Target | LabelTarget | TextTarget = "top1"
     layer: int | None = Field(
         None, ge=-128, lt=128, description="Of `attention`: from 0, or negative from the last."
     )
@@ -103,7 +109,11 @@ class Explain(Wire):
     @property
     def shown(self) -> str:
         """The map in words, for messages."""
-        target = self.target.label if isinstance(self.target, LabelTarget) else self.target
+        target: object = self.target
+        if isinstance(self.target, LabelTarget):
+            target = self.target.label
+        elif isinstance(self.target, TextTarget):
+            target = self.target.text
         method = "a map" if self.method == AUTO else repr(self.method)
         part = "" if self.layer is None else f" of layer {self.layer}"
         part += f" of head {self.heads}" if isinstance(self.heads, int) else ""
@@ -144,6 +154,9 @@ class ExplainWhen(Wire):
         return self.score_below is not None or self.margin_below is not None or bool(self.labels)
 
 
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
+
+
 class Options(Wire):
     """What to do with every image of a job."""
 
@@ -154,6 +167,12 @@ class Options(Wire):
         description="Model ids; null takes the server's default set.",
     )
     label_set: Name | None = Field(None, description="Label set; null takes the model's own.")
+    words: list[Word] | None = Field(
+        None,
+        min_length=1,
+        max_length=1000,
+        description="Labels of this job's own, for models with an open vocabulary; each once.",
+    )
     top_k: int = Field(5, ge=1, le=100)
     unknown_below: float = Field(
         0.0, ge=0.0, le=1.0, description="Scores below are reported as unknown."
@@ -179,6 +198,15 @@ class Options(Wire):
     retain_s: int | None = Field(
         None, ge=60, description="How long results are kept after the end; null: the server's."
     )
+
+    @model_validator(mode="after")
+    def _names_labels_once(self) -> Self:
+        if self.words is not None and self.label_set is not None:
+            raise ValueError("words are a label set of their own; leave label_set out")
+        if self.words is not None and len(set(self.words)) < len(self.words):
+            twice = next(word for word in self.words if self.words.count(word) > 1)
+            raise ValueError(f"words names {twice!r} twice; name every word once")
+        return self
 
     @property
     def draws(self) -> bool:
@@ -438,7 +466,7 @@ class Explanation(Wire):
     method: str
     target: dict[str, Any] | None = Field(
         description="the label explained, {label, id}, with {against, against_id} where the map "
-        "says why not another; null is label-free"
+        "says why not another; {text} of a phrase; null is label-free"
     )
     layer: int | None = Field(None, description="of attention, where one was asked for; from 0")
     heads: str | int | None = Field(None, description="of attention: null is their mean")

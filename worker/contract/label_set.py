@@ -13,6 +13,7 @@ from typing import NoReturn, Self
 
 from worker.contract.errors import InvalidOptions
 
+WORDS = "words"  # the id of a job's own labels
 _MOST_ALTERNATIVES = 5
 _LEAST_LIKENESS = 0.4  # difflib ratio; a Chinese name is short, one wrong character costs much
 
@@ -39,6 +40,11 @@ class LabelSet:
     def from_names(cls, set_id: str, names: Sequence[str]) -> Self:
         """A set known by one name a label (a checkpoint's `id2label`), whatever its language."""
         return cls(id=set_id, zh=tuple(names), en=tuple(names))
+
+    @classmethod
+    def of_words(cls, words: Sequence[str]) -> Self:
+        """A job's own labels."""
+        return cls.from_names(WORDS, words)
 
     @classmethod
     def from_json(cls, text: str) -> Self:

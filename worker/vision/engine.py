@@ -22,6 +22,7 @@ from worker.vision.analysis import Analysis, MadeMap, Prepared
 from worker.vision.calibration import Calibrations
 from worker.vision.image import Picture
 from worker.vision.inference import Finding, Judging, View
+from worker.vision.labels.label_set import label_sets, load_label_set
 from worker.vision.memory import FittingBatches
 from worker.vision.models.cache import Progress, announce
 from worker.vision.models.model import VisionModel
@@ -29,7 +30,7 @@ from worker.vision.models.placement import place
 from worker.vision.models.registry import registered
 from worker.vision.models.shelf import ModelShelf
 from worker.vision.policy import Policy, resolve
-from worker.vision.selection import Ask, check_count, check_label_set, choose_maps
+from worker.vision.selection import Ask, Candidate, check_count, check_labels, choose_maps
 
 __all__ = ["Analysis", "Engine", "MadeMap", "Prepared"]
 
@@ -148,7 +149,8 @@ class Engine:
         """
         try:
             names = self._chosen(options)
-            models = {name: self._shelf.get(name) for name in names}
+            asked = _labels_of(options)
+            models = {name: self._shelf.get(name).speaking(asked) for name in names}
             asks = self._asks(names, options)
             policy = self._policy(names, options)
         except GuanwuError as exc:
@@ -178,22 +180,26 @@ class Engine:
 
     def _asks(self, names: Sequence[str], options: Options) -> dict[str, tuple[Ask, ...]]:
         """What maps to make; checked even where nothing is drawn. Empty while not known."""
-        candidates = {name: self._shelf.candidate(name) for name in names}
+        candidates = self._candidates(names, options)
         known = {name: c for name, c in candidates.items() if c is not None}
         if len(known) < len(names):
             return {}
-        check_label_set(options.label_set, known)
+        check_labels(options, known)
         asks = choose_maps(options.explain, known)
         check_count(asks, most=self.max_maps)
         return asks if options.draws else dict.fromkeys(names, ())
 
     def _policy(self, names: Sequence[str], options: Options) -> Policy:
         """When to make them; `always` while only loading would tell a model's labels."""
-        candidates = {name: self._shelf.candidate(name) for name in names}
+        candidates = self._candidates(names, options)
         if not all(candidates.values()):
             return Policy(ExplainWhen(always=True))
         label_sets = {name: c.labels for name, c in candidates.items() if c and c.labels}
         return resolve(options.explain_when, label_sets)
+
+    def _candidates(self, names: Sequence[str], options: Options) -> dict[str, Candidate | None]:
+        labels = _labels_of(options)
+        return {name: self._shelf.candidate(name, labels) for name in names}
 
     def _run(
         self,
@@ -231,6 +237,14 @@ class Engine:
         found = inference.look(model, [view], asks, top_k=1, judging=Judging(None))[0]
         if isinstance(found, GuanwuError):
             raise found
+
+
+def _labels_of(options: Options) -> LabelSet | None:
+    """What models with an open vocabulary are to score; None is their own set."""
+    if options.words is not None:
+        return LabelSet.of_words(options.words)
+    ships = options.label_set in label_sets()
+    return load_label_set(options.label_set) if options.label_set and ships else None
 
 
 def _view(model: VisionModel, prepared: Prepared) -> View:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -189,7 +190,9 @@ def _grids(
     if classes is not None and ask.against is not None:
         against = torch.full_like(classes, ask.against)
     reading = Reading(layer=-1 if ask.layer is None else ask.layer, heads=ask.heads)
-    made = model.maps(ask.method, evidence, classes, against=against, reading=reading)
+    made = model.maps(
+        ask.method, evidence, classes, against=against, text=ask.text, reading=reading
+    )
     return made.cpu().numpy()
 
 
@@ -257,6 +260,8 @@ def _target(
     model: VisionModel, batch: _Batch, n: int, ask: Ask
 ) -> tuple[dict[str, Any] | None, str]:
     """What the map explains, and its name in keys."""
+    if ask.text is not None:
+        return {"text": ask.text}, f"text-{hashlib.sha256(ask.text.encode()).hexdigest()[:12]}"
     if ask.label_free or model.labels is None:
         layer = "" if ask.layer is None else f"-layer{ask.layer}"
         heads = f"-head{ask.heads}" if isinstance(ask.heads, int) else f"-{ask.heads}"

@@ -8,7 +8,7 @@ from typing import Literal
 
 from worker.contract import catalog
 from worker.contract.errors import ExplanationUnavailable, InvalidOptions
-from worker.contract.job import AUTO, Explain, LabelTarget
+from worker.contract.job import AUTO, Explain, LabelTarget, Options, TextTarget
 from worker.contract.label_set import LabelSet
 from worker.vision.models.registry import Offer
 
@@ -17,10 +17,12 @@ Heads = Literal["mean", "max"] | int
 
 @dataclass(frozen=True)
 class Ask:
-    """One map of one model: for the label at `rank` (from 1), for label `index`, or for none.
+    """One map of one model: for the label at `rank` (from 1), for label `index`, for a phrase,
+    or for nothing.
 
     Attributes:
         against: the label that `index` is told from; None is all others.
+        text: the phrase.
         layer: of attention, from 0; None is the last.
         heads: of attention: `mean`, `max`, or one head from 0.
     """
@@ -29,12 +31,13 @@ class Ask:
     rank: int | None = None
     index: int | None = None
     against: int | None = None
+    text: str | None = None
     layer: int | None = None
     heads: Heads = "mean"
 
     @property
     def label_free(self) -> bool:
-        return self.rank is None and self.index is None
+        return self.rank is None and self.index is None and self.text is None
 
     @property
     def of_first_label(self) -> bool:
@@ -86,9 +89,19 @@ def check_count(asks: Mapping[str, Sequence[Ask]], *, most: int) -> None:
         )
 
 
-def check_label_set(wanted: str | None, candidates: Mapping[str, Candidate]) -> None:
-    """Refuse a label set that no chosen model has. Raises InvalidOptions."""
-    catalog.check_label_set(wanted, (c.labels.id for c in candidates.values() if c.labels))
+def check_labels(options: Options, candidates: Mapping[str, Candidate]) -> None:
+    """Refuse a label set, or words, that no chosen model scores. Raises InvalidOptions."""
+    if options.words is not None:
+        catalog.check_words(
+            closed=[
+                name for name, c in candidates.items() if c.labels and not c.offer.open_vocabulary
+            ],
+            able=any(c.offer.open_vocabulary for c in candidates.values()),
+            offered=[name for name, c in candidates.items() if c.offer.open_vocabulary],
+        )
+    catalog.check_label_set(
+        options.label_set, (c.labels.id for c in candidates.values() if c.labels)
+    )
 
 
 def _askable(
@@ -120,6 +133,9 @@ def _ask(entry: Explain, candidate: Candidate) -> Ask | None:
     label_free = _pick(entry.method, offer.label_free_methods)
     if target == "free":
         return Ask(label_free) if label_free else None
+    if isinstance(target, TextTarget):
+        for_text = _pick(entry.method, offer.text_methods)
+        return Ask(for_text, text=target.text) if for_text else None
     if isinstance(target, LabelTarget):
         if for_label is None or candidate.labels is None:
             return None
@@ -167,7 +183,11 @@ def _alternatives(candidates: Mapping[str, Candidate]) -> str:
     for name, candidate in candidates.items():
         offer = candidate.offer
         ways = catalog.ways_of(
-            offer.methods, offer.label_free_methods, layers=offer.layers, heads=offer.heads
+            offer.methods,
+            offer.label_free_methods,
+            offer.text_methods,
+            layers=offer.layers,
+            heads=offer.heads,
         )
         listed.append(f"{name}: {', '.join(ways) or 'nothing'}")
     return "; ".join(listed)

@@ -5,6 +5,7 @@ Layer-Wise Relevance Propagation for Transformers". With these rules the product
 layer's input and its gradient is its relevance; whatever is linear needs no rule.
 
 - LayerNorm: the deviation counts as a constant.
+- An embedding brought to length 1: the length counts as a constant.
 - An activation f: f(x)/x counts as a constant.
 - softmax(q k) v: a product shares relevance equally, so v gets half and q and k a quarter.
 - A gated MLP's product likewise: each factor gets half.
@@ -23,6 +24,7 @@ from transformers import activations
 
 from worker.vision.capture import backward_scaled, scaled_gradients
 from worker.vision.substitution import substituted
+from worker.vision.unit_length import UnitLength
 
 _COMPOSED = (
     activations.GELUActivation,
@@ -59,6 +61,8 @@ def attn_lrp(network: nn.Module) -> Iterator[None]:
 def _rule(module: nn.Module) -> Callable[[Tensor], Tensor] | None:
     if isinstance(module, nn.LayerNorm):
         return lambda x: _Normalised.apply(x, module)  # type: ignore[no-untyped-call]
+    if isinstance(module, UnitLength):
+        return UnitLength.with_constant_length
     if isinstance(module, _COMPOSED):
         activation = module.forward
         return lambda x: _Activated.apply(x, activation)  # type: ignore[no-untyped-call]

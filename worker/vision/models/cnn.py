@@ -50,6 +50,9 @@ class EfficientNetLite:
     placement: Placement
     least_cells: int = 100
 
+    def speaking(self, labels: LabelSet | None) -> EfficientNetLite:
+        return self
+
     def look(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> Evidence:
         if "layercam" in methods:
             return self._traced(self.normalised(pixels))
@@ -74,6 +77,7 @@ class EfficientNetLite:
         classes: Tensor | None,
         *,
         against: Tensor | None = None,
+        text: str | None = None,
         reading: Reading = LAST_LAYER,
     ) -> Tensor:
         if method == "cam" and evidence.features is not None and classes is not None:

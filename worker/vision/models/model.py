@@ -62,6 +62,11 @@ class VisionModel(Protocol):
     least_cells: int
     """Maps of fewer cells are cut finer before faithfulness ranks them; see `Probed`."""
 
+    def speaking(self, labels: LabelSet | None) -> VisionModel:
+        """The model with these labels, if its vocabulary is open; itself otherwise, and for
+        None."""
+        ...
+
     def look(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> Evidence:
         """One forward pass over uint8 (N, h, w, 3) on the model's device.
 
@@ -85,11 +90,13 @@ class VisionModel(Protocol):
         classes: Tensor | None,
         *,
         against: Tensor | None = None,
+        text: str | None = None,
         reading: Reading = LAST_LAYER,
     ) -> Tensor:
         """Maps of every picture of the batch, float32 (N, gh, gw).
 
         `classes` (N,) are the labels to explain; None for label-free methods. With `against`
-        (N,) the map says why not those labels. `reading` is for maps of attention.
+        (N,) the map says why not those labels. `text` is the phrase that a map of text
+        explains. `reading` is for maps of attention.
         """
         ...

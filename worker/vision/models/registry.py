@@ -6,14 +6,14 @@ Loads no torch: naming and fetching a model is possible where it cannot run.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from worker.contract.errors import ModelUnavailable
 from worker.vision.models.framing import Framing, WholePicture
 from worker.vision.models.sources import Folder, HubSnapshot, Source, WheelFile, parse_source
 
-Family = Literal["cnn", "vit"]
+Family = Literal["clip", "cnn", "vit"]
 
 MAP_KINDS: Mapping[str, bool] = {
     "cam": True,
@@ -24,6 +24,7 @@ MAP_KINDS: Mapping[str, bool] = {
     "legrad": False,
     "attention": False,
     "rollout": False,
+    "text": True,
 }
 """Every method and whether its maps are signed."""
 
@@ -42,6 +43,8 @@ class Offer:
         classes: number of labels, 0 without a head.
         methods: maps that explain a label.
         label_free_methods: maps that explain none.
+        text_methods: maps that explain a phrase.
+        open_vocabulary: it scores any label set; `classes` and `label_set` are those of one.
         label_set: id of its labels.
         layers: whose attention can be read; 0 without.
         heads: of each layer.
@@ -50,12 +53,15 @@ class Offer:
     classes: int = 0
     methods: tuple[str, ...] = ()
     label_free_methods: tuple[str, ...] = ()
+    text_methods: tuple[str, ...] = ()
+    open_vocabulary: bool = False
     label_set: str | None = None
     layers: int = 0
     heads: int = 0
 
 
 ANY_VIT = Offer(methods=VIT_METHODS, label_free_methods=VIT_LABEL_FREE_METHODS)
+ANY_CLIP = replace(ANY_VIT, text_methods=("text",), open_vocabulary=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from worker.contract.catalog import Catalog, LabelSetEntry, ModelEntry
 from worker.contract.errors import CheckpointInvalid, GuanwuError, UnknownModel
 from worker.contract.label_set import LabelSet
-from worker.vision.labels.label_set import load_label_set
+from worker.vision.labels.label_set import label_sets, load_label_set
 from worker.vision.models.cache import Progress
 from worker.vision.models.framing import Framing
 from worker.vision.models.model import VisionModel
 from worker.vision.models.placement import Placement
-from worker.vision.models.registry import ANY_VIT, Family, ModelSpec
+from worker.vision.models.registry import ANY_CLIP, ANY_VIT, Family, ModelSpec, Offer
 from worker.vision.selection import Candidate
 
 log = logging.getLogger(__name__)
@@ -97,14 +98,21 @@ class ModelShelf:
         log.info("loaded %s in %.1f s", spec.id, time.perf_counter() - started)
         return model
 
-    def candidate(self, name: str) -> Candidate | None:
-        """What maps the model can make; None while only loading it would tell."""
+    def candidate(self, name: str, labels: LabelSet | None = None) -> Candidate | None:
+        """What maps the model can make; None while only loading it would tell.
+
+        A model with an open vocabulary scores `labels`, or its own where that is None.
+        """
         if (model := self._models.get(name)) is not None:
-            return Candidate(model.offer, model.labels)
-        offer = self.specs[name].offer
-        if offer is None:
+            known = Candidate(model.offer, model.labels)
+        elif (offer := self.specs[name].offer) is not None:
+            known = Candidate(offer, load_label_set(offer.label_set) if offer.label_set else None)
+        else:
             return None
-        return Candidate(offer, load_label_set(offer.label_set) if offer.label_set else None)
+        if labels is None or not known.offer.open_vocabulary:
+            return known
+        offer = replace(known.offer, classes=len(labels), label_set=labels.id)
+        return Candidate(offer, labels)
 
     def framing(self, name: str) -> Framing | None:
         """How pictures are laid before the model; None while only loading it would tell."""
@@ -121,6 +129,7 @@ class ModelShelf:
                     size=len(labels),
                     languages=_languages(labels),
                     digest=labels.digest,
+                    ships=labels.id in label_sets(),
                 )
                 for labels in self.label_sets()
             ),
@@ -129,12 +138,21 @@ class ModelShelf:
     def label_sets(self) -> list[LabelSet]:
         """Those of models whose labels are known, each once."""
         candidates = [self.candidate(name) for name in self.specs]
-        return list({c.labels.id: c.labels for c in candidates if c and c.labels}.values())
+        known = {c.labels.id: c.labels for c in candidates if c and c.labels}
+        if any(self._offer(name).open_vocabulary for name in self.specs):
+            known |= {set_id: load_label_set(set_id) for set_id in label_sets()}
+        return list(known.values())
+
+    def _offer(self, name: str) -> Offer:
+        """What the model makes, as far as is known: of one's own, only loading tells what it
+        lacks."""
+        if (known := self.candidate(name)) is not None:
+            return known.offer
+        return ANY_CLIP if self.specs[name].family == "clip" else ANY_VIT
 
     def _entry(self, name: str, *, default: bool) -> ModelEntry:
         spec, model, candidate = self.specs[name], self._models.get(name), self.candidate(name)
-        # of a model of one's own, only loading tells what it lacks
-        offer = candidate.offer if candidate else ANY_VIT
+        offer = self._offer(name)
         return ModelEntry(
             id=name,
             family=spec.family,
@@ -144,6 +162,8 @@ class ModelShelf:
             label_set=offer.label_set,
             methods=offer.methods,
             label_free_methods=offer.label_free_methods,
+            text_methods=offer.text_methods,
+            open_vocabulary=offer.open_vocabulary,
             classes=offer.classes if candidate else None,
             layers=offer.layers,
             heads=offer.heads,
@@ -153,6 +173,10 @@ class ModelShelf:
 
 def _loader(family: Family) -> Callable[..., VisionModel]:
     """A family's `load`, imported when first needed: transformers is slow and large."""
+    if family == "clip":
+        from worker.vision.models import clip
+
+        return clip.load
     if family == "cnn":
         from worker.vision.models import cnn
 

@@ -66,6 +66,8 @@ class Folder:
 
 
 HUB_FILES = ("config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json")
+TEXT_FILES = ("tokenizer*.json", "special_tokens_map.json", "vocab.*", "merges.txt", "*.model")
+"""Of models that read text; plain data all."""
 
 Source = WheelFile | HubSnapshot | Folder
 
@@ -166,7 +168,7 @@ def hub_snapshot(
         folder = huggingface_hub.snapshot_download(
             wanted.repo,
             revision=wanted.revision,
-            allow_patterns=list(HUB_FILES),
+            allow_patterns=[*HUB_FILES, *TEXT_FILES],
             cache_dir=cache_dir(model_dir) / "hub",
         )
     except Exception as exc:  # of the hub, of httpx, or of a proxy that answers nonsense

@@ -48,6 +48,9 @@ class VisionTransformer:
     least_cells: int = 0
     entrance: nn.Module | None = None  # where tokens can be dropped; None blurs pixels instead
 
+    def speaking(self, labels: LabelSet | None) -> VisionTransformer:
+        return self
+
     def look(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> Evidence:
         x = self.normalised(pixels)
         patch_h, patch_w = self.anatomy.patch_px
@@ -68,6 +71,7 @@ class VisionTransformer:
         classes: Tensor | None,
         *,
         against: Tensor | None = None,
+        text: str | None = None,
         reading: Reading = LAST_LAYER,
     ) -> Tensor:
         if classes is None:
@@ -112,7 +116,7 @@ def load(
         CheckpointInvalid: the files are not a checkpoint of this family.
         ExplanationUnavailable: the architecture hides its attention.
     """
-    files, network = _built(spec, model_dir=model_dir, progress=progress)
+    files, network = built(spec, model_dir=model_dir, progress=progress)
     nn.Module.to(network, placement.device, placement.dtype)
     framing, normalisation = (spec.framing, Normalisation())
     if framing is None:
@@ -130,11 +134,11 @@ def load(
         anatomy=anatomy,
         normalisation=normalisation,
         placement=placement,
-        entrance=_entrance(network, anatomy, framing, placement),
+        entrance=entrance(network, anatomy, framing, placement),
     )
 
 
-def _entrance(
+def entrance(
     network: PreTrainedModel, anatomy: Anatomy, framing: Framing, placement: Placement
 ) -> nn.Module | None:
     """The first block, if the model runs with some of its tokens."""
@@ -150,9 +154,10 @@ def _entrance(
     return block if runs else None
 
 
-def _built(
+def built(
     spec: ModelSpec, *, model_dir: Path | None, progress: Progress
 ) -> tuple[CheckpointFiles, PreTrainedModel]:
+    """The files of a model, fetched if need be, and what they describe. Raises as `load`."""
     files = _files(spec, model_dir=model_dir, progress=progress)
     try:
         return files, build(files.folder)

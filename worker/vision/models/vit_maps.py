@@ -27,6 +27,7 @@ RULES, TRACED, BLOCKS = "rules", "traced", "blocks"
 PASS_OF: Mapping[str, str] = {
     "relevance": RULES,
     "self_relevance": RULES,
+    "text": RULES,
     "grad_attention": TRACED,
     "legrad": BLOCKS,
 }

@@ -1,0 +1,83 @@
+"""Tiny random models that read text, saved as a hub ships them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import transformers as hf
+from tokenizers import pre_tokenizers
+
+SIDE_PX, PATCH_PX = 32, 8
+CHARACTERS = sorted(set("猫狗咖啡一张的照片图中有西装领子红色abcdefghijklmnopqrstuvwxyz"))
+VISION = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+    "image_size": SIDE_PX,
+    "patch_size": PATCH_PX,
+}
+TEXT = {
+    "hidden_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+}
+
+
+def chinese_clip(folder: Path) -> Path:
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *CHARACTERS]
+    pieces += [f"##{c}" for c in CHARACTERS]
+    vocabulary = {piece: n for n, piece in enumerate(pieces)}
+    tokenizer = hf.BertTokenizer(vocab=vocabulary, model_max_length=52)
+    text = {**TEXT, "vocab_size": len(pieces), "max_position_embeddings": 64}
+    config = hf.ChineseCLIPConfig(text_config=text, vision_config=VISION, projection_dim=16)
+    return _saved(folder, hf.ChineseCLIPModel(config), tokenizer, {"do_center_crop": False})
+
+
+def clip(folder: Path) -> Path:
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    pieces = [*letters, *(f"{letter}</w>" for letter in letters)]
+    pieces += ["<|startoftext|>", "<|endoftext|>"]
+    vocabulary = {piece: n for n, piece in enumerate(pieces)}
+    tokenizer = hf.CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77)
+    end = vocabulary["<|endoftext|>"]
+    marks = {"bos_token_id": end - 1, "eos_token_id": end, "pad_token_id": end}
+    text = {**TEXT, **marks, "vocab_size": len(pieces), "max_position_embeddings": 77}
+    config = hf.CLIPConfig(text_config=text, vision_config=VISION, projection_dim=16)
+    crop = {"do_center_crop": True, "crop_size": {"height": SIDE_PX, "width": SIDE_PX}}
+    size = {"size": {"shortest_edge": SIDE_PX}}
+    return _saved(folder, hf.CLIPModel(config), tokenizer, {**crop, **size})
+
+
+def siglip(folder: Path) -> Path:
+    pieces = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", *CHARACTERS, "▁"]
+    vocabulary = {piece: n for n, piece in enumerate(pieces)}
+    tokenizer = hf.GemmaTokenizer(vocab=vocabulary, merges=[], padding_side="right")
+    text = {**VISION, "vocab_size": len(pieces), "max_position_embeddings": 16}
+    text |= {"bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 0}
+    model = hf.SiglipModel(hf.SiglipConfig(text_config=text, vision_config=VISION))
+    torch.nn.init.constant_(model.logit_scale, 2.0)
+    torch.nn.init.constant_(model.logit_bias, -3.0)
+    return _saved(folder, model, tokenizer, {})
+
+
+FAMILY: dict[str, Callable[[Path], Path]] = {
+    "chinese_clip": chinese_clip,
+    "clip": clip,
+    "siglip": siglip,
+}
+
+
+def _saved(
+    folder: Path, model: hf.PreTrainedModel, tokenizer: object, preprocessor: dict[str, object]
+) -> Path:
+    model.eval().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)  # type: ignore[attr-defined]
+    square = {"size": {"height": SIDE_PX, "width": SIDE_PX}, "resample": 3}
+    told = {**square, "image_mean": [0.5] * 3, "image_std": [0.5] * 3, **preprocessor}
+    (folder / "preprocessor_config.json").write_text(json.dumps(told))
+    return folder

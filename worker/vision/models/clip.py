@@ -1,0 +1,142 @@
+"""Family clip: models that read pictures and text (CLIP, Chinese-CLIP, SigLIP), from a hub or
+a folder in transformers' layout.
+
+Labels are texts, so any label set can be asked for, and any words of a job's own. What
+explains a label explains it here as well: to `vit`, the vision half with the label set's texts
+for a head is a classifier like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoTokenizer, PreTrainedModel
+
+from worker.contract.errors import CheckpointInvalid, ExplanationUnavailable
+from worker.contract.label_set import LabelSet
+from worker.vision.explain.relevance import relevance
+from worker.vision.labels.label_set import load_label_set
+from worker.vision.models import preprocessing, vit, vit_maps
+from worker.vision.models.anatomy import dissect
+from worker.vision.models.cache import Progress
+from worker.vision.models.model import LAST_LAYER, Evidence, Reading
+from worker.vision.models.placement import Placement
+from worker.vision.models.registry import ModelSpec
+from worker.vision.models.text_tower import Language, TextTower
+from worker.vision.models.vit import VisionTransformer
+from worker.vision.models.zero_shot import ZeroShotNetwork
+
+VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model")
+DEFAULT_LABELS = "imagenet1k"
+MULTILINGUAL_VOCABULARY = 200_000  # tokens; SigLIP 2 has Gemma's 256,000, all others far fewer
+
+
+@dataclass(kw_only=True)
+class ZeroShotTransformer(VisionTransformer):
+    """A vision transformer that scores any labels. Before it is `speaking` it has none ready."""
+
+    texts: TextTower
+
+    def speaking(self, labels: LabelSet | None) -> ZeroShotTransformer:
+        labels = labels or self.labels
+        assert labels is not None
+        return replace(
+            self,
+            network=cast(PreTrainedModel, self._network.reading(self.texts.of_labels(labels))),
+            labels=labels,
+            offer=replace(self.offer, classes=len(labels), label_set=labels.id),
+        )
+
+    def maps(
+        self,
+        method: str,
+        evidence: Evidence,
+        classes: Tensor | None,
+        *,
+        against: Tensor | None = None,
+        text: str | None = None,
+        reading: Reading = LAST_LAYER,
+    ) -> Tensor:
+        if text is None:
+            return super().maps(method, evidence, classes, against=against, reading=reading)
+        trail = evidence.trails.get(vit_maps.RULES)
+        if method not in self.offer.text_methods or trail is None:
+            raise ExplanationUnavailable(f"{self.spec.id} makes no {method!r} map of a phrase")
+        phrase = self.texts.of_phrase(text)
+        with torch.inference_mode(False), torch.enable_grad():
+            explained = self._network.unchanged_length(trail.embedding, phrase.clone())
+        return relevance(explained, trail.hidden, grid=evidence.grid)
+
+    @property
+    def _network(self) -> ZeroShotNetwork:
+        return cast(ZeroShotNetwork, self.network)
+
+
+def load(
+    spec: ModelSpec, placement: Placement, *, model_dir: Path | None, progress: Progress
+) -> ZeroShotTransformer:
+    """Fetch and build the model.
+
+    Raises:
+        ModelUnavailable: the files cannot be fetched.
+        CheckpointInvalid: the files are not a checkpoint of this family.
+        ExplanationUnavailable: the architecture hides its attention.
+    """
+    files, towers = vit.built(spec, model_dir=model_dir, progress=progress)
+    if not hasattr(towers, "get_text_features"):
+        raise CheckpointInvalid(
+            f"{type(towers).__name__} reads no text; the family clip takes CLIP, Chinese-CLIP "
+            "and SigLIP"
+        )
+    nn.Module.to(towers, placement.device, placement.dtype)
+    framing, normalisation = preprocessing.read(files.folder)
+    network = ZeroShotNetwork(towers)
+    anatomy = dissect(cast(PreTrainedModel, network), framing, placement)
+    labels = load_label_set(DEFAULT_LABELS)
+    offer = replace(vit_maps.offer(anatomy, labels), text_methods=("text",), open_vocabulary=True)
+    return ZeroShotTransformer(
+        spec=spec,
+        revision=files.revision,
+        weights_sha256=files.weights_sha256,
+        labels=labels,
+        framing=framing,
+        offer=offer if anatomy.blocks else replace(offer, text_methods=()),
+        network=cast(PreTrainedModel, network),
+        anatomy=anatomy,
+        normalisation=normalisation,
+        placement=placement,
+        entrance=vit.entrance(cast(PreTrainedModel, network), anatomy, framing, placement),
+        texts=TextTower(
+            towers=towers,
+            tokenizer=_tokenizer(files.folder),
+            language=language(towers.config),
+            weights_sha256=files.weights_sha256,
+            model_dir=model_dir,
+            progress=progress,
+        ),
+    )
+
+
+def language(config: Any) -> Language:
+    """What the model reads best of a label's two names."""
+    tokens = config.text_config.vocab_size
+    chinese = config.model_type == "chinese_clip" or tokens > MULTILINGUAL_VOCABULARY
+    return "zh" if chinese else "en"
+
+
+def _tokenizer(folder: Path) -> Any:
+    # without any file transformers makes a tokenizer that knows no word, in silence
+    vocabularies = [name for name in VOCABULARIES if (folder / name).is_file()]
+    try:
+        if not vocabularies:
+            raise FileNotFoundError(", ".join(VOCABULARIES))
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as exc:  # transformers and tokenizers each raise their own
+        raise CheckpointInvalid(
+            f"{folder.name} has no tokenizer that transformers can load; copy its tokenizer "
+            "files (tokenizer.json, or vocab.txt, ...) beside config.json"
+        ) from exc

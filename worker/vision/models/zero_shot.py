@@ -1,0 +1,72 @@
+"""A classifier whose head is made of texts: the vision half of a CLIP-type model.
+
+Radford et al. 2021, "Learning Transferable Visual Models From Natural Language Supervision";
+a label's logit is scale * cosine(picture, its text), plus SigLIP's bias (Zhai et al. 2023,
+"Sigmoid Loss for Language Image Pre-Training").
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from worker.vision.unit_length import UnitLength
+
+
+class ZeroShotNetwork(nn.Module):
+    """What `vit` runs as any classifier: pixels (N, 3, h, w) -> logits (N, texts).
+
+    Copies with other texts share all weights.
+
+    Attributes:
+        texts: (texts, channels) at length 1, or None before the first label set.
+    """
+
+    texts: Tensor | None
+
+    def __init__(self, towers: PreTrainedModel, texts: Tensor | None = None) -> None:
+        super().__init__()
+        whole: Any = towers
+        self._towers = (whole,)  # hidden from `modules()`: no rule is for the text half
+        self.vision_model = whole.vision_model
+        self.projection = getattr(whole, "visual_projection", nn.Identity())
+        self.unit_length = UnitLength()
+        self.register_buffer("texts", texts, persistent=False)
+        self.eval()
+
+    @property
+    def towers(self) -> Any:
+        """The whole model, a PreTrainedModel."""
+        return self._towers[0]
+
+    @property
+    def config(self) -> Any:
+        return self.towers.config
+
+    def set_attn_implementation(self, name: str) -> None:
+        self.towers.set_attn_implementation(name)
+
+    def reading(self, texts: Tensor) -> ZeroShotNetwork:
+        """The same with other texts."""
+        return ZeroShotNetwork(self.towers, texts)
+
+    def forward(self, pixel_values: Tensor) -> SimpleNamespace:
+        pooled: Tensor = self.vision_model(pixel_values=pixel_values).pooler_output
+        logits = None if self.texts is None else self.likeness(pooled, self.texts)
+        return SimpleNamespace(logits=logits, pooler_output=pooled)
+
+    def unchanged_length(self, pooled: Tensor, text: Tensor) -> Tensor:
+        """Each picture's likeness to one text (1, channels), under AttnLRP's rules: (N,)."""
+        picture = UnitLength.with_constant_length(self.projection(pooled))
+        likeness: Tensor = picture.float() @ text.T
+        return likeness[:, 0]
+
+    def likeness(self, pooled: Tensor, texts: Tensor) -> Tensor:
+        """Logits (N, texts) of pooled tokens (N, channels)."""
+        picture = self.unit_length(self.projection(pooled))
+        logits: Tensor = picture @ texts.to(picture.dtype).T * self.towers.logit_scale.exp()
+        bias = getattr(self.towers, "logit_bias", None)
+        return logits if bias is None else logits + bias
