@@ -43,8 +43,23 @@ CATALOG = Catalog(
             methods=("relevance",),
             label_free_methods=("attention",),
         ),
+        ModelEntry(
+            id="reader",
+            family="clip",
+            source="hub:z",
+            revision="1",
+            label_set="things",
+            methods=("relevance",),
+            text_methods=("text",),
+            open_vocabulary=True,
+            classes=1000,
+        ),
     ),
-    label_sets=(LabelSetEntry(id="pets", size=3, languages=("zh", "en")),),
+    label_sets=(
+        LabelSetEntry(id="pets", size=3, languages=("zh", "en")),
+        LabelSetEntry(id="things", size=1000, languages=("zh", "en"), ships=True),
+        LabelSetEntry(id="places", size=9, languages=("zh", "en"), ships=True),
+    ),
 )
 
 
@@ -66,6 +81,12 @@ def refusal(**options: Any) -> InvalidOptions:
         {"models": ["seer"], "explain": [{"method": "attention", "target": "top1"}]},
         {"models": ["own"], "explain": [{"target": "top10"}]},
         {"models": ["own"], "explain": [{"method": "attention", "layer": 99}]},
+        {"models": ["reader"], "label_set": "places"},
+        {"models": ["reader", "seer"], "words": ["猫", "狗"]},
+        {"models": ["own"], "words": ["猫"]},
+        {"models": ["reader"], "words": ["猫"], "explain": [{"target": {"label": "猫"}}]},
+        {"models": ["reader"], "explain": [{"target": {"text": "西装的领子"}}]},
+        {"models": ["reader"], "explain": [{"method": "text", "target": {"text": "red"}}]},
     ],
 )
 def test_what_a_chosen_model_makes_is_taken(options: dict[str, Any]) -> None:
@@ -109,7 +130,7 @@ def test_what_none_makes_is_refused_at_its_field_with_what_there_is(
 def test_an_unknown_model_is_told_which_there_are() -> None:
     refused = refusal(models=["resnet"])
     assert isinstance(refused, UnknownModel)
-    assert "classifier, own, seer" in refused.message
+    assert "classifier, own, reader, seer" in refused.message
 
 
 PETS = LabelSet("pets", zh=("虎斑猫", "埃及猫", "猞猁"), en=("tabby", "Egyptian cat", "lynx"))
@@ -151,3 +172,42 @@ def test_the_closest_labels_are_told() -> None:
 def test_a_model_whose_labels_are_not_known_yet_may_know_any() -> None:
     asked = {"models": ["classifier", "own"], "explain": [{"target": {"label": "狗"}}]}
     CATALOG.check(Options.model_validate(asked), {"pets": PETS}.get)
+
+
+@pytest.mark.parametrize(
+    ("models", "what"),
+    [
+        (["classifier"], "classifier scores labels of its own"),
+        (["classifier", "reader"], "classifier scores labels of its own"),
+        (["seer"], "no chosen model reads words"),
+        (None, "classifier scores labels of its own"),
+    ],
+)
+def test_words_for_models_that_cannot_score_them_are_refused_with_those_that_can(
+    models: list[str] | None, what: str
+) -> None:
+    refused = refusal(models=models, words=["猫", "狗", "咖啡"])
+    assert refused.data["field"] == "options.words"
+    assert refused.message.startswith(what)
+    assert "there is reader" in refused.message
+
+
+def test_a_label_that_is_none_of_the_words_is_refused_with_those_that_are_close() -> None:
+    wrong = {"models": ["reader"], "words": ["小猫", "狗"]}
+    refused = refusal(**wrong, explain=[{"target": {"label": "猫"}}])
+    assert refused.data["field"] == "options.explain.0.target.label"
+    assert "小猫" in refused.message
+    assert (
+        refusal(**wrong, explain=[{"target": "top3"}]).data["field"] == "options.explain.0.target"
+    )
+
+
+def test_a_phrase_for_models_that_read_none_is_refused() -> None:
+    refused = refusal(models=["classifier"], explain=[{"target": {"text": "红色"}}])
+    assert refused.data["field"] == "options.explain.0.target"
+    assert "红色" in refused.message
+
+
+def test_a_model_with_its_own_labels_is_not_asked_for_a_set_that_ships() -> None:
+    assert refusal(models=["classifier"], label_set="places").data["field"] == "options.label_set"
+    assert "pets" in refusal(models=["classifier"], label_set="places").message

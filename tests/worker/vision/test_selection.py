@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from worker.contract.errors import ExplanationUnavailable, InvalidOptions
-from worker.contract.job import Explain
+from worker.contract.job import Explain, Options
 from worker.contract.label_set import LabelSet
 from worker.vision.models.registry import Offer
-from worker.vision.selection import Ask, Candidate, check_label_set, choose_maps
+from worker.vision.selection import Ask, Candidate, check_labels, choose_maps
 
 CNN = Candidate(
     Offer(classes=3, methods=("cam",), label_set="pets"),
@@ -18,6 +18,16 @@ BACKBONE = Candidate(Offer(label_free_methods=("attention",)), None)
 VIT = Candidate(
     Offer(classes=2, label_free_methods=("attention",), label_set="cars", layers=4, heads=3),
     LabelSet(id="cars", zh=("轿车", "卡车"), en=("car", "truck")),
+)
+READER = Candidate(
+    Offer(
+        classes=2,
+        methods=("relevance",),
+        text_methods=("text",),
+        open_vocabulary=True,
+        label_set="words",
+    ),
+    LabelSet.of_words(["猫", "狗"]),
 )
 BOTH = {"cnn": CNN, "backbone": BACKBONE}
 
@@ -135,7 +145,28 @@ def test_an_unknown_label_is_an_error_only_if_no_model_knows_it() -> None:
 
 
 def test_a_label_set_must_belong_to_a_chosen_model() -> None:
-    check_label_set(None, BOTH)
-    check_label_set("pets", BOTH)
+    check_labels(Options(), BOTH)
+    check_labels(Options(label_set="pets"), BOTH)
     with pytest.raises(InvalidOptions, match="there is pets"):
-        check_label_set("cars", BOTH)
+        check_labels(Options(label_set="cars"), BOTH)
+
+
+def test_words_are_for_models_with_an_open_vocabulary() -> None:
+    words = Options(words=["猫", "狗"])
+    check_labels(words, {"reader": READER, "backbone": BACKBONE})
+    with pytest.raises(InvalidOptions, match="cnn scores labels of its own.*there is reader"):
+        check_labels(words, {"reader": READER, "cnn": CNN})
+    with pytest.raises(InvalidOptions, match="no chosen model reads words"):
+        check_labels(words, {"backbone": BACKBONE})
+
+
+def test_a_phrase_goes_to_models_that_read_it_alone() -> None:
+    among = {"reader": READER, **BOTH}
+    for method in ("auto", "text"):
+        asks = chosen({"method": method, "target": {"text": "西装的领子"}}, among=among)
+        assert asks == {"reader": (Ask("text", text="西装的领子"),), "cnn": (), "backbone": ()}
+    assert not asks["reader"][0].label_free
+    with pytest.raises(ExplanationUnavailable, match="西装的领子"):
+        chosen({"target": {"text": "西装的领子"}})
+    with pytest.raises(ExplanationUnavailable):
+        chosen({"method": "text"}, among=among)

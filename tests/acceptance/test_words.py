@@ -1,0 +1,97 @@
+"""A job's own words and phrases, through the running stack with a tiny model that reads text."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from deploy.stack import Stack
+from tests.stack import CPU_SETTINGS, running_stack
+from tests.worker.vision.models import tiny_clip
+
+WORDS = ["猫", "狗", "咖啡"]
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack whose default models are one that reads text and one with labels of its own."""
+    torch.manual_seed(7)
+    folders = tmp_path_factory.mktemp("models")
+    for name, save in tiny_clip.FAMILY.items():
+        save(folders / name)
+    own = {
+        "GUANWU_MODELS": ",".join(f"{name}=path:{folders / name}" for name in tiny_clip.FAMILY),
+        "GUANWU_DEFAULT_MODELS": "efficientnet-lite0",
+    }
+    with running_stack(settings={**CPU_SETTINGS, **own}) as stack:
+        yield stack
+
+
+def submit(stack: Stack, **options: Any) -> httpx.Response:
+    rgb = np.random.default_rng(1).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(rgb).save(file, "PNG")
+    asked = {"images": [{"data": _base64(file.getvalue())}], "options": options}
+    headers = {**stack.authorization, "Prefer": "wait=60"}
+    return httpx.post(f"{stack.url}/v1/jobs", json=asked, headers=headers, timeout=90)
+
+
+def _base64(data: bytes) -> str:
+    import base64
+
+    return base64.b64encode(data).decode()
+
+
+@pytest.mark.parametrize("model", tiny_clip.FAMILY)
+def test_a_job_brings_words_of_its_own_and_phrases(reader: Stack, model: str) -> None:
+    answer = submit(
+        reader,
+        models=[model],
+        words=WORDS,
+        explain=[{}, {"target": {"label": "狗"}}, {"target": {"text": "西装的领子"}}],
+        artifacts=["labels", "overlay", "figure"],
+    )
+    assert answer.status_code == 200, answer.text
+    (item,) = answer.json()["results"]["items"]
+    assert item["status"] == "succeeded", item
+    assert sorted(label["zh"] for label in item["labels"]) == sorted(WORDS)
+    assert sum(label["score"] for label in item["labels"]) == pytest.approx(1, abs=1e-4)
+    best, dog, phrase = item["explanations"]
+    assert best["target"]["label"] == item["labels"][0]["zh"]
+    assert dog["target"] == {"label": "狗", "id": 1}
+    assert (phrase["method"], phrase["target"]) == ("text", {"text": "西装的领子"})
+    assert best["faithfulness"] is not None
+    for made in item["explanations"]:
+        overlay = httpx.get(made["artifacts"]["overlay"]["url"])
+        assert Image.open(io.BytesIO(overlay.content)).size == (80, 60)
+
+
+def test_words_for_a_closed_set_are_refused_with_the_alternatives(reader: Stack) -> None:
+    answer = submit(reader, models=["efficientnet-lite0"], words=WORDS)
+    assert answer.status_code == 422
+    told = answer.json()
+    assert (told["code"], told["errors"][0]["field"]) == ("invalid_options", "options.words")
+    for name in tiny_clip.FAMILY:
+        assert name in told["detail"]
+
+
+def test_models_that_read_text_say_so_and_score_any_set_that_ships(reader: Stack) -> None:
+    offered = httpx.get(f"{reader.url}/v1/models", headers=reader.authorization).json()
+    by_id = {model["id"]: model for model in offered["models"]}
+    assert by_id["chinese_clip"]["open_vocabulary"] is True
+    assert by_id["efficientnet-lite0"]["open_vocabulary"] is False
+    assert by_id["chinese_clip"]["text_methods"] == ["text"]
+    assert submit(reader, models=["clip"], words=WORDS, label_set="imagenet1k").status_code == 422
+    named = submit(reader, models=["clip"], label_set="imagenet1k", artifacts=["labels"])
+    assert named.status_code == 200, named.text
+    (item,) = named.json()["results"]["items"]
+    assert item["status"] == "succeeded", item
+    assert len({label["id"] for label in item["labels"]}) == 5
