@@ -154,7 +154,7 @@ def test_a_label_set_must_belong_to_a_chosen_model() -> None:
 def test_words_are_for_models_with_an_open_vocabulary() -> None:
     words = Options(words=["猫", "狗"])
     check_labels(words, {"reader": READER, "backbone": BACKBONE})
-    with pytest.raises(InvalidOptions, match="cnn scores labels of its own.*there is reader"):
+    with pytest.raises(InvalidOptions, match=r"cnn scores labels of its own.*there is reader"):
         check_labels(words, {"reader": READER, "cnn": CNN})
     with pytest.raises(InvalidOptions, match="no chosen model reads words"):
         check_labels(words, {"backbone": BACKBONE})

@@ -8,6 +8,7 @@ for a head is a classifier like any other.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -18,14 +19,15 @@ from transformers import AutoTokenizer, PreTrainedModel
 
 from worker.contract.errors import CheckpointInvalid, ExplanationUnavailable
 from worker.contract.label_set import LabelSet
+from worker.vision.explain.pooling import pooling_head, read_pooling
 from worker.vision.explain.relevance import relevance
 from worker.vision.labels.label_set import load_label_set
 from worker.vision.models import preprocessing, vit, vit_maps
-from worker.vision.models.anatomy import dissect
+from worker.vision.models.anatomy import Anatomy, dissect
 from worker.vision.models.cache import Progress
 from worker.vision.models.model import LAST_LAYER, Evidence, Reading
 from worker.vision.models.placement import Placement
-from worker.vision.models.registry import ModelSpec
+from worker.vision.models.registry import ModelSpec, Offer
 from worker.vision.models.text_tower import Language, TextTower
 from worker.vision.models.vit import VisionTransformer
 from worker.vision.models.zero_shot import ZeroShotNetwork
@@ -40,6 +42,12 @@ class ZeroShotTransformer(VisionTransformer):
     """A vision transformer that scores any labels. Before it is `speaking` it has none ready."""
 
     texts: TextTower
+
+    def look(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> Evidence:
+        head = pooling_head(self.network) if "pooling" in methods else None
+        with read_pooling(head) as read:
+            evidence = super().look(pixels, methods=methods, classify=classify)
+        return replace(evidence, pooling=read[0] if read else None)
 
     def speaking(self, labels: LabelSet | None) -> ZeroShotTransformer:
         labels = labels or self.labels
@@ -97,14 +105,13 @@ def load(
     network = ZeroShotNetwork(towers)
     anatomy = dissect(cast(PreTrainedModel, network), framing, placement)
     labels = load_label_set(DEFAULT_LABELS)
-    offer = replace(vit_maps.offer(anatomy, labels), text_methods=("text",), open_vocabulary=True)
     return ZeroShotTransformer(
         spec=spec,
         revision=files.revision,
         weights_sha256=files.weights_sha256,
         labels=labels,
         framing=framing,
-        offer=offer if anatomy.blocks else replace(offer, text_methods=()),
+        offer=_offer(network, anatomy, labels),
         network=cast(PreTrainedModel, network),
         anatomy=anatomy,
         normalisation=normalisation,
@@ -118,6 +125,17 @@ def load(
             model_dir=model_dir,
             progress=progress,
         ),
+    )
+
+
+def _offer(network: ZeroShotNetwork, anatomy: Anatomy, labels: LabelSet) -> Offer:
+    offer = vit_maps.offer(anatomy, labels)
+    label_free = offer.label_free_methods
+    return replace(
+        offer,
+        label_free_methods=(*label_free, "pooling") if pooling_head(network) else label_free,
+        text_methods=("text",) if anatomy.blocks else (),
+        open_vocabulary=True,
     )
 
 

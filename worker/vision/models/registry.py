@@ -24,6 +24,7 @@ MAP_KINDS: Mapping[str, bool] = {
     "legrad": False,
     "attention": False,
     "rollout": False,
+    "pooling": False,
     "text": True,
 }
 """Every method and whether its maps are signed."""

@@ -13,6 +13,7 @@ from worker.vision.capture import capture, prefix_rows, trace
 from worker.vision.explain.attention import cls_attention
 from worker.vision.explain.grad_attention import grad_attention
 from worker.vision.explain.legrad import legrad
+from worker.vision.explain.pooling import pooling_attention
 from worker.vision.explain.relevance import contrast, depths, logit, relevance
 from worker.vision.explain.rollout import rollout
 from worker.vision.explain.rules import attn_lrp
@@ -97,6 +98,8 @@ def label_free(method: str, evidence: Evidence, reading: Reading) -> Tensor | No
         return cls_attention(evidence.attention[reading.layer], grid=grid, heads=reading.heads)
     if method == "rollout" and evidence.attended:
         return rollout(evidence.attended, grid=grid)
+    if method == "pooling" and evidence.pooling is not None:
+        return pooling_attention(evidence.pooling, grid=grid)
     if method == "self_relevance" and RULES in evidence.trails:
         trail = evidence.trails[RULES]
         with torch.inference_mode(False), torch.enable_grad():

@@ -13,6 +13,7 @@ from torch import Tensor
 from tests.worker.vision.models import tiny_clip
 from worker.contract.errors import CheckpointInvalid, ExplanationUnavailable
 from worker.contract.label_set import LabelSet
+from worker.vision.explain.pooling import pooling_head
 from worker.vision.models import clip, text_tower
 from worker.vision.models.clip import ZeroShotTransformer
 from worker.vision.models.model import Evidence
@@ -215,3 +216,35 @@ def test_a_model_that_reads_no_text_is_refused(tmp_path: Path) -> None:
     hf.ViTModel(hf.ViTConfig(**tiny_clip.VISION)).save_pretrained(tmp_path / "vit")
     with pytest.raises(CheckpointInvalid, match="reads no text"):
         load(tmp_path / "vit")
+
+
+def test_pooling_is_what_the_head_gives_to_each_patch(tmp_path: Path) -> None:
+    torch.manual_seed(6)
+    model = load(tiny_clip.siglip(tmp_path / "siglip")).speaking(LABELS)
+    assert "pooling" in model.offer.label_free_methods
+    evidence = look(model, picture(), picture(1), methods={"pooling"})
+    found = model.maps("pooling", evidence, None)
+    pixels = torch.from_numpy(
+        np.stack([model.framing.fit(p).pixels for p in (picture(), picture(1))])
+    )
+    tower = model.network.vision_model
+    with torch.no_grad():
+        tokens = tower(pixel_values=model.normalised(pixels)).last_hidden_state
+        head = pooling_head(tower)
+        assert head is not None
+        q, k, _ = head.in_proj_weight.chunk(3)
+        bias_q, bias_k, _ = head.in_proj_bias.chunk(3)
+        probe = next(p for name, p in tower.named_parameters() if name.endswith("probe"))
+        query = (probe[0] @ q.T + bias_q).view(1, head.num_heads, -1)
+        keys = (tokens @ k.T + bias_k).unflatten(2, (head.num_heads, -1))
+        scores = torch.einsum("qhd,nthd->nhqt", query, keys) / query.shape[-1] ** 0.5
+    expected = scores.softmax(-1).mean((1, 2)).view(2, 4, 4)
+    assert torch.allclose(found, expected, atol=1e-6)
+    assert torch.allclose(found.sum((1, 2)), torch.ones(2))
+
+
+def test_models_without_a_pooling_head_make_no_such_map(tmp_path: Path) -> None:
+    model = load(tiny_clip.clip(tmp_path / "clip")).speaking(LABELS)
+    assert "pooling" not in model.offer.label_free_methods
+    with pytest.raises(ExplanationUnavailable):
+        model.maps("pooling", look(model, picture(), methods={"pooling"}), None)
