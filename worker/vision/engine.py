@@ -108,11 +108,12 @@ class Engine:
         """
         for name in self.default_models if model_ids is None else model_ids:
             if name not in self._shelf.loaded:
-                self._warm_up(self._shelf.get(name))
+                self._warm_up(self.model(name))
 
     def model(self, name: str) -> VisionModel:
-        """A loaded model; loads it if it is not. Raises as `load`."""
-        return self._shelf.get(name)
+        """A loaded model with the labels it has by default; loads it if it is not. Raises as
+        `load`."""
+        return self._shelf.get(name).speaking(None)
 
     def catalog(self) -> Catalog:
         """What this engine offers, loaded or not."""

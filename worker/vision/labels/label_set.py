@@ -42,6 +42,7 @@ def load_label_set(set_id: str) -> LabelSet:
     )
 
 
+@cache
 def label_sets() -> tuple[str, ...]:
     """Ids of the label sets that ship, sorted."""
     names = (entry.name for entry in resources.files(_PACKAGE).iterdir())

@@ -33,7 +33,7 @@ from worker.vision.models.vit import VisionTransformer
 from worker.vision.models.zero_shot import ZeroShotNetwork
 
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model")
-DEFAULT_LABELS = "imagenet1k"
+DEFAULT_LABELS = "wanwu"
 MULTILINGUAL_VOCABULARY = 200_000  # tokens; SigLIP 2 has Gemma's 256,000, all others far fewer
 
 
