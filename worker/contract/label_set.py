@@ -21,19 +21,21 @@ _LEAST_LIKENESS = 0.4  # difflib ratio; a Chinese name is short, one wrong chara
 class LabelSet:
     """The labels of a classifier; position i names its output i.
 
-    `zh`, `en` and, where there is one, `wnid` (WordNet id) have one entry a label. A set
-    that ships names no two labels alike; a checkpoint's own names may repeat.
+    `zh`, `en` and, where there are any, `wnid` (WordNet id) and `group` (names of its level 1
+    and level 2) have one entry a label. A set that ships names no two labels alike; a
+    checkpoint's own names may repeat.
     """
 
     id: str
     zh: tuple[str, ...]
     en: tuple[str, ...]
     wnid: tuple[str, ...] | None = None
+    group: tuple[tuple[str, str], ...] | None = None
 
     def __post_init__(self) -> None:
-        columns = [c for c in (self.zh, self.en, self.wnid) if c is not None]
+        columns = [c for c in (self.zh, self.en, self.wnid, self.group) if c is not None]
         if len({len(column) for column in columns}) > 1:
-            raise ValueError(f"label set {self.id!r}: zh, en and wnid differ in length")
+            raise ValueError(f"label set {self.id!r}: zh, en, wnid and group differ in length")
 
     @classmethod
     def from_names(cls, set_id: str, names: Sequence[str]) -> Self:
@@ -56,6 +58,14 @@ class LabelSet:
 
     def __len__(self) -> int:
         return len(self.zh)
+
+    def groups(self) -> dict[str, dict[str, tuple[int, ...]]]:
+        """Indexes of the labels by level 1 and level 2, in order; empty for a flat set."""
+        found: dict[str, dict[str, tuple[int, ...]]] = {}
+        for index, (level1, level2) in enumerate(self.group or ()):
+            within = found.setdefault(level1, {})
+            within[level2] = (*within.get(level2, ()), index)
+        return found
 
     def find(self, name_or_id: str | int) -> int:
         """The index of a label named in Chinese, in English (any case) or by its id.

@@ -1,8 +1,9 @@
 """The label sets that ship with Guanwu.
 
-A set is one file beside this one, `{id}.tsv`: UTF-8, a header line, then
-`index wnid en zh` in the order of the network's outputs. Any other checkpoint makes its
-set from its own names.
+A set is one file beside this one, `{id}.tsv`: UTF-8, a header line, then a line a label, in
+the order of the outputs that are scored. The header names the columns: `zh` and `en`; `wnid`
+where labels are synsets; `level1` and `level2` where they are grouped. Any other checkpoint
+makes its set from its own names.
 """
 
 from __future__ import annotations
@@ -29,9 +30,16 @@ def load_label_set(set_id: str) -> LabelSet:
             f"label set {set_id!r} does not ship; there is {', '.join(label_sets())}"
         )
     text = (resources.files(_PACKAGE) / f"{set_id}{_SUFFIX}").read_text(encoding="utf-8")
-    rows = [line.split("\t") for line in text.splitlines()[1:]]
-    _, wnid, en, zh = zip(*rows, strict=True)
-    return LabelSet(id=set_id, zh=zh, en=en, wnid=wnid)
+    header, *rows = (line.split("\t") for line in text.splitlines())
+    column = dict(zip(header, zip(*rows, strict=True), strict=True))
+    group = tuple(zip(column.get("level1", ()), column.get("level2", ()), strict=True))
+    return LabelSet(
+        id=set_id,
+        zh=column["zh"],
+        en=column["en"],
+        wnid=column.get("wnid"),
+        group=group or None,
+    )
 
 
 def label_sets() -> tuple[str, ...]:

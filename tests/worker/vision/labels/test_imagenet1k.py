@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from tests.worker.vision.labels.spelling import not_han, not_simplified, repeated
 from worker.contract.label_set import LabelSet
 from worker.vision.labels.label_set import load_label_set
 
@@ -28,8 +28,8 @@ LATIN_IN_CHINESE = {
     661: "福特T型车",  # the model's name
 }
 
-# GB2312 holds simplified characters only, and not these rare ones, most of them animals'.
-# 鳽 alone has a simplified form, 𫛚, which hardly any font or input method knows.
+# Not in GB2312, most of them animals'. 鳽 alone has a simplified form, 𫛚, which hardly any
+# font or input method knows.
 RARE_SIMPLIFIED = set("鹀鸮鹟䴕鳽狆獴羱")
 
 KNOWN = {
@@ -73,19 +73,6 @@ def published() -> list[tuple[int, str, str]]:
     return [(int(index), wnid, en) for index, wnid, en in rows]
 
 
-def not_han(name: str) -> str:
-    return "".join(c for c in name if not ("一" <= c <= "鿿" or "㐀" <= c <= "䶿"))
-
-
-def not_simplified(name: str) -> str:
-    simplified = name.encode("gb2312", errors="ignore").decode("gb2312")
-    return "".join(c for c in name if c not in simplified and c not in RARE_SIMPLIFIED)
-
-
-def repeated(names: tuple[str, ...]) -> list[str]:
-    return [name for name, times in Counter(n.casefold() for n in names).items() if times > 1]
-
-
 def test_file_has_a_header_and_1000_rows_in_index_order() -> None:
     table = PROJECT / "worker" / "vision" / "labels" / "imagenet1k.tsv"
     header, *rows = table.read_text(encoding="utf-8").splitlines()
@@ -117,18 +104,11 @@ def test_only_listed_chinese_names_hold_anything_but_han_characters(imagenet: La
 
 
 def test_chinese_names_are_simplified(imagenet: LabelSet) -> None:
-    assert {name: not_simplified(name) for name in imagenet.zh if not_simplified(name)} == {}
+    assert not_simplified("".join(imagenet.zh), excused=RARE_SIMPLIFIED) == ""
 
 
 def test_every_rare_character_that_is_excused_is_used(imagenet: LabelSet) -> None:
     assert set("".join(imagenet.zh)) >= RARE_SIMPLIFIED
-
-
-def test_the_checks_find_latin_letters_spaces_repeats_and_traditional_characters() -> None:
-    assert not_han("埃及cat") == "cat"
-    assert not_han("埃及 猫") == " "
-    assert not_simplified("太空梭與貓") == "與貓"
-    assert repeated(("cardigan", "Cardigan", "drake")) == ["cardigan"]
 
 
 @pytest.mark.parametrize(("index", "zh"), KNOWN.items())

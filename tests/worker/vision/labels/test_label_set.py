@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 
@@ -127,15 +128,35 @@ def test_columns_of_different_length_are_refused() -> None:
         LabelSet(id="broken", zh=("猫", "狗"), en=("cat",))
     with pytest.raises(ValueError, match="differ in length"):
         LabelSet(id="broken", zh=("猫",), en=("cat",), wnid=())
+    with pytest.raises(ValueError, match="differ in length"):
+        LabelSet(id="broken", zh=("猫", "狗"), en=("cat", "dog"), group=(("动物", "猫科"),))
+
+
+def test_groups_hold_the_indexes_of_their_labels_in_order() -> None:
+    cats = ("动物", "猫科")
+    labels = dataclasses.replace(PETS, group=(cats, cats, ("动物", "犬科"), ("服装", "上衣")))
+    assert labels.groups() == {"动物": {"猫科": (0, 1), "犬科": (2,)}, "服装": {"上衣": (3,)}}
+    assert list(labels.groups()) == ["动物", "服装"]
+
+
+def test_a_flat_set_has_no_groups() -> None:
+    assert PETS.groups() == {}
+    assert load_label_set("imagenet1k").group is None
+
+
+def test_groups_are_no_part_of_what_is_sent() -> None:
+    grouped = dataclasses.replace(PETS, group=(("动物", "猫科"),) * 4)
+    assert json.loads(grouped.as_json()).keys() == {"id", "zh", "en"}
+    assert (grouped.as_json(), grouped.digest) == (PETS.as_json(), PETS.digest)
 
 
 def test_imagenet_ships_and_is_read_once() -> None:
-    assert "imagenet1k" in label_sets()
+    assert label_sets() == ("imagenet1k", "wanwu")
     assert load_label_set("imagenet1k") is load_label_set("imagenet1k")
     assert len(load_label_set("imagenet1k")) == 1000
 
 
 @pytest.mark.parametrize("unknown", ["imagenet21k", "../labels/imagenet1k", ""])
 def test_a_label_set_that_does_not_ship_is_refused_with_those_that_do(unknown: str) -> None:
-    with pytest.raises(InvalidOptions, match="there is imagenet1k"):
+    with pytest.raises(InvalidOptions, match="there is imagenet1k, wanwu"):
         load_label_set(unknown)
