@@ -17,8 +17,7 @@ The words in `wanwu.tsv` (万物词表), for models that score any words, follow
   picture. No brands, no names of persons, no abstractions.
 - zh is what people in mainland China call it, and means one thing: 拳击沙袋, since 沙袋 may
   dam a river; 中阮, since 阮 is a surname too. T恤 and U盘 keep their letters.
-- en is the everyday name in small letters, unique as well: `swallow (bird)`, `nut (hardware)`.
-- Two words that pictures cannot tell apart are one word: 汤锅 stands for 奶锅 too.
-- Words of a group stand together, the general one first; new ones go to the end of theirs.
-  Ids are positions: a word put in or out moves all after it.
+- en is the everyday name, unique as well: `swallow (bird)` beside other senses of the word.
+- Of words that pictures hardly tell apart one will do: 汤锅 for 奶锅 too.
+- Words of a group stand together. Ids are positions: a word put in or out moves all after it.
 """
