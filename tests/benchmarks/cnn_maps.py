@@ -30,6 +30,7 @@ from worker.vision.calibration import BUILT_IN
 from worker.vision.faithfulness import centre_blob, judge, random_grids
 from worker.vision.image import decode
 from worker.vision.models import cnn
+from worker.vision.models.convolutional import ConvolutionalClassifier
 from worker.vision.models.placement import Placement
 from worker.vision.models.registry import EFFICIENTNET_LITE0
 
@@ -41,7 +42,7 @@ ROUNDS = 10
 Maps = Mapping[str, Tensor]
 
 
-def seen(model: cnn.EfficientNetLite, *, most: int | None) -> tuple[Tensor, Tensor]:
+def seen(model: ConvolutionalClassifier, *, most: int | None) -> tuple[Tensor, Tensor]:
     """The photos that the model recognises, uint8 (N, 224, 224, 3), and their labels (N,)."""
     chosen = photos(shared() / "data")[:most]
     decoded = [decode(path.read_bytes(), max_bytes=2**26, max_pixels=2**26) for path, _ in chosen]
@@ -52,7 +53,7 @@ def seen(model: cnn.EfficientNetLite, *, most: int | None) -> tuple[Tensor, Tens
 
 
 @torch.inference_mode()
-def maps_of(model: cnn.EfficientNetLite, pixels: Tensor, classes: Tensor) -> dict[str, Tensor]:
+def maps_of(model: ConvolutionalClassifier, pixels: Tensor, classes: Tensor) -> dict[str, Tensor]:
     """Every method's maps and those that know nothing, (N, gh, gw)."""
     made: dict[str, list[Tensor]] = {method: [] for method in model.offer.methods}
     for part, of in zip(pixels.split(BATCH), classes.split(BATCH), strict=True):
@@ -69,7 +70,7 @@ def maps_of(model: cnn.EfficientNetLite, pixels: Tensor, classes: Tensor) -> dic
 
 @torch.inference_mode()
 def metric(
-    model: cnn.EfficientNetLite, pixels: Tensor, classes: Tensor, maps: Maps
+    model: ConvolutionalClassifier, pixels: Tensor, classes: Tensor, maps: Maps
 ) -> dict[str, Tensor]:
     """Insertion minus deletion of maps (N, gh, gw), float32 (N,), by method."""
 
@@ -86,7 +87,7 @@ def _patches(grid: Tensor) -> Tensor:
     )[:, 0]
 
 
-def costs(model: cnn.EfficientNetLite, pixels: Tensor, *, rounds: int) -> dict[str, float]:
+def costs(model: ConvolutionalClassifier, pixels: Tensor, *, rounds: int) -> dict[str, float]:
     """Each map's time over a plain forward pass's right before it, the median of pairs."""
     batch = pixels[:BATCH]
     ways = {**{m: _mapping(model, m) for m in ("cam", "layercam")}, "cam_judged": _judging(model)}
@@ -95,7 +96,7 @@ def costs(model: cnn.EfficientNetLite, pixels: Tensor, *, rounds: int) -> dict[s
     return {name: statistics.median(found) for name, found in ratios.items()}
 
 
-def _mapping(model: cnn.EfficientNetLite, method: str) -> Callable[[Tensor], Tensor]:
+def _mapping(model: ConvolutionalClassifier, method: str) -> Callable[[Tensor], Tensor]:
     @torch.inference_mode()
     def step(batch: Tensor) -> Tensor:
         evidence = model.look(batch, methods={method}, classify=True)
@@ -105,7 +106,7 @@ def _mapping(model: cnn.EfficientNetLite, method: str) -> Callable[[Tensor], Ten
     return step
 
 
-def _judging(model: cnn.EfficientNetLite) -> Callable[[Tensor], object]:
+def _judging(model: ConvolutionalClassifier) -> Callable[[Tensor], object]:
     cam = _mapping(model, "cam")
 
     @torch.inference_mode()
@@ -116,7 +117,7 @@ def _judging(model: cnn.EfficientNetLite) -> Callable[[Tensor], object]:
 
 
 @torch.inference_mode()
-def _logits(model: cnn.EfficientNetLite, pixels: Tensor) -> Tensor:
+def _logits(model: ConvolutionalClassifier, pixels: Tensor) -> Tensor:
     logits = model.look(pixels, methods=set(), classify=True).logits
     assert logits is not None
     return logits

@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForImageClassification,
 
 from worker.contract.errors import CheckpointInvalid
 from worker.vision.models.cache import sha256_of
+from worker.vision.models.families import RESNEST_NAMES, RESNEST_WEIGHTS
 
 _UNUSED = ("pooler.",)
 """Parameters no label and no map reads; checkpoints often leave them out."""
@@ -24,6 +25,20 @@ class CheckpointFiles:
     folder: Path
     revision: str
     weights_sha256: str
+
+
+def found(folder: Path, *, revision: str) -> CheckpointFiles:
+    """The files of a folder.
+
+    Raises:
+        CheckpointInvalid: it holds no config.json or no safetensors.
+    """
+    if not (folder / "config.json").is_file():
+        raise CheckpointInvalid(
+            f"{folder.name} holds no config.json; name a folder in transformers' layout, or one "
+            f"of ModelScope's with {RESNEST_WEIGHTS} and {RESNEST_NAMES}"
+        )
+    return CheckpointFiles(folder=folder, revision=revision, weights_sha256=weights_sha256(folder))
 
 
 def weights_sha256(folder: Path) -> str:

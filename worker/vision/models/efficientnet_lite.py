@@ -18,6 +18,10 @@ from torch.nn import functional
 STRIDE_PX = 32
 FEATURES = 1280
 _STEM = 32
+_DEPTHS = (11, 15)
+"""Blocks inside which layercam reads: the last at a sixteenth of the input's size, the last of
+all at a thirty-second."""
+
 _NORM_EPS = 1e-3  # TensorFlow's, not PyTorch's default 1e-5
 
 
@@ -92,7 +96,7 @@ class EfficientNetLite0(nn.Module):
         """The last feature maps, (N, 1280, h/32, w/32), not negative."""
         return functional.relu6(self.head(self.blocks(functional.relu6(self.stem(x)))))
 
-    def traced(self, x: Tensor, at: Sequence[int]) -> tuple[list[Tensor], Tensor]:
+    def traced(self, x: Tensor, at: Sequence[int] = _DEPTHS) -> tuple[list[Tensor], Tensor]:
         """What the depthwise filters of the blocks `at` get, and the last feature maps.
 
         The graph begins at the first of `at`: nothing before it is part of it.

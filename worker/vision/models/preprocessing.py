@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from worker.contract.errors import CheckpointInvalid
 from worker.vision.models.framing import CentreCrop, Framing, Squeezed
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+
+_UNCROPPED_PX = 384
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +27,13 @@ class Normalisation:
     scale: float = 1 / 255
     mean: tuple[float, ...] = IMAGENET_MEAN
     deviation: tuple[float, ...] = IMAGENET_DEVIATION
+
+    def of(self, pixels: Tensor, *, dtype: torch.dtype) -> Tensor:
+        """0..255 (N, h, w, 3) -> (N, 3, h, w) of `dtype`, on the same device."""
+        mean = torch.tensor(self.mean, device=pixels.device)
+        deviation = torch.tensor(self.deviation, device=pixels.device)
+        x = (pixels.float() * self.scale - mean) / deviation
+        return x.permute(0, 3, 1, 2).to(dtype)
 
 
 def read(folder: Path) -> tuple[Framing, Normalisation]:
@@ -43,11 +55,17 @@ def read(folder: Path) -> tuple[Framing, Normalisation]:
 
 
 def framing(config: Mapping[str, Any]) -> Framing:
-    """Centre crop, or the whole picture squeezed to a fixed size."""
+    """Centre crop, or the whole picture squeezed to a fixed size.
+
+    ConvNeXt's processor, which ResNets come with too, names the side after the crop and its
+    share of the side before; from 384 px on it squeezes.
+    """
     resample = int(config.get("resample", 3))
     size = config.get("size")
     sides = {"shortest_edge": size} if isinstance(size, int) else dict(size or {})
     crop = config.get("crop_size") if config.get("do_center_crop") else None
+    if not crop and "crop_pct" in config and "shortest_edge" in sides:
+        return _cropped_share(sides["shortest_edge"], config["crop_pct"], resample)
     if crop and "shortest_edge" in sides:
         return CentreCrop(short_px=sides["shortest_edge"], crop_px=_side(crop), resample=resample)
     if crop and "height" in sides:  # squeezed first, cropped after
@@ -70,6 +88,12 @@ def normalisation(config: Mapping[str, Any]) -> Normalisation:
 
 def _side(crop: int | Mapping[str, int]) -> tuple[int, int]:
     return (crop, crop) if isinstance(crop, int) else (crop["height"], crop["width"])
+
+
+def _cropped_share(side: int, share: float, resample: int) -> Framing:
+    if side >= _UNCROPPED_PX:
+        return Squeezed(size_px=(side, side), resample=resample)
+    return CentreCrop(short_px=int(side / share), crop_px=(side, side), resample=resample)
 
 
 def _cropped_square(sides: Mapping[str, int], crop: tuple[int, int], resample: int) -> Framing:

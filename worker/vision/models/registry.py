@@ -7,13 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from pathlib import Path
 
 from worker.contract.errors import ModelUnavailable
+from worker.vision.models.cache import Progress
+from worker.vision.models.families import Family, family_of
 from worker.vision.models.framing import Framing, WholePicture
-from worker.vision.models.sources import Folder, HubSnapshot, Source, WheelFile, parse_source
-
-Family = Literal["clip", "cnn", "vit"]
+from worker.vision.models.sources import (
+    Folder,
+    HubSnapshot,
+    Source,
+    WheelFile,
+    hub_snapshot,
+    parse_source,
+)
 
 MAP_KINDS: Mapping[str, bool] = {
     "cam": True,
@@ -34,6 +41,8 @@ VIT_METHODS = ("relevance", "grad_attention", "legrad")
 VIT_LABEL_FREE_METHODS = ("self_relevance", "attention", "rollout")
 """What a vision transformer can be asked for, best first; of one without a head or a CLS
 token, less."""
+
+CNN_METHODS = ("cam", "layercam")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +70,15 @@ class Offer:
     heads: int = 0
 
 
-ANY_VIT = Offer(methods=VIT_METHODS, label_free_methods=VIT_LABEL_FREE_METHODS)
-ANY_CLIP = replace(ANY_VIT, text_methods=("text",), open_vocabulary=True)
+_VIT = Offer(methods=VIT_METHODS, label_free_methods=VIT_LABEL_FREE_METHODS)
+
+UNLOADED: Mapping[Family, Offer] = {
+    "clip": replace(_VIT, text_methods=("text",), open_vocabulary=True),
+    "cnn": Offer(methods=CNN_METHODS),
+    "resnest": Offer(methods=CNN_METHODS),
+    "vit": _VIT,
+}
+"""What a model of one's own may offer; only loading tells its labels and what it lacks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +105,7 @@ EFFICIENTNET_LITE0 = ModelSpec(
     ),
     revision="0.1.0",
     framing=WholePicture(cell_px=32, cells=7),
-    offer=Offer(classes=1000, methods=("cam", "layercam"), label_set="imagenet1k"),
+    offer=Offer(classes=1000, methods=CNN_METHODS, label_set="imagenet1k"),
 )
 
 DINOV2_SMALL = ModelSpec(
@@ -115,8 +131,8 @@ BUILT_IN: Mapping[str, ModelSpec] = {spec.id: spec for spec in (EFFICIENTNET_LIT
 def registered(extra: Mapping[str, str]) -> dict[str, ModelSpec]:
     """The built-in models and a deployment's own, by id.
 
-    `extra` maps an id to `hub:org/name@revision` or `path:/folder`, a checkpoint of the vit
-    family in transformers' layout.
+    `extra` maps an id to `hub:org/name@revision` or `path:/folder`, whose files tell the
+    family: a checkpoint in transformers' layout, or ModelScope's ResNeSt.
 
     Raises:
         ModelUnavailable: an id is taken or a source cannot be read.
@@ -130,5 +146,25 @@ def registered(extra: Mapping[str, str]) -> dict[str, ModelSpec]:
 
 
 def _own(name: str, source: HubSnapshot | Folder) -> ModelSpec:
-    revision = source.revision if isinstance(source, HubSnapshot) else "local"
-    return ModelSpec(id=name, family="vit", source=source, revision=revision)
+    if isinstance(source, HubSnapshot):  # as most are; `at_hand` will tell
+        return ModelSpec(id=name, family="vit", source=source, revision=source.revision)
+    family = family_of(source.path)
+    return ModelSpec(id=name, family=family, source=source, revision="local")
+
+
+def at_hand(spec: ModelSpec, *, model_dir: Path | None, progress: Progress) -> ModelSpec:
+    """The model once its files are here: a snapshot is a folder of one commit, and a folder
+    tells its family. Wheels stay as they are.
+
+    Raises:
+        ModelUnavailable: a snapshot cannot be fetched.
+    """
+    match spec.source:
+        case WheelFile():
+            return spec
+        case Folder(path=folder):
+            return replace(spec, family=family_of(folder))
+        case HubSnapshot() as wanted:
+            folder = hub_snapshot(wanted, model_dir=model_dir, progress=progress)
+            here = replace(spec, source=Folder(path=folder), revision=folder.name)
+            return replace(here, family=family_of(folder))

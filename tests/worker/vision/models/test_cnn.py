@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from worker.contract.errors import CheckpointInvalid
-from worker.vision.models.cnn import EfficientNetLite, _fill
+from worker.vision.models.cnn import _fill
+from worker.vision.models.convolutional import ConvolutionalClassifier
 from worker.vision.models.efficientnet_lite import EfficientNetLite0
 
 
@@ -21,7 +22,9 @@ def photos(shared_data: Path) -> tuple[list[np.ndarray], list[int]]:
     return pictures, [int(row["imagenet_index"]) for row in rows]
 
 
-def look(model: EfficientNetLite, pictures: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
+def look(
+    model: ConvolutionalClassifier, pictures: list[np.ndarray]
+) -> tuple[torch.Tensor, torch.Tensor]:
     pixels = torch.from_numpy(np.stack([model.framing.fit(p).pixels for p in pictures]))
     with torch.inference_mode():
         evidence = model.look(pixels, methods={"cam"}, classify=True)
@@ -29,7 +32,7 @@ def look(model: EfficientNetLite, pictures: list[np.ndarray]) -> tuple[torch.Ten
         return evidence.logits, model.maps("cam", evidence, evidence.logits.argmax(1))
 
 
-def test_photos_are_recognised(lite0: EfficientNetLite, shared_data: Path) -> None:
+def test_photos_are_recognised(lite0: ConvolutionalClassifier, shared_data: Path) -> None:
     pictures, truth = photos(shared_data)
     right = 0
     for start in range(0, len(pictures), 16):
@@ -38,7 +41,9 @@ def test_photos_are_recognised(lite0: EfficientNetLite, shared_data: Path) -> No
     assert right / len(truth) >= 0.92  # measured 0.944; 0.906 with ImageNet's mean and deviation
 
 
-def test_a_class_map_adds_up_to_its_logit(lite0: EfficientNetLite, shared_data: Path) -> None:
+def test_a_class_map_adds_up_to_its_logit(
+    lite0: ConvolutionalClassifier, shared_data: Path
+) -> None:
     pictures, _ = photos(shared_data)
     logits, maps = look(lite0, pictures[:8])
     bias = lite0.network.classifier.bias[logits.argmax(1)]
@@ -47,7 +52,9 @@ def test_a_class_map_adds_up_to_its_logit(lite0: EfficientNetLite, shared_data: 
     assert logits.amax(1).min() > 1
 
 
-def test_the_map_of_any_class_adds_up_too(lite0: EfficientNetLite, shared_data: Path) -> None:
+def test_the_map_of_any_class_adds_up_too(
+    lite0: ConvolutionalClassifier, shared_data: Path
+) -> None:
     pictures, _ = photos(shared_data)
     pixels = torch.from_numpy(np.stack([lite0.framing.fit(p).pixels for p in pictures[:2]]))
     with torch.inference_mode():
@@ -59,7 +66,9 @@ def test_the_map_of_any_class_adds_up_too(lite0: EfficientNetLite, shared_data: 
             assert (maps.mean((1, 2)) - expected).abs().max() < 1e-4
 
 
-def test_the_hottest_cell_follows_the_object(lite0: EfficientNetLite, shared_data: Path) -> None:
+def test_the_hottest_cell_follows_the_object(
+    lite0: ConvolutionalClassifier, shared_data: Path
+) -> None:
     """The same photo left and right of grey: the evidence must be in that half."""
     pictures, _ = photos(shared_data)
     shares = []
@@ -97,7 +106,7 @@ def test_a_checkpoint_with_code_in_it_is_not_run(tmp_path: Path) -> None:
 
 
 def test_layercam_is_finer_than_cam_and_gives_the_same_labels(
-    lite0: EfficientNetLite, shared_data: Path
+    lite0: ConvolutionalClassifier, shared_data: Path
 ) -> None:
     pictures, _ = photos(shared_data)
     logits, cam = look(lite0, pictures[:4])
@@ -116,7 +125,7 @@ def test_layercam_is_finer_than_cam_and_gives_the_same_labels(
 
 
 def test_a_map_against_another_label_is_the_difference_of_both(
-    lite0: EfficientNetLite, shared_data: Path
+    lite0: ConvolutionalClassifier, shared_data: Path
 ) -> None:
     pictures, _ = photos(shared_data)
     pixels = torch.from_numpy(np.stack([lite0.framing.fit(p).pixels for p in pictures[:2]]))

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from worker.vision.models.cnn import EfficientNetLite
+from worker.vision.models.convolutional import ConvolutionalClassifier
 from worker.vision.models.efficientnet_lite import EfficientNetLite0, fold
 
 # kernel, stride, expansion, channels, repeats: table 1 of Tan and Le 2019, written out again
@@ -49,7 +49,7 @@ def plainly_written(checkpoint: dict[str, Tensor], x: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("size", [(224, 224), (192, 288), (256, 96)])
 def test_the_network_answers_what_the_papers_network_answers(
-    lite0: EfficientNetLite, lite0_checkpoint: dict[str, Tensor], size: tuple[int, int]
+    lite0: ConvolutionalClassifier, lite0_checkpoint: dict[str, Tensor], size: tuple[int, int]
 ) -> None:
     x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():

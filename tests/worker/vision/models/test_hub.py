@@ -13,7 +13,8 @@ import huggingface_hub.constants
 import pytest
 
 from worker.contract.errors import ModelUnavailable
-from worker.vision.models.sources import HubSnapshot, hub_snapshot
+from worker.vision.models.registry import at_hand, registered
+from worker.vision.models.sources import Folder, HubSnapshot, hub_snapshot
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FILES = {
@@ -22,6 +23,12 @@ FILES = {
     "model.safetensors": b"weights",
     "pytorch_model.bin": b"pickle",
     "modeling_evil.py": b"raise SystemExit",
+}
+
+
+REPOSITORIES = {
+    "org/vit": FILES,
+    "org/convnext": FILES | {"config.json": b'{"model_type": "convnext"}'},
 }
 
 
@@ -40,18 +47,20 @@ class Hub(BaseHTTPRequestHandler):
     def _answer(self, *, body: bool) -> None:
         self.server.asked.append(self.path)  # type: ignore[attr-defined]
         name = self.path.rpartition("/")[2].partition("?")[0]
-        if self.path.startswith("/api/models/org/vit/tree/"):
+        repo = next((repo for repo in REPOSITORIES if f"/{repo}/" in self.path), None)
+        files = REPOSITORIES.get(repo or "", {})
+        if self.path.startswith(f"/api/models/{repo}/tree/"):
             content = json.dumps(
                 [
                     {"type": "file", "path": f, "size": len(c), "oid": "0" * 40}
-                    for f, c in FILES.items()
+                    for f, c in files.items()
                 ]
             ).encode()
-        elif self.path.startswith("/api/models/org/vit/"):
-            siblings = [{"rfilename": f} for f in FILES]
-            content = json.dumps({"id": "org/vit", "sha": COMMIT, "siblings": siblings}).encode()
-        elif self.path.startswith("/org/vit/resolve/") and name in FILES:
-            content = FILES[name]
+        elif self.path.startswith(f"/api/models/{repo}/"):
+            siblings = [{"rfilename": f} for f in files]
+            content = json.dumps({"id": repo, "sha": COMMIT, "siblings": siblings}).encode()
+        elif self.path.startswith(f"/{repo}/resolve/") and name in files:
+            content = files[name]
         else:
             self.send_error(404)
             return
@@ -117,3 +126,16 @@ def test_a_hub_out_of_reach_is_unavailable_and_a_cached_snapshot_still_serves(
     assert hub_snapshot(wanted, model_dir=tmp_path / "filled") == before
     with pytest.raises(ModelUnavailable, match="HF_ENDPOINT"):
         hub_snapshot(wanted, model_dir=tmp_path / "empty")
+
+
+def test_a_snapshot_tells_its_family_when_it_is_here(
+    hub: ThreadingHTTPServer, tmp_path: Path
+) -> None:
+    own = registered({"a": "hub:org/convnext", "b": f"hub:org/vit@{COMMIT}"})
+    assert {spec.family for spec in own.values() if spec.id in "ab"} == {"vit"}
+    found = [at_hand(own[name], model_dir=tmp_path, progress=print) for name in "ab"]
+    assert [spec.family for spec in found] == ["cnn", "vit"]
+    for spec in found:
+        assert isinstance(spec.source, Folder)
+        assert (spec.source.path / "config.json").is_file()
+        assert spec.revision == COMMIT

@@ -11,7 +11,7 @@ from transformers import (
 )
 
 from worker.contract.errors import ExplanationUnavailable
-from worker.vision.models.cnn import EfficientNetLite
+from worker.vision.models.convolutional import ConvolutionalClassifier
 from worker.vision.models.occlusion import (
     blurred_beyond,
     can_drop_tokens,
@@ -150,7 +150,7 @@ def test_more_cells_than_pixels_cannot_be_shown() -> None:
         blurred_beyond(torch.zeros(1, 8, 8, 3, dtype=torch.uint8), torch.ones(1, 9, 9).bool())
 
 
-def test_a_network_of_convolutions_sees_the_shown_part(lite0: EfficientNetLite) -> None:
+def test_a_network_of_convolutions_sees_the_shown_part(lite0: ConvolutionalClassifier) -> None:
     pixels = torch.randint(0, 255, (1, 224, 224, 3), dtype=torch.uint8)
     with torch.inference_mode():
         whole = lite0.look(pixels, methods=set(), classify=True).logits

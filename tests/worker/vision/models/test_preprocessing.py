@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from transformers import BitImageProcessor, ViTImageProcessor
+from transformers import BitImageProcessor, ConvNextImageProcessorPil, ViTImageProcessor
 
 from worker.contract.errors import CheckpointInvalid
 from worker.vision.models import preprocessing
@@ -24,8 +24,11 @@ PICTURE = np.random.default_rng(1).integers(0, 256, (301, 455, 3), dtype=np.uint
             crop_size={"height": 224, "width": 224},
             do_normalize=False,
         ),
+        ConvNextImageProcessorPil(size={"shortest_edge": 224}),
+        ConvNextImageProcessorPil(size={"shortest_edge": 192}, crop_pct=0.95),
+        ConvNextImageProcessorPil(size={"shortest_edge": 384}),
     ],
-    ids=["cropped", "squeezed", "not normalised"],
+    ids=["cropped", "squeezed", "not normalised", "a share", "another share", "all of a share"],
 )
 def test_the_input_is_what_transformers_own_processor_makes(
     processor: object, tmp_path: Path
@@ -44,6 +47,8 @@ def test_a_centre_crop_and_a_fixed_size_are_told_apart() -> None:
     assert preprocessing.framing(crop) == CentreCrop(short_px=256, crop_px=(224, 224), resample=3)
     fixed = {"size": {"height": 224, "width": 196}, "resample": 2}
     assert preprocessing.framing(fixed) == Squeezed(size_px=(224, 196), resample=2)
+    old = {"size": 224, "crop_pct": 0.875, "feature_extractor_type": "ConvNextFeatureExtractor"}
+    assert preprocessing.framing(old) == CentreCrop(short_px=256, crop_px=(224, 224), resample=3)
     assert preprocessing.framing({"size": 224}) == Squeezed(size_px=(224, 224), resample=3)
 
 
