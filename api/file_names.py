@@ -28,7 +28,7 @@ def of_map(item: ItemResult, explanation: Explanation, kind: str) -> str:
 
 def _labels(explanation: Explanation) -> list[str]:
     target = explanation.target or {}
-    named = [str(target[key]) for key in ("label", "against") if target.get(key)]
+    named = [str(target[key]) for key in ("label", "against", "text") if target.get(key)]
     return ["-".join(_fit(name)[:MAX_LABEL_CHARS] for name in named)] if named else []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Iterator
 from typing import Any
@@ -38,15 +39,9 @@ def submit(stack: Stack, **options: Any) -> httpx.Response:
     rgb = np.random.default_rng(1).integers(0, 256, (60, 80, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(rgb).save(file, "PNG")
-    asked = {"images": [{"data": _base64(file.getvalue())}], "options": options}
+    asked = {"images": [{"data": base64.b64encode(file.getvalue()).decode()}], "options": options}
     headers = {**stack.authorization, "Prefer": "wait=60"}
     return httpx.post(f"{stack.url}/v1/jobs", json=asked, headers=headers, timeout=90)
-
-
-def _base64(data: bytes) -> str:
-    import base64
-
-    return base64.b64encode(data).decode()
 
 
 @pytest.mark.parametrize("model", tiny_clip.FAMILY)
@@ -56,18 +51,20 @@ def test_a_job_brings_words_of_its_own_and_phrases(reader: Stack, model: str) ->
         models=[model],
         words=WORDS,
         explain=[{}, {"target": {"label": "狗"}}, {"target": {"text": "西装的领子"}}],
+        top_k=3,
         artifacts=["labels", "overlay", "figure"],
     )
     assert answer.status_code == 200, answer.text
-    (item,) = answer.json()["results"]["items"]
-    assert item["status"] == "succeeded", item
+    (item,) = answer.json()["results"]
+    assert item["status"] == "succeeded", item["error"]
     assert sorted(label["zh"] for label in item["labels"]) == sorted(WORDS)
     assert sum(label["score"] for label in item["labels"]) == pytest.approx(1, abs=1e-4)
-    best, dog, phrase = item["explanations"]
+    best, *dog, phrase = item["explanations"]
     assert best["target"]["label"] == item["labels"][0]["zh"]
-    assert dog["target"] == {"label": "狗", "id": 1}
-    assert (phrase["method"], phrase["target"]) == ("text", {"text": "西装的领子"})
     assert best["faithfulness"] is not None
+    # the map of a label that is the first anyway is made once
+    assert [made["target"] for made in dog] in ([], [{"label": "狗", "id": 1}])
+    assert (phrase["method"], phrase["target"]) == ("text", {"text": "西装的领子"})
     for made in item["explanations"]:
         overlay = httpx.get(made["artifacts"]["overlay"]["url"])
         assert Image.open(io.BytesIO(overlay.content)).size == (80, 60)
@@ -91,6 +88,6 @@ def test_models_that_read_text_say_so_and_score_any_set_that_ships(reader: Stack
     assert submit(reader, models=["clip"], words=WORDS, label_set="imagenet1k").status_code == 422
     named = submit(reader, models=["clip"], label_set="imagenet1k", artifacts=["labels"])
     assert named.status_code == 200, named.text
-    (item,) = named.json()["results"]["items"]
-    assert item["status"] == "succeeded", item
+    (item,) = named.json()["results"]
+    assert item["status"] == "succeeded", item["error"]
     assert len({label["id"] for label in item["labels"]}) == 5

@@ -213,7 +213,11 @@ def _finding(
         maps = [_made(model, view, batch, n, ask) for ask in batch.grids]
     except GuanwuError as exc:  # a map that is not finite
         return exc
-    unrepeated = {(made.method, made.slug): made for made in maps}
+    unrepeated: dict[tuple[str, str], MadeMap] = {}
+    for made in maps:  # of the same map asked for twice the one that was judged
+        key = (made.method, made.slug)
+        if key not in unrepeated or made.faithfulness is not None:
+            unrepeated[key] = made
     return Finding(
         labels=_labels(model, batch, n, top_k=top_k),
         maps=list(unrepeated.values()),

@@ -16,6 +16,8 @@ METHODS: Mapping[str, str] = {
     "rollout": "注意力展开 Rollout",
     "grad_attention": "梯度注意力",
     "legrad": "LeGrad",
+    "pooling": "池化注意力",
+    "text": "文本相关性",
 }
 """Names of methods; one that is missing goes by its id."""
 
@@ -30,6 +32,8 @@ def title(made: MadeMap, labels: Sequence[Label]) -> str:
     """Of a figure: the label that its map explains, and how sure the model is of it."""
     if made.target is None:
         return f"{METHODS.get(made.method, made.method)}: {made.model} (不针对任何标签)"
+    if "text" in made.target:
+        return f"{METHODS[made.method]}: {_target(made)}"
     name = f"识别结果: {_target(made)}"
     for label in labels:
         if label.model == made.model and label.id == made.target["id"]:
@@ -56,5 +60,7 @@ def sheet_title(labels: Sequence[Label]) -> str:
 
 def _target(made: MadeMap) -> str:
     assert made.target is not None
+    if (phrase := made.target.get("text")) is not None:
+        return f"“{phrase}”"
     against = made.target.get("against")
     return f"{made.target['label']}" + (f" 而非 {against}" if against else "")

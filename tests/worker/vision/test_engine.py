@@ -177,9 +177,10 @@ def test_a_label_asked_for_twice_under_two_names_gets_one_map(
 ) -> None:
     (analysis,) = analyze(engine, photos[:1], options(artifacts=["labels", "map"]))
     best = analysis.labels[0].id
-    asked = options(explain=[{}, {"target": {"label": best}}])
-    (analysis,) = analyze(engine, photos[:1], asked)
-    assert [made.slug for made in analysis.explanations] == [str(best), "free"]
+    for entries in ([{}, {"target": {"label": best}}], [{"target": {"label": best}}, {}]):
+        (analysis,) = analyze(engine, photos[:1], options(explain=entries))
+        assert [made.slug for made in analysis.explanations] == [str(best), "free"]
+        assert analysis.explanations[0].faithfulness is not None
 
 
 def test_why_this_label_and_not_that_names_both(engine: Engine, photos: list[Picture]) -> None:

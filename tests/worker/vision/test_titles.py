@@ -38,6 +38,12 @@ def test_a_contrast_names_both_labels() -> None:
     assert "虎斑猫 而非 猞猁" in titles.title(both, LABELS)
 
 
+def test_a_phrase_stands_in_its_own_marks() -> None:
+    collar = made("text", {"text": "西装的领子"})
+    assert titles.title(collar, LABELS) == "文本相关性: “西装的领子”"
+    assert titles.caption(collar, with_model=False) == "文本相关性 · “西装的领子”"
+
+
 def test_a_column_says_method_label_and_verdict() -> None:
     judged = Faithfulness(
         score=0.81, centre=0.4, verdict="faithful", beats_centre=True, calibrated=True

@@ -16,7 +16,7 @@ CNN_TYPES = frozenset({"resnet", "convnext", "convnextv2"})
 """`model_type` of transformers' classifiers that end in global average pooling."""
 
 CLIP_TYPES = frozenset({"chinese_clip", "clip", "siglip"})
-"""`model_type` of transformers' models that read text; a classifier made of a vision half is `vit`."""
+"""`model_type` of models that read text. A classifier made of such a vision half is a `vit`."""
 
 
 def family_of(folder: Path) -> Family:

@@ -16,6 +16,11 @@ FILES = {
     "cnn, ResNet": {"config.json": json.dumps({"model_type": "resnet"})},
     "cnn, ConvNeXt": {"config.json": json.dumps({"model_type": "convnext"})},
     "cnn, ConvNeXt V2": {"config.json": json.dumps({"model_type": "convnextv2"})},
+    "clip, Chinese": {"config.json": json.dumps({"model_type": "chinese_clip"})},
+    "clip, SigLIP": {"config.json": '{"model_type": "siglip", "architectures": ["SiglipModel"]}'},
+    "vit, of a CLIP": {
+        "config.json": '{"model_type": "clip", "architectures": ["CLIPForImageClassification"]}'
+    },
     "vit": {"config.json": json.dumps({"model_type": "vit"})},
     "vit, with other weights": {"config.json": '{"model_type": "vit"}', "pytorch_model.pt": ""},
     "vit, as nothing tells": {},
