@@ -30,7 +30,7 @@ def models(
     prefixed = {f"module.{name}": tensor for name, tensor in whole.items()}
     cut = {k: v for k, v in hollow(shared_data).items() if not k.startswith("layer4.2.")}
     folders = {
-        "wanwu": folder_of(root / "wanwu", {"state_dict": prefixed}, names(CLASSES)),
+        "general": folder_of(root / "general", {"state_dict": prefixed}, names(CLASSES)),
         "cut": folder_of(root / "cut", cut, names(3)),
     }
     yield folders
@@ -42,7 +42,7 @@ def models(
 def http(models: dict[str, Path]) -> Iterator[httpx.Client]:
     """The front door of a stack of its own, whose default model is the whole folder."""
     own = ",".join(f"{name}=path:{folder}" for name, folder in models.items())
-    settings = {"GUANWU_MODELS": own, "GUANWU_DEFAULT_MODELS": "wanwu"}
+    settings = {"GUANWU_MODELS": own, "GUANWU_DEFAULT_MODELS": "general"}
     settings |= {"GUANWU_TORCH_THREADS": "1"}  # two of them wait for each other on a busy machine
     with (
         running_stack(settings=CPU_SETTINGS | settings) as stack,
@@ -93,7 +93,7 @@ def test_a_photo_gets_chinese_labels_with_probabilities_and_their_maps(
     assert 0 < sum(scores) <= 1
     for label in item["labels"]:
         assert label["zh"] == f"类别{label['id']}"
-        assert label["model"] == "wanwu"
+        assert label["model"] == "general"
     best = item["labels"][0]
     assert {made["method"] for made in item["explanations"]} == {"cam", "layercam"}
     for made in item["explanations"]:
@@ -113,13 +113,13 @@ def test_the_catalogue_says_what_the_folder_holds(
 ) -> None:
     answer = http.get("/v1/models")
     listed = {model["id"]: model for model in answer.json()["models"]}
-    assert listed["wanwu"]["family"] == "resnest"
-    assert listed["wanwu"]["classes"] == CLASSES
-    assert listed["wanwu"]["methods"] == ["cam", "layercam"]
-    assert listed["wanwu"]["source"] == "path:wanwu"
+    assert listed["general"]["family"] == "resnest"
+    assert listed["general"]["classes"] == CLASSES
+    assert listed["general"]["methods"] == ["cam", "layercam"]
+    assert listed["general"]["source"] == "path:general"
     sets = {labels["id"]: labels for labels in answer.json()["label_sets"]}
-    assert sets["wanwu"]["size"] == CLASSES
-    assert sets["wanwu"]["languages"] == ["zh"]
+    assert sets["general"]["size"] == CLASSES
+    assert sets["general"]["languages"] == ["zh"]
     assert not any(str(folder.parent) in answer.text for folder in models.values())
 
 

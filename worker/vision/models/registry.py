@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from worker.contract.errors import ModelUnavailable
+from worker.vision.labels.label_set import label_sets
 from worker.vision.models.cache import Progress
 from worker.vision.models.families import Family, family_of
 from worker.vision.models.framing import Framing, WholePicture
@@ -139,7 +140,7 @@ def registered(extra: Mapping[str, str]) -> dict[str, ModelSpec]:
     """
     specs = dict(BUILT_IN)
     for name, text in extra.items():
-        if name in specs:
+        if name in specs or name in label_sets():  # a model's own labels go by its id
             raise ModelUnavailable(f"the model id {name!r} is taken; choose another for {text}")
         specs[name] = _own(name, parse_source(text))
     return specs

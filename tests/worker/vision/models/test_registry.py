@@ -40,9 +40,10 @@ def test_a_badly_written_model_stops_the_start(value: str) -> None:
         load({"GUANWU_MODELS": value})
 
 
-def test_a_built_in_model_cannot_be_replaced_in_silence() -> None:
+@pytest.mark.parametrize("taken", ["dinov2-small", "wanwu"])
+def test_a_built_in_model_or_label_set_cannot_be_replaced_in_silence(taken: str) -> None:
     with pytest.raises(ModelUnavailable, match="taken"):
-        registered({"dinov2-small": "path:/x"})
+        registered({taken: "path:/x"})
 
 
 @pytest.mark.parametrize(
