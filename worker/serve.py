@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 import warnings
+from pathlib import Path
 
 import cv2
 import psutil
@@ -14,12 +15,15 @@ import structlog
 
 from worker.assembly import Assembly, assemble
 from worker.chunk import Pipeline
+from worker.contract.errors import SettingsInvalid
 from worker.contract.keys import LANES
 from worker.contract.settings import Settings
 from worker.devices import Device
 from worker.process import live
 from worker.vision.engine import Engine
 from worker.vision.models.cache import Progress, announce
+from worker.vision.models.own import OwnModel
+from worker.vision.models.own import read as read_models
 from worker.watchdog import (
     Check,
     device_broken,
@@ -70,7 +74,7 @@ def make_engine(settings: Settings, *, device: str, progress: Progress = announc
     """
     return Engine(
         default_models=settings.default_model_ids,
-        extra_models=settings.extra_models,
+        extra_models=_own_models(settings),
         device=device,
         max_batch=settings.batch_images,
         max_maps=settings.max_image_maps,
@@ -78,6 +82,21 @@ def make_engine(settings: Settings, *, device: str, progress: Progress = announc
         model_dir=settings.model_dir,
         progress=progress,
     )
+
+
+def _own_models(settings: Settings) -> dict[str, str | OwnModel]:
+    """Those of GUANWU_MODELS and those of the file.
+
+    Raises:
+        SettingsInvalid: the file cannot be read, or names one of the others again.
+    """
+    named = settings.extra_models
+    filed = {} if settings.models_file is None else read_models(Path(settings.models_file))
+    if twice := named.keys() & filed.keys():
+        raise SettingsInvalid(
+            f"GUANWU_MODELS and GUANWU_MODELS_FILE both name {min(twice)!r}; name it once"
+        )
+    return {**named, **filed}
 
 
 def _checks(worker: Assembly, engine: Engine, settings: Settings) -> list[Check]:

@@ -226,6 +226,9 @@ class Settings(BaseModel):
     models: Annotated[str, AfterValidator(_parse_models)] = Field(
         "", description="models of one's own: id=hub:org/name@revision,id=path:/folder"
     )
+    models_file: str | None = Field(
+        None, description="a TOML file of models of one's own, with more to say of each"
+    )
     batch_images: int = Field(16, ge=1, le=512)
     batch_wait_ms: float = Field(4.0, ge=0, le=1000)
     chunk_threads: int = Field(3, ge=1, le=64, description="chunks one worker holds at once")

@@ -26,6 +26,7 @@ from worker.vision.labels.label_set import label_sets, load_label_set
 from worker.vision.memory import FittingBatches
 from worker.vision.models.cache import Progress, announce
 from worker.vision.models.model import VisionModel
+from worker.vision.models.own import OwnModel
 from worker.vision.models.placement import place
 from worker.vision.models.registry import registered
 from worker.vision.models.shelf import ModelShelf
@@ -42,7 +43,8 @@ class Engine:
 
     Args:
         default_models: ids that `options.models` null stands for.
-        extra_models: a deployment's own, id -> `hub:org/name@revision` or `path:/folder`.
+        extra_models: a deployment's own, id -> `hub:org/name@revision`, `path:/folder`, or
+            one with more said of it.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         dtype: `float32`, or `bfloat16` and `float16` on a GPU.
         max_batch: pictures per forward pass, at most.
@@ -61,7 +63,7 @@ class Engine:
         self,
         *,
         default_models: Sequence[str] = DEFAULT_MODELS,
-        extra_models: Mapping[str, str] | None = None,
+        extra_models: Mapping[str, str | OwnModel] | None = None,
         device: str = "auto",
         dtype: str = "float32",
         max_batch: int = 16,

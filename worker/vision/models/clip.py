@@ -25,10 +25,12 @@ from worker.vision.labels.label_set import load_label_set
 from worker.vision.models import preprocessing, vit, vit_maps
 from worker.vision.models.anatomy import Anatomy, dissect
 from worker.vision.models.cache import Progress
+from worker.vision.models.families import Language
 from worker.vision.models.model import LAST_LAYER, Evidence, Reading
+from worker.vision.models.own import OwnModel
 from worker.vision.models.placement import Placement
 from worker.vision.models.registry import ModelSpec, Offer
-from worker.vision.models.text_tower import Language, TextTower
+from worker.vision.models.text_tower import SENTENCES, TextTower
 from worker.vision.models.vit import VisionTransformer
 from worker.vision.models.zero_shot import ZeroShotNetwork
 
@@ -104,7 +106,9 @@ def load(
     framing, normalisation = preprocessing.read(files.folder)
     network = ZeroShotNetwork(towers)
     anatomy = dissect(cast(PreTrainedModel, network), framing, placement)
-    labels = load_label_set(DEFAULT_LABELS)
+    own = spec.own or OwnModel(source="path:")
+    labels = load_label_set(own.labels or DEFAULT_LABELS)
+    read = own.language or language(towers.config)
     return ZeroShotTransformer(
         spec=spec,
         revision=files.revision,
@@ -120,7 +124,8 @@ def load(
         texts=TextTower(
             towers=towers,
             tokenizer=_tokenizer(files.folder),
-            language=language(towers.config),
+            language=read,
+            sentences=own.sentences or SENTENCES[read],
             weights_sha256=files.weights_sha256,
             model_dir=model_dir,
             progress=progress,

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 Family = Literal["clip", "cnn", "resnest", "vit"]
+Language = Literal["zh", "en"]
+"""Of a label's names."""
 
 RESNEST_WEIGHTS = "pytorch_model.pt"
 RESNEST_NAMES = "meta_info.txt"

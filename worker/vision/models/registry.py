@@ -14,6 +14,7 @@ from worker.vision.labels.label_set import label_sets
 from worker.vision.models.cache import Progress
 from worker.vision.models.families import Family, family_of
 from worker.vision.models.framing import Framing, WholePicture
+from worker.vision.models.own import OwnModel
 from worker.vision.models.sources import (
     Folder,
     HubSnapshot,
@@ -84,7 +85,8 @@ UNLOADED: Mapping[Family, Offer] = {
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """A model by name. `framing` and `offer` are None where only its files tell."""
+    """A model by name. `framing` and `offer` are None where only its files tell; `own` is what
+    a deployment says of it."""
 
     id: str
     family: Family
@@ -92,6 +94,7 @@ class ModelSpec:
     revision: str
     framing: Framing | None = None
     offer: Offer | None = None
+    own: OwnModel | None = None
 
 
 EFFICIENTNET_LITE0 = ModelSpec(
@@ -129,28 +132,32 @@ DINOV2_SMALL = ModelSpec(
 BUILT_IN: Mapping[str, ModelSpec] = {spec.id: spec for spec in (EFFICIENTNET_LITE0, DINOV2_SMALL)}
 
 
-def registered(extra: Mapping[str, str]) -> dict[str, ModelSpec]:
+def registered(extra: Mapping[str, str | OwnModel]) -> dict[str, ModelSpec]:
     """The built-in models and a deployment's own, by id.
 
     `extra` maps an id to `hub:org/name@revision` or `path:/folder`, whose files tell the
-    family: a checkpoint in transformers' layout, or ModelScope's ResNeSt.
+    family: a checkpoint in transformers' layout, or ModelScope's ResNeSt; or to more than that.
 
     Raises:
         ModelUnavailable: an id is taken or a source cannot be read.
     """
     specs = dict(BUILT_IN)
-    for name, text in extra.items():
+    for name, told in extra.items():
+        own = OwnModel(source=told) if isinstance(told, str) else told
         if name in specs or name in label_sets():  # a model's own labels go by its id
-            raise ModelUnavailable(f"the model id {name!r} is taken; choose another for {text}")
-        specs[name] = _own(name, parse_source(text))
+            raise ModelUnavailable(
+                f"the model id {name!r} is taken; choose another for {own.source}"
+            )
+        specs[name] = _own(name, parse_source(own.source), own)
     return specs
 
 
-def _own(name: str, source: HubSnapshot | Folder) -> ModelSpec:
+def _own(name: str, source: HubSnapshot | Folder, own: OwnModel) -> ModelSpec:
     if isinstance(source, HubSnapshot):  # as most are; `at_hand` will tell
-        return ModelSpec(id=name, family="vit", source=source, revision=source.revision)
-    family = family_of(source.path)
-    return ModelSpec(id=name, family=family, source=source, revision="local")
+        family, revision = own.family or "vit", source.revision
+    else:
+        family, revision = own.family or family_of(source.path), "local"
+    return ModelSpec(id=name, family=family, source=source, revision=revision, own=own)
 
 
 def at_hand(spec: ModelSpec, *, model_dir: Path | None, progress: Progress) -> ModelSpec:
@@ -164,8 +171,12 @@ def at_hand(spec: ModelSpec, *, model_dir: Path | None, progress: Progress) -> M
         case WheelFile():
             return spec
         case Folder(path=folder):
-            return replace(spec, family=family_of(folder))
+            return replace(spec, family=_named(spec) or family_of(folder))
         case HubSnapshot() as wanted:
             folder = hub_snapshot(wanted, model_dir=model_dir, progress=progress)
             here = replace(spec, source=Folder(path=folder), revision=folder.name)
-            return replace(here, family=family_of(folder))
+            return replace(here, family=_named(spec) or family_of(folder))
+
+
+def _named(spec: ModelSpec) -> Family | None:
+    return None if spec.own is None else spec.own.family

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -20,9 +20,8 @@ from torch import Tensor
 
 from worker.contract.label_set import LabelSet
 from worker.vision.models.cache import Progress, cache_dir, cached
+from worker.vision.models.families import Language
 from worker.vision.unit_length import UnitLength
-
-Language = Literal["zh", "en"]
 
 SENTENCES: dict[Language, tuple[str, ...]] = {
     "zh": ("{}", "一张{}的照片", "图中有{}", "{}的图片"),
@@ -40,12 +39,14 @@ class TextTower:
 
     Attributes:
         language: of the names that a label set is embedded by.
+        sentences: what a name is read in.
         weights_sha256: of the whole model.
     """
 
     towers: Any  # a PreTrainedModel
     tokenizer: Any
     language: Language
+    sentences: tuple[str, ...]
     weights_sha256: str
     model_dir: Path | None
     progress: Progress
@@ -69,7 +70,7 @@ class TextTower:
         return self._embedded([text])
 
     def _kept(self, labels: LabelSet) -> Tensor:
-        sentences = "\n".join((self.language, *SENTENCES[self.language]))
+        sentences = "\n".join((self.language, *self.sentences))
         made_of = f"{self.weights_sha256} {labels.digest} {sentences}"
         name = hashlib.sha256(made_of.encode()).hexdigest()[:32]
 
@@ -87,7 +88,7 @@ class TextTower:
         total = torch.stack(
             [
                 self._embedded([sentence.format(name) for name in names])
-                for sentence in SENTENCES[self.language]
+                for sentence in self.sentences
             ]
         ).sum(0)
         mean: Tensor = UnitLength()(total)
