@@ -6,7 +6,7 @@ from pathlib import Path
 
 from worker.contract.errors import CheckpointInvalid, ModelUnavailable
 from worker.vision.labels.label_set import load_label_set
-from worker.vision.models import efficientnet_lite, state_dict
+from worker.vision.models import efficientnet_lite, state_dict, transformers_cnn
 from worker.vision.models.cache import Progress, sha256_of
 from worker.vision.models.convolutional import ConvolutionalClassifier, settle
 from worker.vision.models.placement import Placement
@@ -34,8 +34,6 @@ def load(
             path = wheel_file(wheel, model_dir=model_dir, progress=progress)
             return _lite(spec, path, placement)
         case Folder(path=folder):
-            from worker.vision.models import transformers_cnn  # transformers is slow to import
-
             return transformers_cnn.load(spec, folder, placement)
     raise ModelUnavailable(f"{spec.id}: {spec.source} is to be fetched before it is loaded")
 

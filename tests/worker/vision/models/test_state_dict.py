@@ -78,8 +78,13 @@ def test_the_first_wrong_tensor_is_named(case: str) -> None:
 
 
 def truncated(path: Path) -> None:
-    torch.save({"w": torch.zeros(10_000)}, path)
-    path.write_bytes(path.read_bytes()[:20_000])
+    torch.save(tensors(), path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def truncated_in_the_old_format(path: Path) -> None:
+    torch.save(tensors(), path, _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes()[:-50])
 
 
 def with_code(path: Path) -> None:
@@ -93,6 +98,7 @@ class _Code:
 
 UNREADABLE: dict[str, Callable[[Path], object]] = {
     "truncated": truncated,
+    "truncated, of the old format": truncated_in_the_old_format,
     "empty": lambda path: path.touch(),
     "text": lambda path: path.write_text("<html>404 not found</html>"),
     "code": with_code,
