@@ -106,7 +106,7 @@ def load(
     framing, normalisation = preprocessing.read(files.folder)
     network = ZeroShotNetwork(towers)
     anatomy = dissect(cast(PreTrainedModel, network), framing, placement)
-    own = spec.own or OwnModel(source="path:")
+    own = spec.own or OwnModel(source=str(spec.source))
     labels = load_label_set(own.labels or DEFAULT_LABELS)
     read = own.language or language(towers.config)
     return ZeroShotTransformer(

@@ -67,7 +67,7 @@ def plain_logits(folder: Path, model: ZeroShotTransformer, *pictures: np.ndarray
 def test_logits_of_words_are_those_of_transformers(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(text_tower, "SENTENCES", {"zh": ("{}",), "en": ("{}",)})
+    monkeypatch.setattr(clip, "SENTENCES", {"zh": ("{}",), "en": ("{}",)})
     model = load(folder).speaking(LABELS)
     found = look(model, picture(), picture(1), methods=set()).logits
     assert found is not None
