@@ -256,7 +256,7 @@ def _client(
     config = Config(
         signature_version="s3v4",
         s3={"addressing_style": settings.s3_addressing},
-        connect_timeout=min(2.0, settings.s3_timeout_s),
+        connect_timeout=settings.s3_connect_timeout_s,
         read_timeout=settings.s3_timeout_s,
         retries={"mode": "standard", "total_max_attempts": 3},
         max_pool_connections=connections,

@@ -68,7 +68,7 @@ class QuickPut:
             credential_provider=Boto3CredentialProvider(self._session, ttl=_CREDENTIALS_TTL),
             client_options={
                 "allow_http": address.startswith("http://"),
-                "connect_timeout": dt.timedelta(seconds=min(2.0, timeout_s)),
+                "connect_timeout": dt.timedelta(seconds=self._settings.s3_connect_timeout_s),
                 "timeout": dt.timedelta(seconds=timeout_s),
                 "pool_max_idle_per_host": str(self._connections),
             },

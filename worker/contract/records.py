@@ -131,9 +131,10 @@ class JobRecords:
             if allowances:
                 pipe.mget([self._quota_key(allowance) for allowance in allowances])
             (of_tenant, *of_lanes), *counts = pipe.execute()
-        for allowance, used in zip(allowances, counts[0] if counts else (), strict=True):
-            if not allowance.has_room(images, used=int(used or 0)):
-                raise allowance.exceeded(used=int(used or 0), now=dt.datetime.now(dt.UTC))
+        spent = (int(count or 0) for count in (counts[0] if counts else ()))
+        for allowance, used in zip(allowances, spent, strict=True):
+            if not allowance.has_room(images, used=used):
+                raise allowance.exceeded(used=used, now=dt.datetime.now(dt.UTC))
         if int(of_tenant or 0) + images > self._tenant_images:
             raise self._full(of_tenant=True)
         if sum(int(n or 0) for n in of_lanes) + images > self._queue_images:

@@ -69,10 +69,13 @@ def _parse_tokens(value: SecretStr) -> SecretStr:
     return value
 
 
+MODEL_ID = re.compile(r"[\w.\-]{1,128}")
+
+
 def _parse_models(value: str) -> str:
     for pair in filter(None, (p.strip() for p in value.split(","))):
         name, _, source = pair.partition("=")
-        if not re.fullmatch(r"[\w.\-]{1,128}", name) or not source.startswith(("hub:", "path:")):
+        if not MODEL_ID.fullmatch(name) or not source.startswith(("hub:", "path:")):
             raise ValueError("write id=hub:org/name@revision,id=path:/folder")
     return value
 
@@ -275,6 +278,10 @@ class Settings(BaseModel):
         """Models of one's own: id -> source."""
         pairs = (p.strip().partition("=") for p in self.models.split(","))
         return {name: source for name, _, source in pairs if name}
+
+    @property
+    def s3_connect_timeout_s(self) -> float:
+        return min(2.0, self.s3_timeout_s)
 
     @property
     def webhook_pauses_s(self) -> tuple[float, ...]:

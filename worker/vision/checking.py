@@ -15,7 +15,7 @@ from worker.contract.errors import GuanwuError
 from worker.vision import inference
 from worker.vision.inference import Finding, View
 from worker.vision.models.model import VisionModel
-from worker.vision.selection import Ask
+from worker.vision.selection import Ask, every_map
 
 SIDE_PX = 512
 ROUNDS = 3
@@ -49,13 +49,12 @@ def check(model: VisionModel) -> Checked:
     """
     noise = np.random.default_rng(0).integers(0, 256, (SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
     view = View(model.framing.fit(noise), width=SIDE_PX, height=SIDE_PX)
-    offer = model.offer
-    asks = [Ask(m, rank=1) for m in offer.methods] + [Ask(m) for m in offer.label_free_methods]
+    asks = every_map(model.offer)
     forward_ms = _median_ms(lambda: _found(model, view, []))
     height, width, _ = view.framed.pixels.shape
     return Checked(
         input_px=(height, width),
-        classes=offer.classes,
+        classes=model.offer.classes,
         forward_ms=forward_ms,
         method=asks[0].method if asks else None,
         map_ms=_median_ms(lambda: _found(model, view, asks[:1])) if asks else None,

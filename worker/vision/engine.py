@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,14 @@ from worker.vision.models.placement import place
 from worker.vision.models.registry import registered
 from worker.vision.models.shelf import ModelShelf
 from worker.vision.policy import Policy, resolve
-from worker.vision.selection import Ask, Candidate, check_count, check_labels, choose_maps
+from worker.vision.selection import (
+    Ask,
+    Candidate,
+    check_count,
+    check_labels,
+    choose_maps,
+    every_map,
+)
 
 __all__ = ["Analysis", "Engine", "MadeMap", "Prepared"]
 
@@ -235,8 +243,7 @@ class Engine:
         side_px = 512
         blank = np.zeros((side_px, side_px, 3), np.uint8)
         view = View(model.framing.fit(blank), width=side_px, height=side_px)
-        offer = model.offer
-        asks = [Ask(m, rank=1) for m in offer.methods] + [Ask(m) for m in offer.label_free_methods]
+        asks = every_map(model.offer)
         found = inference.look(model, [view], asks, top_k=1, judging=Judging(None))[0]
         if isinstance(found, GuanwuError):
             raise found
@@ -245,9 +252,15 @@ class Engine:
 def _labels_of(options: Options) -> LabelSet | None:
     """What models with an open vocabulary are to score; None is their own set."""
     if options.words is not None:
-        return LabelSet.of_words(options.words)
+        return _of_words(tuple(options.words))
     ships = options.label_set in label_sets()
     return load_label_set(options.label_set) if options.label_set and ships else None
+
+
+@lru_cache(maxsize=16)
+def _of_words(words: tuple[str, ...]) -> LabelSet:
+    """Asked for several times a picture, so a job's words are read once."""
+    return LabelSet.of_words(words)
 
 
 def _view(model: VisionModel, prepared: Prepared) -> View:

@@ -52,6 +52,12 @@ class Candidate:
     labels: LabelSet | None
 
 
+def every_map(offer: Offer) -> list[Ask]:
+    """Each method once, best first: for the first label, then those without a label."""
+    for_label = [Ask(method, rank=1) for method in offer.methods]
+    return for_label + [Ask(method) for method in offer.label_free_methods]
+
+
 def choose_maps(
     explain: Sequence[Explain], candidates: Mapping[str, Candidate]
 ) -> dict[str, tuple[Ask, ...]]:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedModel
 
-from worker.contract.errors import CheckpointInvalid, ExplanationUnavailable
+from worker.contract.errors import CheckpointInvalid
 from worker.contract.label_set import LabelSet
 from worker.vision.explain.pooling import pooling_head, read_pooling
 from worker.vision.explain.relevance import relevance
@@ -26,7 +26,7 @@ from worker.vision.models import preprocessing, vit, vit_maps
 from worker.vision.models.anatomy import Anatomy, dissect
 from worker.vision.models.cache import Progress
 from worker.vision.models.families import Language
-from worker.vision.models.model import LAST_LAYER, Evidence, Reading
+from worker.vision.models.model import Evidence
 from worker.vision.models.own import OwnModel
 from worker.vision.models.placement import Placement
 from worker.vision.models.registry import ModelSpec, Offer
@@ -61,21 +61,10 @@ class ZeroShotTransformer(VisionTransformer):
             offer=replace(self.offer, classes=len(labels), label_set=labels.id),
         )
 
-    def maps(
-        self,
-        method: str,
-        evidence: Evidence,
-        classes: Tensor | None,
-        *,
-        against: Tensor | None = None,
-        text: str | None = None,
-        reading: Reading = LAST_LAYER,
-    ) -> Tensor:
-        if text is None:
-            return super().maps(method, evidence, classes, against=against, reading=reading)
+    def of_phrase(self, method: str, evidence: Evidence, text: str) -> Tensor | None:
         trail = evidence.trails.get(vit_maps.RULES)
         if method not in self.offer.text_methods or trail is None:
-            raise ExplanationUnavailable(f"{self.spec.id} makes no {method!r} map of a phrase")
+            return None
         phrase = self.texts.of_phrase(text)
         with torch.inference_mode(False), torch.enable_grad():
             explained = self._network.unchanged_length(trail.embedding, phrase.clone())

@@ -10,7 +10,6 @@ sentences = ["{}的卫星图像"]  # of family clip: what a name is read in; {} 
 
 from __future__ import annotations
 
-import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -18,10 +17,9 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from worker.contract.errors import SettingsInvalid
+from worker.contract.settings import MODEL_ID
 from worker.vision.labels.label_set import label_sets
 from worker.vision.models.families import Family, Language
-
-_NAME = re.compile(r"[\w.\-]{1,128}")
 
 
 def _shipped(set_id: str) -> str:
@@ -73,7 +71,7 @@ def read(path: Path) -> dict[str, OwnModel]:
 
 def _model(path: Path, name: str, table: Any) -> OwnModel:
     try:
-        if not _NAME.fullmatch(name):
+        if not MODEL_ID.fullmatch(name):
             raise ValueError("an id has up to 128 letters, digits, '_', '.' and '-'")
         return OwnModel.model_validate(table)
     except ValidationError as exc:

@@ -74,13 +74,19 @@ class VisionTransformer:
         text: str | None = None,
         reading: Reading = LAST_LAYER,
     ) -> Tensor:
-        if classes is None:
+        if text is not None:
+            made = self.of_phrase(method, evidence, text)
+        elif classes is None:
             made = vit_maps.label_free(method, evidence, reading)
         else:
             made = vit_maps.of_label(method, evidence, classes, against)
         if made is None:
             raise ExplanationUnavailable(f"{self.spec.id} makes no {method!r} map of that kind")
         return made
+
+    def of_phrase(self, method: str, evidence: Evidence, text: str) -> Tensor | None:
+        """A map of a phrase, float32 (N, gh, gw); None of a model that reads no text."""
+        return None
 
     def show(self, pixels: Tensor, cells: Tensor) -> Tensor:
         if self.entrance is None:

@@ -35,7 +35,6 @@ class ZeroShotNetwork(nn.Module):
         self.projection = getattr(whole, "visual_projection", nn.Identity())
         self.unit_length = UnitLength()
         self.register_buffer("texts", texts, persistent=False)
-        self.eval()
 
     @property
     def towers(self) -> Any:
