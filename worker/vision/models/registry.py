@@ -168,18 +168,24 @@ def at_hand(spec: ModelSpec, *, model_dir: Path | None, progress: Progress) -> M
         ModelUnavailable: a snapshot cannot be fetched.
         CheckpointInvalid: a `.pth` file is none of DINO's.
     """
+    revision = spec.revision
     match spec.source:
         case WheelFile():
             return spec
         case Folder(path=path) if path.suffix == DINO_SUFFIX and path.is_file():
             folder = _unpacked(path, model_dir=model_dir, progress=progress)
-            return replace(spec, source=Folder(path=folder))
         case Folder(path=folder):
-            return replace(spec, family=_named(spec) or family_of(folder))
+            pass
         case HubSnapshot() as wanted:
             folder = hub_snapshot(wanted, model_dir=model_dir, progress=progress)
-            here = replace(spec, source=Folder(path=folder), revision=folder.name)
-            return replace(here, family=_named(spec) or family_of(folder))
+            revision = folder.name
+    family = spec.own.family if spec.own else None
+    return replace(
+        spec,
+        source=Folder(path=folder),
+        revision=revision,
+        family=family or family_of(folder),
+    )
 
 
 def _unpacked(path: Path, *, model_dir: Path | None, progress: Progress) -> Path:
@@ -193,7 +199,3 @@ def _unpacked(path: Path, *, model_dir: Path | None, progress: Progress) -> Path
 
     name = f"{path.stem}-{sha256_of(path)[:16]}"
     return cached(cache_dir(model_dir) / "converted" / name, make, progress=progress)
-
-
-def _named(spec: ModelSpec) -> Family | None:
-    return None if spec.own is None else spec.own.family
