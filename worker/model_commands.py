@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
+from worker.calibrate_command import calibrate
 from worker.console import reported, settings_or_exit
 
 
@@ -74,38 +73,4 @@ def _map_cost(method: str | None, ms: float | None) -> str:
     return "no map" if ms is None else f"{ms:.1f} ms with {method}"
 
 
-@models.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--model", "ids", multiple=True, help="may repeat; default: the default set")
-@click.option("--most", default=200, show_default=True, help="pictures to take")
-def calibrate(folder: Path, ids: tuple[str, ...], most: int) -> None:
-    """Fit the thresholds of faithfulness to the pictures of FOLDER.
-
-    They should be of the kind that jobs will bring. Kept in calibration.json beside the
-    cached weights; workers read it when they start.
-    """
-    from worker.serve import make_engine
-    from worker.vision.calibrating import calibrate as fit
-    from worker.vision.calibrating import sample
-
-    settings = settings_or_exit()
-    with reported():
-        engine = make_engine(settings, device="auto", progress=click.echo)
-        pictures = sample(
-            folder,
-            most=most,
-            max_bytes=settings.max_image_bytes,
-            max_pixels=settings.max_image_pixels,
-        )
-        for name in ids or engine.default_models:
-            model = engine.model(name)
-            if model.labels is None and not ids:
-                continue
-            fitted = fit(model, pictures)
-            engine.calibrations.keep(model.weights_sha256, model=name, calibration=fitted)
-            limits = fitted.thresholds
-            click.echo(
-                f"{name}\tfaithful from {limits.faithful:.3f}, random below {limits.random:.3f}, "
-                f"by {fitted.pictures} pictures"
-            )
-        click.echo(f"kept in {engine.calibrations.path}")
+models.add_command(calibrate)

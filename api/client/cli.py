@@ -203,7 +203,7 @@ def cancel(job: str, as_json: bool, url: str | None, token: str | None) -> int:
 @_with_server
 @click.pass_context
 def models(context: click.Context, as_json: bool, url: str | None, token: str | None) -> int:
-    """List the server's models; `fetch` and `list` are about this machine's."""
+    """List the server's models; the commands below are about this machine's."""
     if context.invoked_subcommand is not None:
         return 0
     with _connect(url, token) as client:
@@ -316,6 +316,8 @@ def _hand_over(group: click.Group, name: str, words: Sequence[str], text: str) -
 
 _hand_over(models, "fetch", ("models", "fetch"), "Fetch models to this machine.")
 _hand_over(models, "list", ("models", "list"), "List the models of this machine.")
+_hand_over(models, "check", ("models", "check"), "Run models of this machine once.")
+_hand_over(models, "calibrate", ("models", "calibrate"), "Fit scores and verdicts.")
 _hand_over(cli, "worker", ("run",), "Run a worker on this machine.")
 _hand_over(cli, "admin", ("admin",), "Administer a server.")
 

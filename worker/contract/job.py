@@ -175,7 +175,7 @@ class Options(Wire):
     )
     top_k: int = Field(5, ge=1, le=100)
     unknown_below: float = Field(
-        0.0, ge=0.0, le=1.0, description="Scores below are reported as unknown."
+        0.0, ge=0.0, le=1.0, description="A picture whose best label scores less is unknown."
     )
     explain: list[Explain] = Field([Explain()], max_length=8)
     explain_when: ExplainWhen = ExplainWhen(always=True)
@@ -482,7 +482,7 @@ class ModelInfo(Wire):
     family: str
     revision: str
     weights_sha256: str
-    calibrated: bool = False
+    calibrated: bool = Field(False, description="its scores were fitted to what is right")
 
 
 class DeviceInfo(Wire):

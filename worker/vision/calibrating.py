@@ -1,6 +1,8 @@
-"""Fitting a model's thresholds of faithfulness to pictures of the kind it will see.
+"""Fitting what makes a model's scores and verdicts mean something, to pictures of the kind it
+will see.
 
-Needs no true labels: the maps that know nothing are asked of the label that the model gives.
+Thresholds of faithfulness need no true labels: the maps that know nothing are asked of the
+label that the model gives. A temperature needs them.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +22,12 @@ from worker.vision.calibration import Calibration
 from worker.vision.faithfulness import centre_blob, fit, random_grids, scores
 from worker.vision.image import Picture, decode
 from worker.vision.models.model import VisionModel
+from worker.vision.temperature import Fitted
+from worker.vision.temperature import fit as fit_temperature
+from worker.vision.truth import Truth, label_called
 
 LEAST_PICTURES = 20
+LEAST_NAMED = 50  # five are left out in turn, and ten tell little
 BATCH_IMAGES = 16
 NOISE_MAPS = 4  # of each picture: its twentieth part of few would be chance
 
@@ -39,7 +46,7 @@ def calibrate(model: VisionModel, pictures: Iterable[Picture]) -> Calibration:
     inputs = [model.framing.fit(picture.rgb).pixels for picture in pictures]
     if len(inputs) < LEAST_PICTURES:
         raise InvalidOptions(f"{len(inputs)} pictures are too few; give {LEAST_PICTURES} or more")
-    scored = [null_scores(model, batch, seed=n) for n, batch in enumerate(_batches(inputs))]
+    scored = [null_scores(model, batch, seed=n) for n, (_, batch) in enumerate(_batches(inputs))]
     noise = torch.cat([of_noise.flatten() for of_noise, _ in scored])
     blobs = torch.cat([of_blobs for _, of_blobs in scored], dim=1)
     return Calibration(
@@ -50,16 +57,50 @@ def calibrate(model: VisionModel, pictures: Iterable[Picture]) -> Calibration:
     )
 
 
-def sample(folder: Path, *, most: int, max_bytes: int, max_pixels: int) -> list[Picture]:
+@dataclass(frozen=True)
+class Sampled:
+    """A picture and where it lies."""
+
+    path: Path
+    picture: Picture
+
+
+def temper(model: VisionModel, pictures: Sequence[Sampled], truth: Truth) -> Fitted:
+    """Fit the temperature of a model's scores over its labels to the pictures whose label is
+    known.
+
+    Raises:
+        InvalidOptions: fewer than `LEAST_NAMED` are.
+    """
+    labels = [_label(model, sampled, truth) for sampled in pictures]
+    named = [
+        (sampled.picture, label)
+        for sampled, label in zip(pictures, labels, strict=True)
+        if label is not None
+    ]
+    if len(named) < LEAST_NAMED:
+        raise InvalidOptions(
+            f"{len(named)} pictures lie in a folder called like one of the labels of "
+            f"{model.spec.id}; a temperature takes {LEAST_NAMED} or more"
+        )
+    inputs = [model.framing.fit(picture.rgb).pixels for picture, _ in named]
+    logits = torch.empty(len(named), model.offer.classes)
+    for members, pixels in _batches(inputs):
+        logits[members] = _logits(model, pixels)
+    return fit_temperature(logits, torch.tensor([label for _, label in named]))
+
+
+def sample(folder: Path, *, most: int, max_bytes: int, max_pixels: int) -> list[Sampled]:
     """At most so many pictures of a folder and the folders in it, spread evenly over them.
 
     Files that are no pictures are left out.
     """
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    pictures: list[Picture] = []
+    pictures: list[Sampled] = []
     for path in paths[:: max(1, len(paths) // most)]:
         with contextlib.suppress(ImageError):
-            pictures.append(decode(path.read_bytes(), max_bytes=max_bytes, max_pixels=max_pixels))
+            picture = decode(path.read_bytes(), max_bytes=max_bytes, max_pixels=max_pixels)
+            pictures.append(Sampled(path, picture))
     return pictures[:most]
 
 
@@ -86,13 +127,26 @@ def null_scores(model: VisionModel, pixels: Tensor, *, seed: int) -> tuple[Tenso
     return rows[:NOISE_MAPS], rows[NOISE_MAPS:]
 
 
-def _batches(inputs: Sequence[np.ndarray]) -> list[Tensor]:
-    """uint8 (n, h, w, 3) of one shape each."""
-    by_shape: dict[tuple[int, ...], list[np.ndarray]] = defaultdict(list)
-    for pixels in inputs:
-        by_shape[pixels.shape].append(pixels)
-    return [
-        torch.from_numpy(np.stack(members[start : start + BATCH_IMAGES]))
+def _label(model: VisionModel, sampled: Sampled, truth: Truth) -> int | None:
+    name = truth.name(sampled.path)
+    return None if name is None or model.labels is None else label_called(name, model.labels)
+
+
+@torch.inference_mode()
+def _logits(model: VisionModel, pixels: Tensor) -> Tensor:
+    evidence = model.look(pixels.to(model.placement.device), methods=set(), classify=True)
+    assert evidence.logits is not None
+    return evidence.logits.float().cpu()
+
+
+def _batches(inputs: Sequence[np.ndarray]) -> list[tuple[list[int], Tensor]]:
+    """Which inputs, and their pixels: uint8 (n, h, w, 3) of one shape each."""
+    by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for n, pixels in enumerate(inputs):
+        by_shape[pixels.shape].append(n)
+    parts = [
+        members[start : start + BATCH_IMAGES]
         for members in by_shape.values()
         for start in range(0, len(members), BATCH_IMAGES)
     ]
+    return [(part, torch.from_numpy(np.stack([inputs[n] for n in part]))) for part in parts]

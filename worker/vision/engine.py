@@ -173,7 +173,7 @@ class Engine:
             policy=policy,
             run=lambda name, part, asks: self._run(models[name], part, asks, options),
         )
-        infos = {name: _info(model) for name, model in models.items()}
+        infos = {name: self._info(model) for name, model in models.items()}
         return [
             inference.merge(
                 list(of.values()),
@@ -223,6 +223,7 @@ class Engine:
         judging = None
         if options.faithfulness:
             judging = Judging(self.calibrations.thresholds(model.weights_sha256))
+        temperature = self._temperature(model) or 1.0
         # a margin takes two labels, even where one is asked for
         top_k = max(options.top_k, 1 if options.explain_when.margin_below is None else 2)
         views = [_view(model, prepared) for prepared in batch]
@@ -234,10 +235,26 @@ class Engine:
             results = self._batches.run(
                 (model.spec.id, shape),
                 [views[n] for n in members],
-                lambda part: inference.look(model, part, asks, top_k=top_k, judging=judging),
+                lambda part: inference.look(
+                    model, part, asks, top_k=top_k, temperature=temperature, judging=judging
+                ),
             )
             found.update(zip(members, results, strict=True))
         return [found[n] for n in range(len(batch))]
+
+    def _info(self, model: VisionModel) -> ModelInfo:
+        return ModelInfo(
+            id=model.spec.id,
+            family=model.spec.family,
+            revision=model.revision,
+            weights_sha256=model.weights_sha256,
+            calibrated=self._temperature(model) is not None,
+        )
+
+    def _temperature(self, model: VisionModel) -> float | None:
+        if model.labels is None:
+            return None
+        return self.calibrations.temperature(model.weights_sha256, model.labels)
 
     def _warm_up(self, model: VisionModel) -> None:
         side_px = 512
@@ -269,12 +286,3 @@ def _view(model: VisionModel, prepared: Prepared) -> View:
         assert prepared.rgb is not None
         framed = model.framing.fit(prepared.rgb)
     return View(framed, width=prepared.width, height=prepared.height)
-
-
-def _info(model: VisionModel) -> ModelInfo:
-    return ModelInfo(
-        id=model.spec.id,
-        family=model.spec.family,
-        revision=model.revision,
-        weights_sha256=model.weights_sha256,
-    )

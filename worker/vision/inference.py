@@ -83,10 +83,14 @@ def look(
     asks: Sequence[Ask],
     *,
     top_k: int,
+    temperature: float = 1.0,
     judging: Judging | None = None,
 ) -> list[Finding | GuanwuError]:
-    """Run the model; one finding or error per view, in order. Views share one input shape."""
-    batch = _forward(model, views, asks, top_k=top_k, judging=judging)
+    """Run the model; one finding or error per view, in order. Views share one input shape.
+
+    Scores are softmax(logits / temperature).
+    """
+    batch = _forward(model, views, asks, top_k=top_k, temperature=temperature, judging=judging)
     return [_finding(model, view, batch, n, top_k=top_k) for n, view in enumerate(views)]
 
 
@@ -125,6 +129,7 @@ def _forward(
     asks: Sequence[Ask],
     *,
     top_k: int,
+    temperature: float,
     judging: Judging | None,
 ) -> _Batch:
     started = time.perf_counter()
@@ -135,7 +140,8 @@ def _forward(
         methods={ask.method for ask in asks},
         classify=model.labels is not None,
     )
-    index, score = _ranked(evidence, k=max([top_k, *(ask.rank or 0 for ask in asks)]))
+    k = max([top_k, *(ask.rank or 0 for ask in asks)])
+    index, score = _ranked(evidence, k=k, temperature=temperature)
     _finish(model.placement)
     seen = time.perf_counter()
     grids = {ask: _grids(model, evidence, index, ask) for ask in asks}
@@ -171,10 +177,11 @@ def _judged(
     return dict(zip(firsts, found, strict=True))
 
 
-def _ranked(evidence: Evidence, *, k: int) -> tuple[Tensor, Tensor]:
+def _ranked(evidence: Evidence, *, k: int, temperature: float) -> tuple[Tensor, Tensor]:
     if evidence.logits is None:
         return torch.empty(0, 0, dtype=torch.int64), torch.empty(0, 0)
-    score, index = evidence.logits.softmax(-1).topk(min(k, evidence.logits.shape[-1]))
+    scores = (evidence.logits / temperature).softmax(-1)
+    score, index = scores.topk(min(k, scores.shape[-1]))
     return index, score
 
 

@@ -10,14 +10,17 @@ import torch
 from torch import Tensor
 
 from worker.contract.errors import InvalidOptions, SettingsInvalid
+from worker.contract.label_set import LabelSet
 from worker.vision.calibrating import LEAST_PICTURES, calibrate
 from worker.vision.calibration import BUILT_IN, FILE, Calibration, Calibrations
 from worker.vision.faithfulness import Thresholds
 from worker.vision.image import Picture
+from worker.vision.labels.label_set import load_label_set
 from worker.vision.models.framing import Squeezed
 from worker.vision.models.model import Evidence, VisionModel
 from worker.vision.models.registry import EFFICIENTNET_LITE0
 from worker.vision.models.sources import WheelFile
+from worker.vision.temperature import fit
 
 OWN = Calibration(
     thresholds=Thresholds(faithful=0.6, random=0.3), pictures=40, noise_mean=0.0, centre_mean=0.2
@@ -35,15 +38,20 @@ def test_a_kept_calibration_is_there_after_a_restart(tmp_path: Path) -> None:
 def test_the_classifier_from_the_package_index_is_calibrated(tmp_path: Path) -> None:
     source = EFFICIENTNET_LITE0.source
     assert isinstance(source, WheelFile)
-    limits = Calibrations(tmp_path).thresholds(source.file_sha256)
+    shipped = Calibrations(tmp_path)
+    limits = shipped.thresholds(source.file_sha256)
     assert limits is not None
     assert 0 < limits.random < limits.faithful < 1
+    assert shipped.temperature(source.file_sha256, load_label_set("imagenet1k")) is not None
+    assert shipped.temperature(source.file_sha256, load_label_set("wanwu")) is None
 
 
 def test_a_deployments_own_calibration_goes_before_the_built_in_one(tmp_path: Path) -> None:
     weights = next(iter(BUILT_IN))
     Calibrations(tmp_path).keep(weights, model="efficientnet-lite0", calibration=OWN)
-    assert Calibrations(tmp_path).thresholds(weights) == OWN.thresholds
+    found = Calibrations(tmp_path)
+    assert found.thresholds(weights) == OWN.thresholds
+    assert found.temperature(weights, load_label_set("imagenet1k")) is not None
 
 
 def test_a_new_calibration_takes_the_place_of_the_last_and_of_no_others(tmp_path: Path) -> None:
@@ -56,7 +64,33 @@ def test_a_new_calibration_takes_the_place_of_the_last_and_of_no_others(tmp_path
     assert [limits.faithful for limits in found if limits] == [0.8, 0.7]
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"a1": {"thresholds": {"x": 1}}}', '{"a1": 3}'])
+def test_thresholds_and_temperatures_of_a_model_stand_beside_each_other(tmp_path: Path) -> None:
+    kept = Calibrations(tmp_path)
+    pets, tools = LabelSet.from_names("pets", ["猫"]), LabelSet.from_names("tools", ["锤子"])
+    logits, truth = torch.eye(4).repeat(5, 1), torch.arange(4).repeat(5)
+    kept.keep_temperature("a1", model="clip", labels=pets, fitted=fit(logits, truth))
+    kept.keep("a1", model="clip", calibration=OWN)
+    kept.keep_temperature("a1", model="clip", labels=tools, fitted=fit(2 * logits, truth))
+    again = Calibrations(tmp_path)
+    assert again.thresholds("a1") == OWN.thresholds
+    cold, warm = (again.temperature("a1", labels) for labels in (pets, tools))
+    assert cold is not None
+    assert warm == pytest.approx(2 * cold)
+    # a set of other words is another set, whatever its id
+    assert again.temperature("a1", LabelSet.from_names("pets", ["狗"])) is None
+    assert again.temperature("b2", pets) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        '{"a1": {"thresholds": {"x": 1}}}',
+        '{"a1": 3}',
+        '{"a1": {"temperatures": {"d": {"t": 1}}}}',
+    ],
+)
 def test_a_spoilt_file_stops_the_start_and_says_what_to_do(tmp_path: Path, text: str) -> None:
     (tmp_path / FILE).write_text(text)
     with pytest.raises(SettingsInvalid, match="models calibrate"):
