@@ -44,13 +44,7 @@ def dissect(network: PreTrainedModel, framing: Framing, placement: Placement) ->
         CheckpointInvalid: the model does not cut its input into patches.
         ExplanationUnavailable: the architecture hides its attention.
     """
-    config = getattr(network.config, "vision_config", network.config)  # of CLIP's classifier
-    patch = getattr(config, "patch_size", None)
-    if patch is None:
-        raise CheckpointInvalid(
-            f"{type(network).__name__} has no patch size; the family vit takes vision transformers"
-        )
-    patch_px = (patch, patch) if isinstance(patch, int) else (int(patch[0]), int(patch[1]))
+    patch_h, patch_w = patch_px(network)
     height, width, _ = framing.fit(np.zeros((64, 64, 3), np.uint8)).pixels.shape
     blank = torch.zeros(1, 3, height, width, device=placement.device, dtype=placement.dtype)
     # not inference mode: DINOv3 caches its rotations, and no gradient passes what it makes there
@@ -59,9 +53,24 @@ def dissect(network: PreTrainedModel, framing: Framing, placement: Placement) ->
         with capture(layers, {-1: lambda attended: attended.query[0, :, :, 0]}, stop=True) as read:
             network(pixel_values=blank)
     heads, tokens = read[-1].shape
-    patches = (height // patch_px[0]) * (width // patch_px[1])
+    patches = (height // patch_h) * (width // patch_w)
     prefix_tokens = max(tokens - patches, 0)
-    return Anatomy(layers, patch_px, prefix_tokens, _blocks(network, layers), heads)
+    return Anatomy(layers, (patch_h, patch_w), prefix_tokens, _blocks(network, layers), heads)
+
+
+def patch_px(network: PreTrainedModel) -> tuple[int, int]:
+    """(height, width) of a patch.
+
+    Raises:
+        CheckpointInvalid: the model does not cut its input into patches.
+    """
+    config = getattr(network.config, "vision_config", network.config)  # of CLIP's classifier
+    patch = getattr(config, "patch_size", None)
+    if patch is None:
+        raise CheckpointInvalid(
+            f"{type(network).__name__} has no patch size; the family vit takes vision transformers"
+        )
+    return (patch, patch) if isinstance(patch, int) else (int(patch[0]), int(patch[1]))
 
 
 def _blocks(network: nn.Module, layers: Sequence[nn.Module]) -> tuple[nn.Module, ...]:

@@ -6,6 +6,11 @@ family = "clip"          # where the files do not tell it, or are still to be fe
 labels = "imagenet1k"    # of family clip: the label set it is asked where a job names none
 language = "zh"          # of family clip: which of a label's names it reads, zh or en
 sentences = ["{}的卫星图像"]  # of family clip: what a name is read in; {} stands for it
+
+[vit]
+source = "path:/models/vit"
+family = "vit"
+whole_picture = true     # of family vit: at its own aspect, where the checkpoint crops or squeezes
 """
 
 from __future__ import annotations
@@ -47,11 +52,15 @@ class OwnModel(BaseModel):
         None, min_length=1, max_length=100
     )
 
+    whole_picture: bool = False
+
     @model_validator(mode="after")
-    def _reads_text(self) -> Self:
+    def _of_its_family(self) -> Self:
         told = (self.labels, self.language, self.sentences) != (None, None, None)
         if told and self.family != "clip":
             raise ValueError('labels, language and sentences are of family = "clip"; name it')
+        if self.whole_picture and self.family != "vit":
+            raise ValueError('whole_picture is of family = "vit"; name it')
         return self
 
 

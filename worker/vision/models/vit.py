@@ -26,6 +26,7 @@ from worker.vision.models.framing import Framing
 from worker.vision.models.head_labels import head_labels
 from worker.vision.models.model import LAST_LAYER, Evidence, Reading
 from worker.vision.models.placement import Placement
+from worker.vision.models.positions import whole_picture
 from worker.vision.models.preprocessing import Normalisation
 from worker.vision.models.registry import ModelSpec, Offer
 from worker.vision.models.sources import Folder, HubSnapshot, WheelFile, wheel_file
@@ -123,6 +124,8 @@ def load(
     framing, normalisation = (spec.framing, Normalisation())
     if framing is None:
         framing, normalisation = preprocessing.read(files.folder)
+    if spec.own is not None and spec.own.whole_picture:
+        framing = whole_picture(network, framing, placement)
     anatomy = dissect(network, framing, placement)
     labels = head_labels(network.config, files.folder, name=spec.id)
     return VisionTransformer(

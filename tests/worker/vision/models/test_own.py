@@ -49,6 +49,7 @@ def test_a_file_names_models_and_their_families(tmp_path: Path) -> None:
         ('[a]\nsource = "path:/x"\nfamily = "rnn"', r"\[a\].*family"),
         ('[a]\nsource = "path:/x"\nlabels = "wanwu"', r"\[a\].*family = .clip."),
         ('[a]\nsource = "path:/x"\nfamily = "clip"\nlabels = "pets"', "there is imagenet1k"),
+        ('[a]\nsource = "path:/x"\nwhole_picture = true', r"\[a\].*family = .vit."),
         ('[a]\nsource = "path:/x"\nfamily = "clip"\nsentences = ["a cat"]', r"sentences\.0"),
         ('[a]\nsource = "path:/x"\nfamily = "clip"\nsentences = ["{} {0}"]', r"sentences\.0"),
         ('[a]\nsource = "path:/x"\ncolour = "red"', r"\[a\].*colour"),
