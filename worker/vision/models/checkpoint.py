@@ -1,4 +1,5 @@
-"""A checkpoint folder in transformers' layout: config.json and safetensors, nothing else."""
+"""A checkpoint folder in transformers' layout: config.json and weights, as safetensors or, where
+there are none, pickled; of those torch's restricted reader takes tensors and nothing else."""
 
 from __future__ import annotations
 
@@ -13,6 +14,8 @@ from transformers import AutoConfig, AutoModel, AutoModelForImageClassification,
 from worker.contract.errors import CheckpointInvalid
 from worker.vision.models.cache import sha256_of
 from worker.vision.models.families import RESNEST_NAMES, RESNEST_WEIGHTS
+
+PICKLED = "pytorch_model*.bin"
 
 _UNUSED = ("pooler.",)
 """Parameters no label and no map reads; checkpoints often leave them out."""
@@ -31,7 +34,7 @@ def found(folder: Path, *, revision: str) -> CheckpointFiles:
     """The files of a folder.
 
     Raises:
-        CheckpointInvalid: it holds no config.json or no safetensors.
+        CheckpointInvalid: it holds no config.json or no weights.
     """
     if not (folder / "config.json").is_file():
         raise CheckpointInvalid(
@@ -42,19 +45,23 @@ def found(folder: Path, *, revision: str) -> CheckpointFiles:
 
 
 def weights_sha256(folder: Path) -> str:
-    """SHA-256 of the safetensors file; of their hashes, in name order, where there are many.
+    """SHA-256 of the file of weights; of their hashes, in name order, where there are many.
 
     Raises:
         CheckpointInvalid: there is none.
     """
-    shards = sorted(folder.glob("*.safetensors"))
+    shards = _weights(folder)
     if not shards:
         raise CheckpointInvalid(
-            f"{folder.name} holds no .safetensors file; convert the checkpoint "
-            "(pickled weights are not read) or name the folder that holds it"
+            f"{folder.name} holds no weights, neither .safetensors nor {PICKLED}; name the folder "
+            "that does"
         )
     hashes = [sha256_of(shard) for shard in shards]
     return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def _weights(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.safetensors")) or sorted(folder.glob(PICKLED))
 
 
 def build(folder: Path) -> PreTrainedModel:
@@ -70,7 +77,8 @@ def build(folder: Path) -> PreTrainedModel:
             folder,
             config=config,
             dtype="float32",
-            use_safetensors=True,
+            use_safetensors=any(folder.glob("*.safetensors")),
+            weights_only=True,
             local_files_only=True,
             trust_remote_code=False,
             output_loading_info=True,

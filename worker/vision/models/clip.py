@@ -1,5 +1,5 @@
-"""Family clip: models that read pictures and text (CLIP, Chinese-CLIP, SigLIP), from a hub or
-a folder in transformers' layout.
+"""Family clip: models that read pictures and text (CLIP, Chinese-CLIP, SigLIP, SigLIP 2), from
+a hub or a folder in transformers' layout.
 
 Labels are texts, so any label set can be asked for, and any words of a job's own. What
 explains a label explains it here as well: to `vit`, the vision half with the label set's texts
@@ -88,8 +88,8 @@ def load(
     files, towers = vit.built(spec, model_dir=model_dir, progress=progress)
     if not hasattr(towers, "get_text_features"):
         raise CheckpointInvalid(
-            f"{type(towers).__name__} reads no text; the family clip takes CLIP, Chinese-CLIP "
-            "and SigLIP"
+            f"{type(towers).__name__} reads no text; the family clip takes CLIP, Chinese-CLIP, "
+            "SigLIP and SigLIP 2"
         )
     nn.Module.to(towers, placement.device, placement.dtype)
     framing, normalisation = preprocessing.read(files.folder)

@@ -18,7 +18,7 @@ RESNEST_NAMES = "meta_info.txt"
 CNN_TYPES = frozenset({"resnet", "convnext", "convnextv2"})
 """`model_type` of transformers' classifiers that end in global average pooling."""
 
-CLIP_TYPES = frozenset({"chinese_clip", "clip", "siglip"})
+CLIP_TYPES = frozenset({"chinese_clip", "clip", "siglip", "siglip2"})
 """`model_type` of models that read text. A classifier made of such a vision half is a `vit`."""
 
 

@@ -19,6 +19,7 @@ from PIL import Image
 from worker.vision.heatmap import Window
 
 _REDUCE_GAP = 3.0  # PIL's filter still sees this many pixels for each one it makes
+_MOST_SCALE, _SCALE_GAP = 100.0, 1e-5  # transformers' search for a scale: its start and its end
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,43 @@ class WholePicture:
         for short in range(self.cells - 1, self.cells // 2 - 1, -1):
             wide += [(short, math.floor(area / short)), (short, math.ceil(area / short))]
         return wide + [(columns, rows) for rows, columns in wide[1:]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchBudget:
+    """The whole picture at its own aspect, as large as `most_patches` patches of `patch_px` allow.
+
+    Tschannen et al. 2025, "SigLIP 2: Multilingual Vision-Language Encoders with Improved
+    Semantic Understanding, Localization, and Dense Features". The scale is found as
+    transformers' image processor finds it, so the pixels are its own; only the last patch of
+    an axis is stretched, by what fills it.
+    """
+
+    patch_px: int
+    most_patches: int
+    resample: int = Image.Resampling.BILINEAR
+
+    def fit(self, rgb: npt.NDArray[np.uint8]) -> Framed:
+        height, width = rgb.shape[:2]
+        rows, columns = self.grid(width, height)
+        window = Window(0.0, 0.0, float(width), float(height))
+        size = (columns * self.patch_px, rows * self.patch_px)
+        return Framed(resample(rgb, window, size, self.resample), window)
+
+    def grid(self, width: int, height: int) -> tuple[int, int]:
+        """(rows, columns) of patches."""
+        fits, exceeds = _SCALE_GAP / 10, _MOST_SCALE
+        while exceeds - fits >= _SCALE_GAP:
+            scale = (fits + exceeds) / 2
+            if math.prod(self._scaled(width, height, scale)) <= self.most_patches:
+                fits = scale
+            else:
+                exceeds = scale
+        return self._scaled(width, height, fits)
+
+    def _scaled(self, width: int, height: int, scale: float) -> tuple[int, int]:
+        rows = math.ceil(height * scale / self.patch_px)
+        return max(1, rows), max(1, math.ceil(width * scale / self.patch_px))
 
 
 @dataclass(frozen=True, kw_only=True)

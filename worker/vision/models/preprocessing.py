@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from worker.contract.errors import CheckpointInvalid
-from worker.vision.models.framing import CentreCrop, Framing, Squeezed
+from worker.vision.models.framing import CentreCrop, Framing, PatchBudget, Squeezed
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
@@ -55,11 +55,14 @@ def read(folder: Path) -> tuple[Framing, Normalisation]:
 
 
 def framing(config: Mapping[str, Any]) -> Framing:
-    """Centre crop, or the whole picture squeezed to a fixed size.
+    """Centre crop, the whole picture squeezed to a fixed size, or at its own aspect within a
+    budget of patches (SigLIP 2).
 
     ConvNeXt's processor, which ResNets come with too, names the side after the crop and its
     share of the side before; from 384 px on it squeezes.
     """
+    if "max_num_patches" in config:
+        return _budget(config)
     resample = int(config.get("resample", 3))
     size = config.get("size")
     sides = {"shortest_edge": size} if isinstance(size, int) else dict(size or {})
@@ -84,6 +87,16 @@ def normalisation(config: Mapping[str, Any]) -> Normalisation:
     mean = tuple(config.get("image_mean") or IMAGENET_MEAN)
     deviation = tuple(config.get("image_std") or IMAGENET_DEVIATION)
     return Normalisation(scale=scale, mean=mean, deviation=deviation)
+
+
+def _budget(config: Mapping[str, Any]) -> Framing:
+    most, patch_px = int(config["max_num_patches"]), int(config.get("patch_size", 16))
+    if min(most, patch_px) < 1:
+        raise CheckpointInvalid(
+            f"preprocessor_config.json names {most} patches of {patch_px} px; both begin at 1"
+        )
+    resample = int(config.get("resample", 2))
+    return PatchBudget(patch_px=patch_px, most_patches=most, resample=resample)
 
 
 def _side(crop: int | Mapping[str, int]) -> tuple[int, int]:

@@ -66,6 +66,9 @@ class Folder:
 
 
 HUB_FILES = ("config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json")
+PICKLED_FILES = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
+"""Fetched where a repository has no safetensors; torch reads tensors from them and nothing else."""
+
 TEXT_FILES = ("tokenizer*.json", "special_tokens_map.json", "vocab.*", "merges.txt", "*.model")
 """Of models that read text; plain data all."""
 
@@ -156,25 +159,31 @@ def hub_snapshot(
 ) -> Path:
     """The folder of a hub checkpoint in the cache; its name is the commit.
 
-    Only configuration and safetensors are fetched, nothing that could hold code.
+    Configuration, tokenizers and weights are fetched, no code.
 
     Raises:
         ModelUnavailable: the hub cannot be reached, or has no such repository or revision.
     """
     import huggingface_hub  # slow to import, and offline defaults never need it
 
-    progress(f"fetching {wanted.repo} at {wanted.revision} from the model hub")
-    try:
+    def fetch(revision: str, *files: str) -> Path:
         folder = huggingface_hub.snapshot_download(
             wanted.repo,
-            revision=wanted.revision,
-            allow_patterns=[*HUB_FILES, *TEXT_FILES],
+            revision=revision,
+            allow_patterns=files,
             cache_dir=cache_dir(model_dir) / "hub",
         )
+        return Path(folder)
+
+    progress(f"fetching {wanted.repo} at {wanted.revision} from the model hub")
+    try:
+        folder = fetch(wanted.revision, *HUB_FILES, *TEXT_FILES)
+        if not any(folder.glob("*.safetensors")):
+            folder = fetch(folder.name, *PICKLED_FILES)
     except Exception as exc:  # of the hub, of httpx, or of a proxy that answers nonsense
         reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
         raise ModelUnavailable(
             f"{wanted} could not be fetched: {reason}; check the name, the network and "
             "HF_ENDPOINT, or copy the checkpoint here and name it as path:/folder"
         ) from exc
-    return Path(folder)
+    return folder

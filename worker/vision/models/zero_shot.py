@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from worker.vision.models.patch_sequence import PATCH_SEQUENCE_TYPES, patch_sequence
 from worker.vision.unit_length import UnitLength
 
 
@@ -53,9 +54,14 @@ class ZeroShotNetwork(nn.Module):
         return ZeroShotNetwork(self.towers, texts)
 
     def forward(self, pixel_values: Tensor) -> SimpleNamespace:
-        pooled: Tensor = self.vision_model(pixel_values=pixel_values).pooler_output
+        pooled: Tensor = self.vision_model(**self._inputs(pixel_values)).pooler_output
         logits = None if self.texts is None else self.likeness(pooled, self.texts)
         return SimpleNamespace(logits=logits, pooler_output=pooled)
+
+    def _inputs(self, pixel_values: Tensor) -> dict[str, Tensor | None]:
+        if self.config.model_type in PATCH_SEQUENCE_TYPES:
+            return patch_sequence(pixel_values, patch_px=self.config.vision_config.patch_size)
+        return {"pixel_values": pixel_values}
 
     def unchanged_length(self, pooled: Tensor, text: Tensor) -> Tensor:
         """Each picture's likeness to one text (1, channels), under AttnLRP's rules: (N,)."""

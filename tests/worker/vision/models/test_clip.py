@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 import transformers as hf
+from PIL import Image
 from torch import Tensor
+from transformers.models.siglip2.image_processing_pil_siglip2 import Siglip2ImageProcessorPil
 
 from tests.worker.vision.models import tiny_clip
 from worker.contract.errors import CheckpointInvalid, ExplanationUnavailable
@@ -53,15 +55,29 @@ def plain_logits(folder: Path, model: ZeroShotTransformer, *pictures: np.ndarray
     whole = hf.AutoModel.from_pretrained(folder).eval()
     tokenizer = hf.AutoTokenizer.from_pretrained(folder)
     padding = {"padding": True}
-    if whole.config.model_type == "siglip":
+    if whole.config.model_type.startswith("siglip"):
         padding = {"padding": "max_length", "max_length": 16}
     tokens = tokenizer(list(WORDS), return_tensors="pt", **padding)
-    if whole.config.model_type == "siglip":
+    if whole.config.model_type.startswith("siglip"):
         tokens = {"input_ids": tokens["input_ids"]}
-    pixels = np.stack([model.framing.fit(p).pixels for p in pictures])
     with torch.no_grad():
+        if whole.config.model_type == "siglip2":
+            return whole(**padded(folder, *pictures), **tokens).logits_per_image
+        pixels = np.stack([model.framing.fit(p).pixels for p in pictures])
         x = model.normalised(torch.from_numpy(pixels))
         return whole(pixel_values=x, **tokens).logits_per_image
+
+
+def padded(folder: Path, *pictures: np.ndarray) -> dict[str, Tensor]:
+    """SigLIP 2's input as transformers' own processor makes it."""
+    processor = Siglip2ImageProcessorPil.from_pretrained(folder)
+    made = processor(images=[Image.fromarray(p) for p in pictures], return_tensors="pt")
+    return dict(made)
+
+
+def grid_of(model: ZeroShotTransformer, rgb: np.ndarray) -> tuple[int, int]:
+    height, width, _ = model.framing.fit(rgb).pixels.shape
+    return height // tiny_clip.PATCH_PX, width // tiny_clip.PATCH_PX
 
 
 def test_logits_of_words_are_those_of_transformers(
@@ -118,7 +134,7 @@ def test_a_model_speaks_one_set_after_another_and_its_maps_follow(folder: Path) 
         assert evidence.logits.shape == (1, model.offer.classes)
         grid = model.maps("relevance", evidence, first)
         other = model.maps("relevance", evidence, first, against=torch.tensor([0]))
-        assert grid.shape == (1, 4, 4)
+        assert grid.shape == (1, *grid_of(model, picture()))
         assert grid.isfinite().all()
         assert not torch.allclose(grid, other)
 
@@ -126,19 +142,20 @@ def test_a_model_speaks_one_set_after_another_and_its_maps_follow(folder: Path) 
 def test_every_method_on_offer_makes_its_map(folder: Path) -> None:
     model = load(folder).speaking(LABELS)
     offer = model.offer
+    shape = (2, *grid_of(model, picture()))
     assert "relevance" in offer.methods
     for method in offer.methods:
         evidence = look(model, picture(), picture(2), methods={method})
-        assert model.maps(method, evidence, torch.tensor([0, 3])).shape == (2, 4, 4)
+        assert model.maps(method, evidence, torch.tensor([0, 3])).shape == shape
     for method in offer.label_free_methods:
         evidence = look(model, picture(), picture(2), methods={method})
-        assert model.maps(method, evidence, None).shape == (2, 4, 4)
+        assert model.maps(method, evidence, None).shape == shape
 
 
 def test_parts_of_a_picture_are_shown_by_dropping_tokens(folder: Path) -> None:
     model = load(folder).speaking(LABELS)
     pixels = torch.from_numpy(np.stack([model.framing.fit(picture()).pixels]))
-    everything = torch.ones(1, 4, 4, dtype=torch.bool)
+    everything = torch.ones(1, *grid_of(model, picture()), dtype=torch.bool)
     with torch.no_grad():
         whole, part = model.show(pixels, everything), model.show(pixels, everything.triu())
     evidence = look(model, picture(), methods=set())

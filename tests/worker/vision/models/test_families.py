@@ -18,6 +18,7 @@ FILES = {
     "cnn, ConvNeXt V2": {"config.json": json.dumps({"model_type": "convnextv2"})},
     "clip, Chinese": {"config.json": json.dumps({"model_type": "chinese_clip"})},
     "clip, SigLIP": {"config.json": '{"model_type": "siglip", "architectures": ["SiglipModel"]}'},
+    "clip, SigLIP 2": {"config.json": json.dumps({"model_type": "siglip2"})},
     "vit, of a CLIP": {
         "config.json": '{"model_type": "clip", "architectures": ["CLIPForImageClassification"]}'
     },

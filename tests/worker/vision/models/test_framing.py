@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
+from transformers.models.siglip2 import image_processing_pil_siglip2 as siglip2
 
-from worker.vision.models.framing import CentreCrop, Framing, Squeezed, WholePicture
+from worker.vision.models.framing import CentreCrop, Framing, PatchBudget, Squeezed, WholePicture
 
 RNG = np.random.default_rng(0)
 
@@ -38,6 +39,17 @@ def test_aspects_up_to_four_to_one_are_hardly_stretched(cell_px: int, cells: int
         assert 0.75 * cells**2 < rows * columns < 1.25 * cells**2
 
 
+@pytest.mark.parametrize(("patch_px", "most"), [(16, 256), (16, 1024), (14, 100), (8, 1)])
+def test_a_budget_of_patches_is_spent_as_transformers_spends_it(patch_px: int, most: int) -> None:
+    framing = PatchBudget(patch_px=patch_px, most_patches=most)
+    sides = RNG.integers(1, 6000, (300, 2)).tolist()
+    for width, height in [*sides, (1, 1), (1, 5000), (7, 6), (4000, 3000), (1024, 1024)]:
+        theirs = siglip2.get_image_size_for_max_num_patches(height, width, patch_px, most)
+        rows, columns = framing.grid(width, height)
+        assert (rows * patch_px, columns * patch_px) == theirs
+        assert framing.grid(height, width) == (columns, rows)
+
+
 def test_a_wide_picture_and_its_turned_twin_get_turned_grids() -> None:
     framing = WholePicture(cell_px=14, cells=16)
     for width, height in [(451, 300), (1000, 250), (4000, 3000)]:
@@ -52,6 +64,7 @@ def test_a_wide_picture_and_its_turned_twin_get_turned_grids() -> None:
         CentreCrop(short_px=256, crop_px=(224, 224)),
         CentreCrop(short_px=200, crop_px=(224, 224)),
         Squeezed(size_px=(224, 192)),
+        PatchBudget(patch_px=16, most_patches=256),
     ],
 )
 def test_pictures_of_any_size_fit(framing: Framing, size: tuple[int, int]) -> None:

@@ -28,6 +28,7 @@ FILES = {
 
 REPOSITORIES = {
     "org/vit": FILES,
+    "org/pickled": {k: v for k, v in FILES.items() if not k.endswith(".safetensors")},
     "org/convnext": FILES | {"config.json": b'{"model_type": "convnext"}'},
 }
 
@@ -105,6 +106,14 @@ def test_a_snapshot_is_pinned_and_holds_nothing_that_could_be_code(
     assert folder.name == COMMIT
     names = {p.name: p.read_bytes() for p in folder.iterdir()}
     assert names == {k: v for k, v in FILES.items() if k.endswith((".json", ".safetensors"))}
+
+
+def test_pickled_weights_are_fetched_where_there_are_no_others(
+    hub: ThreadingHTTPServer, tmp_path: Path
+) -> None:
+    folder = hub_snapshot(HubSnapshot(repo="org/pickled"), model_dir=tmp_path)
+    assert (folder / "pytorch_model.bin").read_bytes() == b"pickle"
+    assert not (folder / "modeling_evil.py").exists()
 
 
 def test_a_branch_becomes_the_commit_it_stood_for(hub: ThreadingHTTPServer, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from transformers import BitImageProcessor, ConvNextImageProcessorPil, ViTImageP
 
 from worker.contract.errors import CheckpointInvalid
 from worker.vision.models import preprocessing
-from worker.vision.models.framing import CentreCrop, Squeezed
+from worker.vision.models.framing import CentreCrop, PatchBudget, Squeezed
 
 PICTURE = np.random.default_rng(1).integers(0, 256, (301, 455, 3), dtype=np.uint8)
 
@@ -47,13 +47,22 @@ def test_a_centre_crop_and_a_fixed_size_are_told_apart() -> None:
     assert preprocessing.framing(crop) == CentreCrop(short_px=256, crop_px=(224, 224), resample=3)
     fixed = {"size": {"height": 224, "width": 196}, "resample": 2}
     assert preprocessing.framing(fixed) == Squeezed(size_px=(224, 196), resample=2)
+    budget = {"max_num_patches": 256, "patch_size": 16, "size": None, "resample": 3}
+    assert preprocessing.framing(budget) == PatchBudget(patch_px=16, most_patches=256, resample=3)
     old = {"size": 224, "crop_pct": 0.875, "feature_extractor_type": "ConvNextFeatureExtractor"}
     assert preprocessing.framing(old) == CentreCrop(short_px=256, crop_px=(224, 224), resample=3)
     assert preprocessing.framing({"size": 224}) == Squeezed(size_px=(224, 224), resample=3)
 
 
 @pytest.mark.parametrize(
-    "text", [None, "{", json.dumps({"size": {"longest_edge": 5}}), json.dumps({})]
+    "text",
+    [
+        None,
+        "{",
+        json.dumps({"size": {"longest_edge": 5}}),
+        json.dumps({"max_num_patches": 0}),
+        json.dumps({}),
+    ],
 )
 def test_a_checkpoint_without_a_usable_input_size_is_refused(
     text: str | None, tmp_path: Path

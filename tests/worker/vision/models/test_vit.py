@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -224,10 +226,46 @@ def test_a_folder_that_holds_no_checkpoint_is_refused(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_pickled_weights_are_not_read(tmp_path: Path) -> None:
+def pickled(folder: Path, state: object) -> Path:
+    (folder / "model.safetensors").unlink()
+    torch.save(state, folder / "pytorch_model.bin")
+    return folder
+
+
+def test_pickled_tensors_are_read_where_there_are_no_safetensors(tmp_path: Path) -> None:
+    network = hf.ViTModel(hf.ViTConfig(**TINY))
+    model = load(pickled(saved(network, tmp_path), network.state_dict()))
+    expected = network.state_dict()
+    assert all(torch.equal(t, expected[k]) for k, t in model.network.state_dict().items())
+    whole = (tmp_path / "pytorch_model.bin").read_bytes()
+    assert model.weights_sha256 == hashlib.sha256(whole).hexdigest()
+
+
+class Planted:
+    """What runs a command while it is unpickled, if anything lets it."""
+
+    def __init__(self, made: Path):
+        self.made = made
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.made),)
+
+
+def test_code_in_pickled_weights_does_not_run(tmp_path: Path) -> None:
+    network = hf.ViTModel(hf.ViTConfig(**TINY))
+    state = {**network.state_dict(), "planted": Planted(tmp_path / "made")}
+    folder = pickled(saved(network, tmp_path / "model"), state)
+    with pytest.raises(CheckpointInvalid, match="cannot be loaded"):
+        load(folder)
+    assert not (tmp_path / "made").exists()
+    torch.load(folder / "pytorch_model.bin", weights_only=False)
+    assert (tmp_path / "made").exists()  # it was planted well
+
+
+def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
     folder = saved(hf.ViTModel(hf.ViTConfig(**TINY)), tmp_path)
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(CheckpointInvalid, match="safetensors"):
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(CheckpointInvalid, match=r"pytorch_model\*\.bin"):
         load(folder)
 
 

@@ -65,10 +65,27 @@ def siglip(folder: Path) -> Path:
     return _saved(folder, model, tokenizer, {})
 
 
+def siglip2(folder: Path) -> Path:
+    """At most 16 patches of any aspect; positions are learned on 4 x 4."""
+    pieces = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", *CHARACTERS, "▁"]
+    vocabulary = {piece: n for n, piece in enumerate(pieces)}
+    tokenizer = hf.Siglip2Tokenizer(vocab=vocabulary, merges=[], padding_side="right")
+    vision = {key: value for key, value in VISION.items() if key != "image_size"}
+    text = {**vision, "vocab_size": len(pieces), "max_position_embeddings": 16}
+    text |= {"bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 0}
+    config = hf.Siglip2Config(text_config=text, vision_config={**vision, "num_patches": 16})
+    model = hf.Siglip2Model(config)
+    torch.nn.init.constant_(model.logit_scale, 2.0)
+    torch.nn.init.constant_(model.logit_bias, -3.0)
+    budget = {"max_num_patches": 16, "patch_size": PATCH_PX, "resample": 2, "size": None}
+    return _saved(folder, model, tokenizer, budget)
+
+
 FAMILY: dict[str, Callable[[Path], Path]] = {
     "chinese_clip": chinese_clip,
     "clip": clip,
     "siglip": siglip,
+    "siglip2": siglip2,
 }
 
 
