@@ -170,7 +170,7 @@ def hub_snapshot(
         folder = huggingface_hub.snapshot_download(
             wanted.repo,
             revision=revision,
-            allow_patterns=files,
+            allow_patterns=list(files),
             cache_dir=cache_dir(model_dir) / "hub",
         )
         return Path(folder)
