@@ -182,6 +182,8 @@ class ItemPipeline:
             model=made.model,
             method=made.method,
             target=made.target,
+            layer=made.layer,
+            heads=made.heads,
             artifacts=artifacts,
             faithfulness=made.faithfulness,
             diagnostics=diagnostics.diagnose(made.heatmap),

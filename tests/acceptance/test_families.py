@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -53,20 +54,27 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 EVERY = [*tiny_vit.KINDS, *(f"whole-{kind}" for kind in tiny_vit.KINDS), *map(slug, CNNS)]
 
 
-@pytest.mark.parametrize("model", [*EVERY, "published"])
-def test_each_family_labels_and_explains(families: Stack, model: str) -> None:
+def result(stack: Stack, model: str, **options: Any) -> dict[str, Any]:
+    """What becomes of a picture of noise."""
     rgb = np.random.default_rng(1).integers(0, 256, (*reversed(OBLONG_PX), 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(rgb).save(file, "PNG")
     asked = {
         "images": [{"data": base64.b64encode(file.getvalue()).decode()}],
-        "options": {"models": [model], "artifacts": ["labels", "overlay"], "top_k": 3},
+        "options": {"models": [model], "artifacts": ["labels", "overlay"], **options},
     }
-    headers = {**families.authorization, "Prefer": "wait=60"}
-    answer = httpx.post(f"{families.url}/v1/jobs", json=asked, headers=headers, timeout=90)
+    headers = {**stack.authorization, "Prefer": "wait=60"}
+    answer = httpx.post(f"{stack.url}/v1/jobs", json=asked, headers=headers, timeout=90)
     assert answer.status_code == 200, answer.text
     (item,) = answer.json()["results"]
     assert item["status"] == "succeeded", item["error"]
+    found: dict[str, Any] = item
+    return found
+
+
+@pytest.mark.parametrize("model", [*EVERY, "published"])
+def test_each_family_labels_and_explains(families: Stack, model: str) -> None:
+    item = result(families, model, top_k=3)
     headless = model.removeprefix("whole-") in (*tiny_vit.HEADLESS, "published")
     assert len(item["labels"]) == (0 if headless else 3)
     (told,) = item["models"]
@@ -77,3 +85,12 @@ def test_each_family_labels_and_explains(families: Stack, model: str) -> None:
     assert (made["faithfulness"] is None) == headless
     overlay = httpx.get(made["artifacts"]["overlay"]["url"])
     assert Image.open(io.BytesIO(overlay.content)).size == OBLONG_PX
+
+
+def test_a_map_of_attention_tells_its_layer_and_its_head(families: Stack) -> None:
+    asked = {"method": "attention", "target": "free"}
+    explain = [{**asked, "layer": 1, "heads": "each"}, {**asked, "heads": "max"}, asked]
+    made = result(families, "vit", explain=explain)["explanations"]
+    told = [(one["layer"], one["heads"]) for one in made]
+    assert told == [(1, 0), (1, 1), (None, "max"), (None, None)]
+    assert len({one["artifacts"]["overlay"]["url"] for one in made}) == len(told)
