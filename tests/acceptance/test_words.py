@@ -15,9 +15,10 @@ from PIL import Image
 
 from deploy.stack import Stack
 from tests.stack import CPU_SETTINGS, running_stack
-from tests.worker.vision.models import tiny_clip
+from tests.worker.vision.models import tiny_blip, tiny_clip
 
 WORDS = ["猫", "狗", "咖啡"]
+MODELS = {**tiny_clip.FAMILY, "blip": tiny_blip.blip}
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +26,10 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack whose default models are one that reads text and one with labels of its own."""
     torch.manual_seed(7)
     folders = tmp_path_factory.mktemp("models")
-    for name, save in tiny_clip.FAMILY.items():
+    for name, save in MODELS.items():
         save(folders / name)
     own = {
-        "GUANWU_MODELS": ",".join(f"{name}=path:{folders / name}" for name in tiny_clip.FAMILY),
+        "GUANWU_MODELS": ",".join(f"{name}=path:{folders / name}" for name in MODELS),
         "GUANWU_DEFAULT_MODELS": "efficientnet-lite0",
     }
     with running_stack(settings={**CPU_SETTINGS, **own}) as stack:
@@ -44,7 +45,7 @@ def submit(stack: Stack, **options: Any) -> httpx.Response:
     return httpx.post(f"{stack.url}/v1/jobs", json=asked, headers=headers, timeout=90)
 
 
-@pytest.mark.parametrize("model", tiny_clip.FAMILY)
+@pytest.mark.parametrize("model", MODELS)
 def test_a_job_brings_words_of_its_own_and_phrases(reader: Stack, model: str) -> None:
     answer = submit(
         reader,
@@ -64,7 +65,8 @@ def test_a_job_brings_words_of_its_own_and_phrases(reader: Stack, model: str) ->
     assert best["faithfulness"] is not None
     # the map of a label that is the first anyway is made once
     assert [made["target"] for made in dog] in ([], [{"label": "狗", "id": 1}])
-    assert (phrase["method"], phrase["target"]) == ("text", {"text": "西装的领子"})
+    method = "cross" if model == "blip" else "text"
+    assert (phrase["method"], phrase["target"]) == (method, {"text": "西装的领子"})
     for made in item["explanations"]:
         overlay = httpx.get(made["artifacts"]["overlay"]["url"])
         assert Image.open(io.BytesIO(overlay.content)).size == (80, 60)
@@ -75,7 +77,7 @@ def test_words_for_a_closed_set_are_refused_with_the_alternatives(reader: Stack)
     assert answer.status_code == 422
     told = answer.json()
     assert (told["code"], told["errors"][0]["field"]) == ("invalid_options", "options.words")
-    for name in tiny_clip.FAMILY:
+    for name in MODELS:
         assert name in told["detail"]
 
 
@@ -85,9 +87,11 @@ def test_models_that_read_text_say_so_and_score_any_set_that_ships(reader: Stack
     assert by_id["chinese_clip"]["open_vocabulary"] is True
     assert by_id["efficientnet-lite0"]["open_vocabulary"] is False
     assert by_id["chinese_clip"]["text_methods"] == ["text"]
+    assert by_id["blip"]["text_methods"] == by_id["blip"]["methods"] == ["cross"]
     assert submit(reader, models=["clip"], words=WORDS, label_set="imagenet1k").status_code == 422
-    named = submit(reader, models=["clip"], label_set="imagenet1k", artifacts=["labels"])
-    assert named.status_code == 200, named.text
-    (item,) = named.json()["results"]
-    assert item["status"] == "succeeded", item["error"]
-    assert len({label["id"] for label in item["labels"]}) == 5
+    for model in ("clip", "blip"):
+        named = submit(reader, models=[model], label_set="imagenet1k", artifacts=["labels"])
+        assert named.status_code == 200, named.text
+        (item,) = named.json()["results"]
+        assert item["status"] == "succeeded", item["error"]
+        assert len({label["id"] for label in item["labels"]}) == 5

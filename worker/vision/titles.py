@@ -18,6 +18,7 @@ METHODS: Mapping[str, str] = {
     "legrad": "LeGrad",
     "pooling": "池化注意力",
     "text": "文本相关性",
+    "cross": "交叉注意力",
 }
 """Names of methods; one that is missing goes by its id."""
 

@@ -64,8 +64,9 @@ def _weights(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.safetensors")) or sorted(folder.glob(PICKLED))
 
 
-def build(folder: Path) -> PreTrainedModel:
-    """The model config.json describes, in float32 and evaluation mode.
+def build(folder: Path, *, architecture: Any = None) -> PreTrainedModel:
+    """The model config.json describes, or that of `architecture`, a class of transformers; in
+    float32 and evaluation mode.
 
     Raises:
         CheckpointInvalid: unreadable, of no known architecture, or with tensors missing.
@@ -73,7 +74,7 @@ def build(folder: Path) -> PreTrainedModel:
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        model, report = _auto_class(config).from_pretrained(
+        model, report = (architecture or _auto_class(config)).from_pretrained(
             folder,
             config=config,
             dtype="float32",

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoTokenizer, PreTrainedModel
+from transformers import PreTrainedModel
 
 from worker.contract.errors import CheckpointInvalid
 from worker.contract.label_set import LabelSet
@@ -30,12 +30,10 @@ from worker.vision.models.model import Evidence
 from worker.vision.models.own import OwnModel
 from worker.vision.models.placement import Placement
 from worker.vision.models.registry import ModelSpec, Offer
-from worker.vision.models.text_tower import SENTENCES, TextTower
+from worker.vision.models.text_tower import DEFAULT_LABELS, SENTENCES, TextTower, tokenizer_of
 from worker.vision.models.vit import VisionTransformer
 from worker.vision.models.zero_shot import ZeroShotNetwork
 
-VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model")
-DEFAULT_LABELS = "wanwu"
 MULTILINGUAL_VOCABULARY = 200_000  # tokens; SigLIP 2 has Gemma's 256,000, all others far fewer
 
 
@@ -112,7 +110,7 @@ def load(
         entrance=vit.entrance(cast(PreTrainedModel, network), anatomy, framing, placement),
         texts=TextTower(
             towers=towers,
-            tokenizer=_tokenizer(files.folder),
+            tokenizer=tokenizer_of(files.folder),
             language=read,
             sentences=own.sentences or SENTENCES[read],
             weights_sha256=files.weights_sha256,
@@ -138,17 +136,3 @@ def language(config: Any) -> Language:
     tokens = config.text_config.vocab_size
     chinese = config.model_type == "chinese_clip" or tokens > MULTILINGUAL_VOCABULARY
     return "zh" if chinese else "en"
-
-
-def _tokenizer(folder: Path) -> Any:
-    # without any file transformers makes a tokenizer that knows no word, in silence
-    vocabularies = [name for name in VOCABULARIES if (folder / name).is_file()]
-    try:
-        if not vocabularies:
-            raise FileNotFoundError(", ".join(VOCABULARIES))
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as exc:  # transformers and tokenizers each raise their own
-        raise CheckpointInvalid(
-            f"{folder.name} has no tokenizer that transformers can load; copy its tokenizer "
-            "files (tokenizer.json, or vocab.txt, ...) beside config.json"
-        ) from exc

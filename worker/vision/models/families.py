@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-Family = Literal["clip", "cnn", "resnest", "vit"]
+Family = Literal["blip", "clip", "cnn", "resnest", "vit"]
 Language = Literal["zh", "en"]
 """Of a label's names."""
 
@@ -17,6 +17,9 @@ RESNEST_NAMES = "meta_info.txt"
 
 CNN_TYPES = frozenset({"resnet", "convnext", "convnextv2"})
 """`model_type` of transformers' classifiers that end in global average pooling."""
+
+BLIP_TYPE = "blip"
+"""`model_type` of models that match a text with a picture."""
 
 CLIP_TYPES = frozenset({"chinese_clip", "clip", "siglip", "siglip2"})
 """`model_type` of models that read text. A classifier made of such a vision half is a `vit`."""
@@ -30,6 +33,8 @@ def family_of(folder: Path) -> Family:
         return "resnest"
     described = _described(config)
     kind = described.get("model_type")
+    if kind == BLIP_TYPE:
+        return "blip"
     if kind in CLIP_TYPES and not _classifies(described):
         return "clip"
     return "cnn" if kind in CNN_TYPES else "vit"

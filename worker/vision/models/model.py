@@ -27,6 +27,7 @@ class Evidence:
         grid: (gh, gw) of the maps.
         attention: of every layer (N, heads, prefix tokens, tokens), or empty.
         attended: what every layer's attention got, or empty.
+        image_tokens: (N, CLS and patches, channels), what texts attend to, or None.
         pooling: of a pooling head (N, heads, 1, patches), or None.
         trails: what gradients can be asked of, by the kind of pass.
     """
@@ -36,6 +37,7 @@ class Evidence:
     features: Tensor | None = None
     attention: tuple[Tensor, ...] = ()
     attended: tuple[Attended, ...] = ()
+    image_tokens: Tensor | None = None
     pooling: Tensor | None = None
     trails: Mapping[str, Trail] = field(default_factory=dict)
 

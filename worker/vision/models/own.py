@@ -3,9 +3,9 @@
 [chinese-clip]
 source = "hub:org/chinese-clip@0123abcd"
 family = "clip"          # where the files do not tell it, or are still to be fetched
-labels = "imagenet1k"    # of family clip: the label set it is asked where a job names none
-language = "zh"          # of family clip: which of a label's names it reads, zh or en
-sentences = ["{}的卫星图像"]  # of family clip: what a name is read in; {} stands for it
+labels = "imagenet1k"    # of what reads text: the label set it is asked where a job names none
+language = "zh"          # of what reads text: which of a label's names it reads, zh or en
+sentences = ["{}的卫星图像"]  # of what reads text: what a name is read in; {} stands for it
 
 [vit]
 source = "path:/models/vit"
@@ -57,8 +57,10 @@ class OwnModel(BaseModel):
     @model_validator(mode="after")
     def _of_its_family(self) -> Self:
         told = (self.labels, self.language, self.sentences) != (None, None, None)
-        if told and self.family != "clip":
-            raise ValueError('labels, language and sentences are of family = "clip"; name it')
+        if told and self.family not in ("blip", "clip"):
+            raise ValueError(
+                'labels, language and sentences are of family = "clip" or "blip"; name it'
+            )
         if self.whole_picture and self.family != "vit":
             raise ValueError('whole_picture is of family = "vit"; name it')
         return self

@@ -35,6 +35,7 @@ MAP_KINDS: Mapping[str, bool] = {
     "rollout": False,
     "pooling": False,
     "text": True,
+    "cross": False,
 }
 """Every method and whether its maps are signed."""
 
@@ -74,7 +75,15 @@ class Offer:
 
 _VIT = Offer(methods=VIT_METHODS, label_free_methods=VIT_LABEL_FREE_METHODS)
 
+BLIP = Offer(
+    methods=("cross",),
+    label_free_methods=("attention",),
+    text_methods=("cross",),
+    open_vocabulary=True,
+)
+
 UNLOADED: Mapping[Family, Offer] = {
+    "blip": BLIP,
     "clip": replace(_VIT, text_methods=("text",), open_vocabulary=True),
     "cnn": Offer(methods=CNN_METHODS),
     "resnest": Offer(methods=CNN_METHODS),

@@ -177,6 +177,10 @@ class ModelShelf:
 def _loader(family: Family) -> Callable[..., VisionModel]:
     """A family's `load`, imported when first needed: transformers is slow and large."""
     match family:
+        case "blip":
+            from worker.vision.models import blip
+
+            return blip.load
         case "clip":
             from worker.vision.models import clip
 

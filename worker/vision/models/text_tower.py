@@ -17,7 +17,9 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from transformers import AutoTokenizer
 
+from worker.contract.errors import CheckpointInvalid
 from worker.contract.label_set import LabelSet
 from worker.vision.models.cache import Progress, cache_dir, cached
 from worker.vision.models.families import Language
@@ -27,6 +29,8 @@ SENTENCES: dict[Language, tuple[str, ...]] = {
     "zh": ("{}", "一张{}的照片", "图中有{}", "{}的图片"),
     "en": ("{}", "a photo of a {}", "a picture of the {}", "there is a {} in the photo"),
 }
+VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model")
+DEFAULT_LABELS = "wanwu"
 BATCH = 64
 MOST_SETS = 16  # in memory; 1,000 words of 512 channels have 2 MB
 WORTH_KEEPING = 256  # labels: fewer are made again in no time
@@ -116,3 +120,22 @@ class TextTower:
             tokens = {"input_ids": tokens["input_ids"]}
         features: Tensor = self.towers.get_text_features(**tokens).pooler_output
         return features.float()
+
+
+def tokenizer_of(folder: Path) -> Any:
+    """A checkpoint's tokenizer.
+
+    Raises:
+        CheckpointInvalid: the folder has none.
+    """
+    # without any file transformers makes a tokenizer that knows no word, in silence
+    vocabularies = [name for name in VOCABULARIES if (folder / name).is_file()]
+    try:
+        if not vocabularies:
+            raise FileNotFoundError(", ".join(VOCABULARIES))
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as exc:  # transformers and tokenizers each raise their own
+        raise CheckpointInvalid(
+            f"{folder.name} has no tokenizer that transformers can load; copy its tokenizer "
+            "files (tokenizer.json, or vocab.txt, ...) beside config.json"
+        ) from exc

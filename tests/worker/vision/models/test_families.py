@@ -16,6 +16,7 @@ FILES = {
     "cnn, ResNet": {"config.json": json.dumps({"model_type": "resnet"})},
     "cnn, ConvNeXt": {"config.json": json.dumps({"model_type": "convnext"})},
     "cnn, ConvNeXt V2": {"config.json": json.dumps({"model_type": "convnextv2"})},
+    "blip": {"config.json": json.dumps({"model_type": "blip"})},
     "clip, Chinese": {"config.json": json.dumps({"model_type": "chinese_clip"})},
     "clip, SigLIP": {"config.json": '{"model_type": "siglip", "architectures": ["SiglipModel"]}'},
     "clip, SigLIP 2": {"config.json": json.dumps({"model_type": "siglip2"})},

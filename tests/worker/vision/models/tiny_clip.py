@@ -35,7 +35,7 @@ def chinese_clip(folder: Path) -> Path:
     tokenizer = hf.BertTokenizer(vocab=vocabulary, model_max_length=52)
     text = {**TEXT, "vocab_size": len(pieces), "max_position_embeddings": 64}
     config = hf.ChineseCLIPConfig(text_config=text, vision_config=VISION, projection_dim=16)
-    return _saved(folder, hf.ChineseCLIPModel(config), tokenizer, {"do_center_crop": False})
+    return saved(folder, hf.ChineseCLIPModel(config), tokenizer, {"do_center_crop": False})
 
 
 def clip(folder: Path) -> Path:
@@ -50,7 +50,7 @@ def clip(folder: Path) -> Path:
     config = hf.CLIPConfig(text_config=text, vision_config=VISION, projection_dim=16)
     crop = {"do_center_crop": True, "crop_size": {"height": SIDE_PX, "width": SIDE_PX}}
     size = {"size": {"shortest_edge": SIDE_PX}}
-    return _saved(folder, hf.CLIPModel(config), tokenizer, {**crop, **size})
+    return saved(folder, hf.CLIPModel(config), tokenizer, {**crop, **size})
 
 
 def siglip(folder: Path) -> Path:
@@ -62,7 +62,7 @@ def siglip(folder: Path) -> Path:
     model = hf.SiglipModel(hf.SiglipConfig(text_config=text, vision_config=VISION))
     torch.nn.init.constant_(model.logit_scale, 2.0)
     torch.nn.init.constant_(model.logit_bias, -3.0)
-    return _saved(folder, model, tokenizer, {})
+    return saved(folder, model, tokenizer, {})
 
 
 def siglip2(folder: Path) -> Path:
@@ -78,7 +78,7 @@ def siglip2(folder: Path) -> Path:
     torch.nn.init.constant_(model.logit_scale, 2.0)
     torch.nn.init.constant_(model.logit_bias, -3.0)
     budget = {"max_num_patches": 16, "patch_size": PATCH_PX, "resample": 2, "size": None}
-    return _saved(folder, model, tokenizer, budget)
+    return saved(folder, model, tokenizer, budget)
 
 
 FAMILY: dict[str, Callable[[Path], Path]] = {
@@ -89,7 +89,7 @@ FAMILY: dict[str, Callable[[Path], Path]] = {
 }
 
 
-def _saved(
+def saved(
     folder: Path, model: hf.PreTrainedModel, tokenizer: object, preprocessor: dict[str, object]
 ) -> Path:
     model.eval().save_pretrained(folder)
