@@ -144,7 +144,7 @@ def _square(rgb: RGB) -> RGB:
     return cv2.resize(middle, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
 
 
-def _models() -> Iterator[tuple[VisionModel, list[Named]]]:
+def models() -> Iterator[tuple[VisionModel, list[Named]]]:
     cpu = Placement(device=torch.device("cpu"))
     vit = caltech.load(cpu)
     assert vit.labels is not None
@@ -162,7 +162,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     count = QUICK_PAIRS if args.quick else PAIRS
     figures: dict[str, dict[str, float]] = {}
-    for model, named in _models():
+    for model, named in models():
         chosen = list(pairs(recognised(model, named), count=count))
         print(f"{model.spec.id}: {count} pairs, wide and tall")
         for method, shares in place(model, chosen).items():

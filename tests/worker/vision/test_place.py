@@ -16,7 +16,14 @@ from PIL.Image import Transpose
 
 from worker.vision.heatmap import Heatmap
 from worker.vision.image import Picture, decode
-from worker.vision.models.framing import CentreCrop, Framed, Framing, Squeezed, WholePicture
+from worker.vision.models.framing import (
+    CentreCrop,
+    Framed,
+    Framing,
+    PatchBudget,
+    Squeezed,
+    WholePicture,
+)
 from worker.vision.render import figure, overlay, raw_map
 
 CELL_PX = 14
@@ -24,6 +31,7 @@ FRAMINGS = {
     "whole": WholePicture(cell_px=CELL_PX, cells=16),
     "crop": CentreCrop(short_px=256, crop_px=(224, 224)),
     "squeezed": Squeezed(size_px=(224, 224)),
+    "budget": PatchBudget(patch_px=CELL_PX, most_patches=256),
 }
 SIZES = [(330, 110), (503, 1501), (517, 389), (223, 227)]
 STORED = {  # how a camera that says so has laid the upright picture down

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers as hf
@@ -79,6 +80,56 @@ def siglip2(folder: Path) -> Path:
     torch.nn.init.constant_(model.logit_bias, -3.0)
     budget = {"max_num_patches": 16, "patch_size": PATCH_PX, "resample": 2, "size": None}
     return saved(folder, model, tokenizer, budget)
+
+
+def colour_siglip2(folder: Path) -> Path:
+    """One that knows two words, `r` and `b`: red and blue. Its pooling head looks for either.
+
+    A patch holds how red and how blue it is; patches, and the tokens of a text, attend to all
+    of their own alike.
+    """
+    model = hf.AutoModel.from_pretrained(siglip2(folder)).eval()
+    tokenizer = hf.AutoTokenizer.from_pretrained(folder)
+    with torch.no_grad():
+        _see_colours(model.vision_model)
+        for layer in (*model.vision_model.encoder.layers, *model.text_model.encoder.layers):
+            for part in (layer.self_attn.q_proj, layer.self_attn.k_proj, layer.mlp.fc2):
+                part.weight.zero_()
+            for part in (layer.self_attn.v_proj, layer.self_attn.out_proj):
+                torch.nn.init.eye_(part.weight)
+        _read_colours(model.text_model, tokenizer)
+    model.save_pretrained(folder)
+    return folder
+
+
+RED, BLUE = 0, 1
+"""Channels of both halves."""
+
+
+def _see_colours(vision: Any) -> None:
+    """Patches of -1 to 1 become sums of their red and blue values; the pooling head weighs them
+    by both."""
+    embeddings, head = vision.embeddings, vision.head
+    embeddings.position_embedding.weight.zero_()
+    weight = embeddings.patch_embedding.weight.zero_()
+    weight[RED, 0::3] = weight[BLUE, 2::3] = 1.0
+    channels = weight.shape[0]
+    first_of_heads = slice(0, channels, channels // head.num_heads)
+    _, key, value = head.attention.in_proj_weight.zero_().chunk(3)
+    head.attention.in_proj_bias.zero_()[first_of_heads] = 1.0
+    key[first_of_heads, RED] = key[first_of_heads, BLUE] = 1.0
+    value.copy_(torch.eye(channels))
+    torch.nn.init.eye_(head.attention.out_proj.weight)
+    head.mlp.fc2.weight.zero_()
+
+
+def _read_colours(text: Any, tokenizer: Any) -> None:
+    text.embeddings.position_embedding.weight.zero_()
+    words = text.embeddings.token_embedding.weight.zero_()
+    words[tokenizer.convert_tokens_to_ids("r"), RED] = 1.0
+    words[tokenizer.convert_tokens_to_ids("b"), BLUE] = 1.0
+    head = text.head.weight.zero_()
+    head[RED, RED] = head[BLUE, BLUE] = 1.0
 
 
 FAMILY: dict[str, Callable[[Path], Path]] = {
