@@ -147,7 +147,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         figures[method] = float(of.mean())
     paired = measured["layercam"] - measured["cam"]
     print(f"layercam - cam {paired.mean():.3f} +- {float(paired.std()) / len(paired) ** 0.5:.3f}")
-    limits = BUILT_IN[model.weights_sha256]
+    limits = BUILT_IN[model.weights_sha256].thresholds
+    assert limits is not None
     for method in model.offer.methods:
         above = (served[method] >= limits.random).float().mean()
         figures[f"{method}_above_noise"] = float(above)

@@ -118,8 +118,7 @@ def temperature(logits: Tensor, truth: Tensor) -> float:
 
 def reliability(logits: Tensor, truth: Tensor) -> Reliability:
     """Of softmax(logits), (N, classes), against the true classes (N,)."""
-    score, label = logits.softmax(1).max(1)
-    right = (label == truth).to(score.dtype)
+    score, right = _first_labels(logits, truth)
     parts = score.argsort(stable=True).tensor_split(BINS)
     bins = [(float(score[part].mean()), float(right[part].mean())) for part in parts]
     return Reliability(
@@ -131,8 +130,7 @@ def reliability(logits: Tensor, truth: Tensor) -> Reliability:
 
 def coverage(logits: Tensor, truth: Tensor) -> tuple[Coverage, ...]:
     """What is left at each of `UNKNOWN_BELOW`; of softmax(logits), as `reliability`."""
-    score, label = logits.softmax(1).max(1)
-    right = (label == truth).to(score.dtype)
+    score, right = _first_labels(logits, truth)
     kept = [(limit, score >= limit) for limit in UNKNOWN_BELOW]
     return tuple(
         Coverage(
@@ -142,6 +140,12 @@ def coverage(logits: Tensor, truth: Tensor) -> tuple[Coverage, ...]:
         )
         for limit, known in kept
     )
+
+
+def _first_labels(logits: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """The score of each picture's first label, and 1 where it is the true one, 0 elsewhere."""
+    score, label = logits.softmax(1).max(1)
+    return score, (label == truth).to(score.dtype)
 
 
 def _weighted_distance(bins: Sequence[tuple[float, float]], sizes: Sequence[int]) -> float:

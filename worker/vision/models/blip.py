@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from transformers import BlipForImageTextRetrieval
 
-from worker.contract.errors import ExplanationUnavailable, ModelUnavailable
+from worker.contract.errors import ExplanationUnavailable
 from worker.contract.label_set import LabelSet
 from worker.vision.explain.attention import cls_attention
 from worker.vision.labels.label_set import load_label_set
@@ -32,9 +32,8 @@ from worker.vision.models.model import LAST_LAYER, Evidence, Reading
 from worker.vision.models.own import OwnModel
 from worker.vision.models.placement import Placement
 from worker.vision.models.preprocessing import Normalisation
-from worker.vision.models.registry import BLIP, ModelSpec, Offer
+from worker.vision.models.registry import BLIP, ModelSpec, Offer, folder_of
 from worker.vision.models.shortlist import SHORTLIST, ranked_behind
-from worker.vision.models.sources import Folder
 from worker.vision.models.text_tower import DEFAULT_LABELS, TextTower, tokenizer_of
 
 SENTENCES: Mapping[Language, tuple[str, ...]] = {
@@ -158,9 +157,7 @@ def load(
         ModelUnavailable: the files are not here.
         CheckpointInvalid: the files are not a checkpoint of this family.
     """
-    if not isinstance(spec.source, Folder):
-        raise ModelUnavailable(f"{spec.id}: {spec.source} is to be fetched before it is loaded")
-    files = found(spec.source.path, revision=spec.revision)
+    files = found(folder_of(spec), revision=spec.revision)
     towers = build(files.folder, architecture=BlipForImageTextRetrieval)
     nn.Module.to(towers, placement.device, placement.dtype)
     framing, normalisation = preprocessing.read(files.folder)

