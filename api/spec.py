@@ -414,7 +414,10 @@ def feedback_response() -> dict[str, Any]:
     return {
         "description": "A page; or all, as lines or as tasks.",
         "content": {
-            "application/json": {"schema": {"anyOf": [page, tasks]}},
+            "application/json": {
+                "schema": {"anyOf": [page, tasks]},
+                "example": {"items": [], "next": None},
+            },
             "application/x-ndjson": {"schema": {"type": "string"}},
         },
     }
