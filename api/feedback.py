@@ -18,8 +18,9 @@ from api.judging import FeedbackRequest
 from api.results import JobPath
 from api.services import services
 from api.validation import validated
-from worker.contract.feedback import Feedback, FeedbackRecords, Kind
+from worker.contract.feedback import FeedbackRecords
 from worker.contract.job import Wire
+from worker.contract.judgement import Feedback, Kind
 from worker.contract.objects import JSONL
 
 feedback = APIBlueprint(

@@ -10,7 +10,6 @@ from pydantic import Field, StringConstraints, model_validator
 from ulid import ULID
 
 from worker.contract.errors import InvalidOptions, ItemNotSucceeded, RequestError
-from worker.contract.feedback import Correct, Feedback, Kind
 from worker.contract.job import (
     ItemResult,
     ItemStatus,
@@ -21,6 +20,7 @@ from worker.contract.job import (
     Region,
     Wire,
 )
+from worker.contract.judgement import Correct, Feedback, Kind
 from worker.contract.label_set import LabelSet
 
 Box = tuple[int, int, int, int]

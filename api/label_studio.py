@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from worker.contract import keys
-from worker.contract.feedback import Feedback
 from worker.contract.job import ImageFacts
+from worker.contract.judgement import Feedback
 from worker.contract.objects import ObjectStore
 
 _NAMES = {"to_name": "image", "from_name": "label", "type": "choices"}

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from api.client.errors import UnexpectedAnswer
 from worker.contract.job import ItemResult, Job, Wire
+from worker.contract.judgement import Feedback
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -55,6 +56,13 @@ class Usage(Wire):
     tenant: str
     key: str | None
     images: dict[str, ImagesUsed]
+
+
+class FeedbackPage(Wire):
+    """As `GET /v1/feedback` answers."""
+
+    items: list[Feedback]
+    next: str | None
 
 
 class Offered(Wire):

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from api.client import calls, upload
 from api.client.answers import JobPage, Offered, Upload, Usage, parsed
+from api.client.async_feedback import AsyncJudgements
 from api.client.async_handle import AsyncJobHandle
 from api.client.async_transport import AsyncTransport
 from api.client.async_webhooks import AsyncWebhooks
@@ -43,6 +44,7 @@ class AsyncClient:
         # Links carry their own permission; the token is for the server alone.
         self._storage = AsyncTransport(url, headers={}, timeout_s=timeout_s, retries=retries)
         self.webhooks = AsyncWebhooks(self._api)
+        self.feedback = AsyncJudgements(self._api)
 
     async def __aenter__(self) -> Self:
         return self

@@ -62,19 +62,24 @@ class AsyncTransport:
         except httpx.TransportError as exc:
             raise broken_off(self._http.base_url, exc) from exc
 
-    async def save(self, call: Call, to: Path) -> None:
-        """As `Transport.save`."""
-        part = part_of(to)
+    async def pieces(self, call: Call) -> AsyncGenerator[bytes, None]:
+        """As `Transport.pieces`."""
         try:
-            async with self._http.stream(call.method, call.path) as answer:
+            async with self._http.stream(call.method, call.path, **call.options) as answer:
                 if not answer.is_success:
                     await answer.aread()
                     raise error_of(answer)
-                with part.open("wb") as file:
-                    async for piece in answer.aiter_bytes():
-                        file.write(piece)
+                async for piece in answer.aiter_bytes():
+                    yield piece
         except httpx.TransportError as exc:
             raise broken_off(self._http.base_url, exc) from exc
+
+    async def save(self, call: Call, to: Path) -> None:
+        """As `Transport.save`."""
+        part = part_of(to)
+        with part.open("wb") as file:
+            async for piece in self.pieces(call):
+                file.write(piece)
         os.replace(part, to)
 
     async def _once(self, call: Call) -> httpx.Response:

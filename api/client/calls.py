@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -12,12 +13,15 @@ from typing import Any, Literal
 from api.client import upload
 from api.client.answers import Upload
 from worker.contract.job import ArtifactLink, ItemStatus, JobEvent, JobWebhook, Options, Verdict
+from worker.contract.judgement import Kind
 
 PAGE_ITEMS = 100
 WEBHOOKS = "/v1/webhooks"
+FEEDBACK = "/v1/feedback"
 WEBHOOK_SECRET = "/v1/webhook-secret"
 SourceKind = Literal["manifest", "prefix", "archive"]
 Chosen = Options | Mapping[str, Any] | None
+ExportFormat = Literal["jsonl", "label-studio"]
 Told = JobWebhook | Mapping[str, Any] | None
 
 
@@ -190,6 +194,40 @@ def rotate_signing_secret(*, overlap_s: int) -> Call:
 
 def _rotate(path: str, overlap_s: int) -> Call:
     return Call("POST", f"{path}/rotate", safe=False, options={"json": {"overlap_s": overlap_s}})
+
+
+def mark(job: str, index: int, said: Mapping[str, Any]) -> Call:
+    body = {name: value for name, value in said.items() if value is not None}
+    path = f"/v1/jobs/{job}/items/{index}/feedback"
+    return Call("POST", path, safe=False, options={"json": body})
+
+
+def judgement(feedback_id: str) -> Call:
+    return Call("GET", f"{FEEDBACK}/{feedback_id}")
+
+
+def retract(feedback_id: str) -> Call:
+    return Call("DELETE", f"{FEEDBACK}/{feedback_id}")
+
+
+def judgements(asked: Mapping[str, Any], after: str | None) -> Call:
+    params = {"limit": PAGE_ITEMS, **asked} | ({"after": after} if after else {})
+    return Call("GET", FEEDBACK, options={"params": params})
+
+
+def export(format: ExportFormat, asked: Mapping[str, Any]) -> Call:
+    return Call("GET", FEEDBACK, options={"params": {"format": format, **asked}})
+
+
+def feedback_query(
+    *, kind: Kind | None, since: dt.datetime | None, until: dt.datetime | None, retracted: bool
+) -> dict[str, Any]:
+    """Parameters of `judgements` and `export`; times without a zone are the machine's."""
+    times = {"since": since, "until": until}
+    asked = {name: at.astimezone(dt.UTC).isoformat() for name, at in times.items() if at}
+    if kind is not None:
+        asked["kind"] = kind
+    return asked | ({"retracted": "true"} if retracted else {})
 
 
 def artefact(link: ArtifactLink) -> Call:

@@ -7,6 +7,7 @@ Exit codes: 0 all images succeeded (or the job still runs); 1 some images failed
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -17,7 +18,8 @@ import click
 from click.shell_completion import get_completion_class
 from pydantic import ValidationError
 
-from api.client import commands, hooks
+from api.client import commands, hooks, judging
+from api.client.calls import ExportFormat
 from api.client.client import Client
 from api.client.errors import (
     ClientError,
@@ -30,6 +32,7 @@ from api.client.handover import ExtraMissing, to_worker
 from api.client.server import NoServer, find_server
 from api.client.webhooks import OVERLAP_S
 from worker.contract.job import JOB_EVENTS, Colormap, JobEvent, Options, Priority, Verdict
+from worker.contract.judgement import Kind
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,6 +50,11 @@ _server_options = (
 _json_option = click.option("--json", "as_json", is_flag=True, help="JSON for pipes, no table")
 _out_option = click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="folder for the results"
+)
+_since_option = click.option(
+    "--since",
+    type=click.DateTime(("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z")),
+    help="made then or later, in this machine's time unless it ends in Z or +08:00",
 )
 _pass_on = {"ignore_unknown_options": True, "help_option_names": []}
 
@@ -303,6 +311,57 @@ def delete_webhook(webhook: str, url: str | None, token: str | None) -> int:
     """Delete a webhook."""
     with _connect(url, token) as client:
         return hooks.delete(client, webhook)
+
+
+@cli.group()
+def feedback() -> None:
+    """Look at what people say of results, or export it."""
+
+
+@feedback.command("list")
+@click.option("--kind", type=click.Choice(get_args(Kind)), help="default: all")
+@_since_option
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@_json_option
+@_with_server
+def list_feedback(
+    kind: Kind | None,
+    since: dt.datetime | None,
+    limit: int,
+    as_json: bool,
+    url: str | None,
+    token: str | None,
+) -> int:
+    """List feedback, the newest first."""
+    with _connect(url, token) as client:
+        return judging.show(client, kind=kind, since=since, limit=limit, as_json=as_json)
+
+
+@feedback.command("export")
+@click.option(
+    "--format",
+    type=click.Choice(get_args(ExportFormat)),
+    default="jsonl",
+    show_default=True,
+    help="label-studio: tasks to import there",
+)
+@_since_option
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="file for it; default: it is printed",
+)
+@_with_server
+def export_feedback(
+    format: ExportFormat,
+    since: dt.datetime | None,
+    output: Path | None,
+    url: str | None,
+    token: str | None,
+) -> int:
+    """Export all feedback, the newest first."""
+    with _connect(url, token) as client:
+        return judging.export(client, format, since=since, output=output)
 
 
 def _hand_over(group: click.Group, name: str, words: Sequence[str], text: str) -> None:

@@ -11,6 +11,7 @@ from api.client import calls, upload
 from api.client.answers import JobPage, Offered, Upload, Usage, parsed
 from api.client.calls import Chosen, SourceKind, Told
 from api.client.errors import UnexpectedAnswer
+from api.client.feedback import Judgements
 from api.client.handle import JobHandle
 from api.client.transport import Transport, headers_of
 from api.client.webhooks import Webhooks
@@ -43,6 +44,7 @@ class Client:
         # Links carry their own permission; the token is for the server alone.
         self._storage = Transport(url, headers={}, timeout_s=timeout_s, retries=retries)
         self.webhooks = Webhooks(self._api)
+        self.feedback = Judgements(self._api)
 
     def __enter__(self) -> Self:
         return self

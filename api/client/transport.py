@@ -78,18 +78,23 @@ class Transport:
         except httpx.TransportError as exc:
             raise broken_off(self._http.base_url, exc) from exc
 
-    def save(self, call: Call, to: Path) -> None:
-        """Download into a file, piece by piece; whole or not at all. Raises as `call` does."""
-        part = part_of(to)
+    def pieces(self, call: Call) -> Iterator[bytes]:
+        """Download piece by piece, tried once. Raises as `call` does."""
         try:
-            with self._http.stream(call.method, call.path) as answer, part.open("wb") as file:
+            with self._http.stream(call.method, call.path, **call.options) as answer:
                 if not answer.is_success:
                     answer.read()
                     raise error_of(answer)
-                for piece in answer.iter_bytes():
-                    file.write(piece)
+                yield from answer.iter_bytes()
         except httpx.TransportError as exc:
             raise broken_off(self._http.base_url, exc) from exc
+
+    def save(self, call: Call, to: Path) -> None:
+        """Download into a file, piece by piece; whole or not at all. Raises as `call` does."""
+        part = part_of(to)
+        with part.open("wb") as file:
+            for piece in self.pieces(call):
+                file.write(piece)
         os.replace(part, to)
 
     def _once(self, call: Call) -> httpx.Response:

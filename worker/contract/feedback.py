@@ -9,51 +9,15 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator
-from typing import Literal
 
-from pydantic import Field
 from ulid import ULID
 
 from worker.contract import keys
 from worker.contract.errors import FeedbackNotFound, ObjectNotFound
-from worker.contract.job import ImageFacts, Label, Region, Wire
+from worker.contract.judgement import Feedback
 from worker.contract.objects import JSON, ObjectStore
 
-Kind = Literal["right", "wrong_label", "wrong_region"]
 _ID = re.compile(r"fbk_[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)
-
-
-class Correct(Wire):
-    """What the picture shows; `id` is null for a text of one's own."""
-
-    zh: str
-    en: str | None = None
-    id: int | None = None
-
-
-class Feedback(Wire):
-    """One judgement of an item's label or map."""
-
-    id: str
-    job: str
-    index: int
-    custom_id: str | None = None
-    image: ImageFacts
-    model: str
-    label: Label
-    regions: list[Region] = Field(
-        default_factory=list, description="where the model looked for the label"
-    )
-    kind: Kind
-    correct: Correct | None = None
-    box_px: tuple[int, int, int, int] | None = Field(
-        None, description="x0, y0, x1, y1 in the picture, upright"
-    )
-    by: str | None = None
-    note: str | None = None
-    key: str | None = Field(None, description="id of the API key; null: a static token")
-    created_at: dt.datetime
-    retracted_at: dt.datetime | None = None
 
 
 class FeedbackRecords:

@@ -236,3 +236,29 @@ def test_webhooks_are_looked_after(guanwu: Guanwu) -> None:
     told("delete", webhook)
     assert told("list") == ""
     assert guanwu("webhooks", "test", webhook).returncode == 3
+
+
+def test_feedback_is_listed_and_exported(
+    guanwu: Guanwu, client: Client, hand: Hand, tmp_path: Path
+) -> None:
+    hand.publish()
+    job = client.submit([PNG]).id
+    hand.work(job)
+    right = client.feedback.mark(job, 0, kind="right", by="小王")
+    label = client.feedback.mark(job, 0, kind="wrong_label", correct="豹", free=True)
+    shown = guanwu("feedback", "list").stdout.splitlines()
+    assert [line.split()[2] for line in shown] == [label.id, right.id]
+    assert shown[0].endswith("虎斑猫  wrong_label: 豹")
+    assert shown[1].endswith("虎斑猫  right  小王")
+    assert right.id in guanwu("feedback", "list", "--kind", "right", "--json").stdout
+    printed = guanwu("feedback", "export").stdout.splitlines()
+    assert [json.loads(line)["id"] for line in printed] == [label.id, right.id]
+    done = guanwu("feedback", "export", "--format", "label-studio", "--output", "tasks.json")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    tasks = json.loads((tmp_path / "tasks.json").read_bytes())
+    assert [task["data"]["feedback"] for task in tasks] == [label.id, right.id]
+    for since, found in (("2020-01-01", 2), ("2999-01-01T00:00:00Z", 0)):
+        lines = guanwu("feedback", "export", "--since", since).stdout.splitlines()
+        assert len(lines) == found
+    assert guanwu("feedback", "export", "--since", "soon").returncode == 2
+    assert guanwu("feedback", "export", "--format", "xml").returncode == 2

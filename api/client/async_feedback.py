@@ -1,0 +1,86 @@
+"""Feedback through the Python client for asyncio: `client.feedback`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+from api.client import calls
+from api.client.answers import FeedbackPage, parsed
+from api.client.async_transport import AsyncTransport
+from api.client.calls import ExportFormat
+from worker.contract.judgement import Feedback, Kind
+
+
+class AsyncJudgements:
+    """`Judgements` for asyncio: the same methods, to be awaited or iterated by `async for`."""
+
+    def __init__(self, api: AsyncTransport) -> None:
+        self._api = api
+
+    async def mark(
+        self,
+        job_id: str,
+        index: int,
+        *,
+        kind: Kind,
+        model: str | None = None,
+        label: str | int | None = None,
+        correct: str | None = None,
+        free: bool = False,
+        box_px: Sequence[int] | None = None,
+        by: str | None = None,
+        note: str | None = None,
+    ) -> Feedback:
+        """As `Judgements.mark`."""
+        said = {"kind": kind, "model": model, "label": label, "correct": correct, "free": free,
+                "box_px": box_px and list(box_px), "by": by, "note": note}  # fmt: skip
+        return parsed(Feedback, await self._api.call(calls.mark(job_id, index, said)))
+
+    async def get(self, feedback_id: str) -> Feedback:
+        """One judgement, taken back or not."""
+        return parsed(Feedback, await self._api.call(calls.judgement(feedback_id)))
+
+    async def retract(self, feedback_id: str) -> None:
+        """Take it back: it leaves lists and exports. Twice is as good as once."""
+        await self._api.call(calls.retract(feedback_id))
+
+    async def list(
+        self,
+        *,
+        kind: Kind | None = None,
+        since: dt.datetime | None = None,
+        until: dt.datetime | None = None,
+        retracted: bool = False,
+    ) -> AsyncIterator[Feedback]:
+        """The newest first; with what was taken back if `retracted`."""
+        asked = calls.feedback_query(kind=kind, since=since, until=until, retracted=retracted)
+        after = None
+        while True:
+            page = parsed(FeedbackPage, await self._api.call(calls.judgements(asked, after)))
+            for given in page.items:
+                yield given
+            if page.next is None:
+                return
+            after = page.next
+
+    async def export(
+        self,
+        to: Path,
+        *,
+        format: ExportFormat = "jsonl",
+        kind: Kind | None = None,
+        since: dt.datetime | None = None,
+        until: dt.datetime | None = None,
+    ) -> None:
+        """Write all of it into a file, whole or not at all."""
+        asked = calls.feedback_query(kind=kind, since=since, until=until, retracted=False)
+        await self._api.save(calls.export(format, asked), to)
+
+    def exported(
+        self, format: ExportFormat = "jsonl", *, since: dt.datetime | None = None
+    ) -> AsyncIterator[bytes]:
+        """An export, piece by piece."""
+        asked = calls.feedback_query(kind=None, since=since, until=None, retracted=False)
+        return self._api.pieces(calls.export(format, asked))
