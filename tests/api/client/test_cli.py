@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -262,3 +263,25 @@ def test_feedback_is_listed_and_exported(
         assert len(lines) == found
     assert guanwu("feedback", "export", "--since", "soon").returncode == 2
     assert guanwu("feedback", "export", "--format", "xml").returncode == 2
+
+
+def test_worked_example_of_the_document_works(
+    environment: dict[str, str], client: Client, hand: Hand, tmp_path: Path
+) -> None:
+    hand.publish()
+    job = client.submit([PNG]).id
+    hand.work(job)
+    document = (Path(__file__).parents[3] / "docs/feedback.md").read_text()
+    (block,) = re.findall(r"```bash\n(.*?)```", document, re.DOTALL)
+    alias = f'guanwu() {{ {" ".join(COMMAND)} "$@"; }}\n'
+    done = subprocess.run(
+        ["bash", "-ec", alias + block], env={**environment, "JOB": job}, cwd=tmp_path,
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "wrong_label: 埃及猫  小王" in done.stdout
+    (task,) = json.loads((tmp_path / "tasks.json").read_bytes())
+    interface = document.partition("```xml")[2]
+    for result in task["predictions"][0]["result"] + task["annotations"][0]["result"]:
+        assert f'name="{result["from_name"]}" toName="{result["to_name"]}"' in interface
+    assert json.loads((tmp_path / "said.jsonl").read_bytes())["correct"]["zh"] == "埃及猫"
