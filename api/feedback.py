@@ -15,6 +15,7 @@ from api import auth, judging, label_studio, limits, pages, spec
 from api.found import find_job
 from api.items import ItemPath
 from api.judging import FeedbackRequest
+from api.kept_picture import keep_picture
 from api.results import JobPath
 from api.services import services
 from api.validation import validated
@@ -105,6 +106,8 @@ def give_feedback(path: ItemPath) -> Response:
     given = judging.judged(
         asked, item, job.view.options, key=auth.key(), labels=services().offer.labels_of
     )
+    address = keep_picture(services(), job, item)
+    given = given.model_copy(update={"address": address})
     _records().add(auth.tenant(), given)
     response = _json(given, status=201)
     response.headers["Location"] = f"/v1/feedback/{given.id}"

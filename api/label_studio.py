@@ -28,7 +28,7 @@ def tasks(found: Iterable[Feedback], store: ObjectStore, tenant: str) -> Iterato
 
 
 def task(given: Feedback, url: str | None) -> dict[str, Any]:
-    """One task; `url` is a link to the picture."""
+    """One task; `url` is a link to the picture, if there is any."""
     boxes = [region.box_px for region in given.regions]
     guess = [_choice("guess", given.label.zh), *_rectangles(given, boxes, given.label.zh)]
     right = given.correct.zh if given.correct else given.label.zh
@@ -87,7 +87,8 @@ def _percent(image: ImageFacts, box: tuple[int, int, int, int]) -> dict[str, flo
 
 
 def _url(given: Feedback, store: ObjectStore, tenant: str) -> str | None:
-    """A link to the picture as it was sent; one that was only named may not lie there."""
+    """A link to the picture as it was sent, if it was kept; else where the job found it."""
     if given.image.sha256 is None:
-        return None
-    return store.link(keys.input_key(tenant, given.image.sha256)).url
+        return given.address
+    key = keys.input_key(tenant, given.image.sha256)
+    return store.link(key).url if store.exists(key) else given.address

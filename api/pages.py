@@ -77,6 +77,16 @@ def read_item(services: Services, job: FoundJob, index: int) -> ItemResult:
     return finished[index % size]
 
 
+def read_source(services: Services, job: FoundJob, index: int) -> str | None:
+    """Where an item's image lies, as the job has it: an `s3://` address or a URL.
+
+    Raises:
+        StoreUnavailable
+    """
+    size = _chunk_images(services, job)
+    return _manifest(services, job, index // size)[index % size].source
+
+
 def read_items(services: Services, job: FoundJob, indices: Iterable[int]) -> dict[int, ItemResult]:
     """Items of a finished job by their index; reads each of their chunks once."""
     size = _chunk_images(services, job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,7 +24,7 @@ from worker.contract.job import (
     settled_status,
 )
 from worker.contract.manifest import keep_manifest, read_shard
-from worker.contract.objects import ObjectStore
+from worker.contract.objects import ObjectStore, split_address
 from worker.contract.record import Claim, Tally
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
@@ -171,8 +172,9 @@ class Hand:
 
     def _analysed(self, claim: Claim, item: ManifestItem, bare: ItemResult) -> ItemResult:
         facts = ImageFacts(
-            sha256="0" * 64, filename=item.filename, format="PNG", width=4, height=3, bytes=29
-        )
+            sha256=self._sha256(item), filename=item.filename, format="PNG", width=4, height=3,
+            bytes=29,
+        )  # fmt: skip
         zh, en, number = LABELS[item.index % len(LABELS)] if self.scores else LABELS[0]
         score = self.scores.get(item.index, 0.7)
         label = Label(rank=1, zh=zh, en=en, id=number, score=score, model="efficientnet-lite0")
@@ -184,6 +186,13 @@ class Hand:
         key = keys.labels(claim.record.tenant, claim.job, item.index)
         self.store.put(key, result.model_dump_json().encode(), content_type="application/json")
         return result
+
+    def _sha256(self, item: ManifestItem) -> str:
+        """Of the picture's bytes; of a URL's, zeros."""
+        if item.by_url or item.source is None:
+            return "0" * 64
+        bucket, key = split_address(item.source)
+        return hashlib.sha256(self.store.get(key, bucket=bucket)).hexdigest()
 
     def _map(
         self, claim: Claim, item: ManifestItem, model: str, method: str, target: str

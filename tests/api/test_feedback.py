@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
-from tests.api.calls import OTHER_TOKEN, Calls, problem
+from tests.api.calls import OTHER_TOKEN, PNG, TOKENS, Calls, front_door, problem
 from tests.api.hand import CATALOG, Hand
+from tests.stack import Bucket, SettingsFactory, Stack, empty_bucket
 from worker.contract import keys
 from worker.contract.catalog import Catalog
 from worker.contract.label_set import LabelSet
@@ -131,7 +134,6 @@ def test_feedback_and_its_picture_outlive_redis_and_the_job(
 ) -> None:
     made = given(calls, path)
     picture = keys.input_key("local", made["image"]["sha256"])
-    hand.store.put(picture, b"a picture", content_type="image/png")
     for name in hand.redis.scan_iter(f"{hand.settings.redis_prefix}:*"):
         hand.redis.delete(name)
     later = dt.datetime.now(dt.UTC) + dt.timedelta(days=9)
@@ -139,6 +141,8 @@ def test_feedback_and_its_picture_outlive_redis_and_the_job(
     assert retention.sweep(later) == 1
     assert calls.get("/v1/feedback").json["items"] == [made]
     assert list(hand.store.keys(keys.input_key("local", ""))) == [picture]
+    (task,) = calls.get("/v1/feedback?format=label-studio").json
+    assert httpx.get(task["data"]["image"]).content == PNG + b"0"
     calls.delete(f"/v1/feedback/{made['id']}")
     retention.sweep(later)
     assert not hand.store.exists(picture)
@@ -159,3 +163,63 @@ def test_exports_hold_all_with_boxes_in_percent(calls: Calls, path: str) -> None
     assert box["height"] == pytest.approx(66.6667, abs=1e-3)
     assert box["rectanglelabels"] == ["虎斑猫"]
     assert made["image"]["sha256"] in region["data"]["image"]
+
+
+@pytest.fixture
+def shelf(services: Stack, settings: SettingsFactory, hand: Hand) -> Iterator[tuple[Calls, Bucket]]:
+    """A caller who may name pictures of a bucket of their own, and URLs; and the bucket."""
+    bucket = empty_bucket(services)
+    own = settings(tokens=TOKENS, s3_input_buckets=bucket.name, url_input_hosts="pictures.example")
+    hand.settings = own
+    hand.publish()
+    with front_door(own) as calls:
+        yield calls, bucket
+
+
+def judged_and_exported(calls: Calls, hand: Hand, image: dict[str, str]) -> tuple[Any, Any]:
+    """Feedback on a job of one picture that is only named, and the picture of its task."""
+    answer = calls.post("/v1/jobs", json={"images": [image]})
+    assert answer.status_code == 202, answer.text
+    hand.work(answer.json["id"])
+    made = given(calls, f"/v1/jobs/{answer.json['id']}/items/0/feedback")
+    return made, calls.get("/v1/feedback?format=label-studio").json[0]["data"]["image"]
+
+
+def test_picture_that_was_only_named_is_copied(shelf: tuple[Calls, Bucket], hand: Hand) -> None:
+    calls, bucket = shelf
+    bucket.client.put_object(Bucket=bucket.name, Key="cat.png", Body=PNG)
+    made, link = judged_and_exported(calls, hand, {"s3": f"s3://{bucket.name}/cat.png"})
+    bucket.client.delete_object(Bucket=bucket.name, Key="cat.png")
+    assert made["address"] is None
+    assert httpx.get(link).content == PNG
+
+
+def test_picture_that_has_changed_since_keeps_its_address(
+    shelf: tuple[Calls, Bucket], hand: Hand
+) -> None:
+    calls, bucket = shelf
+    bucket.client.put_object(Bucket=bucket.name, Key="cat.png", Body=PNG)
+    address = f"s3://{bucket.name}/cat.png"
+    job = calls.post("/v1/jobs", json={"images": [{"s3": address}]}).json["id"]
+    hand.work(job)
+    bucket.client.put_object(Bucket=bucket.name, Key="cat.png", Body=b"another")
+    assert given(calls, f"/v1/jobs/{job}/items/0/feedback")["address"] == address
+    bucket.client.delete_object(Bucket=bucket.name, Key="cat.png")
+    assert given(calls, f"/v1/jobs/{job}/items/0/feedback")["address"] == address
+    tasks = calls.get("/v1/feedback?format=label-studio").json
+    assert [task["data"]["image"] for task in tasks] == [address, address]
+    assert list(hand.store.keys(keys.input_key("local", ""))) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://pictures.example/cat.png", "https://pictures.example/cat.png"),
+        ("https://pictures.example/cat.png?signature=secret", None),
+    ],
+)
+def test_picture_by_url_is_exported_by_its_url_without_a_query(
+    shelf: tuple[Calls, Bucket], hand: Hand, url: str, told: str | None
+) -> None:
+    made, link = judged_and_exported(shelf[0], hand, {"url": url})
+    assert (made["address"], link) == (told, told)

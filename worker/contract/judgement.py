@@ -28,6 +28,9 @@ class Feedback(Wire):
     index: int
     custom_id: str | None = None
     image: ImageFacts
+    address: str | None = Field(
+        None, description="where the job found the picture, if it could not be kept with this"
+    )
     model: str
     label: Label
     regions: list[Region] = Field(
