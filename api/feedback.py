@@ -135,7 +135,13 @@ def list_job_feedback(path: JobPath, query: JobFeedbackQuery) -> Response:
     responses={200: spec.feedback_response()},
 )
 def list_feedback(query: FeedbackQuery) -> Response:
-    walk = _records().walk(auth.tenant(), after=query.after, newest=query.order == "newest")
+    walk = _records().walk(
+        auth.tenant(),
+        after=query.after,
+        newest=query.order == "newest",
+        since=query.since,
+        until=query.until,
+    )
     found = (one for one in walk if query.fits(one))
     if query.format == "jsonl":
         return Response(_lines(found), mimetype=JSONL)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable
 from typing import Annotated, Self
 
@@ -75,8 +74,9 @@ def judged(
         InvalidOptions: `correct` is no label of the set; the message lists the closest.
     """
     label = _judged_label(asked, item)
+    made = ULID()
     return Feedback(
-        id=f"fbk_{ULID()}",
+        id=f"fbk_{made}",
         job=item.job,
         index=item.index,
         custom_id=item.custom_id,
@@ -90,7 +90,7 @@ def judged(
         by=asked.by,
         note=asked.note,
         key=key,
-        created_at=dt.datetime.now(dt.UTC),
+        created_at=made.datetime,  # the day of its key is this one's
     )
 
 

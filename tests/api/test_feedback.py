@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from ulid import ULID
 
 from tests.api.calls import OTHER_TOKEN, PNG, TOKENS, Calls, front_door, problem
 from tests.api.hand import CATALOG, Hand
@@ -118,6 +119,25 @@ def test_pages_meet_every_judgement_once(calls: Calls, path: str) -> None:
         assert seen == expected
     assert calls.get("/v1/feedback?kind=wrong_label").json["items"] == []
     assert calls.get("/v1/feedback?until=2020-01-01T00:00:00Z").json["items"] == []
+
+
+def test_days_outside_of_what_is_asked_for_are_not_read(
+    calls: Calls, hand: Hand, path: str
+) -> None:
+    made = given(calls, path)
+    today = dt.datetime.fromisoformat(made["created_at"])
+    for days in (-9, 9):
+        other = ULID.from_datetime(today + dt.timedelta(days=days))
+        key = keys.feedback("local", f"{other.datetime:%Y-%m-%d}", f"fbk_{other}")
+        hand.store.put(key, b"not a record", content_type="application/json")
+    midnight = today.replace(hour=0, minute=0, second=0, microsecond=0)
+    ahead = dt.timezone(dt.timedelta(hours=8))
+    bounds = {"since": midnight.astimezone(ahead), "until": midnight + dt.timedelta(days=1)}
+    for format in ("json", "jsonl"):
+        asked = {name: at.isoformat() for name, at in bounds.items()} | {"format": format}
+        assert made["id"] in calls.get("/v1/feedback", query_string=asked).text
+    long_ago = {"until": "0001-01-01T00:00:00+08:00"}
+    assert calls.get("/v1/feedback", query_string=long_ago).json["items"] == []
 
 
 def test_feedback_of_another_tenant_is_404(calls: Calls, path: str) -> None:

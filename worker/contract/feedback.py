@@ -67,10 +67,21 @@ class FeedbackRecords:
             except FeedbackNotFound:  # a mark whose record was never written
                 continue
 
-    def walk(self, tenant: str, *, after: str | None = None, newest: bool) -> Iterator[Feedback]:
-        """All of a tenant's behind the id `after`, in order of their making."""
+    def walk(
+        self,
+        tenant: str,
+        *,
+        after: str | None = None,
+        newest: bool,
+        since: dt.datetime | None = None,
+        until: dt.datetime | None = None,
+    ) -> Iterator[Feedback]:
+        """All of a tenant's behind the id `after`, in order of their making; none of days that
+        are wholly before `since` or behind `until`."""
         days = list(self._store.folders(keys.feedback_prefix(tenant)))
         for day in sorted(days, reverse=newest):
+            if _is_outside(day, since, until):
+                continue
             if after is not None and _is_behind(_day(after), day, newest=newest):
                 continue
             names = self._store.keys(f"{keys.feedback_prefix(tenant)}{day}/")
@@ -100,6 +111,13 @@ def _is_behind(mark: str, name: str, *, newest: bool) -> bool:
 def _day(feedback_id: str) -> str:
     made = ULID.from_str(feedback_id.removeprefix("fbk_")).datetime
     return f"{made:%Y-%m-%d}"
+
+
+def _is_outside(day: str, since: dt.datetime | None, until: dt.datetime | None) -> bool:
+    # Bounds are compared as they are: the first years cannot be put into another zone.
+    begins = dt.datetime.fromisoformat(day).replace(tzinfo=dt.UTC)
+    is_before = since is not None and begins + dt.timedelta(days=1) <= since
+    return is_before or (until is not None and begins >= until)
 
 
 def _key(tenant: str, feedback_id: str) -> str:
