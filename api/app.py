@@ -10,6 +10,7 @@ from flask_openapi3.openapi import OpenAPI
 
 from api import audit, docs, errors, limits, metrics, rates, request_log, spec
 from api.events import events
+from api.feedback import feedback
 from api.health import health
 from api.items import items
 from api.jobs import jobs
@@ -55,6 +56,7 @@ def create_app(settings: Settings) -> OpenAPI:
         events,
         results,
         items,
+        feedback,
         uploads,
         webhooks,
         models,

@@ -13,9 +13,11 @@ from pydantic.json_schema import models_json_schema
 
 from api import described, spec
 from api.errors import Problem
+from api.feedback import FeedbackList, FeedbackPage
 from api.form_body import Envelope
 from api.health import Health
 from api.jobs import JobPage
+from api.judging import FeedbackRequest
 from api.models import Offered
 from api.results import ResultPage, Summary
 from api.services import services
@@ -42,6 +44,7 @@ _TAKEN: tuple[type[BaseModel], ...] = (
     UploadRequest,
     WebhookRequest,
     RotateRequest,
+    FeedbackRequest,
 )
 _GIVEN: tuple[type[BaseModel], ...] = (
     JobPage,
@@ -56,6 +59,8 @@ _GIVEN: tuple[type[BaseModel], ...] = (
     AttemptPage,
     QueuedDelivery,
     Offered,
+    FeedbackList,
+    FeedbackPage,
     Usage,
     Health,
     Problem,

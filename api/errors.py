@@ -39,6 +39,8 @@ STATUS: dict[type[GuanwuError], int] = {
     family.JobNotFound: 404,
     family.KeyNotFound: 404,
     family.WebhookNotFound: 404,
+    family.FeedbackNotFound: 404,
+    family.ItemNotSucceeded: 409,
     family.TooManyWebhooks: 422,
     family.ItemNotFound: 404,
     family.ArtifactNotFound: 404,

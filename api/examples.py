@@ -11,10 +11,18 @@ from worker.contract.views import job_links
 _JOB_ID = "job_01K0ZJ5T3Q8M9X4V7B2N6C1D0F"
 _ITEM_KEY = f"t/local/jobs/{_JOB_ID}/items/00000000"
 _WEBHOOK_ID = "whk_01K0ZJ6A1B2C3D4E5F6G7H8J9K"
+_FEEDBACK_ID = "fbk_01K0ZJ6A1B2C3D4E5F6G7H8J9K"
 _STORE = "https://s3.example.com/guanwu"
 _EXPIRES_AT = "2026-01-02T04:04:05Z"
 
 PARAMETERS: dict[str, Any] = {
+    "feedback_id": _FEEDBACK_ID,
+    "since": "2026-01-01T00:00:00Z",
+    "until": "2026-02-01T00:00:00Z",
+    "kind": "wrong_label",
+    "format": "json",
+    "retracted": True,
+    "order": "newest",
     "webhook_id": _WEBHOOK_ID,
     "job_id": _JOB_ID,
     "index": 3,
@@ -147,6 +155,24 @@ _WEBHOOK = {
     "disabled_at": None,
     "old_secrets_until": [],
 }
+_FEEDBACK = {
+    "id": _FEEDBACK_ID,
+    "job": _JOB_ID,
+    "index": 0,
+    "custom_id": "a-1",
+    "image": _ITEM["image"],
+    "model": "efficientnet-lite0",
+    "label": _LABEL,
+    "regions": _DIAGNOSTICS["regions"],
+    "kind": "wrong_label",
+    "correct": {"zh": "虎斑猫", "en": "tabby", "id": 281},
+    "box_px": None,
+    "by": "小王",
+    "note": None,
+    "key": None,
+    "created_at": "2026-01-02T03:10:00Z",
+    "retracted_at": None,
+}
 _SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 # By the name of the answer's schema.
@@ -195,6 +221,9 @@ ANSWERS: dict[str, Any] = {
             "max_job_images": 1000000,
         },
     },
+    "Feedback": _FEEDBACK,
+    "FeedbackList": {"items": [_FEEDBACK]},
+    "FeedbackPage": {"items": [_FEEDBACK], "next": None},
     "WebhookView": _WEBHOOK,
     "NewWebhook": {**_WEBHOOK, "secret": _SECRET},
     "WebhookList": {"items": [_WEBHOOK]},

@@ -62,6 +62,15 @@ class Offer:
         if catalog is not None:
             catalog.check(options, partial(self._labels, catalog))
 
+    def labels_of(self, model: str, set_id: str | None) -> LabelSet | None:
+        """The labels that a model scores, or those of `set_id`; None where they are not known."""
+        catalog = self.current()
+        if catalog is None:
+            return None
+        own = next((m.label_set for m in catalog.models if m.id == model), None)
+        wanted = set_id or own
+        return None if wanted is None else self._labels(catalog, wanted)
+
     def _labels(self, catalog: Catalog, set_id: str) -> LabelSet | None:
         """A label set of the catalogue; None while no worker has published its names."""
         digest = next((s.digest for s in catalog.label_sets if s.id == set_id), None)

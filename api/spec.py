@@ -118,6 +118,8 @@ SUBMIT_HEADERS: list[dict[str, Any]] = [
 JOB_ID: dict[str, Any] = {"pattern": "^job_[0-9A-HJKMNP-TV-Z]{26}$"}
 WEBHOOK_ID: dict[str, Any] = {"pattern": "^whk_[0-9A-HJKMNP-TV-Z]{26}$"}
 
+FEEDBACK_ID: dict[str, Any] = {"pattern": "^fbk_[0-7][0-9A-HJKMNP-TV-Z]{25}$"}
+
 INTRODUCTION = """\
 Guanwu 观物 answers two questions about every picture: **what is it** (in Chinese) and
 **where did the model look**. Submit pictures as a job, watch the job, read its results.
@@ -245,6 +247,18 @@ MODELS = """\
 What running workers offer, or offered last. Options of new jobs are checked against it, and
 labels they name against those of the label sets.
 Empty until a first worker has started.
+"""
+
+FEEDBACK = """\
+`kind` is `right`; `wrong_label`, with `correct`: the label that is right; or `wrong_region`, with
+`box_px`: where it is. It outlives its job, and keeps the picture that it names until it is
+taken back.
+"""
+
+FEEDBACK_EXPORT = """\
+`format=jsonl` answers all as JSON Lines, `format=label-studio` as an array of tasks for Label
+Studio, with links to the pictures that work without a token for a while. Pictures that jobs
+named by an address of your own are not copied.
 """
 
 REDIRECT = {
@@ -390,6 +404,22 @@ def jsonl_response(description: str) -> dict[str, Any]:
     return {
         "description": f"{description} Each line is an `ItemResult`, without links.",
         "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+    }
+
+
+def feedback_response() -> dict[str, Any]:
+    """A page, or an export."""
+    page = {"$ref": "#/components/schemas/FeedbackPage"}
+    tasks = {"type": "array", "items": {"type": "object"}}
+    return {
+        "description": "A page; or all, as lines or as tasks.",
+        "content": {
+            "application/json": {
+                "schema": {"anyOf": [page, tasks]},
+                "example": {"items": [], "next": None},
+            },
+            "application/x-ndjson": {"schema": {"type": "string"}},
+        },
     }
 
 

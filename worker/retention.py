@@ -1,7 +1,8 @@
 """Retention: finished jobs and their inputs leave the store when their time is over.
 
 Inputs are shared by content: a job that names one writes it again, so an input older than
-any job that is kept is named by none of them. Uploads go with them.
+any job that is kept is named by none of them. Uploads go with them. A picture that feedback
+names stays.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import structlog
 
 from worker.contract import keys
 from worker.contract.errors import GuanwuError
+from worker.contract.feedback import kept_pictures
 from worker.contract.job import Job
 from worker.contract.objects import ObjectStore
 from worker.contract.rebuild import stored_job
@@ -72,10 +74,15 @@ class Retention(Rounds):
         self._records.forget(tenant, job)
 
     def _delete_inputs(self, tenant: str, *, before: dt.datetime) -> None:
-        """Inputs and uploads that no kept job can name."""
+        """Inputs and uploads that no kept job can name, but for pictures that feedback names."""
+        kept = {keys.input_key(tenant, sha256) for sha256 in kept_pictures(self._store, tenant)}
         for prefix in (keys.input_key(tenant, ""), keys.upload(tenant, "")):
             entries = self._store.entries(prefix)
-            self._store.delete(entry.key for entry in entries if entry.modified_at < before)
+            self._store.delete(
+                entry.key
+                for entry in entries
+                if entry.modified_at < before and entry.key not in kept
+            )
 
     def round(self) -> None:
         try:

@@ -21,12 +21,23 @@ from api.client import Client
 from deploy.stack import Stack
 
 # Of what the first tenant owns. `None`: made by a fixture, and unknown under `UNKNOWN`.
-NAMES = {"job_id": None, "webhook_id": None, "index": "0", "artifact": "overlay.png"}
+NAMES = {
+    "job_id": None,
+    "webhook_id": None,
+    "feedback_id": None,
+    "index": "0",
+    "artifact": "overlay.png",
+}
 UNKNOWN = {
     "job_id": "job_01ARZ3NDEKTSV4RRFFQ69G5FAV",
     "webhook_id": "whk_01ARZ3NDEKTSV4RRFFQ69G5FAV",
+    "feedback_id": "fbk_01ARZ3NDEKTSV4RRFFQ69G5FAV",
 }
-NOT_FOUND = {"job_id": "job_not_found", "webhook_id": "webhook_not_found"}
+NOT_FOUND = {
+    "job_id": "job_not_found",
+    "webhook_id": "webhook_not_found",
+    "feedback_id": "feedback_not_found",
+}
 # Called last and in this order, then what deletes: they change what is named.
 CHANGING = ("cancel", "retry", "rotate", "test")
 
@@ -85,6 +96,13 @@ def webhook(owner: httpx.Client) -> str:
     return str(answer.raise_for_status().json()["id"])
 
 
+@pytest.fixture(scope="module")
+def feedback(owner: httpx.Client, job: str) -> str:
+    """What the owner said of the job's picture."""
+    answer = owner.post(f"/v1/jobs/{job}/items/0/feedback", json={"kind": "right"})
+    return str(answer.raise_for_status().json()["id"])
+
+
 def naming(document: dict[str, Any]) -> list[tuple[str, str]]:
     """Method and path of every operation that names something."""
     found = [
@@ -99,16 +117,25 @@ def naming(document: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def test_another_tenant_gets_404_on_every_path_that_names_something(
-    stack: Stack, owner: httpx.Client, stranger: httpx.Client, job: str, webhook: str
+    owner: httpx.Client,
+    stranger: httpx.Client,
+    stack: Stack,
+    job: str,
+    webhook: str,
+    feedback: str,
 ) -> None:
     calls = naming(owner.get("/openapi.json").json())
     assert len(calls) >= 15
-    owned = {**NAMES, "job_id": job, "webhook_id": webhook}
+    owned = {**NAMES, "job_id": job, "webhook_id": webhook, "feedback_id": feedback}
     for method, template in calls:
         path = template.format_map(owned)  # KeyError: name it in NAMES
         assert "None" not in path
         (code,) = [code for name, code in NOT_FOUND.items() if f"{{{name}}}" in template]
-        of_owner = f"/v1/jobs/{job}" if code == "job_not_found" else f"/v1/webhooks/{webhook}"
+        of_owner = {
+            "job_not_found": f"/v1/jobs/{job}",
+            "webhook_not_found": f"/v1/webhooks/{webhook}",
+            "feedback_not_found": f"/v1/feedback/{feedback}",
+        }[code]
         before = owner.get(of_owner).json()
         theirs = stranger.request(method, path)
         unknown = stranger.request(method, template.format_map(NAMES | UNKNOWN))
@@ -116,7 +143,9 @@ def test_another_tenant_gets_404_on_every_path_that_names_something(
         # Nobody can tell what exists from what does not.
         assert differing(theirs.json(), unknown.json()) <= {"instance", "request_id"}, path
         assert owner.get(of_owner).json() == before, path
-        assert owner.request(method, path).status_code in (200, 202, 204, 302, 409), path
+        says = {"json": {"kind": "right"}} if (method, path[-8:]) == ("POST", "feedback") else {}
+        answered = owner.request(method, path, **says).status_code
+        assert answered in (200, 201, 202, 204, 302, 409), path
         without = httpx.request(method, stack.url + path)
         assert without.status_code == 401, path
 

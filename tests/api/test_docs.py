@@ -14,6 +14,11 @@ from api import errors, spec
 from tests.api.calls import Calls, problem
 
 CALLS = {
+    ("/v1/feedback", "get"),
+    ("/v1/feedback/{feedback_id}", "delete"),
+    ("/v1/feedback/{feedback_id}", "get"),
+    ("/v1/jobs/{job_id}/feedback", "get"),
+    ("/v1/jobs/{job_id}/items/{index}/feedback", "post"),
     ("/healthz", "get"),
     ("/metrics", "get"),
     ("/readyz", "get"),

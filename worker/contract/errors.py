@@ -160,6 +160,18 @@ class WebhookNotFound(NotFound):
     code = "webhook_not_found"
 
 
+class FeedbackNotFound(NotFound):
+    """The feedback does not exist, or belongs to somebody else."""
+
+    code = "feedback_not_found"
+
+
+class ItemNotSucceeded(GuanwuError):
+    """Only an item that has succeeded can be judged."""
+
+    code = "item_not_succeeded"
+
+
 class ItemNotFound(NotFound):
     """The job has no item of that index."""
 

@@ -244,6 +244,26 @@ def upload(tenant: str, upload_id: str) -> str:
     return f"{tenant_prefix(tenant)}uploads/{upload_id}"
 
 
+def feedback_prefix(tenant: str) -> str:
+    """Of a tenant's feedback, a folder for each day."""
+    return f"{tenant_prefix(tenant)}feedback/"
+
+
+def feedback(tenant: str, day: str, feedback_id: str) -> str:
+    """One judgement, whole. S3 is the truth; `day` is that of its id, yyyy-mm-dd."""
+    return f"{feedback_prefix(tenant)}{day}/{feedback_id}.json"
+
+
+def feedback_of_job(tenant: str, job: str, feedback_id: str) -> str:
+    """An empty mark, to list a job's feedback."""
+    return f"{tenant_prefix(tenant)}feedback-by-job/{job}/{feedback_id}"
+
+
+def feedback_of_picture(tenant: str) -> str:
+    """Folders of empty marks, one for each picture that feedback names."""
+    return f"{tenant_prefix(tenant)}feedback-by-picture/"
+
+
 def jobs_prefix(tenant: str) -> str:
     """Of a tenant's jobs, one folder each; their names sort by time."""
     return f"{tenant_prefix(tenant)}jobs/"

@@ -1,0 +1,178 @@
+"""Feedback: people say whether a label and its map are right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Annotated, Literal
+
+from flask import Response, request
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from api import auth, judging, label_studio, limits, pages, spec
+from api.found import find_job
+from api.items import ItemPath
+from api.judging import FeedbackRequest
+from api.results import JobPath
+from api.services import services
+from api.validation import validated
+from worker.contract.feedback import Feedback, FeedbackRecords, Kind
+from worker.contract.job import Wire
+from worker.contract.objects import JSONL
+
+feedback = APIBlueprint(
+    "feedback",
+    __name__,
+    url_prefix="/v1",
+    abp_tags=[Tag(name="Feedback", description="Say what is right and what is not.")],
+    abp_security=spec.BEARER,
+    abp_responses=spec.guarded(422),
+)
+feedback.before_request(auth.require_tenant)
+feedback.before_request(limits.check_length)
+
+
+class FeedbackPath(BaseModel):
+    feedback_id: str = Field(
+        description="the feedback's id, `fbk_...`", json_schema_extra=spec.FEEDBACK_ID
+    )
+
+
+class JobFeedbackQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    retracted: bool = Field(False, description="with what was taken back")
+
+
+class FeedbackQuery(JobFeedbackQuery):
+    after: Annotated[str, StringConstraints(pattern=spec.FEEDBACK_ID["pattern"])] | None = Field(
+        None,
+        description="`next` of the page before",
+        json_schema_extra={"example": "fbk_01K0ZJ6A1B2C3D4E5F6G7H8J9K"},
+    )
+    limit: int = Field(50, ge=1, le=100, description="of a page; exports have all")
+    since: AwareDatetime | None = Field(None, description="made then or later")
+    until: AwareDatetime | None = Field(None, description="made before")
+    kind: Kind | None = None
+    order: Literal["newest", "oldest"] = "newest"
+    format: Literal["json", "jsonl", "label-studio"] = Field(
+        "json", description="`jsonl` and `label-studio` have all, without pages"
+    )
+
+    def fits(self, given: Feedback) -> bool:
+        return (
+            (self.retracted or given.retracted_at is None)
+            and (self.kind is None or given.kind == self.kind)
+            and (self.since is None or given.created_at >= self.since)
+            and (self.until is None or given.created_at < self.until)
+        )
+
+
+class FeedbackList(Wire):
+    """Of one job, the oldest first."""
+
+    items: list[Feedback]
+
+
+class FeedbackPage(Wire):
+    items: list[Feedback]
+    next: str | None = Field(description="`after` of the next page; null: there is none")
+
+
+@feedback.post(
+    "/jobs/<job_id>/items/<int:index>/feedback",
+    operation_id="give_feedback",
+    summary="Say whether an item's label and map are right",
+    description=spec.FEEDBACK,
+    openapi_extensions={
+        "requestBody": spec.json_body(
+            FeedbackRequest, example={"kind": "wrong_label", "correct": "埃及猫"}
+        )
+    },
+    responses={
+        201: spec.json_response("It is kept.", Feedback, headers=spec.CREATED),
+        **spec.problems(400, 404, 409, 413),
+    },
+)
+def give_feedback(path: ItemPath) -> Response:
+    job = find_job(services(), path.job_id, tenant=auth.tenant())
+    item = pages.read_item(services(), job, path.index)
+    judging.check_succeeded(item)
+    asked = validated(FeedbackRequest, request.get_data(cache=False))
+    given = judging.judged(
+        asked, item, job.view.options, key=auth.key(), labels=services().offer.labels_of
+    )
+    _records().add(auth.tenant(), given)
+    response = _json(given, status=201)
+    response.headers["Location"] = f"/v1/feedback/{given.id}"
+    return response
+
+
+@feedback.get(
+    "/jobs/<job_id>/feedback",
+    operation_id="list_job_feedback",
+    summary="Feedback on a job's items, the oldest first",
+    responses={200: spec.json_response("All of it.", FeedbackList), **spec.problems(404)},
+)
+def list_job_feedback(path: JobPath, query: JobFeedbackQuery) -> Response:
+    job = find_job(services(), path.job_id, tenant=auth.tenant())
+    found = _records().of_job(job.tenant, job.id)
+    items = [one for one in found if query.retracted or one.retracted_at is None]
+    return _json(FeedbackList(items=items))
+
+
+@feedback.get(
+    "/feedback",
+    operation_id="list_feedback",
+    summary="All your feedback, page by page or as an export",
+    description=spec.FEEDBACK_EXPORT,
+    responses={200: spec.feedback_response()},
+)
+def list_feedback(query: FeedbackQuery) -> Response:
+    walk = _records().walk(auth.tenant(), after=query.after, newest=query.order == "newest")
+    found = (one for one in walk if query.fits(one))
+    if query.format == "jsonl":
+        return Response(_lines(found), mimetype=JSONL)
+    if query.format == "label-studio":
+        tasks = label_studio.tasks(found, services().store, auth.tenant())
+        return Response(tasks, mimetype="application/json")
+    items = list(islice(found, query.limit + 1))
+    more = len(items) > query.limit
+    items = items[: query.limit]
+    return _json(FeedbackPage(items=items, next=items[-1].id if more else None))
+
+
+@feedback.get(
+    "/feedback/<feedback_id>",
+    operation_id="get_feedback",
+    summary="One judgement, taken back or not",
+    responses={200: spec.json_response("The feedback.", Feedback), **spec.problems(404)},
+)
+def get_feedback(path: FeedbackPath) -> Response:
+    return _json(_records().find(auth.tenant(), path.feedback_id))
+
+
+@feedback.delete(
+    "/feedback/<feedback_id>",
+    operation_id="retract_feedback",
+    summary="Take feedback back",
+    description="It leaves lists and exports, unless they are asked with `retracted=true`.",
+    responses={204: {"description": "It is taken back."}, **spec.problems(404)},
+)
+def retract_feedback(path: FeedbackPath) -> Response:
+    _records().retract(auth.tenant(), path.feedback_id)
+    return Response(status=204)
+
+
+def _records() -> FeedbackRecords:
+    return FeedbackRecords(services().store)
+
+
+def _lines(found: Iterator[Feedback]) -> Iterator[str]:
+    return (one.model_dump_json() + "\n" for one in found)
+
+
+def _json(body: BaseModel, *, status: int = 200) -> Response:
+    return Response(body.model_dump_json(), status=status, mimetype="application/json")

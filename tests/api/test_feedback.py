@@ -1,0 +1,161 @@
+"""Feedback at the door: given, refused, taken back, listed, exported; and what it outlives."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any
+
+import pytest
+
+from tests.api.calls import OTHER_TOKEN, Calls, problem
+from tests.api.hand import CATALOG, Hand
+from worker.contract import keys
+from worker.contract.catalog import Catalog
+from worker.contract.label_set import LabelSet
+from worker.retention import Retention
+
+NAMES = LabelSet("imagenet1k", zh=("虎斑猫", "火箭", "<b>猫</b>"), en=("tabby", "missile", "cat"))
+
+
+@pytest.fixture
+def path(calls: Calls, hand: Hand) -> str:
+    """Of feedback on the first item of a finished job of two, 4 x 3 px; its second has failed."""
+    sets = tuple(s.model_copy(update={"digest": NAMES.digest}) for s in CATALOG.label_sets)
+    hand.publish(Catalog(models=CATALOG.models, label_sets=sets))
+    hand.redis.set(
+        keys.RedisKeys(hand.settings.redis_prefix).label_set(NAMES.digest), NAMES.as_json()
+    )
+    hand.failing = {1}
+    job = calls.submit(2)
+    hand.work(job["id"])
+    return f"/v1/jobs/{job['id']}/items/0/feedback"
+
+
+def given(calls: Calls, path: str, **said: Any) -> dict[str, Any]:
+    answer = calls.post(path, json={"kind": "right", **said})
+    assert answer.status_code == 201, answer.text
+    body: dict[str, Any] = answer.json
+    assert answer.headers["Location"] == f"/v1/feedback/{body['id']}"
+    return body
+
+
+def test_every_kind_is_kept_whole(calls: Calls, path: str) -> None:
+    right = given(calls, path, by="小王", note="是")
+    assert (right["label"]["zh"], right["model"]) == ("虎斑猫", "efficientnet-lite0")
+    assert (right["by"], right["note"], right["key"]) == ("小王", "是", None)
+    label = given(calls, path, kind="wrong_label", correct="missile")
+    assert label["correct"] == {"zh": "火箭", "en": "missile", "id": 1}
+    marked = given(calls, path, kind="wrong_label", correct="<b>猫</b>")
+    assert marked["correct"]["zh"] == "<b>猫</b>"
+    free = given(calls, path, kind="wrong_label", correct="我家的猫", free=True)
+    assert free["correct"] == {"zh": "我家的猫", "en": None, "id": None}
+    region = given(calls, path, kind="wrong_region", box_px=[0, 1, 4, 3])
+    assert region["box_px"] == [0, 1, 4, 3]
+    made = [right, label, marked, free, region]
+    assert calls.get(path.replace("/items/0", "")).json == {"items": made}
+    assert calls.get("/v1/feedback").json == {"items": made[::-1], "next": None}
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        ({"kind": "wrong"}, "kind"),
+        ({"kind": "wrong_label"}, None),
+        ({"kind": "wrong_region"}, None),
+        ({"kind": "wrong_region", "box_px": [2, 0, 2, 3]}, "box_px"),
+        ({"kind": "wrong_region", "box_px": [0, 0, 5, 3]}, "box_px"),
+        ({"kind": "wrong_region", "box_px": [-1, 0, 2, 3]}, "box_px"),
+        ({"kind": "right", "model": "other"}, "model"),
+        ({"kind": "right", "label": "狗"}, "label"),
+        ({"kind": "right", "by": "a" * 101}, "by"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    calls: Calls, path: str, said: dict[str, Any], where: str | None
+) -> None:
+    body = problem(calls.post(path, json=said), 422, "invalid_request")
+    assert body["errors"][0]["field"] == where
+    assert calls.get("/v1/feedback").json["items"] == []
+
+
+def test_unknown_correct_label_is_refused_with_the_closest(calls: Calls, path: str) -> None:
+    answer = calls.post(path, json={"kind": "wrong_label", "correct": "斑猫"})
+    body = problem(answer, 422, "invalid_options")
+    assert "虎斑猫" in body["detail"]
+    assert body["errors"][0]["field"] == "correct"
+
+
+def test_item_that_failed_cannot_be_judged(calls: Calls, path: str) -> None:
+    answer = calls.post(path.replace("/0/", "/1/"), json={"kind": "right"})
+    problem(answer, 409, "item_not_succeeded")
+    problem(calls.post(path.replace("/0/", "/2/"), json={"kind": "right"}), 404, "item_not_found")
+
+
+def test_feedback_taken_back_leaves_lists_and_stays_for_audit(calls: Calls, path: str) -> None:
+    kept, gone = given(calls, path), given(calls, path)
+    for _ in range(2):
+        assert calls.delete(f"/v1/feedback/{gone['id']}").status_code == 204
+    assert [one["id"] for one in calls.get("/v1/feedback").json["items"]] == [kept["id"]]
+    assert calls.get(f"/v1/feedback/{gone['id']}").json["retracted_at"] is not None
+    everything = calls.get("/v1/feedback?retracted=true&order=oldest").json["items"]
+    assert [one["id"] for one in everything] == [kept["id"], gone["id"]]
+
+
+def test_pages_meet_every_judgement_once(calls: Calls, path: str) -> None:
+    made = [given(calls, path)["id"] for _ in range(5)]
+    for order, expected in (("oldest", sorted(made)), ("newest", sorted(made, reverse=True))):
+        seen, after = [], ""
+        while True:
+            page = calls.get(f"/v1/feedback?limit=2&order={order}{after}").json
+            seen += [one["id"] for one in page["items"]]
+            if page["next"] is None:
+                break
+            after = f"&after={page['next']}"
+        assert seen == expected
+    assert calls.get("/v1/feedback?kind=wrong_label").json["items"] == []
+    assert calls.get("/v1/feedback?until=2020-01-01T00:00:00Z").json["items"] == []
+
+
+def test_feedback_of_another_tenant_is_404(calls: Calls, path: str) -> None:
+    other, mine = calls.with_token(OTHER_TOKEN), f"/v1/feedback/{given(calls, path)['id']}"
+    problem(other.get(mine), 404, "feedback_not_found")
+    problem(other.delete(mine), 404, "feedback_not_found")
+    problem(other.post(path, json={"kind": "right"}), 404, "job_not_found")
+    assert other.get("/v1/feedback").json["items"] == []
+    problem(calls.get("/v1/feedback/fbk_.."), 404, "feedback_not_found")
+
+
+def test_feedback_and_its_picture_outlive_redis_and_the_job(
+    calls: Calls, hand: Hand, path: str
+) -> None:
+    made = given(calls, path)
+    picture = keys.input_key("local", made["image"]["sha256"])
+    hand.store.put(picture, b"a picture", content_type="image/png")
+    for name in hand.redis.scan_iter(f"{hand.settings.redis_prefix}:*"):
+        hand.redis.delete(name)
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(days=9)
+    retention = Retention(hand.records, hand.store, retain_s=86_400, every_s=60)
+    assert retention.sweep(later) == 1
+    assert calls.get("/v1/feedback").json["items"] == [made]
+    assert list(hand.store.keys(keys.input_key("local", ""))) == [picture]
+    calls.delete(f"/v1/feedback/{made['id']}")
+    retention.sweep(later)
+    assert not hand.store.exists(picture)
+
+
+def test_exports_hold_all_with_boxes_in_percent(calls: Calls, path: str) -> None:
+    assert calls.get("/v1/feedback?format=label-studio").json == []
+    given(calls, path, kind="wrong_label", correct="火箭")
+    made = given(calls, path, kind="wrong_region", box_px=[1, 0, 4, 2])
+    lines = calls.get("/v1/feedback?format=jsonl").text.splitlines()
+    assert json.loads(lines[0]) == made
+    assert len(lines) == 2
+    region, label = calls.get("/v1/feedback?format=label-studio").json
+    assert label["annotations"][0]["result"][0]["value"] == {"choices": ["火箭"]}
+    assert label["predictions"][0]["result"][0]["value"] == {"choices": ["虎斑猫"]}
+    box = region["annotations"][0]["result"][1]["value"]
+    assert (box["x"], box["y"], box["width"]) == (25.0, 0.0, 75.0)
+    assert box["height"] == pytest.approx(66.6667, abs=1e-3)
+    assert box["rectanglelabels"] == ["虎斑猫"]
+    assert made["image"]["sha256"] in region["data"]["image"]
