@@ -1,25 +1,19 @@
 """How much of the machine the whole way leaves to the model: images/s beside other ways.
 
-    python -m tests.benchmarks.end_to_end [--json] [--quick] [--rounds N] [--images N] [--linear]
+    python -m tests.benchmarks.end_to_end [--json] [--quick] [--rounds N] [--images N] [--scene S]
 
-The embedded stack with one worker, pictures already in S3, one job for a folder: labels and
-overlay, faithfulness off. Rates count from submission to `done`, when the last object is in
-S3. In every round, one after the other, at the same number of threads:
+The embedded stack with one worker, pictures of 0.15 MP already in S3, one job for a folder:
+labels and overlay, faithfulness off. Rates count from submission to `done`, when the last
+object is in S3. In every round, one after the other, at the same number of threads:
 
 - bare: forward passes on preloaded pixels, with relevance gradients where the map asks for them
 - same_work: decode, batches, overlay and PNG to disk in one loop of the product's own pieces
-- tutorial: eager attention of all layers, matplotlib's savefig, image by image (test ViT)
-- naive_queue: one image per Celery task, two prefork processes (test ViT)
 
 Figures are medians over rounds of ratios within a round, with quartiles:
 
 - vit_attention_over_bare, vit_class_over_bare, cnn_over_bare; over_same_work, the lowest of three
-- over_tutorial, over_naive_queue: of the test ViT with attention
-- rank1_agreement, map_correlation: results of the stack against bare float32
-- single_overhead_ms: idle system, one image, submission to `done`, less a bare pass of it
-- large_over_small: time of a 12 MP picture over that of one of 0.15 MP
-- *_peak_mb: most memory of a kind of process, and *_growth over the run
-- share_*: of the worker's time by stage, wall and processor
+- *_ms: of one image's stages in the worker, as results tell them (threads overlap)
+- *_cpu_ms: processor time an image of each kind of process, front door to Valkey
 """
 
 from __future__ import annotations
@@ -35,6 +29,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from deploy.stack import Stack
+from tests.benchmarks.profile import cpu_s, spent_ms, stages_ms
 from tests.benchmarks.rivals import BATCH, Bare, same_work_per_s
 from tests.benchmarks.scenes import SCENES, Scene, engine, jpegs, worker_settings
 from tests.benchmarks.shown import report
@@ -51,20 +46,14 @@ class Extent:
     Attributes:
         images: of a job of small pictures.
         beside: pictures of the ways in one process.
-        slow: pictures of those that take one image at a time.
-        large: pictures of 2 and of 12 MP.
-        singles: jobs of one image.
     """
 
     images: int = 256
     beside: int = 64
-    slow: int = 16
-    large: int = 48
-    singles: int = 50
     rounds: int = 3
 
 
-QUICK = Extent(images=32, beside=16, slow=2, large=4, singles=3, rounds=1)
+QUICK = Extent(images=32, beside=16, rounds=1)
 
 
 class Bench:
@@ -84,12 +73,18 @@ class Bench:
         beside = self.pictures[: self.extent.beside]
         bare = Bare(scene, self.own, beside)
         self._warm_up(scene, bare)
+        profile: Figures = {}
         rates: dict[str, list[float]] = {"whole": [], "bare": [], "same_work": []}
         for _ in range(self.extent.rounds):
             rates["bare"].append(bare.per_s())
+            before = cpu_s(self.way.stack)
             rates["whole"].append(self.way.per_s(scene, "0.15mp"))
+            profile = stages_ms(self.way.results) | spent_ms(
+                before, cpu_s(self.way.stack), images=len(self.way.results)
+            )
             rates["same_work"].append(same_work_per_s(scene, self.own, beside, self.folder))
         figures = {f"{scene.name}_{way}_per_s": middle(of) for way, of in rates.items()}
+        figures |= {f"{scene.name}_{name}": ms for name, ms in profile.items()}
         figures |= ratios(scene.figure, rates["whole"], rates["bare"])
         return figures | ratios(f"{scene.name}_over_same_work", rates["whole"], rates["same_work"])
 
@@ -122,8 +117,8 @@ def measure(bench: Bench, scenes: Sequence[Scene]) -> Figures:
 def main(argv: Sequence[str] | None = None) -> None:
     args = _arguments(argv)
     extent = QUICK if args.quick else Extent()
-    extent = Extent(
-        **{**vars(extent), **{k: v for k, v in vars(args).items() if k in _SIZES and v}}
+    extent = replace(
+        extent, rounds=args.rounds or extent.rounds, images=args.images or extent.images
     )
     scenes = [s for s in SCENES if args.scene in (None, s.name)]
     load = os.getloadavg()[0]

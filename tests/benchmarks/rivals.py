@@ -1,4 +1,4 @@
-"""Other ways to do the same work in one process: the bare limit, one loop done well, a tutorial."""
+"""Other ways to do the same work in one process: the bare limit, and one loop done well."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,20 +37,9 @@ class Bare:
         self.logits()
         return len(self.pixels) / (time.perf_counter() - started_s)
 
-    def single_s(self) -> float:
-        """Seconds of a batch of one."""
-        started_s = time.perf_counter()
-        self._pass(self.pixels[:1])
-        return time.perf_counter() - started_s
-
     def logits(self) -> Tensor:
         """Of all pictures, float32 (N, classes), batch by batch."""
         return torch.cat([self._pass(part) for part in self.pixels.split(BATCH)])
-
-    @torch.no_grad()
-    def maps(self) -> Tensor:
-        """The scene's maps of all pictures, float32 (N, gh, gw)."""
-        return torch.cat([self._explained(part)[1] for part in self.pixels.split(BATCH)])
 
     @torch.no_grad()
     def _pass(self, pixels: Tensor) -> Tensor:
@@ -87,42 +75,3 @@ def same_work_per_s(scene: Scene, engine: Engine, pictures: Sequence[bytes], fol
                 image = drawing.of_map("overlay", made, picture, analysis.labels, options)
                 (folder / f"{n}.png").write_bytes(render.png(image))
     return len(pictures) / (time.perf_counter() - started_s)
-
-
-class Tutorial:
-    """As tutorials have it: eager attention of all layers, matplotlib, one image at a time."""
-
-    def __init__(self, engine: Engine, scene: Scene) -> None:
-        model = engine.model(scene.model)
-        assert isinstance(model, VisionTransformer)
-        self._model = model
-
-    @torch.no_grad()
-    def per_s(self, pictures: Sequence[bytes], folder: Path) -> float:
-        """Images per second."""
-        network = self._model.network
-        before = network.config._attn_implementation
-        network.set_attn_implementation("eager")
-        started_s = time.perf_counter()
-        for n, data in enumerate(pictures):
-            picture = decode(data, **_LIMITS)
-            pixels = torch.from_numpy(self._model.framing.fit(picture.rgb).pixels)[None]
-            output = network(pixel_values=self._model.normalised(pixels), output_attentions=True)
-            row = output.attentions[-1].mean(1)[0, 0, 1:]
-            side = int(len(row) ** 0.5)
-            _figure(picture.rgb, row.reshape(side, side).float().numpy(), folder / f"{n}.png")
-        spent_s = time.perf_counter() - started_s
-        network.set_attn_implementation(before)
-        return len(pictures) / spent_s
-
-
-def _figure(rgb: np.ndarray, heat: np.ndarray, path: Path) -> None:
-    from matplotlib import pyplot  # heavy, and for this way alone
-
-    height, width = rgb.shape[:2]
-    figure, axes = pyplot.subplots()
-    axes.imshow(rgb)
-    axes.imshow(heat, cmap="jet", alpha=0.5, extent=(0, width, height, 0), interpolation="bilinear")
-    axes.axis("off")
-    figure.savefig(path)
-    pyplot.close(figure)
