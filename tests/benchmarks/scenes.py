@@ -66,6 +66,7 @@ def worker_settings(dtype: str) -> dict[str, str]:
     other = {} if dtype == "float32" else {"GUANWU_DTYPE": dtype}
     return {
         "GUANWU_DEVICE": "cpu",
+        "GUANWU_CACHE_MB": "0",
         "GUANWU_DRAIN_S": "5",
         "GUANWU_DEFAULT_MODELS": f"{MODEL},{CNN}",
         "GUANWU_MODELS": f"{MODEL}=path:{_folder()}",
