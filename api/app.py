@@ -15,6 +15,7 @@ from api.health import health
 from api.items import items
 from api.jobs import jobs
 from api.models import models
+from api.page import page
 from api.results import results
 from api.services import attach, make_services
 from api.uploads import uploads
@@ -65,6 +66,7 @@ def create_app(settings: Settings) -> OpenAPI:
         metrics.metrics,
     ):
         app.register_api(blueprint)
+    app.register_blueprint(page)
     docs.register(app)
     app.after_request(_harden)
     return app

@@ -102,6 +102,7 @@ _ITEM = {
     "timing_ms": {"fetch": 2.1, "decode": 0.7, "wait": 4.0, "forward": 7.8, "upload": 11.0},
     "device": {"name": "cpu", "cpu_percent": 181.0, "gpu_percent": None, "gpu_memory_mb": None},
     "attempts": 1,
+    "cached": False,
     "error": None,
 }
 _COUNTS = {

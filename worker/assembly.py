@@ -21,6 +21,7 @@ from worker.contract.settings import Settings
 from worker.devices import Device, DeviceMonitor
 from worker.downloads import Downloads
 from worker.item import ImageLimits, ItemPipeline
+from worker.known_answers import KnownAnswers
 from worker.leases import Leases
 from worker.publisher import CatalogPublisher
 from worker.pump import Pump, Runner
@@ -61,7 +62,12 @@ def assemble(
 
     publisher = CatalogPublisher(client, RedisKeys(settings.redis_prefix), engine)
     leases = Leases(records, heartbeat_s=settings.heartbeat_s)
-    batcher = Batcher(engine, batch_images=settings.batch_images, wait_ms=settings.batch_wait_ms)
+    batcher = Batcher(
+        engine,
+        batch_images=settings.batch_images,
+        wait_ms=settings.batch_wait_ms,
+        known=KnownAnswers(settings.cache_mb * 2**20) if settings.cache_mb else None,
+    )
     for part in (publisher, leases, batcher):
         part.start()
         parts.callback(part.stop)

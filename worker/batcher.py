@@ -20,6 +20,7 @@ import structlog
 from worker.contract.errors import GuanwuError, ServiceUnavailable
 from worker.contract.job import Options
 from worker.contract.keys import LANES, Lane
+from worker.known_answers import Key, KnownAnswers
 from worker.vision.engine import Analysis, Prepared
 
 log = structlog.get_logger(__name__)
@@ -35,10 +36,11 @@ class Analyzer(Protocol):
 
 @dataclass(frozen=True)
 class Answer:
-    """An image's analysis and how long it waited for its batch."""
+    """An image's analysis, how long it waited for its batch, and whether it was known."""
 
     analysis: Analysis
     wait_ms: float
+    known: bool = False
 
 
 @dataclass(eq=False)
@@ -47,14 +49,26 @@ class _Waiting:
     options: Options
     since: float
     wanted: Callable[[], bool]
+    key: Key
     future: Future[Answer] = field(default_factory=Future)
 
 
 class Batcher:
-    """Collects prepared images into batches and runs them on the model thread."""
+    """Collects prepared images into batches and runs them on the model thread.
 
-    def __init__(self, engine: Analyzer, *, batch_images: int, wait_ms: float) -> None:
+    What is `known` is answered at once, without the model.
+    """
+
+    def __init__(
+        self,
+        engine: Analyzer,
+        *,
+        batch_images: int,
+        wait_ms: float,
+        known: KnownAnswers | None = None,
+    ) -> None:
         self._engine = engine
+        self._known = known
         self._batch_images = batch_images
         self._wait_s = wait_ms / 1000
         self._waiting: dict[Lane, dict[str, deque[_Waiting]]] = {lane: {} for lane in LANES}
@@ -72,14 +86,19 @@ class Batcher:
         options: Options,
         *,
         lane: Lane,
+        tenant: str = "",
         wanted: Callable[[], bool] = lambda: True,
     ) -> Future[Answer]:
         """Hand in one image. Its future is cancelled if it is not `wanted` when its turn comes."""
-        waiting = _Waiting(prepared, options, time.perf_counter(), wanted)
+        key = (tenant, prepared.sha256, options.analysis_key)
+        waiting = _Waiting(prepared, options, time.perf_counter(), wanted, key)
+        if (found := self._answer(waiting)) is not None:
+            waiting.future.set_result(Answer(found, wait_ms=0.0, known=True))
+            return waiting.future
         with self._changed:
             if self._closed:
                 raise ServiceUnavailable("this worker is shutting down")
-            queue = self._waiting[lane].setdefault(options.analysis_key, deque())
+            queue = self._waiting[lane].setdefault(key[-1], deque())
             queue.append(waiting)
             self._changed.notify()
         return waiting.future
@@ -96,6 +115,12 @@ class Batcher:
             self._changed.notify()
         if self._thread.is_alive():
             self._thread.join()
+
+    def _answer(self, waiting: _Waiting) -> Analysis | None:
+        """The known answer, where one may be taken."""
+        if self._known is None or not waiting.options.cache:
+            return None
+        return self._known.find(waiting.key)
 
     def _run(self) -> None:
         while True:
@@ -160,5 +185,7 @@ class Batcher:
             if isinstance(answer, GuanwuError):
                 waiting.future.set_exception(answer)
             else:
+                if self._known is not None and waiting.options.cache:
+                    self._known.keep(waiting.key, answer)
                 wait_ms = (started - waiting.since) * 1000
                 waiting.future.set_result(Answer(answer, wait_ms))

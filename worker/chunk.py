@@ -194,7 +194,11 @@ class ChunkRunner:
         record = held.claim.record
         options = loaded.item.options or record.options
         return self._batcher.submit(
-            loaded.prepared, options, lane=record.lane, wanted=lambda: held.wanted
+            loaded.prepared,
+            options,
+            lane=record.lane,
+            tenant=record.tenant,
+            wanted=lambda: held.wanted,
         )
 
     def store(self, held: HeldClaim, loaded: Loaded, answer: Answer) -> ItemResult:

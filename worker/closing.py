@@ -96,6 +96,7 @@ class Closing:
     def _write_files(self, held: HeldClaim) -> JobRecord:
         record = held.claim.record
         labels: Counter[str] = Counter()
+        cached = 0
         with contextlib.ExitStack() as files:
             results, errors, index = (files.enter_context(_spool()) for _ in range(3))
             for result in self._results(held.claim):
@@ -105,10 +106,11 @@ class Closing:
                     errors.write(line)
                 index.write(IndexRow.of(result).model_dump_json(exclude_none=True).encode() + b"\n")
                 labels.update(label.zh for label in result.labels[:1])
+                cached += result.cached
                 held.check()
             for key, file in ((keys.results, results), (keys.errors, errors), (keys.index, index)):
                 self._store.put_file(key(record.tenant, record.job), file, content_type=JSONL)
-        self._put_summary(record, labels)
+        self._put_summary(record, labels, cached=cached)
         return record
 
     def _results(self, claim: Claim) -> Iterator[ItemResult]:
@@ -132,13 +134,14 @@ class Closing:
         items = [ManifestItem.model_validate_json(line) for line in lines]
         return [stopped(item, claim, claim.record.stop) for item in items]
 
-    def _put_summary(self, record: JobRecord, labels: Counter[str]) -> None:
+    def _put_summary(self, record: JobRecord, labels: Counter[str], *, cached: int) -> None:
         now_ms = time.time_ns() // 1_000_000
         summary = {
             "job": record.job,
             "status": _status(record).value,
             "counts": record.counts.model_dump(),
             "labels": dict(labels.most_common(SUMMARY_LABELS)),
+            "cached": cached,
             "wall_s": round((now_ms - (record.started_ms or now_ms)) / 1000, 3),
         }
         body = json.dumps(summary, ensure_ascii=False).encode()

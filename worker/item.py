@@ -156,6 +156,7 @@ class ItemPipeline:
             timing_ms={stage: round(ms, 2) for stage, ms in watch.ms.items()},
             device=device,
             attempts=claim.attempts,
+            cached=answer.known,
         )
         key = keys.labels(claim.record.tenant, claim.job, loaded.item.index)
         self._store.put(key, result.model_dump_json().encode(), content_type=JSON)

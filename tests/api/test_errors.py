@@ -31,7 +31,7 @@ def test_codes_are_unique() -> None:
 
 def test_unknown_path_is_a_problem(door: Calls) -> None:
     problem(door.get("/v1/nothing"), 404, "not_found")
-    problem(door.get("/"), 404, "not_found")
+    problem(door.get("/nowhere"), 404, "not_found")
 
 
 def test_wrong_method_is_a_problem_that_names_the_right_ones(door: Calls) -> None:

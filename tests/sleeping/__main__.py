@@ -28,7 +28,7 @@ def main(context: click.Context) -> None:
 @main.command()
 @click.option("--device")
 def serve(device: str) -> None:
-    own = settings.load()
+    own = settings.load().model_copy(update={"cache_mb": 0})  # its engine is asked every time
     logs.configure(own.log_level)
     told = from_environment(os.environ)
     engine = SleepingEngine(told, max_batch=own.batch_images)

@@ -47,8 +47,16 @@ def batcher(engine: RecordingEngine) -> Iterator[Batcher]:
     batcher.stop()
 
 
+class Named(str):
+    """An image that is its own name, and its own answer."""
+
+    @property
+    def sha256(self) -> str:
+        return str(self)
+
+
 def image(name: str) -> Prepared:
-    return cast(Prepared, name)
+    return cast(Prepared, Named(name))
 
 
 def occupy(engine: RecordingEngine, batcher: Batcher) -> None:

@@ -189,6 +189,9 @@ class Options(Wire):
     alpha: float = Field(0.5, ge=0.0, le=1.0, description="Weight of the heatmap in the overlay.")
     max_side_px: int = Field(1024, ge=64, le=8192)
     priority: Priority = "normal"
+    cache: bool = Field(
+        True, description="Take an answer that a worker still has of the same file and options."
+    )
     expires_after_s: int | None = Field(
         None,
         ge=1,
@@ -217,7 +220,7 @@ class Options(Wire):
     def analysis_key(self) -> str:
         """Equal for options that ask the same of the models, however they are drawn."""
         drawing = {"artifacts", "colormap", "alpha", "max_side_px", "priority"}
-        drawing |= {"expires_after_s", "retain_s"}
+        drawing |= {"expires_after_s", "retain_s", "cache"}
         return f"{self.draws}:{self.model_dump_json(exclude=drawing)}"
 
 
@@ -510,6 +513,9 @@ class ItemResult(Wire):
     timing_ms: dict[str, float] = Field(default_factory=dict)
     device: DeviceInfo | None = None
     attempts: int = 1
+    cached: bool = Field(
+        False, description="the same picture was asked the same before; no model ran again"
+    )
     error: ItemError | None = None
 
 

@@ -236,6 +236,9 @@ class Settings(BaseModel):
     batch_wait_ms: float = Field(4.0, ge=0, le=1000)
     chunk_threads: int = Field(3, ge=1, le=64, description="chunks one worker holds at once")
     io_threads: int = Field(16, ge=1, le=256)
+    cache_mb: int = Field(
+        64, ge=0, le=65_536, description="answers a worker keeps for pictures that come again"
+    )
     torch_threads: int | None = Field(None, ge=1)
     drain_s: float = Field(
         25.0, ge=0, description="after SIGTERM, how long running chunks may take"

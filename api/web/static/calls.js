@@ -1,0 +1,44 @@
+// Calls of the front door, with the access key in the header.
+async function call(path, key, options = {}) {
+  const answer = await fetch(path, { ...options, headers: { Authorization: `Bearer ${key}` } });
+  if (answer.ok) return answer;
+  const problem = await answer.json().catch(() => ({}));
+  throw new Error(problem.detail || `HTTP ${answer.status}`);
+}
+
+export async function submit(files, key) {
+  const form = new FormData();
+  for (const file of files) form.append("files", file);
+  form.append("options", JSON.stringify({ faithfulness: true, artifacts: ["labels", "overlay"] }));
+  return (await call("/v1/jobs", key, { method: "POST", body: form })).json();
+}
+
+// Ends with the finished job; comes again while the server closes streams that are long open.
+export async function watch(job, key, onProgress) {
+  for (;;) {
+    const stream = await call(job.links.events, key);
+    const reader = stream.body.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      const events = (text + part.value).split("\n\n");
+      text = events.pop();
+      for (const event of events) {
+        const data = event.split("\n").find((line) => line.startsWith("data: "));
+        if (!data) continue;
+        const seen = JSON.parse(data.slice(6));
+        onProgress(seen.counts);
+        if (seen.done) return seen;
+      }
+    }
+  }
+}
+
+export async function* results(job, key) {
+  let after = "";
+  for (;;) {
+    const page = await (await call(`/v1/jobs/${job.id}/results?limit=100${after}`, key)).json();
+    yield* page.items;
+    if (page.done || page.next === null) return;
+    after = `&after=${encodeURIComponent(page.next)}`;
+  }
+}

@@ -1,0 +1,113 @@
+"""What the end-to-end benchmark runs: models with a map each, and pictures in three sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from tests.benchmarks.caltech import MODEL, shared
+from worker.contract.job import Options
+from worker.vision.engine import Engine
+from worker.vision.image import decode
+from worker.vision.models.model import VisionModel
+
+CNN = "efficientnet-lite0"
+SIZES = {"0.15mp": (480, 320), "2mp": (1732, 1155), "12mp": (4243, 2828)}
+"""(width, height) in px."""
+
+_QUALITY = 90
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One model and the map it makes of every picture.
+
+    Attributes:
+        figure: the name of its ratio to the bare limit.
+        bar: what that ratio is to reach.
+    """
+
+    name: str
+    model: str
+    method: str
+    target: str
+    figure: str
+    bar: float
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of a job: labels and overlay, nothing else."""
+        return {
+            "models": [self.model],
+            "explain": [{"method": self.method, "target": self.target}],
+            "artifacts": ["labels", "overlay"],
+            "faithfulness": False,
+            "priority": "bulk",
+        }
+
+    @property
+    def parsed(self) -> Options:
+        return Options.model_validate(self.options)
+
+
+SCENES = (
+    Scene("vit_attention", MODEL, "attention", "free", "vit_attention_over_bare", 0.75),
+    Scene("vit_class", MODEL, "relevance", "top1", "vit_class_over_bare", 0.80),
+    Scene("cnn", CNN, "cam", "top1", "cnn_over_bare", 0.25),
+)
+
+
+def worker_settings(dtype: str) -> dict[str, str]:
+    """GUANWU_* variables of a stack whose worker holds both models."""
+    other = {} if dtype == "float32" else {"GUANWU_DTYPE": dtype}
+    return {
+        "GUANWU_DEVICE": "cpu",
+        "GUANWU_CACHE_MB": "0",
+        "GUANWU_DRAIN_S": "5",
+        "GUANWU_DEFAULT_MODELS": f"{MODEL},{CNN}",
+        "GUANWU_MODELS": f"{MODEL}=path:{_folder()}",
+        "GUANWU_RATE_READ_PER_MIN": "",
+        "GUANWU_RATE_SUBMIT_PER_MIN": "",
+        **other,
+    }
+
+
+def engine(dtype: str) -> Engine:
+    """The product's engine in this process, both models loaded, in `dtype`."""
+    made = Engine(
+        default_models=(MODEL, CNN),
+        extra_models={MODEL: f"path:{_folder()}"},
+        device="cpu",
+        dtype=dtype,
+    )
+    made.load()
+    return made
+
+
+def jpegs(size: str, count: int) -> list[bytes]:
+    """Shared photos of other classes in turn, scaled to `size`, no two the same."""
+    found = sorted((shared() / "data" / "caltech101").glob("*/*.jpg"))
+    return [_jpeg(cv2.imread(str(found[n % len(found)])), size, n) for n in range(count)]
+
+
+def _jpeg(bgr: np.ndarray[Any, Any] | None, size: str, number: int) -> bytes:
+    assert bgr is not None
+    scaled = cv2.resize(bgr, SIZES[size], interpolation=cv2.INTER_CUBIC)
+    scaled[0, 0] = number % 256, number // 256 % 256, number // 65536  # its own bytes
+    done, data = cv2.imencode(".jpg", scaled, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    assert done
+    return data.tobytes() + number.to_bytes(4, "big")
+
+
+def pixels_of(model: VisionModel, pictures: list[bytes]) -> torch.Tensor:
+    """Pictures as the model gets them: uint8 (N, h, w, 3)."""
+    decoded = [decode(data, max_bytes=2**26, max_pixels=2**26) for data in pictures]
+    return torch.from_numpy(np.stack([model.framing.fit(p.rgb).pixels for p in decoded]))
+
+
+def _folder() -> str:
+    return str(shared() / "models" / MODEL)

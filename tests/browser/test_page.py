@@ -1,0 +1,67 @@
+"""The page in Debian's Chromium, against the running stack."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.stack import Stack
+
+sync_api = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium")
+
+
+def serious(message: sync_api.ConsoleMessage) -> bool:
+    """An error or a warning, other than Chromium's note on a refused key."""
+    return message.type in ("error", "warning") and "401" not in message.text
+
+
+@pytest.fixture
+def tab(stack: Stack) -> Iterator[sync_api.Page]:
+    """The page, open; whatever it complains of or asks other hosts for fails the test."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    complaints: list[str] = []
+    own = (stack.url, stack.s3_endpoint, "blob:")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": 1440, "height": 1000})
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.on("console", lambda m: complaints.append(m.text) if serious(m) else None)
+        tab.on("request", lambda r: r.url.startswith(own) or complaints.append(r.url))
+        tab.goto(stack.url)
+        yield tab
+        browser.close()
+    assert complaints == []
+
+
+def test_photos_come_back_with_chinese_names_and_heat_that_the_slider_moves(
+    tab: sync_api.Page, stack: Stack, shared_data: Path, tmp_path: Path
+) -> None:
+    photos = sorted((shared_data / "data" / "photos").glob("*.jpg"))[:2]
+    evil = tmp_path / "<img src=x onerror=alert(1)>.png"
+    shutil.copy(photos[0], evil)
+    tab.fill("#key", stack.token)
+    tab.set_input_files("#files", [*photos, evil])
+    sync_api.expect(tab.locator("article")).to_have_count(3, timeout=90_000)
+    assert tab.text_content("#percent") == "100 %"
+    assert any("一" <= c <= "鿿" for c in tab.locator("h2").first.inner_text().split("：")[1])
+    assert evil.name in tab.locator("article").nth(2).inner_text()
+    tab.wait_for_function("[...document.images].every(i => i.complete && i.naturalWidth)")
+    picture = tab.locator(".picture").first
+    heated = picture.screenshot()
+    tab.screenshot(path=tmp_path / "1440.png")
+    tab.locator(".opacity").first.fill("0")
+    assert picture.screenshot() != heated
+    tab.set_viewport_size({"width": 390, "height": 844})
+    tab.screenshot(path=tmp_path / "390.png")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_wrong_key_is_refused_in_words(tab: sync_api.Page, shared_data: Path) -> None:
+    tab.fill("#key", "wrong")
+    tab.set_input_files("#files", sorted((shared_data / "data" / "photos").glob("*.jpg"))[:1])
+    sync_api.expect(tab.locator("#message")).to_contain_text("access token")
