@@ -11,12 +11,20 @@ import pytest
 from deploy.stack import Stack
 
 sync_api = pytest.importorskip("playwright.sync_api")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 CHROMIUM = shutil.which("chromium")
 
 
 def serious(message: sync_api.ConsoleMessage) -> bool:
     """An error or a warning, other than Chromium's note on a refused key."""
     return message.type in ("error", "warning") and "401" not in message.text
+
+
+def barriers(tab: sync_api.Page) -> list[str]:
+    """What axe finds that keeps people out, each with the elements it is about."""
+    found = axe.Axe().run(tab).response["violations"]
+    grave = [each for each in found if each["impact"] in ("serious", "critical")]
+    return [f"{each['id']}: {[node['html'] for node in each['nodes']]}" for each in grave]
 
 
 @pytest.fixture
@@ -47,6 +55,7 @@ def test_photos_come_back_with_chinese_names_and_heat_that_the_slider_moves(
     tab.fill("#key", stack.token)
     tab.set_input_files("#files", [*photos, evil])
     sync_api.expect(tab.locator("article")).to_have_count(3, timeout=90_000)
+    assert barriers(tab) == []
     assert tab.text_content("#percent") == "100 %"
     assert any("一" <= c <= "鿿" for c in tab.locator("h2").first.inner_text().split("：")[1])
     assert evil.name in tab.locator("article").nth(2).inner_text()
