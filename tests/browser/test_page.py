@@ -11,12 +11,20 @@ import pytest
 from deploy.stack import Stack
 
 sync_api = pytest.importorskip("playwright.sync_api")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 CHROMIUM = shutil.which("chromium")
 
 
 def serious(message: sync_api.ConsoleMessage) -> bool:
     """An error or a warning, other than Chromium's note on a refused key."""
     return message.type in ("error", "warning") and "401" not in message.text
+
+
+def barriers(tab: sync_api.Page) -> list[str]:
+    """What axe finds that keeps people out, each with the elements it is about."""
+    found = axe.Axe().run(tab).response["violations"]
+    grave = [each for each in found if each["impact"] in ("serious", "critical")]
+    return [f"{each['id']}: {[node['html'] for node in each['nodes']]}" for each in grave]
 
 
 @pytest.fixture
@@ -47,6 +55,7 @@ def test_photos_come_back_with_chinese_names_and_heat_that_the_slider_moves(
     tab.fill("#key", stack.token)
     tab.set_input_files("#files", [*photos, evil])
     sync_api.expect(tab.locator("article")).to_have_count(3, timeout=90_000)
+    assert barriers(tab) == []
     assert tab.text_content("#percent") == "100 %"
     assert any("一" <= c <= "鿿" for c in tab.locator("h2").first.inner_text().split("：")[1])
     assert evil.name in tab.locator("article").nth(2).inner_text()
@@ -59,6 +68,29 @@ def test_photos_come_back_with_chinese_names_and_heat_that_the_slider_moves(
     tab.set_viewport_size({"width": 390, "height": 844})
     tab.screenshot(path=tmp_path / "390.png")
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_buttons_switch_between_labels_and_methods_and_numbers_unfold(
+    tab: sync_api.Page, stack: Stack, shared_data: Path
+) -> None:
+    tab.fill("#key", stack.token)
+    tab.set_input_files("#files", sorted((shared_data / "data" / "photos").glob("*.jpg"))[:1])
+    buttons = tab.locator(".maps button")
+    sync_api.expect(buttons.nth(2)).to_be_visible(timeout=90_000)
+    assert any("逐层类激活图" in each for each in buttons.all_inner_texts())
+    seen = set()
+    for n in range(buttons.count()):
+        buttons.nth(n).click()
+        assert tab.locator("[aria-pressed=true]").all_inner_texts() == [buttons.nth(n).inner_text()]
+        assert buttons.nth(n).inner_text() in (tab.get_attribute(".overlay", "alt") or "")
+        tab.wait_for_function("[...document.images].every(i => i.complete && i.naturalWidth)")
+        seen.add(tab.locator(".picture").screenshot())
+    assert len(seen) == buttons.count()
+    tab.locator("summary", has_text="热图诊断").click()
+    sync_api.expect(tab.locator("dt", has_text="莫兰指数")).to_be_visible()
+    tab.locator("summary", has_text="用时").click()
+    sync_api.expect(tab.locator("dt", has_text="识别")).to_be_visible()
+    assert barriers(tab) == []
 
 
 def test_a_wrong_key_is_refused_in_words(tab: sync_api.Page, shared_data: Path) -> None:

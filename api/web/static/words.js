@@ -1,14 +1,26 @@
 // What the page says, in Chinese and in English.
 const WORDS = {
   zh: { key: "访问密钥", files: "选择、拖入或粘贴图片", progress: "进度", opacity: "热图不透明度",
-    wipe: "前后对比", result: "识别结果", score: "置信度", method: "方法", faithful: "热图可信",
+    wipe: "前后对比", result: "识别结果", score: "置信度", faithful: "热图可信",
     weak: "热图可信度较弱", not_better_than_random: "热图不比随机更好", failed: "失败",
-    needKey: "请先填写访问密钥", lost: "连接中断，请重试" },
+    needKey: "请先填写访问密钥", lost: "连接中断，请重试",
+    heatmap: "热图", free: "不限类别", against: "而非", diagnostics: "热图诊断", timings: "用时",
+    faithfulness: "可信度", centre: "居中区域的可信度", entropy: "熵", effective_area: "有效面积",
+    border_mass: "边缘占比", spread: "离散程度", morans_i: "莫兰指数", cam: "类激活图",
+    layercam: "逐层类激活图", attention: "注意力", rollout: "注意力展开", self_relevance: "自身相关性",
+    relevance: "相关性", grad_attention: "梯度注意力", legrad: "LeGrad", text: "文本", fetch: "读取",
+    decode: "解码", wait: "等待", forward: "识别", explain: "解释", render: "绘制", encode: "编码",
+    upload: "上传" },
   en: { key: "Access key", files: "Choose, drop or paste pictures", progress: "Progress",
     opacity: "Heatmap opacity", wipe: "Before and after", result: "Recognised", score: "Score",
-    method: "Method", faithful: "The heatmap is faithful", weak: "The heatmap is weakly faithful",
+    faithful: "The heatmap is faithful", weak: "The heatmap is weakly faithful",
     not_better_than_random: "The heatmap is no better than random", failed: "Failed",
-    needKey: "Enter the access key first", lost: "The connection was lost; try again" },
+    needKey: "Enter the access key first", lost: "The connection was lost; try again",
+    heatmap: "Heatmap", free: "any label", against: "rather than", diagnostics: "The heatmap in numbers",
+    timings: "Timings", faithfulness: "faithfulness", centre: "faithfulness of the centre",
+    effective_area: "effective area", border_mass: "mass at the border", morans_i: "Moran's I",
+    cam: "class activation", layercam: "layer CAM", self_relevance: "self relevance",
+    grad_attention: "gradient-weighted attention", legrad: "LeGrad" },
 };
 let language = "zh";
 
