@@ -161,6 +161,7 @@ _FEEDBACK = {
     "index": 0,
     "custom_id": "a-1",
     "image": _ITEM["image"],
+    "address": None,
     "model": "efficientnet-lite0",
     "label": _LABEL,
     "regions": _DIAGNOSTICS["regions"],

@@ -257,8 +257,8 @@ taken back.
 
 FEEDBACK_EXPORT = """\
 `format=jsonl` answers all as JSON Lines, `format=label-studio` as an array of tasks for Label
-Studio, with links to the pictures that work without a token for a while. Pictures that jobs
-named by an address of your own are not copied.
+Studio, with links to the pictures that work without a token for a while. A picture that could not
+be kept, such as one on the web, is named by its `address`, or by null.
 """
 
 REDIRECT = {
