@@ -93,6 +93,22 @@ def test_buttons_switch_between_labels_and_methods_and_numbers_unfold(
     assert barriers(tab) == []
 
 
+def test_pictures_dropped_during_a_job_wait_and_join_its_cards(
+    tab: sync_api.Page, stack: Stack, shared_data: Path
+) -> None:
+    photos = sorted((shared_data / "data" / "photos").glob("*.jpg"))[:3]
+    tab.fill("#key", stack.token)
+    tab.set_input_files("#files", photos[:1])
+    tab.set_input_files("#files", photos[1:])
+    sync_api.expect(tab.locator("#message")).to_have_text("排队等待的图片：2")
+    sync_api.expect(tab.locator("article")).to_have_count(3, timeout=90_000)
+    shown = tab.locator(".picture img:first-child")
+    assert [shown.nth(n).get_attribute("alt") for n in range(3)] == [
+        photos[n].name for n in (1, 2, 0)
+    ]
+    sync_api.expect(tab.locator("#message")).to_have_text("")
+
+
 def test_a_wrong_key_is_refused_in_words(tab: sync_api.Page, shared_data: Path) -> None:
     tab.fill("#key", "wrong")
     tab.set_input_files("#files", sorted((shared_data / "data" / "photos").glob("*.jpg"))[:1])

@@ -17,37 +17,62 @@ function paint() {
   at("cards").replaceChildren(...shown.map(([item, picture]) => card(item, picture)));
 }
 
+// The cards of earlier jobs stay, below.
 async function recognise(files, key) {
   const job = await watch(await submit(files, key), key, progress);
-  for (const [, picture] of shown) URL.revokeObjectURL(picture);
-  shown = [];
+  const fresh = [];
   for await (const item of results(job, key)) {
-    shown.push([item, URL.createObjectURL(files[item.index])]);
+    fresh.push([item, URL.createObjectURL(files[item.index])]);
   }
-  paint();
+  shown = [...fresh, ...shown];
+  at("cards").prepend(...fresh.map(([item, picture]) => card(item, picture)));
 }
 
+const waiting = []; // pictures that came while a job was running, one list for each drop
 let busy = false;
+
 async function take(list) {
   const files = [...list];
-  const key = at("key").value.trim();
-  if (!files.length || busy) return;
-  at("message").textContent = key ? "" : say("needKey");
-  if (!key) return;
+  if (!files.length) return;
+  if (!at("key").value.trim()) {
+    at("message").textContent = say("needKey");
+    return;
+  }
+  waiting.push(files);
+  tellWaiting();
+  if (busy) return;
   busy = true;
+  while (waiting.length) await run(waiting.shift());
+  busy = false;
+}
+
+async function run(files) {
+  const key = at("key").value.trim();
   sessionStorage.setItem("key", key);
+  tellWaiting();
   progress({ total: 0 });
   try {
     await recognise(files, key);
+    tellWaiting();
   } catch (error) {
-    at("message").textContent = error instanceof TypeError ? say("lost") : error.message;
-  } finally {
-    busy = false;
+    const problem = error instanceof TypeError ? say("lost") : error.message;
+    at("message").textContent = [problem, ...leave()].join(" ");
   }
 }
 
+function tellWaiting() {
+  const pictures = waiting.flat().length;
+  at("message").textContent = pictures ? `${say("waiting")}：${pictures}` : "";
+}
+
+// Forgets what waits, as it would meet the same problem, and says so.
+function leave() {
+  const pictures = waiting.splice(0).flat().length;
+  return pictures ? [`${say("left")}：${pictures}`] : [];
+}
+
 at("key").value = sessionStorage.getItem("key") ?? "";
-at("files").addEventListener("change", async () => { await take(at("files").files); at("files").value = ""; });
+at("files").addEventListener("change", () => { take(at("files").files); at("files").value = ""; });
 at("language").addEventListener("click", () => { switchLanguage(); paint(); });
 document.addEventListener("paste", (event) => take(event.clipboardData.files));
 document.addEventListener("dragover", (event) => { event.preventDefault(); at("drop").classList.add("over"); });
