@@ -12,7 +12,7 @@ from api import audit, docs, errors, limits, metrics, rates, request_log, spec
 from api.events import events
 from api.feedback import feedback
 from api.health import health
-from api.items import items
+from api.items import ArtifactName, items
 from api.jobs import jobs
 from api.models import models
 from api.page import page
@@ -43,6 +43,7 @@ def create_app(settings: Settings) -> OpenAPI:
         static_folder=None,
     )
     app.url_map.strict_slashes = False
+    app.url_map.converters["artifact_name"] = ArtifactName
     services = make_services(settings)
     attach(app, services)
     limits.configure(app, settings)

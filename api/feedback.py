@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 from typing import Annotated, Literal
@@ -9,7 +10,14 @@ from typing import Annotated, Literal
 from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from api import auth, judging, label_studio, limits, pages, spec
 from api.found import find_job
@@ -23,6 +31,18 @@ from worker.contract.feedback import FeedbackRecords
 from worker.contract.job import Wire
 from worker.contract.judgement import Feedback, Kind
 from worker.contract.objects import JSONL
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]", re.ASCII)
+
+
+def _written_out(given: object) -> object:
+    """Numbers are no moments here, though pydantic takes them for seconds."""
+    if isinstance(given, str) and _DATE.match(given) is None:
+        raise ValueError("write date, time and zone, as 2026-01-02T03:04:05Z")
+    return given
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 
 feedback = APIBlueprint(
     "feedback",
@@ -55,8 +75,8 @@ class FeedbackQuery(JobFeedbackQuery):
         json_schema_extra={"example": "fbk_01K0ZJ6A1B2C3D4E5F6G7H8J9K"},
     )
     limit: int = Field(50, ge=1, le=100, description="of a page; exports have all")
-    since: AwareDatetime | None = Field(None, description="made then or later")
-    until: AwareDatetime | None = Field(None, description="made before")
+    since: Moment | None = Field(None, description="made then or later")
+    until: Moment | None = Field(None, description="made before")
     kind: Kind | None = None
     order: Literal["newest", "oldest"] = "newest"
     format: Literal["json", "jsonl", "label-studio"] = Field(

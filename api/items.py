@@ -8,6 +8,7 @@ from flask import Response, redirect
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
+from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response as BaseResponse
 
 from api import auth, file_names, pages, spec
@@ -30,6 +31,12 @@ items.before_request(auth.require_tenant)
 
 
 _NAMES = ("overlay.png", "map.png", "figure.png", "compare.png", "thumbnail.webp")
+
+
+class ArtifactName(BaseConverter):
+    """Any name but those of other calls on an item, so that they allow their methods alone."""
+
+    regex = r"(?!feedback(?:$|/))[^/]+"
 
 
 class ItemPath(BaseModel):
@@ -83,7 +90,7 @@ def download_labels(path: ItemPath) -> BaseResponse:
 
 
 @items.get(
-    "/<int:index>/<artifact>",
+    "/<int:index>/<artifact_name:artifact>",
     operation_id="download_artifact",
     summary="An item's heatmap, compare sheet or thumbnail, in storage",
     description=spec.ARTIFACT,

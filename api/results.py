@@ -69,6 +69,7 @@ class Summary(Wire):
     status: JobStatus
     counts: Counts
     labels: dict[str, int] = Field(description="first labels, the most frequent first")
+    cached: int = Field(0, description="images that were answered without the model")
     wall_s: float
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 INPUT_BUCKET = "pictures"  # whose objects jobs may name; a test that needs it makes it
 SESSION_MARK = "TEST_PROCESS"  # in the environment of all that this test process starts
 CPU_SETTINGS = {
+    "GUANWU_CACHE_MB": "0",  # tests share pictures, and ask the model
     "GUANWU_DEVICE": "cpu",
     "GUANWU_DRAIN_S": "5",
     "GUANWU_S3_INPUT_BUCKETS": INPUT_BUCKET,

@@ -27,6 +27,11 @@ def barriers(tab: sync_api.Page) -> list[str]:
     return [f"{each['id']}: {[node['html'] for node in each['nodes']]}" for each in grave]
 
 
+def all_pictures_load(tab: sync_api.Page) -> None:
+    """Waits for them; one evaluation, as the page's policy lets nothing poll by `eval`."""
+    tab.evaluate("Promise.all([...document.images].map((image) => image.decode())).then(() => 0)")
+
+
 @pytest.fixture
 def tab(stack: Stack) -> Iterator[sync_api.Page]:
     """The page, open; whatever it complains of or asks other hosts for fails the test."""
@@ -59,7 +64,7 @@ def test_photos_come_back_with_chinese_names_and_heat_that_the_slider_moves(
     assert tab.text_content("#percent") == "100 %"
     assert any("一" <= c <= "鿿" for c in tab.locator("h2").first.inner_text().split("：")[1])
     assert evil.name in tab.locator("article").nth(2).inner_text()
-    tab.wait_for_function("[...document.images].every(i => i.complete && i.naturalWidth)")
+    all_pictures_load(tab)
     picture = tab.locator(".picture").first
     heated = picture.screenshot()
     tab.screenshot(path=tmp_path / "1440.png")
@@ -83,13 +88,13 @@ def test_buttons_switch_between_labels_and_methods_and_numbers_unfold(
         buttons.nth(n).click()
         assert tab.locator("[aria-pressed=true]").all_inner_texts() == [buttons.nth(n).inner_text()]
         assert buttons.nth(n).inner_text() in (tab.get_attribute(".overlay", "alt") or "")
-        tab.wait_for_function("[...document.images].every(i => i.complete && i.naturalWidth)")
+        all_pictures_load(tab)
         seen.add(tab.locator(".picture").screenshot())
     assert len(seen) == buttons.count()
     tab.locator("summary", has_text="热图诊断").click()
     sync_api.expect(tab.locator("dt", has_text="莫兰指数")).to_be_visible()
     tab.locator("summary", has_text="用时").click()
-    sync_api.expect(tab.locator("dt", has_text="识别")).to_be_visible()
+    sync_api.expect(tab.locator("dt", has_text="解码")).to_be_visible()
     assert barriers(tab) == []
 
 
