@@ -44,9 +44,12 @@ def shared() -> Path:
     return Path(os.environ.get("TEST_DATA", Path(__file__).parents[2] / ".." / "shared")).resolve()
 
 
+def folder() -> Path:
+    return shared() / "models" / MODEL
+
+
 def load(placement: Placement) -> VisionTransformer:
-    folder = shared() / "models" / MODEL
-    spec = ModelSpec(id=MODEL, family="vit", source=Folder(path=folder), revision="local")
+    spec = ModelSpec(id=MODEL, family="vit", source=Folder(path=folder()), revision="local")
     return vit.load(spec, placement, model_dir=None, progress=print)
 
 

@@ -21,11 +21,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
 
 from deploy.stack import Stack
@@ -83,7 +85,7 @@ class Bench:
                 before, cpu_s(self.way.stack), images=len(self.way.results)
             )
             rates["same_work"].append(same_work_per_s(scene, self.own, beside, self.folder))
-        figures = {f"{scene.name}_{way}_per_s": middle(of) for way, of in rates.items()}
+        figures = {f"{scene.name}_{way}_per_s": statistics.median(of) for way, of in rates.items()}
         figures |= {f"{scene.name}_{name}": ms for name, ms in profile.items()}
         figures |= ratios(scene.figure, rates["whole"], rates["bare"])
         return figures | ratios(f"{scene.name}_over_same_work", rates["whole"], rates["same_work"])
@@ -96,13 +98,9 @@ class Bench:
 
 def ratios(name: str, ours: Sequence[float], theirs: Sequence[float]) -> Figures:
     """Median and quartiles of ratios within rounds."""
-    of = torch.tensor([a / b for a, b in zip(ours, theirs, strict=True)], dtype=torch.float64)
-    low, median, high = of.quantile(torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)).tolist()
+    of = [a / b for a, b in zip(ours, theirs, strict=True)]
+    low, median, high = np.quantile(of, [0.25, 0.5, 0.75]).tolist()
     return {name: median, f"{name}_q1": low, f"{name}_q3": high}
-
-
-def middle(of: Sequence[float]) -> float:
-    return float(torch.tensor(of, dtype=torch.float64).quantile(0.5))
 
 
 def measure(bench: Bench, scenes: Sequence[Scene]) -> Figures:

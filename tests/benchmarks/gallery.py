@@ -101,8 +101,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("out/gallery"))
     parser.add_argument("--quick", action="store_true", help="two pictures only")
     args = parser.parse_args(argv)
-    folder = caltech.shared() / "models" / caltech.MODEL
-    engine = Engine(device="auto", extra_models={caltech.MODEL: f"path:{folder}"})
+    engine = Engine(device="auto", extra_models={caltech.MODEL: f"path:{caltech.folder()}"})
     args.out.mkdir(parents=True, exist_ok=True)
     drawn: list[render.RGB] = []
     for section in sections(2 if args.quick else PICTURES):

@@ -27,7 +27,7 @@ MOST = 1000
 
 def engine() -> Engine:
     """Both models, without a calibration of this machine's own."""
-    source = f"path:{caltech.shared() / 'models' / caltech.MODEL}"
+    source = f"path:{caltech.folder()}"
     return Engine(device="cpu", extra_models={caltech.MODEL: source})
 
 

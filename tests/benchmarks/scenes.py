@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import torch
 
-from tests.benchmarks.caltech import MODEL, shared
+from tests.benchmarks.caltech import MODEL, folder, shared
 from worker.contract.job import Options
 from worker.vision.engine import Engine
 from worker.vision.image import decode
@@ -69,7 +69,7 @@ def worker_settings(dtype: str) -> dict[str, str]:
         "GUANWU_CACHE_MB": "0",
         "GUANWU_DRAIN_S": "5",
         "GUANWU_DEFAULT_MODELS": f"{MODEL},{CNN}",
-        "GUANWU_MODELS": f"{MODEL}=path:{_folder()}",
+        "GUANWU_MODELS": f"{MODEL}=path:{folder()}",
         "GUANWU_RATE_READ_PER_MIN": "",
         "GUANWU_RATE_SUBMIT_PER_MIN": "",
         **other,
@@ -80,7 +80,7 @@ def engine(dtype: str) -> Engine:
     """The product's engine in this process, both models loaded, in `dtype`."""
     made = Engine(
         default_models=(MODEL, CNN),
-        extra_models={MODEL: f"path:{_folder()}"},
+        extra_models={MODEL: f"path:{folder()}"},
         device="cpu",
         dtype=dtype,
     )
@@ -107,7 +107,3 @@ def pixels_of(model: VisionModel, pictures: list[bytes]) -> torch.Tensor:
     """Pictures as the model gets them: uint8 (N, h, w, 3)."""
     decoded = [decode(data, max_bytes=2**26, max_pixels=2**26) for data in pictures]
     return torch.from_numpy(np.stack([model.framing.fit(p.rgb).pixels for p in decoded]))
-
-
-def _folder() -> str:
-    return str(shared() / "models" / MODEL)
