@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from tests.deploy.composition import ROOT
+from tests.deploy.composition import ROOT, Stage, stages
 
 Manifest = dict[str, Any]
 KUBERNETES = ROOT / "deploy/kubernetes"
@@ -117,3 +117,23 @@ def containers(manifest: Manifest) -> list[Manifest]:
     """Those of a manifest's pods, the ones that run first included."""
     spec = pod(manifest)
     return [*spec.get("initContainers", ()), *spec.get("containers", ())]
+
+
+def image_of(container: Manifest) -> Stage:
+    """The stage that a container of ours was built as; an empty one for images of others."""
+    name, _, tag = container["image"].partition(":")
+    kind = name.rpartition("/")[2]
+    if kind == "guanwu-api":
+        return stages(ROOT / "deploy/docker/api.Dockerfile")[""]
+    if kind == "guanwu-worker":
+        return stages(ROOT / "deploy/docker/worker.Dockerfile")[tag.rpartition("-")[2]]
+    return Stage("", "")
+
+
+def environment(manifests: list[Manifest], container: Manifest) -> dict[str, str]:
+    """What a container finds, the variables of its image included."""
+    found = dict(image_of(container).environment)
+    maps = {m["metadata"]["name"]: m["data"] for m in manifests if m["kind"] == "ConfigMap"}
+    for source in container.get("envFrom", ()):
+        found |= maps[source["configMapRef"]["name"]]
+    return found | {entry["name"]: entry["value"] for entry in container.get("env", ())}

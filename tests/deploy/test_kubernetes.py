@@ -10,8 +10,16 @@ import kubernetes_validate
 import pytest
 
 from api.gunicorn_conf import graceful_timeout
-from tests.deploy.composition import ROOT, stages
-from tests.deploy.kustomization import KUBERNETES, OVERLAYS, Manifest, built, containers, pod
+from tests.deploy.composition import ROOT
+from tests.deploy.kustomization import (
+    KUBERNETES,
+    OVERLAYS,
+    Manifest,
+    built,
+    containers,
+    environment,
+    pod,
+)
 from worker.contract.settings import PREFIX, load
 
 VERSIONS = ("1.30.0", "1.37.0")  # the oldest we promise, the newest that the schemas know
@@ -108,16 +116,6 @@ def test_a_worker_of_the_gpu_overlays_has_one_gpu(overlay: str, gpus: str | None
     assert device in worker["env"]
 
 
-def environment(overlay: str, container: Manifest) -> dict[str, str]:
-    """What a container finds, the image's own variables included."""
-    image, target = ("worker", "cuda") if "worker" in container["image"] else ("api", "")
-    found = dict(stages(ROOT / f"deploy/docker/{image}.Dockerfile")[target].environment)
-    maps = of_kind(overlay, "ConfigMap")
-    for source in container.get("envFrom", ()):
-        found |= maps[source["configMapRef"]["name"]]["data"]
-    return found | {entry["name"]: entry["value"] for entry in container.get("env", ())}
-
-
 @overlays
 def test_settings_are_real_and_their_secrets_are_mounted(overlay: str, tmp_path: Any) -> None:
     (tmp_path / "redis_url").write_text("redis://:secret@valkey:6379/0")
@@ -127,7 +125,7 @@ def test_settings_are_real_and_their_secrets_are_mounted(overlay: str, tmp_path:
             continue
         mounted = set(re.findall(r'"path": "([\w.]+)"', json.dumps(pod(manifest)["volumes"])))
         for container in containers(manifest):
-            found = environment(overlay, container)
+            found = environment(built(overlay), container)
             wanted = {v.rpartition("/")[2] for v in found.values() if v.startswith("/etc/guanwu/")}
             assert wanted <= mounted
             settings = load(
