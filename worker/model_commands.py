@@ -61,6 +61,7 @@ def check(ids: tuple[str, ...], device: str) -> None:
             found = run(model)
             height, width = found.input_px
             click.echo(f"{name}\t{model.spec.family}\t{model.revision}")
+            click.echo(f"    {str(model.placement.dtype).removeprefix('torch.')}")
             click.echo(f"    sha256 {model.weights_sha256}")
             click.echo(
                 f"    {width} x {height} px, {found.classes} labels, "

@@ -54,7 +54,7 @@ class Engine:
         extra_models: a deployment's own, id -> `hub:org/name@revision`, `path:/folder`, or
             one with more said of it.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        dtype: `float32`, or `bfloat16` and `float16` on a GPU.
+        dtype: `float32`, `bfloat16`, `float16` on a GPU; `auto` tries when a model is loaded.
         max_batch: pictures per forward pass, at most.
         max_maps: maps per picture, at most; options that ask for more are refused.
         threads: torch's CPU threads; None leaves torch's own choice.
@@ -249,6 +249,7 @@ class Engine:
             revision=model.revision,
             weights_sha256=model.weights_sha256,
             calibrated=self._temperature(model) is not None,
+            dtype=str(model.placement.dtype).removeprefix("torch."),
         )
 
     def _temperature(self, model: VisionModel) -> float | None:
