@@ -224,7 +224,7 @@ class Settings(BaseModel):
     max_unpacked_bytes: int = Field(200 * 2**30, ge=1, description="all images of one archive")
 
     # worker
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     default_models: str = "efficientnet-lite0,dinov2-small"
     models: Annotated[str, AfterValidator(_parse_models)] = Field(

@@ -27,6 +27,7 @@ from worker.vision.labels.label_set import label_sets, load_label_set
 from worker.vision.memory import FittingBatches
 from worker.vision.models.cache import Progress, announce
 from worker.vision.models.model import VisionModel
+from worker.vision.models.number_format import name_of
 from worker.vision.models.own import OwnModel
 from worker.vision.models.placement import place
 from worker.vision.models.registry import registered
@@ -249,7 +250,7 @@ class Engine:
             revision=model.revision,
             weights_sha256=model.weights_sha256,
             calibrated=self._temperature(model) is not None,
-            dtype=str(model.placement.dtype).removeprefix("torch."),
+            dtype=name_of(model.placement.dtype),
         )
 
     def _temperature(self, model: VisionModel) -> float | None:

@@ -51,6 +51,8 @@ def place(device: str, dtype: str) -> Placement:
 def _faster(device: str) -> torch.dtype | None:
     """What may be faster than float32; None where it would be emulated."""
     if device.startswith("cuda"):
-        return torch.float16
-    able = torch.cpu._is_avx512_bf16_supported()  # torch says it nowhere else
-    return torch.bfloat16 if able else None
+        # float16 is finer, but ends at 65,504, which some models' activations pass
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if native else torch.float16
+    able = torch.cpu.get_capabilities()
+    return torch.bfloat16 if able.get("avx512_bf16") or able.get("amx_bf16") else None

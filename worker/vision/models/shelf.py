@@ -92,10 +92,10 @@ class ModelShelf:
             model = self._placed(here, self.placement)
             if (faster := self.placement.faster) is not None:
                 half = replace(self.placement, dtype=faster)
-                model = number_format.tried(
+                model = number_format.chosen(
                     model,
                     lambda: self._placed(here, half),
-                    faster=str(faster).removeprefix("torch."),
+                    faster=faster,
                     model_dir=self._model_dir,
                 )
         except GuanwuError:

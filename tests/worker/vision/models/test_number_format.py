@@ -1,14 +1,42 @@
+import logging
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from worker.vision.engine import Engine
-from worker.vision.models import number_format
-from worker.vision.models.number_format import Trial, labels_apart
+from worker.vision.models import format_trial, number_format
+from worker.vision.models.format_trial import Trial, compare, labels_apart
+from worker.vision.models.model import VisionModel
+from worker.vision.models.number_format import chosen
 
+LITE0 = "efficientnet-lite0"
 GOOD = Trial(speedup=1.5, flipped=0, variation=0.01, correlation=0.999)
+
+
+@pytest.fixture(scope="module")
+def full() -> VisionModel:
+    return Engine(device="cpu", default_models=[LITE0]).model(LITE0)
+
+
+@pytest.fixture(scope="module")
+def half() -> VisionModel:
+    return Engine(device="cpu", dtype="bfloat16", default_models=[LITE0]).model(LITE0)
+
+
+@pytest.fixture
+def slow(half: VisionModel, monkeypatch: pytest.MonkeyPatch) -> VisionModel:
+    look = half.look
+
+    def slowly(*args: Any, **kwargs: Any) -> Any:
+        time.sleep(1.0)
+        return look(*args, **kwargs)
+
+    monkeypatch.setattr(half, "look", slowly)
+    return half
 
 
 def test_a_faster_format_that_changes_nothing_holds() -> None:
@@ -36,19 +64,70 @@ def test_a_label_float32_was_sure_of_counts_as_flipped_and_a_tie_does_not() -> N
     assert labels_apart(tie, tie.flip(1))[0] == 0
 
 
-def test_auto_keeps_the_labels_and_the_next_start_reads_the_verdict(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_model_without_labels_is_judged_by_its_maps() -> None:
+    assert labels_apart(None, None) == (0, 0.0)
+
+
+def test_bfloat16_keeps_the_labels_and_maps_of_a_real_model(
+    full: VisionModel, half: VisionModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lite0 = "efficientnet-lite0"
-    auto = Engine(device="cpu", dtype="auto", default_models=[lite0], model_dir=tmp_path)
-    if auto._shelf.placement.faster is None:
-        pytest.skip("this processor has no bfloat16 instructions")
-    chosen = auto.model(lite0)
-    verdicts = list((tmp_path / "formats").glob("*.json"))
-    assert len(verdicts) == 1
-    full = Engine(device="cpu", default_models=[lite0], model_dir=tmp_path).model(lite0)
-    if chosen.placement.dtype != torch.float32:
-        assert number_format.compare(full, chosen).flipped == 0
+    monkeypatch.setattr(format_trial, "LEAST_SPEEDUP", 0.0)  # others may have the processor
+    trial = compare(full, half)
+    assert trial.flipped == 0
+    assert trial.variation < 0.05
+    assert trial.correlation > 0.99
+
+
+def test_a_slow_format_is_refused_before_anything_else_is_asked(
+    full: VisionModel, slow: VisionModel
+) -> None:
+    trial = compare(full, slow)
+    assert trial.speedup < 1.15
+    assert trial.correlation != trial.correlation, "maps were made all the same"
+
+
+def test_a_format_that_ruins_weights_is_refused(
+    full: VisionModel, half: VisionModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = half.look
+    ruined = lambda *a, **k: replace(found := look(*a, **k), logits=-found.logits)  # noqa: E731
+    monkeypatch.setattr(half, "look", ruined)
+    monkeypatch.setattr(format_trial, "LEAST_SPEEDUP", 0.0)
+    trial = compare(full, half)
+    assert trial.flipped > 0
+    assert not trial.holds
+
+
+def test_a_trial_that_breaks_leaves_the_model_in_float32(
+    full: VisionModel, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> VisionModel:
+        raise RuntimeError("no kernel for this format")
+
+    with caplog.at_level(logging.WARNING):
+        assert chosen(full, broken, faster=torch.bfloat16, model_dir=tmp_path) is full
+    assert "stays in float32" in caplog.text
+
+
+def test_a_verdict_that_cannot_be_kept_counts_all_the_same(
+    full: VisionModel, half: VisionModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "formats").write_text("a file where the folder should be")
+    monkeypatch.setattr(number_format, "compare", lambda *_: GOOD)
+    assert chosen(full, lambda: half, faster=torch.bfloat16, model_dir=tmp_path) is half
+
+
+def test_the_next_start_reads_the_verdict(
+    full: VisionModel, half: VisionModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(number_format, "compare", lambda *_: GOOD)
+    assert chosen(full, lambda: half, faster=torch.bfloat16, model_dir=tmp_path) is half
     monkeypatch.setattr(number_format, "compare", lambda *_: pytest.fail("tried again"))
-    again = Engine(device="cpu", dtype="auto", default_models=[lite0], model_dir=tmp_path)
-    assert again.model(lite0).placement.dtype == chosen.placement.dtype
+    assert chosen(full, lambda: half, faster=torch.bfloat16, model_dir=tmp_path) is half
+
+
+def test_auto_tells_in_results_what_a_model_runs_in(tmp_path: Path) -> None:
+    engine = Engine(device="cpu", dtype="auto", default_models=[LITE0])
+    dtype = engine.model(LITE0).placement.dtype
+    assert dtype in (torch.float32, torch.bfloat16)
+    assert engine._info(engine.model(LITE0)).dtype == number_format.name_of(dtype)
