@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
+from worker import alive
 from worker.announcements import Announcements
 from worker.closing import Closing
 from worker.contract import queues
@@ -98,7 +99,7 @@ def coordinate(settings: Settings) -> None:
         live(
             app,
             pump,
-            [idle],
+            [idle, *alive.touching(settings.alive_dir, COORDINATOR)],
             queues=[COORDINATOR],
             threads=THREADS,
             drain_s=settings.drain_s,

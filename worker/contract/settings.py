@@ -1,7 +1,8 @@
 """Settings from the environment: every variable is `GUANWU_*`, typed, frozen, with its unit.
 
 S3 credentials are read by boto3 the AWS way and are not part of this. A bad or unknown
-`GUANWU_*` variable stops the start and names variable, value and remedy.
+`GUANWU_*` variable stops the start and names variable, value and remedy. Secrets may stand in
+files: `GUANWU_TOKENS_FILE` names one for `GUANWU_TOKENS`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import hmac
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import lru_cache
 from typing import Annotated, Literal, Self
 
@@ -27,6 +28,7 @@ from pydantic import (
 
 from worker.contract.addresses import Allowed
 from worker.contract.errors import SettingsInvalid
+from worker.contract.secret_files import SUFFIX, resolved
 
 PREFIX = "GUANWU_"
 CLIENT_VARIABLES = frozenset({"GUANWU_URL", "GUANWU_TOKEN"})  # read by the `guanwu` command
@@ -255,6 +257,9 @@ class Settings(BaseModel):
     model_dir: str | None = Field(
         None, description="weights cache; null: the user's cache directory"
     )
+    alive_dir: str | None = Field(
+        None, description="a folder where each worker process touches its file every second"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @model_validator(mode="after")
@@ -329,15 +334,14 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read and check the settings.
 
     Raises:
-        SettingsInvalid: a GUANWU_* variable is unknown or has a bad value.
+        SettingsInvalid: a GUANWU_* variable is unknown or has a bad value, or names a file of
+            a secret that cannot be read.
     """
-    environ = os.environ if environ is None else environ
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    for name in environ:
-        if name.startswith(PREFIX) and name not in known | CLIENT_VARIABLES:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else "remove it"
-            raise SettingsInvalid(f"{name} is not a setting of Guanwu; {hint}")
+    secrets = {PREFIX + name.upper() for name in Settings.model_fields if _is_secret(name)}
+    environ = os.environ if environ is None else environ
+    _refuse_unknown(environ, known | {name + SUFFIX for name in secrets})
+    environ = resolved(environ, secrets)
     values = {
         name.removeprefix(PREFIX).lower(): value for name, value in environ.items() if name in known
     }
@@ -346,6 +350,14 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         return Settings.model_validate(values | unlimited)
     except ValidationError as exc:
         raise SettingsInvalid("; ".join(_explain(e, values) for e in exc.errors())) from exc
+
+
+def _refuse_unknown(environ: Mapping[str, str], known: Set[str]) -> None:
+    for name in environ:
+        if name.startswith(PREFIX) and name not in known | CLIENT_VARIABLES:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else "remove it"
+            raise SettingsInvalid(f"{name} is not a setting of Guanwu; {hint}")
 
 
 def _explain(error: object, values: Mapping[str, str]) -> str:
