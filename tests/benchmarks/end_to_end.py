@@ -77,7 +77,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--images", type=int, help="of a job")
     parser.add_argument("--scene", choices=[s.name for s in SCENES], help="default: all")
-    parser.add_argument("--dtype", default="float32", help="of the worker")
+    parser.add_argument("--dtype", default="auto", help="of the worker")
     return parser.parse_args(argv)
 
 
