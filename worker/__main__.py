@@ -22,13 +22,15 @@ def main() -> None:
 def run(device: str | None) -> None:
     """Start one worker per device and a coordinator, and keep them running."""
     from worker.devices import find_devices
+    from worker.exposition import address_of
     from worker.supervisor import supervise
 
     settings = settings_or_exit()
     devices = find_devices(device or settings.device)
     if not devices:
         raise click.ClickException("no NVIDIA GPU found; use --device cpu")
-    sys.exit(supervise(devices, drain_s=settings.drain_s))
+    with reported():
+        sys.exit(supervise(devices, drain_s=settings.drain_s, metrics=address_of(settings)))
 
 
 @main.command()

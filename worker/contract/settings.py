@@ -254,6 +254,10 @@ class Settings(BaseModel):
     model_dir: str | None = Field(
         None, description="weights cache; null: the user's cache directory"
     )
+    metrics_port: int | None = Field(
+        None, ge=0, le=65_535, description="of a worker's /metrics; empty or 0: none"
+    )
+    metrics_host: str = Field("127.0.0.1", description="0.0.0.0 is every address")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @model_validator(mode="after")
