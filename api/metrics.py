@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import structlog
 from flask import Flask, Response, current_app, g, request
@@ -27,7 +27,7 @@ from prometheus_client.registry import Collector
 from api import spec
 from api.services import services
 from worker.contract.errors import RedisUnavailable
-from worker.contract.record import Load
+from worker.contract.record import ChunkState, Load
 
 log = structlog.get_logger(__name__)
 
@@ -136,36 +136,41 @@ class _LoadCollector(Collector):
     """What Redis tells; nothing while it is away."""
 
     def collect(self) -> Iterator[Metric]:
+        records = services().records
         try:
-            load = services().records.load()
-            chunks = services().records.chunks()
+            load, chunks, memory = records.load(), records.chunks(), records.memory_bytes()
         except RedisUnavailable as exc:
             log.warning("metrics without the queue", error=exc.message)
-            yield GaugeMetricFamily("guanwu_redis_up", "1: Redis answers.", 0)
+            yield _gauge("redis_up", "1: Redis answers.", 0)
             return
-        yield GaugeMetricFamily("guanwu_redis_up", "1: Redis answers.", 1)
-        yield from _load_metrics(load)
-        stages = GaugeMetricFamily(
-            "guanwu_chunks", "Parts of jobs: ready, claimed, or to run later.", labels=["state"]
-        )
-        for state, count in chunks.items():
-            stages.add_metric([state], count)
-        yield stages
+        yield _gauge("redis_up", "1: Redis answers.", 1)
+        yield from _load_metrics(load, chunks)
+        yield from _memory_metrics(*memory)
 
 
-def _load_metrics(load: Load) -> Iterator[Metric]:
-    pending = GaugeMetricFamily(
-        "guanwu_pending_images", "Images that wait or run; claimed ones count.", labels=["lane"]
-    )
-    for lane, images in load.pending.items():
-        pending.add_metric([lane], images)
-    yield pending
-    yield GaugeMetricFamily(
-        "guanwu_images_per_second", "Done by all workers, last minute.", load.images_per_s
-    )
+def _load_metrics(load: Load, chunks: Mapping[ChunkState, int]) -> Iterator[Metric]:
+    waiting = "Images that wait or run; claimed ones count."
+    yield _gauges("pending_images", waiting, "lane", load.pending)
+    yield _gauges("chunks", "Parts of jobs: ready, claimed, or to run later.", "state", chunks)
+    yield _gauge("images_per_second", "Done by all workers, last minute.", load.images_per_s)
     if load.eta_error is not None:
-        yield GaugeMetricFamily(
-            "guanwu_eta_error",
-            "Mean error of predicted ends, as a share of what was predicted.",
-            load.eta_error,
-        )
+        wrong = "Mean error of predicted ends, as a share of what was predicted."
+        yield _gauge("eta_error", wrong, load.eta_error)
+
+
+def _memory_metrics(used: int, limit: int) -> Iterator[Metric]:
+    yield _gauge("redis_memory_used_bytes", "What Redis holds.", used)
+    if limit:
+        may = "How much it may hold: maxmemory, or all of its machine."
+        yield _gauge("redis_memory_limit_bytes", may, limit)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"guanwu_{name}", text, value)
+
+
+def _gauges(name: str, text: str, label: str, values: Mapping[Any, float]) -> Metric:
+    family = GaugeMetricFamily(f"guanwu_{name}", text, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family

@@ -18,7 +18,15 @@ from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 
-from worker.contract.errors import DeviceBroken, RedisUnavailable, StoreDenied, StoreUnavailable
+from worker.contract.errors import (
+    DeviceBroken,
+    ModelError,
+    OutOfMemory,
+    PoisonImage,
+    RedisUnavailable,
+    StoreDenied,
+    StoreUnavailable,
+)
 from worker.contract.job import JobStatus
 from worker.contract.keys import LANES
 
@@ -40,6 +48,7 @@ Stage = Literal[
 Outcome = Literal["succeeded", "failed", "cancelled", "expired"]
 Delivered = Literal["delivered", "failed", "given_up", "gone", "undeliverable"]
 FINAL_STATUSES = tuple(status.value for status in JobStatus if status.done)
+ALARMING = (PoisonImage.code, OutOfMemory.code, ModelError.code)
 UNAVAILABLE = (StoreUnavailable.code, StoreDenied.code, RedisUnavailable.code, DeviceBroken.code)
 
 STAGE_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -108,6 +117,8 @@ class Meters:
         """What has not happened yet is 0, not absent: a rate of it shows the first time."""
         for outcome, lane in product(get_args(Outcome), LANES):
             self.images.labels(outcome, lane)
+        for code in ALARMING:
+            self.failures.labels(code)
         for code in UNAVAILABLE:
             self.given_back.labels(code)
         for delivered in get_args(Delivered):

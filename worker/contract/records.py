@@ -383,6 +383,13 @@ class JobRecords:
             *ready, claimed, delayed = map(int, pipe.execute())
         return {"ready": sum(ready), "claimed": claimed, "delayed": delayed}
 
+    def memory_bytes(self) -> tuple[int, int]:
+        """What Redis holds, and how much it may: its own limit, or all of its machine."""
+        with translated():
+            told = self._client.info("memory")
+        limit = told.get("maxmemory") or told.get("total_system_memory") or 0
+        return int(told["used_memory"]), int(limit)
+
     def _ask_load(self, pipe: Pipeline) -> None:
         bucket = time.time_ns() // (PACE_S * 1_000_000_000)
         paces = [self._keys.pace(bucket - back) for back in range(1, PACE_BUCKETS + 1)]
