@@ -16,6 +16,7 @@ from types import FrameType
 
 import structlog
 
+from worker.contract.keys import COORDINATOR
 from worker.devices import Device
 from worker.exposition import Address, Exposition, Life, exposed
 
@@ -143,7 +144,7 @@ def supervise(
 def _children(
     devices: Sequence[Device], command: Sequence[str], exposition: Exposition | None
 ) -> list[_Child]:
-    coordinator = _Child("coordinator", COORDINATE, visible_devices="", exposition=exposition)
+    coordinator = _Child(COORDINATOR, COORDINATE, visible_devices="", exposition=exposition)
     return [coordinator] + [
         _Child(
             device.name,
