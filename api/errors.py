@@ -87,6 +87,7 @@ STATUS: dict[type[GuanwuError], int] = {
     family.ObjectNotFound: 404,
     family.LeaseLost: 409,
     family.SettingsInvalid: 500,
+    family.RedisUnfit: 500,
 }
 
 # Errors of HTTP itself that are not in the family.

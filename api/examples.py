@@ -32,8 +32,10 @@ PARAMETERS: dict[str, Any] = {
     "model": "efficientnet-lite0",
     "method": "cam",
     "limit": 20,
+    "offset": 40,
     "status": "succeeded",
     "label": "埃及猫",
+    "score_from": 0.1,
     "score_below": 0.5,
     "verdict": "faithful",
     "sort": "score",
@@ -99,6 +101,7 @@ _ITEM = {
             "revision": "0.1.0",
             "weights_sha256": "4d5fe2a4b1f0c6c1f29e9a5d6f4b7e0b7a1f0d2c3b4a5968778695a4b3c2d1e0",
             "calibrated": True,
+            "dtype": "float32",
         }
     ],
     "timing_ms": {"fetch": 2.1, "decode": 0.7, "wait": 4.0, "forward": 7.8, "upload": 11.0},

@@ -221,9 +221,10 @@ RESULTS = """\
 Items come in index order and without a gap: a page ends before the first item that is not
 finished. Go on from `next` until `done` is true; meanwhile the same `after` can bring more.
 
-The results of a job that is done can be filtered by `status`, `label`, `score_below` and
-`verdict`, and sorted by `score`, `margin` or `faithfulness`: ascending, so the least certain
-first, and items without a value last.
+The results of a job that is done can be filtered by `status`, `label`, `score_from`,
+`score_below` and `verdict`, and sorted by `score`, `margin` or `faithfulness`: ascending, so the
+least certain first, and items without a value last. `offset` reads any page at once, instead of
+`after`; `matched` counts the items of all pages.
 
 Links to heatmaps work without a token until `expires_at`; ask again for fresh ones.
 """

@@ -114,6 +114,7 @@ def query(
     *,
     status: ItemStatus | str | None,
     label: str | int | None,
+    score_from: float | None,
     score_below: float | None,
     verdict: Verdict | None,
     sort: str | None,
@@ -122,6 +123,7 @@ def query(
     asked: dict[str, object] = {
         "status": status,
         "label": label,
+        "score_from": score_from,
         "score_below": score_below,
         "verdict": verdict,
         "sort": sort,

@@ -417,3 +417,9 @@ class SettingsInvalid(GuanwuError):
     """A GUANWU_* variable is unknown or has a bad value; the start stops."""
 
     code = "settings_invalid"
+
+
+class RedisUnfit(GuanwuError):
+    """Redis is set up so that it would lose jobs; the start stops."""
+
+    code = "redis_unfit"
