@@ -3,11 +3,13 @@ async function call(path, key, options = {}) {
   const answer = await fetch(path, { ...options, headers: { Authorization: `Bearer ${key}` } });
   if (answer.ok) return answer;
   const problem = await answer.json().catch(() => ({}));
-  throw new Error(problem.detail || `HTTP ${answer.status}`);
+  const error = new Error(problem.detail || `HTTP ${answer.status}`);
+  error.waitS = Number(answer.headers.get("Retry-After"));
+  throw error;
 }
 
 const MAPS_PER_JOB = 8; // that the front door takes
-const FEW = 24; // pictures; each of so many gets every map
+export const FEW = 24; // pictures; each of so many gets every map
 
 // Maps that the default models make: their best for the first two labels, then by other methods.
 async function maps(key) {
@@ -23,15 +25,15 @@ export async function submit(files, key) {
   const form = new FormData();
   for (const file of files) form.append("files", file);
   const explain = files.length > FEW ? [{}] : await maps(key);
-  const options = { faithfulness: true, artifacts: ["labels", "overlay"], explain };
+  const options = { faithfulness: true, artifacts: ["labels", "overlay", "thumbnail"], explain };
   form.append("options", JSON.stringify(options));
   return (await call("/v1/jobs", key, { method: "POST", body: form })).json();
 }
 
 // Ends with the finished job; comes again while the server closes streams that are long open.
-export async function watch(job, key, onProgress) {
+export async function watch(job, key, onProgress, signal) {
   for (;;) {
-    const stream = await call(job.links.events, key);
+    const stream = await call(job.links.events, key, { signal });
     const reader = stream.body.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
@@ -57,3 +59,10 @@ export async function* results(job, key) {
     after = `&after=${encodeURIComponent(page.next)}`;
   }
 }
+
+const read = async (path, key) => (await call(path, key)).json();
+
+export const readJob = (id, key) => read(`/v1/jobs/${encodeURIComponent(id)}`, key);
+export const readSlice = (job, query, key) => read(`${job.links.results}?${new URLSearchParams(query)}`, key);
+export const readSummary = (job, key) => read(job.links.summary, key);
+export const recentJobs = async (key) => (await read("/v1/jobs?limit=10", key)).items;

@@ -1,6 +1,10 @@
 // Pictures go in, the bar moves, cards come out.
-import { results, submit, watch } from "./calls.js";
+import { accessKey, keepKey, onNewKey } from "./access.js";
+import { addressOf } from "./address.js";
+import { FEW, results, submit, watch } from "./calls.js";
 import { card } from "./card.js";
+import { readRecent, writeRecent } from "./recent.js";
+import { openWall, startWall, writeWall } from "./wall.js";
 import { say, switchLanguage, write } from "./words.js";
 
 const at = (id) => document.getElementById(id);
@@ -14,12 +18,18 @@ function progress(counts) {
 
 function paint() {
   write();
+  writeRecent();
+  writeWall();
   at("cards").replaceChildren(...shown.map(([item, picture]) => card(item, picture)));
 }
 
-// The cards of earlier jobs stay, below.
+// Few pictures get cards, those of earlier jobs stay below; many become a wall.
 async function recognise(files, key) {
   const job = await watch(await submit(files, key), key, progress);
+  if (files.length > FEW) {
+    location.hash = addressOf(job.id);
+    return;
+  }
   const fresh = [];
   for await (const item of results(job, key)) {
     fresh.push([item, URL.createObjectURL(files[item.index])]);
@@ -34,11 +44,12 @@ let busy = false;
 async function take(list) {
   const files = [...list];
   if (!files.length) return;
-  if (!at("key").value.trim()) {
+  if (!accessKey()) {
     at("message").textContent = say("needKey");
     return;
   }
   waiting.push(files);
+  if (location.hash) location.hash = "";
   tellWaiting();
   if (busy) return;
   busy = true;
@@ -47,17 +58,29 @@ async function take(list) {
 }
 
 async function run(files) {
-  const key = at("key").value.trim();
-  sessionStorage.setItem("key", key);
+  const key = accessKey();
+  keepKey();
   tellWaiting();
   progress({ total: 0 });
   try {
     await recognise(files, key);
     tellWaiting();
+    readRecent().catch(report);
   } catch (error) {
-    const problem = error instanceof TypeError ? say("lost") : error.message;
-    at("message").textContent = [problem, ...leave()].join(" ");
+    at("message").textContent = [problem(error), ...leave()].join(" ");
   }
+}
+
+const problem = (error) => (error instanceof TypeError ? say("lost") : error.message);
+
+// What went wrong on the way to the wall; nothing, if it goes on.
+function report(error) {
+  at("message").textContent = error ? problem(error) : "";
+}
+
+async function enter() {
+  if (!accessKey()) return;
+  await Promise.all([openWall(), readRecent().catch(report)]);
 }
 
 function tellWaiting() {
@@ -71,7 +94,7 @@ function leave() {
   return pictures ? [`${say("left")}：${pictures}`] : [];
 }
 
-at("key").value = sessionStorage.getItem("key") ?? "";
+onNewKey(enter);
 at("files").addEventListener("change", () => { take(at("files").files); at("files").value = ""; });
 at("language").addEventListener("click", () => { switchLanguage(); paint(); });
 document.addEventListener("paste", (event) => take(event.clipboardData.files));
@@ -83,3 +106,5 @@ document.addEventListener("drop", (event) => {
   take(event.dataTransfer.files);
 });
 paint();
+startWall(report);
+if (accessKey()) readRecent().catch(report);
