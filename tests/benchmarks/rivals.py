@@ -12,7 +12,7 @@ from torch import Tensor
 from tests.benchmarks.scenes import Scene, pixels_of
 from worker import drawing
 from worker.contract.errors import GuanwuError
-from worker.vision import render
+from worker.vision import png
 from worker.vision.engine import Engine
 from worker.vision.image import decode
 from worker.vision.models.model import VisionModel
@@ -73,5 +73,5 @@ def same_work_per_s(scene: Scene, engine: Engine, pictures: Sequence[bytes], fol
                 raise analysis
             for made in analysis.explanations:
                 image = drawing.of_map("overlay", made, picture, analysis.labels, options)
-                (folder / f"{n}.png").write_bytes(render.png(image))
+                (folder / f"{n}.png").write_bytes(png.encoded(image))
     return len(pictures) / (time.perf_counter() - started_s)
