@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -23,6 +22,7 @@ from worker.downloads import Downloads
 from worker.item import ImageLimits, ItemPipeline
 from worker.known_answers import KnownAnswers
 from worker.leases import Leases
+from worker.processors import available
 from worker.publisher import CatalogPublisher
 from worker.pump import Pump, Runner
 from worker.tasks import register
@@ -77,7 +77,7 @@ def assemble(
         engine,
         downloads=Downloads(settings),
         limits=ImageLimits(settings.max_image_bytes, settings.max_image_pixels),
-        processor_slots=os.cpu_count() or 1,
+        processor_slots=available(),
     )
     monitor = DeviceMonitor(device.name, gpu=device.gpu)
     chunks = ChunkRunner(records, store, pipeline, batcher, leases, io, web, monitor.sample)

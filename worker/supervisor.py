@@ -17,6 +17,7 @@ from types import FrameType
 import structlog
 
 from worker.devices import Device
+from worker.processors import thread_environment
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +66,8 @@ class _Child:
         return None
 
     def _start(self) -> None:
-        environ = os.environ | {"CUDA_VISIBLE_DEVICES": self._visible_devices}
+        own = {"CUDA_VISIBLE_DEVICES": self._visible_devices}
+        environ = {**thread_environment(), **os.environ, **own}  # an operator's OMP_* win
         self.process = subprocess.Popen(self._command, env=environ)
         self._started_at = time.monotonic()
 
