@@ -77,6 +77,7 @@ def make_engine(settings: Settings, *, device: str, progress: Progress = announc
         default_models=settings.default_model_ids,
         extra_models=_own_models(settings),
         device=device,
+        dtype=settings.dtype,
         max_batch=settings.batch_images,
         max_maps=settings.max_image_maps,
         threads=settings.torch_threads,

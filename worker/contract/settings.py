@@ -28,6 +28,8 @@ from pydantic import (
 
 from worker.contract.addresses import Allowed
 from worker.contract.errors import SettingsInvalid
+from worker.contract.redis_address import RedisAddress
+from worker.contract.redis_address import parse as parse_redis_url
 from worker.contract.secret_files import SUFFIX, resolved
 
 PREFIX = "GUANWU_"
@@ -113,6 +115,17 @@ def _parse_ports(value: str) -> str:
     return value
 
 
+def _parse_redis(value: SecretStr) -> SecretStr:
+    parse_redis_url(value.get_secret_value())
+    return value
+
+
+def _parse_file(value: str) -> str:
+    if not os.access(value, os.R_OK):
+        raise ValueError("there is no such file, or it may not be read")
+    return value
+
+
 def _parse_allowed(value: str) -> str:
     _addresses(value)
     return value
@@ -130,9 +143,27 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     # Redis
-    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    redis_url: Annotated[SecretStr, AfterValidator(_parse_redis)] = Field(
+        SecretStr("redis://127.0.0.1:6379/0"),
+        description="redis://user:password@host:6379/0; rediss:// is TLS; "
+        "sentinel(s)://user:password@host:26379,host:26379/master/0",
+    )
     redis_prefix: Annotated[str, Field(pattern=r"^[\w\-]{1,40}$")] = "guanwu"
     redis_timeout_s: float = Field(2.0, gt=0, le=60)
+    redis_ca_file: Annotated[str, AfterValidator(_parse_file)] | None = Field(
+        None, description="who may sign Redis's certificate, PEM; null: the system's authorities"
+    )
+    redis_cert_file: Annotated[str, AfterValidator(_parse_file)] | None = Field(
+        None, description="our own certificate for Redis, PEM, with redis_key_file"
+    )
+    redis_key_file: Annotated[str, AfterValidator(_parse_file)] | None = None
+    redis_tls_verify: Literal["full", "chain", "none"] = Field(
+        "full", description="full: certificate and host's name; chain: not the name; none: neither"
+    )
+    redis_sentinel_user: str | None = None
+    redis_sentinel_password: SecretStr | None = Field(
+        None, description="of the Sentinels themselves, where they want one"
+    )
 
     # object store
     s3_endpoint: str | None = Field(None, description="None is AWS itself")
@@ -142,6 +173,12 @@ class Settings(BaseModel):
     s3_bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]$")] = "guanwu"
     s3_region: str = "us-east-1"
     s3_addressing: Literal["auto", "path", "virtual"] = "auto"
+    s3_sse: Literal["", "AES256", "aws:kms"] = Field(
+        "", description="what the store is asked to encrypt objects by; empty: as the bucket has it"
+    )
+    s3_sse_kms_key: str = Field(
+        "", description="id or ARN of the key for aws:kms; empty: the account's own"
+    )
     s3_timeout_s: float = Field(10.0, gt=0, le=300)
     s3_input_buckets: Annotated[str, AfterValidator(_parse_input_buckets)] = Field(
         "",
@@ -226,6 +263,7 @@ class Settings(BaseModel):
     max_unpacked_bytes: int = Field(200 * 2**30, ge=1, description="all images of one archive")
 
     # worker
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     default_models: str = "efficientnet-lite0,dinov2-small"
     models: Annotated[str, AfterValidator(_parse_models)] = Field(
@@ -259,6 +297,10 @@ class Settings(BaseModel):
     alive_dir: str | None = Field(
         None, description="a folder where each worker process touches its file every second"
     )
+    metrics_port: int | None = Field(
+        None, ge=0, le=65_535, description="of a worker's /metrics; empty or 0: none"
+    )
+    metrics_host: str = Field("127.0.0.1", description="0.0.0.0 is every address")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @model_validator(mode="after")
@@ -266,6 +308,22 @@ class Settings(BaseModel):
         if self.max_image_bytes > self.max_request_bytes:
             raise ValueError("GUANWU_MAX_IMAGE_BYTES must not exceed GUANWU_MAX_REQUEST_BYTES")
         return self
+
+    @model_validator(mode="after")
+    def _key_with_kms(self) -> Self:
+        if self.s3_sse_kms_key and self.s3_sse != "aws:kms":
+            raise ValueError("GUANWU_S3_SSE_KMS_KEY is for GUANWU_S3_SSE=aws:kms")
+        return self
+
+    @model_validator(mode="after")
+    def _certificate_with_key(self) -> Self:
+        if (self.redis_cert_file is None) != (self.redis_key_file is None):
+            raise ValueError("set GUANWU_REDIS_CERT_FILE and GUANWU_REDIS_KEY_FILE together")
+        return self
+
+    @property
+    def redis_address(self) -> RedisAddress:
+        return parse_redis_url(self.redis_url.get_secret_value())
 
     @property
     def heartbeat_s(self) -> float:
