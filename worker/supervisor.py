@@ -16,13 +16,13 @@ from types import FrameType
 
 import structlog
 
+from worker.console import EXIT_CONFIG
 from worker.devices import Device
 
 log = structlog.get_logger(__name__)
 
 SERVE = (sys.executable, "-m", "worker", "serve")
 COORDINATE = (sys.executable, "-m", "worker", "coordinate")
-EXIT_CONFIG = 78  # EX_CONFIG: the settings are wrong; starting again cannot help
 STABLE_S = 60.0
 MAX_BACKOFF_S = 30.0
 POLL_S = 0.2
