@@ -40,6 +40,7 @@ STATUS: dict[type[GuanwuError], int] = {
     family.KeyNotFound: 404,
     family.WebhookNotFound: 404,
     family.FeedbackNotFound: 404,
+    family.LabelSetNotFound: 404,
     family.ItemNotSucceeded: 409,
     family.TooManyWebhooks: 422,
     family.ItemNotFound: 404,

@@ -185,8 +185,8 @@ for `bytes` and `content_type`: storage refuses a file of another size or type w
 """
 
 METRICS = """\
-Images that wait by lane, images done a second, how wrong predicted ends were, and answered
-requests by route and status.
+Images that wait by lane, chunks by state, images done a second, how wrong predicted ends were, and
+answered requests by route and status, with the time they took. Workers serve their own numbers.
 """
 
 GET_JOB = """\
@@ -221,9 +221,10 @@ RESULTS = """\
 Items come in index order and without a gap: a page ends before the first item that is not
 finished. Go on from `next` until `done` is true; meanwhile the same `after` can bring more.
 
-The results of a job that is done can be filtered by `status`, `label`, `score_below` and
-`verdict`, and sorted by `score`, `margin` or `faithfulness`: ascending, so the least certain
-first, and items without a value last.
+The results of a job that is done can be filtered by `status`, `label`, `score_from`,
+`score_below` and `verdict`, and sorted by `score`, `margin` or `faithfulness`: ascending, so the
+least certain first, and items without a value last. `offset` reads any page at once, instead of
+`after`; `matched` counts the items of all pages.
 
 Links to heatmaps work without a token until `expires_at`; ask again for fresh ones.
 """
@@ -247,6 +248,12 @@ MODELS = """\
 What running workers offer, or offered last. Options of new jobs are checked against it, and
 labels they name against those of the label sets.
 Empty until a first worker has started.
+"""
+
+LABELS = """\
+For type-ahead. `q` is part of a Chinese name, the beginning of an English word, or pinyin
+without tones, in full (`xiongmao`) or its initials (`xm`). Labels that are called so come first,
+then those that begin so, then those that have it inside; shorter names before longer ones.
 """
 
 FEEDBACK = """\

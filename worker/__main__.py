@@ -23,14 +23,19 @@ def main() -> None:
 @click.option("--device", help="auto, cpu, cuda or cuda:N; default: GUANWU_DEVICE")
 def run(device: str | None) -> None:
     """Start one worker per device and a coordinator, and keep them running."""
+    from worker import alive
+    from worker.contract.keys import COORDINATOR
     from worker.devices import find_devices
+    from worker.exposition import address_of
     from worker.supervisor import supervise
 
     settings = settings_or_exit()
     devices = find_devices(device or settings.device)
     if not devices:
         raise click.ClickException("no NVIDIA GPU found; use --device cpu")
-    sys.exit(supervise(devices, drain_s=settings.drain_s))
+    alive.expect(settings.alive_dir, [COORDINATOR, *(d.name for d in devices)])
+    with reported():
+        sys.exit(supervise(devices, drain_s=settings.drain_s, metrics=address_of(settings)))
 
 
 @main.command()

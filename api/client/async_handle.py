@@ -96,6 +96,7 @@ class AsyncJobHandle(SeenJob):
         *,
         status: ItemStatus | str | None = None,
         label: str | int | None = None,
+        score_from: float | None = None,
         score_below: float | None = None,
         verdict: Verdict | None = None,
         sort: str | None = None,
@@ -106,7 +107,12 @@ class AsyncJobHandle(SeenJob):
         `faithfulness`, the least certain first.
         """
         query = calls.query(
-            status=status, label=label, score_below=score_below, verdict=verdict, sort=sort
+            status=status,
+            label=label,
+            score_from=score_from,
+            score_below=score_below,
+            verdict=verdict,
+            sort=sort,
         )
         while True:
             page = parsed(ResultPage, await self._api.call(calls.page(self.id, query)))

@@ -114,6 +114,7 @@ def query(
     *,
     status: ItemStatus | str | None,
     label: str | int | None,
+    score_from: float | None,
     score_below: float | None,
     verdict: Verdict | None,
     sort: str | None,
@@ -122,6 +123,7 @@ def query(
     asked: dict[str, object] = {
         "status": status,
         "label": label,
+        "score_from": score_from,
         "score_below": score_below,
         "verdict": verdict,
         "sort": sort,
@@ -149,6 +151,11 @@ def _page_after(path: str, after: str | None) -> Call:
 
 def models() -> Call:
     return Call("GET", "/v1/models")
+
+
+def labels(label_set: str, query: str, limit: int) -> Call:
+    params = {"label_set": label_set, "q": query, "limit": limit}
+    return Call("GET", "/v1/labels", options={"params": params})
 
 
 def usage() -> Call:

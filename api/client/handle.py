@@ -92,6 +92,7 @@ class JobHandle(SeenJob):
         *,
         status: ItemStatus | str | None = None,
         label: str | int | None = None,
+        score_from: float | None = None,
         score_below: float | None = None,
         verdict: Verdict | None = None,
         sort: str | None = None,
@@ -102,7 +103,12 @@ class JobHandle(SeenJob):
         `faithfulness`, the least certain first.
         """
         query = calls.query(
-            status=status, label=label, score_below=score_below, verdict=verdict, sort=sort
+            status=status,
+            label=label,
+            score_from=score_from,
+            score_below=score_below,
+            verdict=verdict,
+            sort=sort,
         )
         while True:
             page = parsed(ResultPage, self._api.call(calls.page(self.id, query)))

@@ -166,6 +166,12 @@ class FeedbackNotFound(NotFound):
     code = "feedback_not_found"
 
 
+class LabelSetNotFound(NotFound):
+    """No worker offers a label set of that id."""
+
+    code = "label_set_not_found"
+
+
 class ItemNotSucceeded(GuanwuError):
     """Only an item that has succeeded can be judged."""
 

@@ -1,7 +1,8 @@
 """Settings from the environment: every variable is `GUANWU_*`, typed, frozen, with its unit.
 
 S3 credentials are read by boto3 the AWS way and are not part of this. A bad or unknown
-`GUANWU_*` variable stops the start and names variable, value and remedy.
+`GUANWU_*` variable stops the start and names variable, value and remedy. Secrets may stand in
+files: `GUANWU_TOKENS_FILE` names one for `GUANWU_TOKENS`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import hmac
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import lru_cache
 from typing import Annotated, Literal, Self
 
@@ -29,6 +30,7 @@ from worker.contract.addresses import Allowed
 from worker.contract.errors import SettingsInvalid
 from worker.contract.redis_address import RedisAddress
 from worker.contract.redis_address import parse as parse_redis_url
+from worker.contract.secret_files import SUFFIX, resolved
 
 PREFIX = "GUANWU_"
 CLIENT_VARIABLES = frozenset({"GUANWU_URL", "GUANWU_TOKEN"})  # read by the `guanwu` command
@@ -261,6 +263,7 @@ class Settings(BaseModel):
     max_unpacked_bytes: int = Field(200 * 2**30, ge=1, description="all images of one archive")
 
     # worker
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     default_models: str = "efficientnet-lite0,dinov2-small"
     models: Annotated[str, AfterValidator(_parse_models)] = Field(
@@ -291,6 +294,13 @@ class Settings(BaseModel):
     model_dir: str | None = Field(
         None, description="weights cache; null: the user's cache directory"
     )
+    alive_dir: str | None = Field(
+        None, description="a folder where each worker process touches its file every second"
+    )
+    metrics_port: int | None = Field(
+        None, ge=0, le=65_535, description="of a worker's /metrics; empty or 0: none"
+    )
+    metrics_host: str = Field("127.0.0.1", description="0.0.0.0 is every address")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @model_validator(mode="after")
@@ -381,15 +391,14 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read and check the settings.
 
     Raises:
-        SettingsInvalid: a GUANWU_* variable is unknown or has a bad value.
+        SettingsInvalid: a GUANWU_* variable is unknown or has a bad value, or names a file of
+            a secret that cannot be read.
     """
-    environ = os.environ if environ is None else environ
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    for name in environ:
-        if name.startswith(PREFIX) and name not in known | CLIENT_VARIABLES:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else "remove it"
-            raise SettingsInvalid(f"{name} is not a setting of Guanwu; {hint}")
+    secrets = {PREFIX + name.upper() for name in Settings.model_fields if _is_secret(name)}
+    environ = os.environ if environ is None else environ
+    _refuse_unknown(environ, known | {name + SUFFIX for name in secrets})
+    environ = resolved(environ, secrets)
     values = {
         name.removeprefix(PREFIX).lower(): value for name, value in environ.items() if name in known
     }
@@ -398,6 +407,14 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         return Settings.model_validate(values | unlimited)
     except ValidationError as exc:
         raise SettingsInvalid("; ".join(_explain(e, values) for e in exc.errors())) from exc
+
+
+def _refuse_unknown(environ: Mapping[str, str], known: Set[str]) -> None:
+    for name in environ:
+        if name.startswith(PREFIX) and name not in known | CLIENT_VARIABLES:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else "remove it"
+            raise SettingsInvalid(f"{name} is not a setting of Guanwu; {hint}")
 
 
 def _explain(error: object, values: Mapping[str, str]) -> str:
