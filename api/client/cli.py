@@ -364,13 +364,15 @@ def export_feedback(
         return judging.export(client, format, since=since, output=output)
 
 
-def _hand_over(group: click.Group, name: str, words: Sequence[str], text: str) -> None:
+def _hand_over(
+    group: click.Group, name: str, words: Sequence[str], text: str, *, runs_models: bool = True
+) -> None:
     """Add a command that becomes `python -m worker WORDS ...`."""
 
     @group.command(name, context_settings=_pass_on, help=text, add_help_option=False)
     @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
     def command(arguments: Sequence[str]) -> None:
-        to_worker([*words, *arguments])
+        to_worker([*words, *arguments], runs_models=runs_models)
 
 
 _hand_over(models, "fetch", ("models", "fetch"), "Fetch models to this machine.")
@@ -378,7 +380,8 @@ _hand_over(models, "list", ("models", "list"), "List the models of this machine.
 _hand_over(models, "check", ("models", "check"), "Run models of this machine once.")
 _hand_over(models, "calibrate", ("models", "calibrate"), "Fit scores and verdicts.")
 _hand_over(cli, "worker", ("run",), "Run a worker on this machine.")
-_hand_over(cli, "admin", ("admin",), "Administer a server.")
+_hand_over(cli, "admin", ("admin",), "Administer a server.", runs_models=False)
+_hand_over(cli, "doctor", ("doctor",), "Check a deployment from here.", runs_models=False)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -73,11 +73,11 @@ class ObjectStore:
         self._sealed = {_PARAMETERS[name]: value for name, value in self.encryption.items()}
         self._ttl_s = settings.link_ttl_s
         session = boto3.session.Session()
-        self._client = _client(session, settings, settings.s3_endpoint, connections)
+        self._client = make_client(session, settings, settings.s3_endpoint, connections)
         self._quick = QuickPut(session, self._client, settings, connections=connections)
         self._signer = self._client
         if settings.s3_public_endpoint not in (None, settings.s3_endpoint):
-            self._signer = _client(session, settings, settings.s3_public_endpoint, connections)
+            self._signer = make_client(session, settings, settings.s3_public_endpoint, connections)
 
     def put(self, key: str, body: bytes, *, content_type: str) -> None:
         """Write an object whole.
@@ -262,9 +262,10 @@ def _disposition(filename: str) -> str:
     return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
-def _client(
+def make_client(
     session: boto3.session.Session, settings: Settings, endpoint: str | None, connections: int
 ) -> S3Client:
+    """boto3's client of the store, at one of its endpoints; None is AWS itself."""
     config = Config(
         signature_version="s3v4",
         s3={"addressing_style": settings.s3_addressing},
