@@ -14,6 +14,7 @@ from api.feedback import feedback
 from api.health import health
 from api.items import ArtifactName, items
 from api.jobs import jobs
+from api.labels import labels
 from api.models import models
 from api.page import page
 from api.results import results
@@ -62,6 +63,7 @@ def create_app(settings: Settings) -> OpenAPI:
         uploads,
         webhooks,
         models,
+        labels,
         usage,
         health,
         metrics.metrics,

@@ -23,6 +23,8 @@ PARAMETERS: dict[str, Any] = {
     "format": "json",
     "retracted": True,
     "order": "newest",
+    "label_set": "imagenet1k",
+    "q": "xiongmao",
     "webhook_id": _WEBHOOK_ID,
     "job_id": _JOB_ID,
     "index": 3,
@@ -99,6 +101,7 @@ _ITEM = {
             "revision": "0.1.0",
             "weights_sha256": "4d5fe2a4b1f0c6c1f29e9a5d6f4b7e0b7a1f0d2c3b4a5968778695a4b3c2d1e0",
             "calibrated": True,
+            "dtype": "float32",
         }
     ],
     "timing_ms": {"fetch": 2.1, "decode": 0.7, "wait": 4.0, "forward": 7.8, "upload": 11.0},
@@ -223,6 +226,10 @@ ANSWERS: dict[str, Any] = {
             "max_archive_bytes": 21474836480,
             "max_job_images": 1000000,
         },
+    },
+    "FoundLabels": {
+        "label_set": "imagenet1k",
+        "items": [{"id": 388, "zh": "大熊猫", "en": "giant panda"}],
     },
     "Feedback": _FEEDBACK,
     "FeedbackList": {"items": [_FEEDBACK]},

@@ -13,6 +13,7 @@ from flask import Flask, current_app
 
 from api.capacity import MAX_POLLS, MAX_STREAMS, MAX_WAITERS
 from api.job_index import JobIndexes
+from api.label_search import LabelIndexes
 from api.marks import IdempotencyMarks
 from api.offer import Offer
 from worker.contract.access import AccessKeys
@@ -53,6 +54,7 @@ class Services:
     probes: ThreadPoolExecutor
     healer: ThreadPoolExecutor
     indexes: JobIndexes
+    label_indexes: LabelIndexes
     waiters: Semaphore
     polls: Semaphore
     streams: Semaphore
@@ -76,6 +78,7 @@ def make_services(settings: Settings) -> Services:
         probes=ThreadPoolExecutor(4, thread_name_prefix="probe"),
         healer=ThreadPoolExecutor(1, thread_name_prefix="healer"),
         indexes=JobIndexes(),
+        label_indexes=LabelIndexes(),
         waiters=Semaphore(MAX_WAITERS),
         polls=Semaphore(MAX_POLLS),
         streams=Semaphore(MAX_STREAMS),

@@ -250,6 +250,12 @@ labels they name against those of the label sets.
 Empty until a first worker has started.
 """
 
+LABELS = """\
+For type-ahead. `q` is part of a Chinese name, the beginning of an English word, or pinyin
+without tones, in full (`xiongmao`) or its initials (`xm`). Labels that are called so come first,
+then those that begin so, then those that have it inside; shorter names before longer ones.
+"""
+
 FEEDBACK = """\
 `kind` is `right`; `wrong_label`, with `correct`: the label that is right; or `wrong_region`, with
 `box_px`: where it is. It outlives its job, and keeps the picture that it names until it is

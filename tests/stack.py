@@ -59,6 +59,7 @@ class SettingsFactory:
             "GUANWU_S3_ENDPOINT": bucket.endpoint,
             "GUANWU_S3_BUCKET": bucket.name,
             "GUANWU_TOKENS": "local=token-of-the-test",
+            "GUANWU_DTYPE": "float32",  # the same numbers on every machine
         }
 
     def environment(self, **changes: object) -> dict[str, str]:

@@ -21,6 +21,8 @@ def main() -> None:
 @click.option("--device", help="auto, cpu, cuda or cuda:N; default: GUANWU_DEVICE")
 def run(device: str | None) -> None:
     """Start one worker per device and a coordinator, and keep them running."""
+    from worker import alive
+    from worker.contract.keys import COORDINATOR
     from worker.devices import find_devices
     from worker.supervisor import supervise
 
@@ -28,6 +30,7 @@ def run(device: str | None) -> None:
     devices = find_devices(device or settings.device)
     if not devices:
         raise click.ClickException("no NVIDIA GPU found; use --device cpu")
+    alive.expect(settings.alive_dir, [COORDINATOR, *(d.name for d in devices)])
     sys.exit(supervise(devices, drain_s=settings.drain_s))
 
 

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
+from worker import alive
 from worker.announcements import Announcements
 from worker.closing import Closing
 from worker.contract import queues
@@ -21,6 +22,7 @@ from worker.contract.objects import ObjectStore
 from worker.contract.record import Verdict
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
+from worker.contract.redis_state import demand_fit
 from worker.contract.settings import Settings
 from worker.contract.webhooks import Webhooks
 from worker.courier import Courier, Mender
@@ -48,8 +50,13 @@ PLANS = 4  # jobs planned at a time; the other threads are there to close
 
 
 def coordinate(settings: Settings) -> None:
-    """Coordinate until told to stop (SIGTERM) and drained."""
+    """Coordinate until told to stop (SIGTERM) and drained.
+
+    Raises:
+        RedisUnfit: Redis is set up so that it would lose jobs.
+    """
     client = connect(settings)
+    demand_fit(client)
     records = JobRecords(client, settings)
     store = ObjectStore(settings, connections=settings.io_threads + THREADS)
     app = queues.make_app(settings)
@@ -98,7 +105,7 @@ def coordinate(settings: Settings) -> None:
         live(
             app,
             pump,
-            [idle],
+            [idle, *alive.touching(settings.alive_dir, COORDINATOR)],
             queues=[COORDINATOR],
             threads=THREADS,
             drain_s=settings.drain_s,

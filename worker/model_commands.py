@@ -52,6 +52,7 @@ def check(ids: tuple[str, ...], device: str) -> None:
     """Load models and run each once: labels, a map, time and memory. Default: the default set."""
     from worker.serve import make_engine
     from worker.vision.checking import check as run
+    from worker.vision.models.number_format import name_of
 
     settings = settings_or_exit()
     with reported():
@@ -61,6 +62,7 @@ def check(ids: tuple[str, ...], device: str) -> None:
             found = run(model)
             height, width = found.input_px
             click.echo(f"{name}\t{model.spec.family}\t{model.revision}")
+            click.echo(f"    {name_of(model.placement.dtype)}")
             click.echo(f"    sha256 {model.weights_sha256}")
             click.echo(
                 f"    {width} x {height} px, {found.classes} labels, "

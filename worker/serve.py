@@ -13,6 +13,7 @@ import cv2
 import psutil
 import structlog
 
+from worker import alive
 from worker.assembly import Assembly, assemble
 from worker.chunk import Pipeline
 from worker.contract.errors import SettingsInvalid
@@ -59,7 +60,7 @@ def work(
         live(
             worker.app,
             worker.pump,
-            _checks(worker, engine, settings),
+            _checks(worker, engine, settings) + alive.touching(settings.alive_dir, device.name),
             queues=LANES,
             threads=settings.chunk_threads + HI_THREADS,
             drain_s=settings.drain_s,
@@ -76,6 +77,7 @@ def make_engine(settings: Settings, *, device: str, progress: Progress = announc
         default_models=settings.default_model_ids,
         extra_models=_own_models(settings),
         device=device,
+        dtype=settings.dtype,
         max_batch=settings.batch_images,
         max_maps=settings.max_image_maps,
         threads=settings.torch_threads,

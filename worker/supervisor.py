@@ -16,6 +16,7 @@ from types import FrameType
 
 import structlog
 
+from worker.contract.keys import COORDINATOR
 from worker.devices import Device
 
 log = structlog.get_logger(__name__)
@@ -100,7 +101,7 @@ def supervise(devices: Sequence[Device], *, drain_s: float, command: Sequence[st
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    children = [_Child("coordinator", COORDINATE, visible_devices="")]
+    children = [_Child(COORDINATOR, COORDINATE, visible_devices="")]
     children += [_worker(device, command) for device in devices]
     code = 0
     while not stopping and code == 0:

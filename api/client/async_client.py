@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from api.client import calls, upload
-from api.client.answers import JobPage, Offered, Upload, Usage, parsed
+from api.client.answers import FoundLabel, FoundLabels, JobPage, Offered, Upload, Usage, parsed
 from api.client.async_feedback import AsyncJudgements
 from api.client.async_handle import AsyncJobHandle
 from api.client.async_transport import AsyncTransport
@@ -137,6 +137,13 @@ class AsyncClient:
         """What one request may carry, e.g. `max_images_per_request`."""
         offered = parsed(Offered, await self._api.call(calls.models()))
         return {**DEFAULT_LIMITS, **offered.limits}
+
+    async def labels(self, label_set: str, query: str, *, limit: int = 20) -> list[FoundLabel]:
+        """Labels of a set that fit what was typed, the best first: part of a Chinese name, the
+        beginning of an English word, or pinyin, in full or its initials."""
+        return parsed(
+            FoundLabels, await self._api.call(calls.labels(label_set, query, limit))
+        ).items
 
     async def usage(self) -> Usage:
         """Images submitted today and this month, and how many are left."""

@@ -153,6 +153,11 @@ def models() -> Call:
     return Call("GET", "/v1/models")
 
 
+def labels(label_set: str, query: str, limit: int) -> Call:
+    params = {"label_set": label_set, "q": query, "limit": limit}
+    return Call("GET", "/v1/labels", options={"params": params})
+
+
 def usage() -> Call:
     return Call("GET", "/v1/usage")
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from api.client import calls, upload
-from api.client.answers import JobPage, Offered, Upload, Usage, parsed
+from api.client.answers import FoundLabel, FoundLabels, JobPage, Offered, Upload, Usage, parsed
 from api.client.calls import Chosen, SourceKind, Told
 from api.client.errors import UnexpectedAnswer
 from api.client.feedback import Judgements
@@ -143,6 +143,11 @@ class Client:
         """What one request may carry, e.g. `max_images_per_request`."""
         offered = parsed(Offered, self._api.call(calls.models()))
         return {**DEFAULT_LIMITS, **offered.limits}
+
+    def labels(self, label_set: str, query: str, *, limit: int = 20) -> list[FoundLabel]:
+        """Labels of a set that fit what was typed, the best first: part of a Chinese name, the
+        beginning of an English word, or pinyin, in full or its initials."""
+        return parsed(FoundLabels, self._api.call(calls.labels(label_set, query, limit))).items
 
     def usage(self) -> Usage:
         """Images submitted today and this month, and how many are left."""

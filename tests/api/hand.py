@@ -23,6 +23,7 @@ from worker.contract.job import (
     ManifestItem,
     settled_status,
 )
+from worker.contract.label_set import LabelSet
 from worker.contract.manifest import keep_manifest, read_shard
 from worker.contract.objects import ObjectStore, split_address
 from worker.contract.record import Claim, Tally
@@ -64,6 +65,18 @@ class Hand:
     def publish(self, catalog: Catalog = CATALOG) -> None:
         key = keys.RedisKeys(self.settings.redis_prefix).catalog
         self.redis.set(key, catalog.model_dump_json())
+
+    def publish_labels(self, labels: LabelSet) -> None:
+        """The names of a label set, and a catalogue that offers it beside one without names."""
+        entries = (
+            LabelSetEntry(
+                id=labels.id, size=len(labels), languages=("zh", "en"), digest=labels.digest
+            ),
+            LabelSetEntry(id="unnamed", size=2, languages=("zh",)),
+        )
+        name = keys.RedisKeys(self.settings.redis_prefix).label_set(labels.digest)
+        self.redis.set(name, labels.as_json())
+        self.publish(CATALOG.model_copy(update={"label_sets": entries}))
 
     def claim(self) -> Claim:
         claim = self.records.claim()

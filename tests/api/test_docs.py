@@ -36,6 +36,7 @@ CALLS = {
     ("/v1/jobs/{job_id}/retry", "post"),
     ("/v1/jobs/{job_id}/summary", "get"),
     ("/v1/models", "get"),
+    ("/v1/labels", "get"),
     ("/v1/uploads", "post"),
     ("/v1/usage", "get"),
     ("/v1/webhooks", "get"),

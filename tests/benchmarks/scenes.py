@@ -63,16 +63,15 @@ SCENES = (
 
 def worker_settings(dtype: str) -> dict[str, str]:
     """GUANWU_* variables of a stack whose worker holds both models."""
-    other = {} if dtype == "float32" else {"GUANWU_DTYPE": dtype}
     return {
         "GUANWU_DEVICE": "cpu",
+        "GUANWU_DTYPE": dtype,
         "GUANWU_CACHE_MB": "0",
         "GUANWU_DRAIN_S": "5",
         "GUANWU_DEFAULT_MODELS": f"{MODEL},{CNN}",
         "GUANWU_MODELS": f"{MODEL}=path:{folder()}",
         "GUANWU_RATE_READ_PER_MIN": "",
         "GUANWU_RATE_SUBMIT_PER_MIN": "",
-        **other,
     }
 
 

@@ -486,6 +486,7 @@ class ModelInfo(Wire):
     revision: str
     weights_sha256: str
     calibrated: bool = Field(False, description="its scores were fitted to what is right")
+    dtype: str = Field("float32", description="the number format it ran in")
 
 
 class DeviceInfo(Wire):

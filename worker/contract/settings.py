@@ -1,7 +1,8 @@
 """Settings from the environment: every variable is `GUANWU_*`, typed, frozen, with its unit.
 
 S3 credentials are read by boto3 the AWS way and are not part of this. A bad or unknown
-`GUANWU_*` variable stops the start and names variable, value and remedy.
+`GUANWU_*` variable stops the start and names variable, value and remedy. Secrets may stand in
+files: `GUANWU_TOKENS_FILE` names one for `GUANWU_TOKENS`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import hmac
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import lru_cache
 from typing import Annotated, Literal, Self
 
@@ -27,6 +28,9 @@ from pydantic import (
 
 from worker.contract.addresses import Allowed
 from worker.contract.errors import SettingsInvalid
+from worker.contract.redis_address import RedisAddress
+from worker.contract.redis_address import parse as parse_redis_url
+from worker.contract.secret_files import SUFFIX, resolved
 
 PREFIX = "GUANWU_"
 CLIENT_VARIABLES = frozenset({"GUANWU_URL", "GUANWU_TOKEN"})  # read by the `guanwu` command
@@ -111,6 +115,17 @@ def _parse_ports(value: str) -> str:
     return value
 
 
+def _parse_redis(value: SecretStr) -> SecretStr:
+    parse_redis_url(value.get_secret_value())
+    return value
+
+
+def _parse_file(value: str) -> str:
+    if not os.access(value, os.R_OK):
+        raise ValueError("there is no such file, or it may not be read")
+    return value
+
+
 def _parse_allowed(value: str) -> str:
     _addresses(value)
     return value
@@ -128,9 +143,27 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     # Redis
-    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    redis_url: Annotated[SecretStr, AfterValidator(_parse_redis)] = Field(
+        SecretStr("redis://127.0.0.1:6379/0"),
+        description="redis://user:password@host:6379/0; rediss:// is TLS; "
+        "sentinel(s)://user:password@host:26379,host:26379/master/0",
+    )
     redis_prefix: Annotated[str, Field(pattern=r"^[\w\-]{1,40}$")] = "guanwu"
     redis_timeout_s: float = Field(2.0, gt=0, le=60)
+    redis_ca_file: Annotated[str, AfterValidator(_parse_file)] | None = Field(
+        None, description="who may sign Redis's certificate, PEM; null: the system's authorities"
+    )
+    redis_cert_file: Annotated[str, AfterValidator(_parse_file)] | None = Field(
+        None, description="our own certificate for Redis, PEM, with redis_key_file"
+    )
+    redis_key_file: Annotated[str, AfterValidator(_parse_file)] | None = None
+    redis_tls_verify: Literal["full", "chain", "none"] = Field(
+        "full", description="full: certificate and host's name; chain: not the name; none: neither"
+    )
+    redis_sentinel_user: str | None = None
+    redis_sentinel_password: SecretStr | None = Field(
+        None, description="of the Sentinels themselves, where they want one"
+    )
 
     # object store
     s3_endpoint: str | None = Field(None, description="None is AWS itself")
@@ -224,6 +257,7 @@ class Settings(BaseModel):
     max_unpacked_bytes: int = Field(200 * 2**30, ge=1, description="all images of one archive")
 
     # worker
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     default_models: str = "efficientnet-lite0,dinov2-small"
     models: Annotated[str, AfterValidator(_parse_models)] = Field(
@@ -254,6 +288,9 @@ class Settings(BaseModel):
     model_dir: str | None = Field(
         None, description="weights cache; null: the user's cache directory"
     )
+    alive_dir: str | None = Field(
+        None, description="a folder where each worker process touches its file every second"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @model_validator(mode="after")
@@ -261,6 +298,16 @@ class Settings(BaseModel):
         if self.max_image_bytes > self.max_request_bytes:
             raise ValueError("GUANWU_MAX_IMAGE_BYTES must not exceed GUANWU_MAX_REQUEST_BYTES")
         return self
+
+    @model_validator(mode="after")
+    def _certificate_with_key(self) -> Self:
+        if (self.redis_cert_file is None) != (self.redis_key_file is None):
+            raise ValueError("set GUANWU_REDIS_CERT_FILE and GUANWU_REDIS_KEY_FILE together")
+        return self
+
+    @property
+    def redis_address(self) -> RedisAddress:
+        return parse_redis_url(self.redis_url.get_secret_value())
 
     @property
     def heartbeat_s(self) -> float:
@@ -328,15 +375,14 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read and check the settings.
 
     Raises:
-        SettingsInvalid: a GUANWU_* variable is unknown or has a bad value.
+        SettingsInvalid: a GUANWU_* variable is unknown or has a bad value, or names a file of
+            a secret that cannot be read.
     """
-    environ = os.environ if environ is None else environ
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    for name in environ:
-        if name.startswith(PREFIX) and name not in known | CLIENT_VARIABLES:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else "remove it"
-            raise SettingsInvalid(f"{name} is not a setting of Guanwu; {hint}")
+    secrets = {PREFIX + name.upper() for name in Settings.model_fields if _is_secret(name)}
+    environ = os.environ if environ is None else environ
+    _refuse_unknown(environ, known | {name + SUFFIX for name in secrets})
+    environ = resolved(environ, secrets)
     values = {
         name.removeprefix(PREFIX).lower(): value for name, value in environ.items() if name in known
     }
@@ -345,6 +391,14 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         return Settings.model_validate(values | unlimited)
     except ValidationError as exc:
         raise SettingsInvalid("; ".join(_explain(e, values) for e in exc.errors())) from exc
+
+
+def _refuse_unknown(environ: Mapping[str, str], known: Set[str]) -> None:
+    for name in environ:
+        if name.startswith(PREFIX) and name not in known | CLIENT_VARIABLES:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else "remove it"
+            raise SettingsInvalid(f"{name} is not a setting of Guanwu; {hint}")
 
 
 def _explain(error: object, values: Mapping[str, str]) -> str:

@@ -27,6 +27,7 @@ from worker.vision.labels.label_set import label_sets, load_label_set
 from worker.vision.memory import FittingBatches
 from worker.vision.models.cache import Progress, announce
 from worker.vision.models.model import VisionModel
+from worker.vision.models.number_format import name_of
 from worker.vision.models.own import OwnModel
 from worker.vision.models.placement import place
 from worker.vision.models.registry import registered
@@ -54,7 +55,7 @@ class Engine:
         extra_models: a deployment's own, id -> `hub:org/name@revision`, `path:/folder`, or
             one with more said of it.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        dtype: `float32`, or `bfloat16` and `float16` on a GPU.
+        dtype: `float32`, `bfloat16`, `float16` on a GPU; `auto` tries when a model is loaded.
         max_batch: pictures per forward pass, at most.
         max_maps: maps per picture, at most; options that ask for more are refused.
         threads: torch's CPU threads; None leaves torch's own choice.
@@ -249,6 +250,7 @@ class Engine:
             revision=model.revision,
             weights_sha256=model.weights_sha256,
             calibrated=self._temperature(model) is not None,
+            dtype=name_of(model.placement.dtype),
         )
 
     def _temperature(self, model: VisionModel) -> float | None:

@@ -89,9 +89,10 @@ def load(
             f"{type(towers).__name__} reads no text; the family clip takes CLIP, Chinese-CLIP, "
             "SigLIP and SigLIP 2"
         )
-    nn.Module.to(towers, placement.device, placement.dtype)
-    framing, normalisation = preprocessing.read(files.folder)
+    nn.Module.to(towers, placement.device)
     network = ZeroShotNetwork(towers)
+    network.to(placement.device, placement.dtype)  # its texts are kept, so they stay float32
+    framing, normalisation = preprocessing.read(files.folder)
     anatomy = dissect(cast(PreTrainedModel, network), framing, placement)
     own = spec.own or OwnModel(source=str(spec.source))
     labels = load_label_set(own.labels or DEFAULT_LABELS)

@@ -12,6 +12,7 @@ from worker.contract.catalog import Catalog, LabelSetEntry, ModelEntry
 from worker.contract.errors import CheckpointInvalid, GuanwuError, UnknownModel
 from worker.contract.label_set import LabelSet
 from worker.vision.labels.label_set import label_sets, load_label_set
+from worker.vision.models import number_format
 from worker.vision.models.cache import Progress
 from worker.vision.models.families import Family
 from worker.vision.models.framing import Framing
@@ -88,9 +89,15 @@ class ModelShelf:
         started = time.perf_counter()
         try:
             here = at_hand(spec, model_dir=self._model_dir, progress=self._progress)
-            model = _loader(here.family)(
-                here, self.placement, model_dir=self._model_dir, progress=self._progress
-            )
+            model = self._placed(here, self.placement)
+            if (faster := self.placement.faster) is not None:
+                half = replace(self.placement, dtype=faster)
+                model = number_format.chosen(
+                    model,
+                    lambda: self._placed(here, half),
+                    faster=faster,
+                    model_dir=self._model_dir,
+                )
         except GuanwuError:
             raise
         except Exception as exc:
@@ -99,6 +106,11 @@ class ModelShelf:
             ) from exc
         log.info("loaded %s in %.1f s", spec.id, time.perf_counter() - started)
         return model
+
+    def _placed(self, spec: ModelSpec, placement: Placement) -> VisionModel:
+        return _loader(spec.family)(
+            spec, placement, model_dir=self._model_dir, progress=self._progress
+        )
 
     def candidate(self, name: str, labels: LabelSet | None = None) -> Candidate | None:
         """What maps the model can make; None while only loading it would tell.

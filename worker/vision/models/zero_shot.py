@@ -70,8 +70,11 @@ class ZeroShotNetwork(nn.Module):
         return likeness[:, 0]
 
     def likeness(self, pooled: Tensor, texts: Tensor) -> Tensor:
-        """Logits (N, texts) of pooled tokens (N, channels)."""
-        picture = self.unit_length(self.projection(pooled))
-        logits: Tensor = picture @ texts.to(picture.dtype).T * self.towers.logit_scale.exp()
+        """Logits (N, texts), float32, of pooled tokens (N, channels).
+
+        Cosines differ little and are multiplied by about 100: half a format would tie labels.
+        """
+        picture = self.unit_length(self.projection(pooled).float())
+        logits: Tensor = picture @ texts.T * self.towers.logit_scale.exp()
         bias = getattr(self.towers, "logit_bias", None)
         return logits if bias is None else logits + bias

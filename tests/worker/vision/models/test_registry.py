@@ -47,7 +47,7 @@ def test_a_built_in_model_or_label_set_cannot_be_replaced_in_silence(taken: str)
 
 
 @pytest.mark.parametrize(
-    ("device", "dtype"), [("cuda", "float32"), ("cpu", "bfloat16"), ("cpu", "int8")]
+    ("device", "dtype"), [("cuda", "float32"), ("cpu", "float16"), ("cpu", "int8")]
 )
 def test_what_this_machine_cannot_do_is_said_at_the_start(device: str, dtype: str) -> None:
     with pytest.raises(SettingsInvalid):

@@ -1,0 +1,133 @@
+import logging
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from worker.vision.engine import Engine
+from worker.vision.models import format_trial, number_format
+from worker.vision.models.format_trial import Trial, compare, labels_apart
+from worker.vision.models.model import VisionModel
+from worker.vision.models.number_format import chosen
+
+LITE0 = "efficientnet-lite0"
+GOOD = Trial(speedup=1.5, flipped=0, variation=0.01, correlation=0.999)
+
+
+@pytest.fixture(scope="module")
+def full() -> VisionModel:
+    return Engine(device="cpu", default_models=[LITE0]).model(LITE0)
+
+
+@pytest.fixture(scope="module")
+def half() -> VisionModel:
+    return Engine(device="cpu", dtype="bfloat16", default_models=[LITE0]).model(LITE0)
+
+
+@pytest.fixture
+def slow(half: VisionModel, monkeypatch: pytest.MonkeyPatch) -> VisionModel:
+    look = half.look
+
+    def slowly(*args: Any, **kwargs: Any) -> Any:
+        time.sleep(1.0)
+        return look(*args, **kwargs)
+
+    monkeypatch.setattr(half, "look", slowly)
+    return half
+
+
+def test_a_faster_format_that_changes_nothing_holds() -> None:
+    assert GOOD.holds
+
+
+@pytest.mark.parametrize(
+    "worse",
+    [
+        {"speedup": 1.1},
+        {"flipped": 1},
+        {"variation": 0.06},
+        {"variation": float("nan")},
+        {"correlation": 0.98},
+        {"correlation": float("nan")},
+    ],
+)
+def test_a_format_that_is_slow_or_changes_answers_is_refused(worse: dict[str, float]) -> None:
+    assert not replace(GOOD, **worse).holds
+
+
+def test_a_label_float32_was_sure_of_counts_as_flipped_and_a_tie_does_not() -> None:
+    sure, tie = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.01, 0.0]])
+    assert labels_apart(sure, sure.flip(1))[0] == 1
+    assert labels_apart(tie, tie.flip(1))[0] == 0
+
+
+def test_a_model_without_labels_is_judged_by_its_maps() -> None:
+    assert labels_apart(None, None) == (0, 0.0)
+
+
+def test_bfloat16_keeps_the_labels_and_maps_of_a_real_model(
+    full: VisionModel, half: VisionModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(format_trial, "LEAST_SPEEDUP", 0.0)  # others may have the processor
+    trial = compare(full, half)
+    assert trial.flipped == 0
+    assert trial.variation < 0.05
+    assert trial.correlation > 0.99
+
+
+def test_a_slow_format_is_refused_before_anything_else_is_asked(
+    full: VisionModel, slow: VisionModel
+) -> None:
+    trial = compare(full, slow)
+    assert trial.speedup < 1.15
+    assert trial.correlation != trial.correlation, "maps were made all the same"
+
+
+def test_a_format_that_ruins_weights_is_refused(
+    full: VisionModel, half: VisionModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = half.look
+    ruined = lambda *a, **k: replace(found := look(*a, **k), logits=-found.logits)  # noqa: E731
+    monkeypatch.setattr(half, "look", ruined)
+    monkeypatch.setattr(format_trial, "LEAST_SPEEDUP", 0.0)
+    trial = compare(full, half)
+    assert trial.flipped > 0
+    assert not trial.holds
+
+
+def test_a_trial_that_breaks_leaves_the_model_in_float32(
+    full: VisionModel, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> VisionModel:
+        raise RuntimeError("no kernel for this format")
+
+    with caplog.at_level(logging.WARNING):
+        assert chosen(full, broken, faster=torch.bfloat16, model_dir=tmp_path) is full
+    assert "stays in float32" in caplog.text
+
+
+def test_a_verdict_that_cannot_be_kept_counts_all_the_same(
+    full: VisionModel, half: VisionModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "formats").write_text("a file where the folder should be")
+    monkeypatch.setattr(number_format, "compare", lambda *_: GOOD)
+    assert chosen(full, lambda: half, faster=torch.bfloat16, model_dir=tmp_path) is half
+
+
+def test_the_next_start_reads_the_verdict(
+    full: VisionModel, half: VisionModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(number_format, "compare", lambda *_: GOOD)
+    assert chosen(full, lambda: half, faster=torch.bfloat16, model_dir=tmp_path) is half
+    monkeypatch.setattr(number_format, "compare", lambda *_: pytest.fail("tried again"))
+    assert chosen(full, lambda: half, faster=torch.bfloat16, model_dir=tmp_path) is half
+
+
+def test_auto_tells_in_results_what_a_model_runs_in(tmp_path: Path) -> None:
+    engine = Engine(device="cpu", dtype="auto", default_models=[LITE0])
+    dtype = engine.model(LITE0).placement.dtype
+    assert dtype in (torch.float32, torch.bfloat16)
+    assert engine._info(engine.model(LITE0)).dtype == number_format.name_of(dtype)
