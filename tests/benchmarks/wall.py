@@ -12,9 +12,9 @@ processors with Chromium.
 - jump_s: from a jump to another place of the list to every tile in the window with its picture
 - blank_settled: share of tiles in the window that still lack content or picture `SETTLED_S`
   after a jump; 0 is no content dropped
-- rows_missing: share of frames during a steady scroll of 3,000 px/s in which part of the
+- rows_missing: share of looks, every other frame, during a steady scroll of 3,000 px/s in which part of the
   window had no tiles at all; 0 is no flash of emptiness
-- tiles_waiting: share of tiles in the window, over those frames, whose results were not there yet
+- tiles_waiting: share of tiles in the window, over those looks, whose results were not there yet
 - frame_p50_ms, frame_p95_ms, frame_max_ms: between frames of that scroll
 - sorted_s: from choosing an order until the first tiles of that order are there
 - page_kb: HTML, JavaScript, styles and icon as they are transferred; opened_kb: with results and
@@ -41,7 +41,7 @@ from tests.benchmarks.shown import report
 from tests.finished import PICTURES, Finisher
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Request
 
 IMAGES, QUICK_IMAGES = 10_000, 1_000
 OPENINGS, QUICK_OPENINGS = 5, 2
@@ -52,69 +52,8 @@ SETTLED_S = 1.0
 WINDOW = {"width": 1440, "height": 1000}
 BAR_S = 2.0  # of first_paint_s
 
-# How many tiles are in the window, and how many of them lack content, or a loaded picture.
-LOOK = """
-const inWindow = () => [...document.querySelectorAll('.tile')].filter((tile) => {
-  const { top, bottom } = tile.getBoundingClientRect();
-  return bottom > 0 && top < innerHeight;
-});
-const waiting = (tile) => !tile.firstElementChild;
-const undrawn = (tile) => waiting(tile) || [...tile.querySelectorAll('img')].some((image) => !image.complete);
-"""
-FRAME = "new Promise((frame) => requestAnimationFrame(frame))"
-PAINTED = f"""async () => {{
-  {LOOK}
-  const found = {{}};
-  while (!found.all) {{
-    await {FRAME};
-    const tiles = inWindow();
-    if (tiles.some((tile) => !undrawn(tile))) found.first ??= performance.now();
-    if (tiles.length && !tiles.some(undrawn)) found.all = performance.now();
-  }}
-  return found;
-}}"""
-JUMPED = f"""async ([share, settledMs]) => {{
-  {LOOK}
-  const from = performance.now();
-  scrollTo(0, share * document.documentElement.scrollHeight);
-  let drawnMs = null;
-  while (performance.now() - from < settledMs) {{
-    await {FRAME};
-    await {FRAME};
-    const tiles = inWindow();
-    if (drawnMs === null && tiles.length && !tiles.some(undrawn)) drawnMs = performance.now() - from;
-  }}
-  const tiles = inWindow();
-  return {{ drawnMs, tiles: tiles.length, blank: tiles.filter(undrawn).length }};
-}}"""
-SCROLLED = f"""async ([seconds, pxPerS]) => {{
-  {LOOK}
-  scrollTo(0, document.getElementById('grid').getBoundingClientRect().top + scrollY);
-  await {FRAME};
-  const start = scrollY, from = performance.now(), frames = [];
-  let missing = 0, tilesSeen = 0, tilesWaiting = 0, last = from;
-  while (last - from < 1000 * seconds) {{
-    scrollTo(0, start + pxPerS * (last - from) / 1000);
-    await {FRAME};
-    const now = performance.now(), tiles = inWindow();
-    frames.push(now - last);
-    last = now;
-    const tops = tiles.map((tile) => tile.getBoundingClientRect().top);
-    const ends = tiles.map((tile) => tile.getBoundingClientRect().bottom);
-    if (!tiles.length || Math.min(...tops) > 20 || Math.max(...ends) < innerHeight - 20) missing += 1;
-    tilesSeen += tiles.length;
-    tilesWaiting += tiles.filter(waiting).length;
-  }}
-  return {{ frames, missing, tilesSeen, tilesWaiting, px: scrollY - start }};
-}}"""
-SORTED = f"""async () => {{
-  {LOOK}
-  const order = document.getElementById('sort'), from = performance.now();
-  order.value = 'margin';
-  order.dispatchEvent(new Event('change'));
-  do await {FRAME}; while (!inWindow().length || inWindow().some(undrawn));
-  return performance.now() - from;
-}}"""
+CHROMIUM = shutil.which("chromium")
+LOOKS = Path(__file__).with_suffix(".js")
 
 
 class Wall:
@@ -129,6 +68,7 @@ class Wall:
     def tab(self) -> Iterator[Page]:
         """A tab of a context of its own that has the access key."""
         context = self._browser.new_context(viewport=WINDOW)
+        context.add_init_script(path=LOOKS)
         context.add_init_script(f"sessionStorage.setItem('key', {json.dumps(self._stack.token)})")
         yield context.new_page()
         context.close()
@@ -136,10 +76,10 @@ class Wall:
     def opened(self) -> dict[str, float]:
         """Times and weight of one opening."""
         with self.tab() as tab:
-            finished = []
-            tab.on("requestfinished", finished.append)
+            finished: list[Request] = []
+            tab.on("requestfinished", lambda request: finished.append(request))
             tab.goto(self._url, wait_until="commit")
-            painted = tab.evaluate(PAINTED)
+            painted = tab.evaluate("wallBench.painted()")
             weights = {}
             for request in finished:
                 sizes = request.sizes()
@@ -157,18 +97,18 @@ class Wall:
         """Jumps all over the list, a steady scroll, another order."""
         with self.tab() as tab:
             tab.goto(self._url, wait_until="commit")
-            tab.evaluate(PAINTED)
+            tab.evaluate("wallBench.painted()")
             places = np.random.default_rng(0).uniform(size=jumps).tolist()
-            seen = [tab.evaluate(JUMPED, [place, 1000 * SETTLED_S]) for place in places]
-            scrolled = tab.evaluate(SCROLLED, [scroll_s, SCROLL_PX_PER_S])
-            sorted_ms = tab.evaluate(SORTED)
+            seen = [tab.evaluate("wallBench.jumped", [place, 1000 * SETTLED_S]) for place in places]
+            scrolled = tab.evaluate("wallBench.scrolled", [scroll_s, SCROLL_PX_PER_S])
+            sorted_ms = tab.evaluate("wallBench.sorted()")
         drawn = [at["drawnMs"] for at in seen if at["drawnMs"] is not None]
         frames = np.quantile(scrolled["frames"], [0.5, 0.95, 1]).tolist()
         return {
             "jump_s": float(np.median(drawn)) / 1000 if drawn else float("inf"),
             "blank_settled": sum(a["blank"] for a in seen) / sum(a["tiles"] for a in seen),
-            "rows_missing": scrolled["missing"] / len(scrolled["frames"]),
-            "tiles_waiting": scrolled["tilesWaiting"] / scrolled["tilesSeen"],
+            "rows_missing": scrolled["missing"] / (len(scrolled["frames"]) / 2),
+            "tiles_waiting": scrolled["waiting"] / scrolled["tiles"],
             **dict(zip(("frame_p50_ms", "frame_p95_ms", "frame_max_ms"), frames, strict=True)),
             "sorted_s": sorted_ms / 1000,
         }
@@ -192,10 +132,8 @@ def chromium() -> Iterator[Browser]:
     """Debian's."""
     from playwright.sync_api import sync_playwright
 
-    path = shutil.which("chromium")
-    assert path is not None, "Chromium is not installed: apt-get install chromium"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
 
@@ -206,6 +144,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="a little of everything")
     parser.add_argument("--images", type=int, help=f"of the job; {IMAGES:,} by default")
     args = parser.parse_args(argv)
+    if CHROMIUM is None:
+        print("Chromium is not installed, so there is nothing to look with")
+        return
     images = args.images or (QUICK_IMAGES if args.quick else IMAGES)
     load = os.getloadavg()[0]
     own = {"GUANWU_S3_INPUT_BUCKETS": PICTURES}
