@@ -1,14 +1,15 @@
 // Pictures go in, the bar moves, cards come out.
 import { accessKey, keepKey, onNewKey } from "./access.js";
 import { addressOf } from "./address.js";
-import { FEW, results, submit, watch } from "./calls.js";
+import { FEW, offered, results, submit, watch } from "./calls.js";
 import { card } from "./card.js";
+import { batches, dropped, sorted } from "./folder.js";
 import { readRecent, writeRecent } from "./recent.js";
 import { openWall, startWall, writeWall } from "./wall.js";
-import { say, switchLanguage, write } from "./words.js";
+import { problem, say, switchLanguage, write } from "./words.js";
 
 const at = (id) => document.getElementById(id);
-let shown = []; // items and their pictures, to write them again in the other language
+let shown = []; // what cards were made of, to write them again in the other language
 
 function progress(counts) {
   const ended = counts.total - counts.queued - counts.running;
@@ -20,7 +21,7 @@ function paint() {
   write();
   writeRecent();
   writeWall();
-  at("cards").replaceChildren(...shown.map(([item, picture]) => card(item, picture)));
+  at("cards").replaceChildren(...shown.map((made) => card(...made)));
 }
 
 // Few pictures get cards, those of earlier jobs stay below; many become a wall.
@@ -32,23 +33,25 @@ async function recognise(files, key) {
   }
   const fresh = [];
   for await (const item of results(job, key)) {
-    fresh.push([item, URL.createObjectURL(files[item.index])]);
+    const file = files[item.index];
+    fresh.push([item, URL.createObjectURL(file), { options: job.options, file }]);
   }
   shown = [...fresh, ...shown];
-  at("cards").prepend(...fresh.map(([item, picture]) => card(item, picture)));
+  at("cards").prepend(...fresh.map((made) => card(...made)));
 }
 
 const waiting = []; // pictures that came while a job was running, one list for each drop
 let busy = false;
 
 async function take(list) {
-  const files = [...list];
-  if (!files.length) return;
+  const { pictures, others } = sorted([...list]);
+  tellOthers(others);
+  if (!pictures.length) return;
   if (!accessKey()) {
     at("message").textContent = say("needKey");
     return;
   }
-  waiting.push(files);
+  waiting.push(pictures);
   if (location.hash) location.hash = "";
   tellWaiting();
   if (busy) return;
@@ -63,7 +66,10 @@ async function run(files) {
   tellWaiting();
   progress({ total: 0 });
   try {
-    await recognise(files, key);
+    const [now, ...later] = batches(files, (await offered(key)).limits);
+    waiting.unshift(...later);
+    tellWaiting();
+    await recognise(now, key);
     tellWaiting();
     readRecent().catch(report);
   } catch (error) {
@@ -71,7 +77,13 @@ async function run(files) {
   }
 }
 
-const problem = (error) => (error instanceof TypeError ? say("lost") : error.message);
+const NAMED = 5; // files that are no pictures; of more there is the number
+
+function tellOthers(files) {
+  const names = files.slice(0, NAMED).map((file) => file.webkitRelativePath || file.name);
+  const more = files.length > NAMED ? ` … (${files.length})` : "";
+  at("others").textContent = files.length ? `${say("othersLeft")}：${names.join("、")}${more}` : "";
+}
 
 // What went wrong on the way to the wall; nothing, if it goes on.
 function report(error) {
@@ -95,15 +107,17 @@ function leave() {
 }
 
 onNewKey(enter);
-at("files").addEventListener("change", () => { take(at("files").files); at("files").value = ""; });
+for (const id of ["files", "folder"]) {
+  at(id).addEventListener("change", () => { take(at(id).files); at(id).value = ""; });
+}
 at("language").addEventListener("click", () => { switchLanguage(); paint(); });
 document.addEventListener("paste", (event) => take(event.clipboardData.files));
 document.addEventListener("dragover", (event) => { event.preventDefault(); at("drop").classList.add("over"); });
 document.addEventListener("dragleave", () => at("drop").classList.remove("over"));
-document.addEventListener("drop", (event) => {
+document.addEventListener("drop", async (event) => {
   event.preventDefault();
   at("drop").classList.remove("over");
-  take(event.dataTransfer.files);
+  take(await dropped(event.dataTransfer));
 });
 paint();
 startWall(report);
