@@ -12,8 +12,8 @@ processors with Chromium.
 - jump_s: from a jump to another place of the list to every tile in the window with its picture
 - blank_settled: share of tiles in the window that still lack content or picture `SETTLED_S`
   after a jump; 0 is no content dropped
-- rows_missing: share of looks, every other frame, during a steady scroll of 3,000 px/s in which part of the
-  window had no tiles at all; 0 is no flash of emptiness
+- rows_missing: share of looks, every other frame of a steady scroll of 3,000 px/s, at which part
+  of the window had no tiles at all; 0 is no flash of emptiness
 - tiles_waiting: share of tiles in the window, over those looks, whose results were not there yet
 - frame_p50_ms, frame_p95_ms, frame_max_ms: between frames of that scroll
 - sorted_s: from choosing an order until the first tiles of that order are there
