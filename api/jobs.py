@@ -96,7 +96,7 @@ def submit() -> Response:
     once = idempotency.accept_once(
         services(), asked, tenant=auth.tenant(), allowances=auth.allowances(), key=key
     )
-    response = _accepted(once.job)
+    response = _accepted(once.made)
     once.show(response)
     return response
 

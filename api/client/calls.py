@@ -74,7 +74,7 @@ def _envelope(options: Chosen, metadata: Mapping[str, Any] | None, webhook: Told
 
 
 def _once_under(key: str | None) -> dict[str, str]:
-    """The header under which the tries of one call make one job."""
+    """The header under which the tries of one call make one job or feedback."""
     return {"Idempotency-Key": key or str(uuid.uuid4())}
 
 
@@ -206,7 +206,7 @@ def _rotate(path: str, overlap_s: int) -> Call:
 def mark(job: str, index: int, said: Mapping[str, Any]) -> Call:
     body = {name: value for name, value in said.items() if value is not None}
     path = f"/v1/jobs/{job}/items/{index}/feedback"
-    return Call("POST", path, safe=False, options={"json": body})
+    return Call("POST", path, options={"headers": _once_under(None), "json": body})
 
 
 def judgement(feedback_id: str) -> Call:
