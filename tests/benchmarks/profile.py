@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import psutil
 
 from deploy.child import Child
 from deploy.stack import Stack
-from worker.contract.job import ItemResult
+from tests.benchmarks.whole_way import WholeWay
 
 
-def stages_ms(results: Sequence[ItemResult]) -> dict[str, float]:
-    """Mean wall milliseconds an image by stage. Stages of different images overlap."""
-    total: Counter[str] = Counter()
-    for result in results:
-        total.update(result.timing_ms or {})
-    return {f"{stage}_ms": ms / len(results) for stage, ms in total.most_common()}
+class Profile:
+    """Sums over jobs: wall time by stage, processor time by kind of process."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._ms: Counter[str] = Counter()
+        self._images = 0
+
+    @contextmanager
+    def of(self, way: WholeWay) -> Iterator[None]:
+        """Takes in the job that runs inside."""
+        before = cpu_s(self._stack)
+        yield
+        after = cpu_s(self._stack)
+        self._images += len(way.results)
+        for result in way.results:
+            self._ms.update({f"{s}_ms": ms for s, ms in (result.timing_ms or {}).items()})
+        self._ms.update({f"{k}_cpu_ms": (after[k] - before[k]) * 1e3 for k in after})
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Mean milliseconds an image. Stages of different images overlap."""
+        return {name: ms / self._images for name, ms in self._ms.most_common()}
 
 
 def cpu_s(stack: Stack) -> dict[str, float]:
@@ -29,13 +47,6 @@ def cpu_s(stack: Stack) -> dict[str, float]:
         "valkey": [stack.valkey.child],
     }
     return {kind: sum(map(_cpu_s, children)) for kind, children in kinds.items()}
-
-
-def spent_ms(
-    before: Mapping[str, float], after: Mapping[str, float], *, images: int
-) -> dict[str, float]:
-    """Processor milliseconds an image between two looks of `cpu_s`."""
-    return {f"{kind}_cpu_ms": (after[kind] - before[kind]) * 1e3 / images for kind in after}
 
 
 def _cpu_s(child: Child) -> float:

@@ -11,13 +11,16 @@ import torch
 
 from tests.benchmarks.caltech import MODEL, folder, shared
 from worker.contract.job import Options
-from worker.vision.engine import Engine
 from worker.vision.image import decode
 from worker.vision.models.model import VisionModel
 
 CNN = "efficientnet-lite0"
 SIZES = {"0.15mp": (480, 320), "2mp": (1732, 1155), "12mp": (4243, 2828)}
 """(width, height) in px."""
+
+BATCH = 16
+LIMITS = {"max_bytes": 2**26, "max_pixels": 2**26}
+"""Of `decode`: none of these pictures reaches them."""
 
 _QUALITY = 90
 
@@ -75,18 +78,6 @@ def worker_settings(dtype: str) -> dict[str, str]:
     }
 
 
-def engine(dtype: str) -> Engine:
-    """The product's engine in this process, both models loaded, in `dtype`."""
-    made = Engine(
-        default_models=(MODEL, CNN),
-        extra_models={MODEL: f"path:{folder()}"},
-        device="cpu",
-        dtype=dtype,
-    )
-    made.load()
-    return made
-
-
 def jpegs(size: str, count: int) -> list[bytes]:
     """Shared photos of other classes in turn, scaled to `size`, no two the same."""
     found = sorted((shared() / "data" / "caltech101").glob("*/*.jpg"))
@@ -104,5 +95,5 @@ def _jpeg(bgr: np.ndarray[Any, Any] | None, size: str, number: int) -> bytes:
 
 def pixels_of(model: VisionModel, pictures: list[bytes]) -> torch.Tensor:
     """Pictures as the model gets them: uint8 (N, h, w, 3)."""
-    decoded = [decode(data, max_bytes=2**26, max_pixels=2**26) for data in pictures]
+    decoded = [decode(data, **LIMITS) for data in pictures]
     return torch.from_numpy(np.stack([model.framing.fit(p.rgb).pixels for p in decoded]))

@@ -16,6 +16,11 @@ BUCKET = "scenes"
 PUTTERS = 4
 
 
+def key_of(folder: str, number: int) -> str:
+    """Of a picture in `BUCKET`."""
+    return f"{folder}/{number:06d}.jpg"
+
+
 class WholeWay:
     """Submits jobs as a client does, and waits for them.
 
@@ -46,7 +51,7 @@ class WholeWay:
         """Pictures by number into a folder of the bucket."""
 
         def one(number: int) -> None:
-            key = f"{folder}/{number:06d}.jpg"
+            key = key_of(folder, number)
             self._s3.put_object(Bucket=BUCKET, Key=key, Body=pictures[number])
 
         with ThreadPoolExecutor(PUTTERS) as pool:

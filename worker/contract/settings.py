@@ -291,6 +291,10 @@ class Settings(BaseModel):
     alive_dir: str | None = Field(
         None, description="a folder where each worker process touches its file every second"
     )
+    metrics_port: int | None = Field(
+        None, ge=0, le=65_535, description="of a worker's /metrics; empty or 0: none"
+    )
+    metrics_host: str = Field("127.0.0.1", description="0.0.0.0 is every address")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @model_validator(mode="after")

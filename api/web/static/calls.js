@@ -4,7 +4,9 @@ export async function call(path, key, options = {}) {
   const answer = await fetch(path, { ...options, headers });
   if (answer.ok) return answer;
   const problem = await answer.json().catch(() => ({}));
-  throw new Error(problem.detail || `HTTP ${answer.status}`);
+  const error = new Error(problem.detail || `HTTP ${answer.status}`);
+  error.waitS = Number(answer.headers.get("Retry-After"));
+  throw error;
 }
 
 export const json = async (path, key, options) => (await call(path, key, options)).json();
@@ -13,7 +15,7 @@ export const json = async (path, key, options) => (await call(path, key, options
 export const offered = (key) => json("/v1/models", key);
 
 const MAPS_PER_JOB = 8; // that the front door takes
-const FEW = 24; // pictures; each of so many gets every map
+export const FEW = 24; // pictures; each of so many gets every map
 
 // Maps that the default models make: their best for the first two labels, then by other methods.
 async function maps(key) {
@@ -27,7 +29,7 @@ async function maps(key) {
 
 export async function submit(files, key) {
   const explain = files.length > FEW ? [{}] : await maps(key);
-  return send(files, { faithfulness: true, artifacts: ["labels", "overlay"], explain }, key);
+  return send(files, { faithfulness: true, artifacts: ["labels", "overlay", "thumbnail"], explain }, key);
 }
 
 function send(files, options, key) {
@@ -55,9 +57,9 @@ export async function askContrast(file, options, label, against, key) {
 }
 
 // Ends with the finished job; comes again while the server closes streams that are long open.
-export async function watch(job, key, onProgress) {
+export async function watch(job, key, onProgress, signal) {
   for (;;) {
-    const stream = await call(job.links.events, key);
+    const stream = await call(job.links.events, key, { signal });
     const reader = stream.body.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
@@ -83,3 +85,10 @@ export async function* results(job, key) {
     after = `&after=${encodeURIComponent(page.next)}`;
   }
 }
+
+const read = async (path, key) => (await call(path, key)).json();
+
+export const readJob = (id, key) => read(`/v1/jobs/${encodeURIComponent(id)}`, key);
+export const readSlice = (job, query, key) => read(`${job.links.results}?${new URLSearchParams(query)}`, key);
+export const readSummary = (job, key) => read(job.links.summary, key);
+export const recentJobs = async (key) => (await read("/v1/jobs?limit=10", key)).items;

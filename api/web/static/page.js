@@ -1,8 +1,11 @@
 // Pictures go in, the bar moves, cards come out.
-import { accessKey, keepKey } from "./access.js";
-import { offered, results, submit, watch } from "./calls.js";
+import { accessKey, keepKey, onNewKey } from "./access.js";
+import { addressOf } from "./address.js";
+import { FEW, offered, results, submit, watch } from "./calls.js";
 import { card } from "./card.js";
 import { batches, dropped, sorted } from "./folder.js";
+import { readRecent, writeRecent } from "./recent.js";
+import { openWall, startWall, writeWall } from "./wall.js";
 import { problem, say, switchLanguage, write } from "./words.js";
 
 const at = (id) => document.getElementById(id);
@@ -16,12 +19,18 @@ function progress(counts) {
 
 function paint() {
   write();
+  writeRecent();
+  writeWall();
   at("cards").replaceChildren(...shown.map((made) => card(...made)));
 }
 
-// The cards of earlier jobs stay, below.
+// Few pictures get cards, those of earlier jobs stay below; many become a wall.
 async function recognise(files, key) {
   const job = await watch(await submit(files, key), key, progress);
+  if (files.length > FEW) {
+    location.hash = addressOf(job.id);
+    return;
+  }
   const fresh = [];
   for await (const item of results(job, key)) {
     const file = files[item.index];
@@ -43,6 +52,7 @@ async function take(list) {
     return;
   }
   waiting.push(pictures);
+  if (location.hash) location.hash = "";
   tellWaiting();
   if (busy) return;
   busy = true;
@@ -61,6 +71,7 @@ async function run(files) {
     tellWaiting();
     await recognise(now, key);
     tellWaiting();
+    readRecent().catch(report);
   } catch (error) {
     at("message").textContent = [problem(error), ...leave()].join(" ");
   }
@@ -74,6 +85,16 @@ function tellOthers(files) {
   at("others").textContent = files.length ? `${say("othersLeft")}：${names.join("、")}${more}` : "";
 }
 
+// What went wrong on the way to the wall; nothing, if it goes on.
+function report(error) {
+  at("message").textContent = error ? problem(error) : "";
+}
+
+async function enter() {
+  if (!accessKey()) return;
+  await Promise.all([openWall(), readRecent().catch(report)]);
+}
+
 function tellWaiting() {
   const pictures = waiting.flat().length;
   at("message").textContent = pictures ? `${say("waiting")}：${pictures}` : "";
@@ -85,6 +106,7 @@ function leave() {
   return pictures ? [`${say("left")}：${pictures}`] : [];
 }
 
+onNewKey(enter);
 for (const id of ["files", "folder"]) {
   at(id).addEventListener("change", () => { take(at(id).files); at(id).value = ""; });
 }
@@ -98,3 +120,5 @@ document.addEventListener("drop", async (event) => {
   take(await dropped(event.dataTransfer));
 });
 paint();
+startWall(report);
+if (accessKey()) readRecent().catch(report);
