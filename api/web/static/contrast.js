@@ -10,7 +10,10 @@ import { labelName, problem, say } from "./words.js";
 export function contrast(item, file, options, onMap) {
   const [first, ...others] = item.labels.filter((label) => label.model === item.labels[0].model);
   const told = element("p", { className: "told", role: "status" });
+  let busy = false;
   const ask = async (against, name) => {
+    if (busy) return;
+    busy = true;
     told.textContent = `${say("asking")}：${say("whyNot")}${name}`;
     try {
       onMap(await askContrast(file, options, first, against, accessKey()));
@@ -18,6 +21,7 @@ export function contrast(item, file, options, onMap) {
     } catch (error) {
       told.textContent = problem(error);
     }
+    busy = false;
   };
   const buttons = others.map((label) => {
     const made = element("button", { type: "button", textContent: say("whyNot") + labelName(label) });

@@ -13,8 +13,8 @@ export class Viewer {
   #place = element("p", { role: "status" });
   #buttons;
 
-  // `list` has `item(position)` to come, `total()`, `picture(item)`, and `left(position)`, which
-  // hears where the viewer was when it closed.
+  // `list` has `item(position)` to come, `total()`, `picture(item)`, `options()` of its job, and
+  // `left(position)`, which hears where the viewer was when it closed.
   constructor(dialog, list) {
     this.#dialog = dialog;
     this.#list = list;
@@ -31,7 +31,7 @@ export class Viewer {
     if (!this.#dialog.open) this.#dialog.showModal();
     const item = await this.#list.item(position);
     if (position !== this.#position || !this.#dialog.open) return;
-    this.#body.replaceChildren(...(item ? [card(item, this.#list.picture(item))] : []));
+    this.#body.replaceChildren(...(item ? [card(item, this.#list.picture(item), { options: this.#list.options() })] : []));
   }
 
   // In the page's other language, too.

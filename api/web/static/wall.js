@@ -17,6 +17,7 @@ let tell = () => {};
 const viewer = new Viewer(at("viewer"), {
   item: (position) => shown.slices.item(position),
   total: () => shown.total,
+  options: () => shown.job.options,
   picture: (item) => item.artifacts?.thumbnail?.url ?? PLAIN,
   left: (position) => shown && grid.focus(position),
 });
