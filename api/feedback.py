@@ -134,7 +134,7 @@ def give_feedback(path: ItemPath) -> Response:
     mark = services().marks.begin(
         auth.tenant(),
         key,
-        payload=idempotency.feedback_payload(job.id, path.index, body),
+        payload=idempotency.item_payload("feedback", job.id, path.index, body),
         made=str(ULID()),
     )
     once = idempotency.once(

@@ -81,9 +81,9 @@ def json_payload(body: bytes) -> str:
     return _digest("json", [(hashlib.sha256(body).hexdigest(),)])
 
 
-def feedback_payload(job: str, index: int, body: bytes) -> str:
-    """Hash of what is said of an item."""
-    return _digest("feedback", [(job, str(index), hashlib.sha256(body).hexdigest())])
+def item_payload(kind: str, job: str, index: int, body: bytes) -> str:
+    """Hash of a JSON body that is about an item."""
+    return _digest(kind, [(job, str(index), hashlib.sha256(body).hexdigest())])
 
 
 def _digest(kind: str, parts: Iterable[tuple[str, ...]]) -> str:

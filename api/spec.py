@@ -254,6 +254,13 @@ labels they name against those of the label sets.
 Empty until a first worker has started.
 """
 
+EXPLAIN = """\
+The body is `options`, as of a new job; nothing is taken over from the old one, so name its
+`models`, `label_set` or `words` where they matter. For example, why this label and not that one.
+The picture is read from where the old job found it, and counts against quotas like any other.
+"""
+EXPLAIN_OPTIONS = {"explain": [{"target": {"label": "埃及猫", "against": "虎斑猫"}}]}
+
 LABELS = """\
 For type-ahead. `q` is part of a Chinese name, the beginning of an English word, or pinyin
 without tones, in full (`xiongmao`) or its initials (`xm`). Labels that are called so come first,

@@ -110,6 +110,12 @@ def retry(job: str) -> Call:
     return Call("POST", f"/v1/jobs/{job}/retry", safe=False)
 
 
+def explain(job: str, index: int, options: Chosen) -> Call:
+    body = _envelope(options, None, None)["options"]
+    sent = {"headers": _once_under(None), "json": body}
+    return Call("POST", f"/v1/jobs/{job}/items/{index}/explain", options=sent)
+
+
 def query(
     *,
     status: ItemStatus | str | None,

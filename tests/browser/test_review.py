@@ -144,6 +144,12 @@ def test_marks_are_there_again_when_the_card_is_opened_from_the_wall(
     sync_api.expect(again.locator(".marks li")).to_be_visible()  # the card is still open
     assert barriers(tab) == []
     tab.screenshot(path=tmp_path / "wall-1440.png")
+    maps = again.locator(".maps button")
+    before = maps.count()
+    again.get_by_text("为什么不是…").click()
+    again.locator(".against button").last.click()
+    sync_api.expect(maps).to_have_count(before + 1, timeout=60_000)
+    all_pictures_load(tab)
 
 
 def test_a_click_asks_why_not_another_label(
@@ -152,7 +158,7 @@ def test_a_click_asks_why_not_another_label(
     maps = card.locator(".maps").first.locator("button")
     before = maps.count()
     card.get_by_text("为什么不是…").click()
-    card.locator(".contrast button").first.click()
+    card.locator(".against button").first.click()
     sync_api.expect(maps).to_have_count(before + 1, timeout=60_000)
     sync_api.expect(maps.last).to_contain_text("而非")
     all_pictures_load(tab)

@@ -31,7 +31,7 @@ export class Viewer {
     if (!this.#dialog.open) this.#dialog.showModal();
     const item = await this.#list.item(position);
     if (position !== this.#position || !this.#dialog.open) return;
-    this.#body.replaceChildren(...(item ? [card(item, this.#list.picture(item), { options: this.#list.options() })] : []));
+    this.#body.replaceChildren(...(item ? [card(item, this.#list.picture(item), this.#list.options())] : []));
   }
 
   // In the page's other language, too.
