@@ -9,6 +9,7 @@ import click
 
 from worker.console import reported, settings_or_exit
 from worker.key_commands import keys
+from worker.lifecycle_command import lifecycle
 from worker.model_commands import models
 
 
@@ -67,6 +68,7 @@ def admin() -> None:
 
 
 admin.add_command(keys)
+admin.add_command(lifecycle)
 
 
 @admin.command()
