@@ -37,6 +37,7 @@ CALLS = {
     ("/v1/jobs/{job_id}/summary", "get"),
     ("/v1/models", "get"),
     ("/v1/labels", "get"),
+    ("/v1/jobs/{job_id}/items/{index}/explain", "post"),
     ("/v1/uploads", "post"),
     ("/v1/usage", "get"),
     ("/v1/webhooks", "get"),

@@ -34,8 +34,7 @@ async function recognise(files, key) {
   }
   const fresh = [];
   for await (const item of results(job, key)) {
-    const file = files[item.index];
-    fresh.push([item, URL.createObjectURL(file), { options: job.options, file }]);
+    fresh.push([item, URL.createObjectURL(files[item.index]), job.options]);
   }
   shown = [...fresh, ...shown];
   at("cards").prepend(...fresh.map((made) => card(...made)));

@@ -18,7 +18,7 @@ let tell = () => {};
 const viewer = new Viewer(at("viewer"), {
   item: (position) => shown.slices.item(position),
   total: () => shown.total,
-  card: (item) => card(item, item.artifacts?.thumbnail?.url ?? PLAIN, { options: shown.job.options }),
+  card: (item) => card(item, item.artifacts?.thumbnail?.url ?? PLAIN, shown.job.options),
   left: (position) => shown && grid.focus(position),
 });
 const grid = new Grid(at("grid"), at("filters"), {
