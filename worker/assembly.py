@@ -20,6 +20,7 @@ from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
 from worker.devices import Device, DeviceMonitor
 from worker.downloads import Downloads
+from worker.exposition import exposed_alone
 from worker.item import ImageLimits, ItemPipeline
 from worker.known_answers import KnownAnswers
 from worker.leases import Leases
@@ -74,6 +75,7 @@ def assemble(
         known=KnownAnswers(settings.cache_mb * 2**20) if settings.cache_mb else None,
         meters=meters,
     )
+    parts.enter_context(exposed_alone(meters, settings))
     for part in (publisher, leases, batcher, readings):
         part.start()
         parts.callback(part.stop)

@@ -26,6 +26,7 @@ from worker.contract.redis_state import demand_fit
 from worker.contract.settings import Settings
 from worker.contract.webhooks import Webhooks
 from worker.courier import Courier, Mender
+from worker.exposition import exposed_alone
 from worker.leases import Leases
 from worker.meters import Meters, meters_of
 from worker.outbound import Outbound
@@ -88,6 +89,7 @@ def coordinate(settings: Settings) -> None:
             look_s=MEND_LOOK_S,
         )
         readings = Readings(meters, COORDINATOR)
+        parts.enter_context(exposed_alone(meters, settings))
         for part in (sweeper, retention, leases, recovery, courier, mender, readings):
             part.start()
             parts.callback(part.stop)
