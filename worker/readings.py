@@ -24,7 +24,7 @@ _STATM = Path("/proc/self/statm")  # Linux alone; elsewhere memory is not told
 
 
 class Monitor(Protocol):
-    """What tells of a device."""
+    """What tells of a device: a `DeviceMonitor`, which takes packages of the extra."""
 
     @property
     def total_mb(self) -> float | None: ...
