@@ -188,6 +188,12 @@ as `manifest` or as `archive`. A manifest's lines may name uploads, too. The lin
 for `bytes` and `content_type`: storage refuses a file of another size or type with 403.
 """
 
+WORKERS = """\
+What each process of each worker did in the last ten seconds: images a second, time by stage, the
+stage that holds images up, its device, and its latest errors by code. Processes that were silent
+for 15 seconds are left out. Takes the scope `admin`: these are numbers of all tenants together.
+"""
+
 METRICS = """\
 Images that wait by lane, chunks by state, images done a second, how wrong predicted ends were, and
 answered requests by route and status, with the time they took. Workers serve their own numbers.

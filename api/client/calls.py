@@ -164,6 +164,10 @@ def labels(label_set: str, query: str, limit: int) -> Call:
     return Call("GET", "/v1/labels", options={"params": params})
 
 
+def workers() -> Call:
+    return Call("GET", "/v1/workers")
+
+
 def usage() -> Call:
     return Call("GET", "/v1/usage")
 

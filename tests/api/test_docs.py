@@ -40,6 +40,7 @@ CALLS = {
     ("/v1/jobs/{job_id}/items/{index}/explain", "post"),
     ("/v1/uploads", "post"),
     ("/v1/usage", "get"),
+    ("/v1/workers", "get"),
     ("/v1/webhooks", "get"),
     ("/v1/webhooks", "post"),
     ("/v1/webhook-secret", "get"),
