@@ -14,7 +14,7 @@ from tests.benchmarks.networks import Networks
 from tests.benchmarks.scenes import BATCH, jpegs, worker_settings
 from tests.benchmarks.whole_way import BUCKET, WholeWay
 
-SMALL, WARM = "0.15mp", "warm"
+SMALL, BESIDE, WARM = "small", "beside", "warm"
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,24 @@ class Extent:
         beside: pictures of the ways in one process.
         few: pictures of the slow ways.
         trial: pictures with which number formats are tried.
+        singles: jobs of one picture.
+        large: pictures of each size.
+        growth: images of the jobs whose cost is to grow with their size alone.
     """
 
     images: int = 256
     beside: int = 128
     few: int = 24
     trial: int = 16
+    singles: int = 50
+    large: int = 32
+    growth: tuple[int, int, int] = (250, 1000, 4000)
     rounds: int = 3
 
 
-QUICK = Extent(images=24, beside=8, few=4, trial=4, rounds=1)
+QUICK = Extent(
+    images=24, beside=8, few=4, trial=4, singles=5, large=4, growth=(8, 16, 32), rounds=1
+)
 
 
 @dataclass
@@ -44,7 +52,7 @@ class Ground:
 
     Attributes:
         pictures: JPEGs of 0.15 MP, in the folder `SMALL` of the bucket too, the first of them
-            in `WARM`.
+            in `BESIDE` and `WARM`.
         folder: for files that nobody reads.
     """
 
@@ -69,5 +77,6 @@ def standing(extent: Extent, *, dtype: str) -> Iterator[Ground]:
         ground = Ground(extent, Path(name), way, naive)
         ground.pictures = jpegs("0.15mp", extent.images)
         way.put(SMALL, ground.pictures)
+        way.put(BESIDE, ground.pictures[: extent.beside])
         way.put(WARM, ground.pictures[:BATCH])
         yield ground

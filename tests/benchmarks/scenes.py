@@ -57,7 +57,7 @@ class Scene:
         return Options.model_validate(self.options)
 
 
-SCENES = (
+VIT_ATTENTION, VIT_CLASS, LITE0 = SCENES = (
     Scene("vit_attention", MODEL, "attention", "free", "vit_attention_over_bare", 0.75),
     Scene("vit_class", MODEL, "relevance", "top1", "vit_class_over_bare", 0.80),
     Scene("cnn", CNN, "cam", "top1", "cnn_over_bare", 0.25),
