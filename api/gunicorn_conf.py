@@ -61,5 +61,13 @@ def post_worker_init(worker: Any) -> None:
     worker.wsgi.extensions[ALIVE] = lambda: worker.alive
 
 
+def child_exit(server: Any, worker: Any) -> None:
+    """What a process was in the middle of has ended with it; what it has counted stays."""
+    # Imported here: before `on_starting` has set the folder, it would count for itself alone.
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # theirs
+
+
 def on_exit(server: Any) -> None:
     shutil.rmtree(getattr(server, "own_metrics", ""), ignore_errors=True)

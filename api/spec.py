@@ -185,8 +185,8 @@ for `bytes` and `content_type`: storage refuses a file of another size or type w
 """
 
 METRICS = """\
-Images that wait by lane, images done a second, how wrong predicted ends were, and answered
-requests by route and status.
+Images that wait by lane, chunks by state, images done a second, how wrong predicted ends were, and
+answered requests by route and status, with the time they took. Workers serve their own numbers.
 """
 
 GET_JOB = """\

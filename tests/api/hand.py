@@ -48,7 +48,7 @@ CATALOG = Catalog(
     label_sets=(LabelSetEntry(id="imagenet1k", size=1000, languages=("zh", "en")),),
 )
 LABELS = (("虎斑猫", "tabby", 281), ("火箭", "missile", 657))
-_FLAT = Diagnostics(
+FLAT = Diagnostics(
     entropy=1, effective_area=1, border_mass=0.1, spread=0.3, morans_i=0.0, flat=True
 )
 
@@ -227,5 +227,5 @@ class Hand:
             links[kind] = ArtifactLink(key=key)
         explained = None if target == "free" else {"label": "虎斑猫", "id": 281, "score": 0.7}
         return Explanation(
-            model=model, method=method, target=explained, artifacts=links, diagnostics=_FLAT
+            model=model, method=method, target=explained, artifacts=links, diagnostics=FLAT
         )

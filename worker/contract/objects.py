@@ -38,6 +38,8 @@ BYTES = "application/octet-stream"
 _MISSING = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
 _DENIED = {"401", "403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 _READ_BYTES = 1 << 20
+_SSE, _KMS_KEY = "x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"
+_PARAMETERS = {_SSE: "ServerSideEncryption", _KMS_KEY: "SSEKMSKeyId"}  # boto3's names of headers
 _DELETE_KEYS = 1000  # the most that S3 takes at once
 
 
@@ -59,10 +61,16 @@ class StoredObject:
 
 
 class ObjectStore:
-    """One bucket of Guanwu's own, and reading from buckets that clients name."""
+    """One bucket of Guanwu's own, and reading from buckets that clients name.
+
+    Attributes:
+        encryption: headers with which every object must be put, through links too.
+    """
 
     def __init__(self, settings: Settings, *, connections: int = 32) -> None:
         self.bucket = settings.s3_bucket
+        self.encryption = _encryption(settings)
+        self._sealed = {_PARAMETERS[name]: value for name, value in self.encryption.items()}
         self._ttl_s = settings.link_ttl_s
         session = boto3.session.Session()
         self._client = _client(session, settings, settings.s3_endpoint, connections)
@@ -82,7 +90,11 @@ class ObjectStore:
             return
         with _translated(key):
             self._client.put_object(
-                Bucket=self.bucket, Key=key, Body=body, ContentType=content_type
+                Bucket=self.bucket,
+                Key=key,
+                Body=body,
+                ContentType=content_type,
+                **self._sealed,  # type: ignore[arg-type]  # parameters by name
             )
 
     def put_file(self, key: str, body: IO[bytes], *, content_type: str) -> None:
@@ -93,7 +105,7 @@ class ObjectStore:
             return self.put(key, body.read(), content_type=content_type)
         with _translated(key):
             self._client.upload_fileobj(
-                body, self.bucket, key, ExtraArgs={"ContentType": content_type}
+                body, self.bucket, key, ExtraArgs={"ContentType": content_type, **self._sealed}
             )
 
     def get(self, key: str, *, bucket: str | None = None, max_bytes: int | None = None) -> bytes:
@@ -208,7 +220,7 @@ class ObjectStore:
 
     def upload_link(self, key: str, *, headers: Mapping[str, str]) -> Link:
         """A presigned PUT of one object, which must come with exactly these headers."""
-        named = {name.replace("-", ""): value for name, value in headers.items()}
+        named = {_PARAMETERS.get(n, n.replace("-", "")): value for n, value in headers.items()}
         params: dict[str, object] = {"Bucket": self.bucket, "Key": key, **named}
         if "ContentLength" in params:
             params["ContentLength"] = int(headers["Content-Length"])
@@ -271,6 +283,11 @@ def _client(
     # `Expect: 100-continue` would cost each put one more round trip; nearly all are small.
     client.meta.events.unregister("before-call.s3", add_expect_header)
     return client
+
+
+def _encryption(settings: Settings) -> dict[str, str]:
+    asked = {_SSE: settings.s3_sse, _KMS_KEY: settings.s3_sse_kms_key}
+    return {name: value for name, value in asked.items() if value}
 
 
 @contextmanager

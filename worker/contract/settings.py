@@ -173,6 +173,12 @@ class Settings(BaseModel):
     s3_bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]$")] = "guanwu"
     s3_region: str = "us-east-1"
     s3_addressing: Literal["auto", "path", "virtual"] = "auto"
+    s3_sse: Literal["", "AES256", "aws:kms"] = Field(
+        "", description="what the store is asked to encrypt objects by; empty: as the bucket has it"
+    )
+    s3_sse_kms_key: str = Field(
+        "", description="id or ARN of the key for aws:kms; empty: the account's own"
+    )
     s3_timeout_s: float = Field(10.0, gt=0, le=300)
     s3_input_buckets: Annotated[str, AfterValidator(_parse_input_buckets)] = Field(
         "",
@@ -291,12 +297,22 @@ class Settings(BaseModel):
     alive_dir: str | None = Field(
         None, description="a folder where each worker process touches its file every second"
     )
+    metrics_port: int | None = Field(
+        None, ge=0, le=65_535, description="of a worker's /metrics; empty or 0: none"
+    )
+    metrics_host: str = Field("127.0.0.1", description="0.0.0.0 is every address")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @model_validator(mode="after")
     def _dependent_limits(self) -> Self:
         if self.max_image_bytes > self.max_request_bytes:
             raise ValueError("GUANWU_MAX_IMAGE_BYTES must not exceed GUANWU_MAX_REQUEST_BYTES")
+        return self
+
+    @model_validator(mode="after")
+    def _key_with_kms(self) -> Self:
+        if self.s3_sse_kms_key and self.s3_sse != "aws:kms":
+            raise ValueError("GUANWU_S3_SSE_KMS_KEY is for GUANWU_S3_SSE=aws:kms")
         return self
 
     @model_validator(mode="after")
