@@ -21,16 +21,16 @@ Way = Callable[[], float]
 """Images per second, measured when called."""
 
 
-def contest(ground: Ground, scene: Scene) -> Figures:
-    """Medians of rates over rounds, and of ratios within them."""
-    profile = Profile(ground.way.stack)
+def contest(ground: Ground, scene: Scene) -> tuple[Figures, Figures]:
+    """Medians of rates over rounds and of ratios within them; and the profile, in ms an image."""
+    profile = Profile(ground.way.stack, ground.metrics)
     others = _in_process(ground, scene)
     if scene is VIT_ATTENTION:
         others |= _slow(ground)
     _warm_up(ground, scene, others)
 
     def whole() -> float:
-        with profile.of(ground.way):
+        with profile.of(images=len(ground.pictures)):
             return ground.way.per_s(scene, SMALL)
 
     rates = in_turn({"whole": whole, **others}, rounds=ground.extent.rounds)
@@ -39,7 +39,9 @@ def contest(ground: Ground, scene: Scene) -> Figures:
     for way in others:
         ratios = [a / b for a, b in zip(rates["whole"], rates[way], strict=True)]
         figures |= quartiles(named.get(way, f"over_{way}"), ratios)
-    return figures | {f"{scene.name}_{name}": value for name, value in profile.figures.items()}
+    print(f"\n{scene.name}, of an image in the worker's stages and in processes:")
+    print(profile.table, flush=True)
+    return figures, {f"{scene.name}_{name}": ms for name, ms in profile.figures.items()}
 
 
 def in_turn(ways: Mapping[str, Way], *, rounds: int) -> dict[str, list[float]]:

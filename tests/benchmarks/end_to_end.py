@@ -22,8 +22,7 @@ Figures are medians over rounds of ratios within a round, with quartiles:
 - large_over_small: time an image of 12 MP over one of 0.15 MP, artefacts up to 1,024 px
 - linear_spread, worker_growth (with --linear): how much rates of jobs of 250, 1,000 and 4,000
   images differ, and how much memory the worker gains from the first of the largest to the last
-- *_ms: of one image's stages in the worker, as results tell them (threads overlap)
-- *_cpu_ms: processor time an image of each kind of process, front door to Valkey
+- for each scene a table: time and processor time an image of every stage and process
 """
 
 from __future__ import annotations
@@ -57,15 +56,18 @@ BARS = {scene.figure: Bar(at_least=scene.bar) for scene in SCENES} | {
 }
 
 
-def measure(ground: Ground, scenes: Sequence[Scene], *, linear: bool) -> Figures:
-    """All figures."""
+def measure(ground: Ground, scenes: Sequence[Scene], *, linear: bool) -> tuple[Figures, Figures]:
+    """All figures, and the profiles of all scenes."""
     figures: Figures = {}
+    profiles: Figures = {}
     for scene in scenes:
-        figures |= contest(ground, scene) | agreement(ground, scene)
+        compared, profile = contest(ground, scene)
+        figures |= compared | agreement(ground, scene)
+        profiles |= profile
     for lowest in ("over_same_work", "rank1_agreement"):
         figures[lowest] = min(figures[f"{scene.name}_{lowest}"] for scene in scenes)
     figures |= single(ground, VIT_ATTENTION) | sizes(ground, VIT_ATTENTION)
-    return figures | (growth(ground, LITE0) if linear else {})
+    return figures | (growth(ground, LITE0) if linear else {}), profiles
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -77,12 +79,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     scenes = [s for s in SCENES if args.scene in (None, s.name)]
     load = os.getloadavg()[0]
     with standing(extent, dtype=args.dtype) as ground:
-        figures = measure(ground, scenes, linear=args.linear or args.quick)
+        figures, profiles = measure(ground, scenes, linear=args.linear or args.quick)
     told = f"{extent.images} images, {extent.rounds} rounds, {torch.get_num_threads()} threads"
     settings = f"{told}, worker in {args.dtype}, batch {BATCH}; torch {torch.__version__}"
     report(figures, settings, load=load, bars=BARS)
     if args.json:
-        print(json.dumps(figures))
+        print(json.dumps(figures | profiles))
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from deploy.ports import LOOPBACK, keep_or_choose
 from deploy.stack import Stack
 from tests.benchmarks.naive_queue import NaiveQueue
 from tests.benchmarks.networks import Networks
@@ -54,12 +55,14 @@ class Ground:
         pictures: JPEGs of 0.15 MP, in the folder `SMALL` of the bucket too, the first of them
             in `BESIDE` and `WARM`.
         folder: for files that nobody reads.
+        metrics: address of the worker's.
     """
 
     extent: Extent
     folder: Path
     way: WholeWay
     naive: NaiveQueue
+    metrics: str
     networks: Networks = field(default_factory=Networks)
     pictures: list[bytes] = field(default_factory=list)
 
@@ -67,14 +70,16 @@ class Ground:
 @contextmanager
 def standing(extent: Extent, *, dtype: str) -> Iterator[Ground]:
     """Everything started and in place; ended afterwards. `dtype` is the worker's."""
-    settings = {**worker_settings(dtype), "GUANWU_S3_INPUT_BUCKETS": BUCKET}
+    port = str(keep_or_choose(None))
+    own = {"GUANWU_S3_INPUT_BUCKETS": BUCKET, "GUANWU_METRICS_PORT": port}
+    settings = worker_settings(dtype) | own
     with (
         TemporaryDirectory(prefix="guanwu-bench-") as name,
         Stack(Path(name) / "stack", settings=settings) as stack,
         WholeWay(stack) as way,
         NaiveQueue(stack, Path(name) / "naive.log") as naive,
     ):
-        ground = Ground(extent, Path(name), way, naive)
+        ground = Ground(extent, Path(name), way, naive, f"http://{LOOPBACK}:{port}/metrics")
         ground.pictures = jpegs("0.15mp", extent.images)
         way.put(SMALL, ground.pictures)
         way.put(BESIDE, ground.pictures[: extent.beside])
