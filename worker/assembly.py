@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -24,6 +23,7 @@ from worker.item import ImageLimits, ItemPipeline
 from worker.known_answers import KnownAnswers
 from worker.leases import Leases
 from worker.meters import meters_of
+from worker.processors import available
 from worker.publisher import CatalogPublisher
 from worker.pump import Pump, Runner
 from worker.readings import Readings
@@ -83,7 +83,7 @@ def assemble(
         engine,
         downloads=Downloads(settings),
         limits=ImageLimits(settings.max_image_bytes, settings.max_image_pixels),
-        processor_slots=os.cpu_count() or 1,
+        processor_slots=available(),
         meters=meters,
     )
     chunks = ChunkRunner(

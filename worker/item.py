@@ -34,7 +34,7 @@ from worker.contract.objects import JSON, PNG, ObjectStore, split_address
 from worker.contract.record import Claim
 from worker.downloads import Downloads
 from worker.meters import Meters, Stage
-from worker.vision import diagnostics, render
+from worker.vision import diagnostics, png, render
 from worker.vision.engine import Analysis, Engine, MadeMap, Prepared
 from worker.vision.image import Picture, decode
 
@@ -226,7 +226,7 @@ class ItemPipeline:
             with watch.stage("render"):
                 image = draw()
             with watch.stage("encode"):
-                body = render.webp(image) if as_webp else render.png(image)
+                body = render.webp(image) if as_webp else png.encoded(image)
         with watch.stage("upload"):
             self._store.put(key, body, content_type=WEBP if as_webp else PNG)
         return ArtifactLink(key=key)

@@ -19,6 +19,7 @@ import structlog
 from worker.contract.keys import COORDINATOR
 from worker.devices import Device
 from worker.exposition import Address, Exposition, Life, exposed
+from worker.processors import thread_environment
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +80,8 @@ class _Child:
         return None
 
     def _start(self) -> None:
-        environ = os.environ | {"CUDA_VISIBLE_DEVICES": self._visible_devices}
+        own = {"CUDA_VISIBLE_DEVICES": self._visible_devices}
+        environ = {**thread_environment(), **os.environ, **own}  # an operator's OMP_* win
         if self._exposition is not None:
             environ |= self._exposition.environment
         self.process = subprocess.Popen(self._command, env=environ)

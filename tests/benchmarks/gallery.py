@@ -23,7 +23,7 @@ from tests.benchmarks.accuracy import photos
 from worker.contract.errors import GuanwuError
 from worker.contract.job import Options
 from worker.drawing import compare_sheet
-from worker.vision import render
+from worker.vision import png, render
 from worker.vision.analysis import Analysis
 from worker.vision.engine import Engine
 from worker.vision.image import Picture, decode
@@ -108,9 +108,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         drawn += rows(engine, section)
     for start in range(0, len(drawn), ROWS_A_PAGE):
         page = args.out / f"page-{start // ROWS_A_PAGE + 1}.png"
-        page.write_bytes(render.png(stacked(drawn[start : start + ROWS_A_PAGE])))
+        page.write_bytes(png.encoded(stacked(drawn[start : start + ROWS_A_PAGE])))
     whole = cv2.resize(stacked(drawn), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    (args.out / "contact.png").write_bytes(render.png(np.asarray(whole, np.uint8)))
+    (args.out / "contact.png").write_bytes(png.encoded(np.asarray(whole, np.uint8)))
     print(f"{len(drawn)} pictures: see {args.out}")
 
 

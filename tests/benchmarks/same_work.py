@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.benchmarks.scenes import BATCH, LIMITS, Scene
 from worker import drawing
 from worker.contract.errors import GuanwuError
-from worker.vision import inference, render
+from worker.vision import inference, png
 from worker.vision.image import Picture, decode
 from worker.vision.inference import Finding, View
 from worker.vision.models.model import VisionModel
@@ -51,4 +51,4 @@ class SameWork:
     def _draw(self, number: int, picture: Picture, found: Finding) -> None:
         for made in found.maps:
             image = drawing.of_map("overlay", made, picture, found.labels, self._options)
-            (self._folder / f"{number}.png").write_bytes(render.png(image))
+            (self._folder / f"{number}.png").write_bytes(png.encoded(image))

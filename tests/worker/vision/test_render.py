@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from worker.contract.errors import InvalidOptions
 from worker.vision.heatmap import Heatmap, Window
 from worker.vision.image import decode
-from worker.vision.render import figure, for_display, overlay, png, raw_map
+from worker.vision.render import figure, for_display, overlay, raw_map
 
 TITLE = "识别结果: 虎斑猫 (置信度: 0.71)"
 
@@ -226,20 +223,3 @@ def test_for_display_keeps_the_facts_and_drops_the_pixels_too_many(shared_data: 
     assert for_display(picture, max_side_px=1024).rgb is picture.rgb
     drawn = overlay(small.rgb, spot(299, 299), max_side_px=100)
     np.testing.assert_array_equal(drawn, overlay(picture.rgb, spot(299, 299), max_side_px=100))
-
-
-def test_png_files_give_back_every_value() -> None:
-    rng = np.random.default_rng(4)
-    rgb = rng.integers(0, 256, (31, 47, 3), dtype=np.uint8)
-    with Image.open(io.BytesIO(png(rgb))) as image:
-        assert image.format == "PNG"
-        np.testing.assert_array_equal(np.asarray(image), rgb)
-    for dtype in (np.uint16, np.uint8):
-        values = rng.integers(0, np.iinfo(dtype).max, (31, 47), dtype=dtype, endpoint=True)
-        buffer = np.frombuffer(png(values), np.uint8)
-        np.testing.assert_array_equal(cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED), values)
-
-
-def test_what_is_no_picture_makes_no_png() -> None:
-    with pytest.raises((ValueError, cv2.error)):
-        png(np.zeros((0, 0), np.uint8))

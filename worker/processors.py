@@ -1,0 +1,33 @@
+"""How many processors this process may use, and how torch's threads are to share them."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+
+def available(quota: Path = QUOTA) -> int:
+    """Processors that the machine, the affinity and a container's quota leave: at least 1.
+
+    torch reads no quota: on a host of 64 cores it starts 64 threads in a container of two.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        share, period = quota.read_text().split()[:2]
+        limit = math.ceil(int(share) / int(period))
+    except (OSError, ValueError):  # no cgroup v2, or "max"
+        return allowed or 1
+    return max(1, min(allowed or 1, limit))
+
+
+def thread_environment() -> Mapping[str, str]:
+    """Variables of OpenMP, which reads them once, when torch is loaded.
+
+    Waiting threads are to sleep: spinning, they take the processor from the threads that
+    decode and draw for the same batch.
+    """
+    return {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(available())}
