@@ -11,9 +11,11 @@ import httpx
 from tests.benchmarks.contest import quartiles
 from tests.benchmarks.ground import Ground
 from tests.benchmarks.limit import Bare, best_format
+from tests.benchmarks.profile import Profile
 from tests.benchmarks.scenes import Scene, pixels_of
 
 WAIT_S = 20
+WARM_UP = 2
 
 
 def single(ground: Ground, scene: Scene) -> dict[str, float]:
@@ -23,17 +25,22 @@ def single(ground: Ground, scene: Scene) -> dict[str, float]:
     best = best_format(scene, networks, pixels, rounds=3)
     bare = Bare(scene, networks.get(scene.model, best), pixels)
     whole_ms, bare_ms = [], []
-    count = ground.extent.singles
+    profile = Profile(stack, ground.metrics)
     with httpx.Client(
         base_url=stack.url, headers=stack.authorization, timeout=60, trust_env=False
     ) as http:
-        for n in range(-2, count):  # the first two warm up
+        for n in range(WARM_UP + ground.extent.singles):
             bare_ms.append(1e3 / bare.per_s())
-            whole_ms.append(_submitted_ms(http, ground.pictures[n % len(ground.pictures)], scene))
-    added = [a - b for a, b in zip(whole_ms[2:], bare_ms[2:], strict=True)]
+            picture = ground.pictures[n % len(ground.pictures)]
+            with profile.of(images=1):
+                whole_ms.append(_submitted_ms(http, picture, scene))
+    print("\na single picture, in the worker's stages and in processes:")
+    print(profile.table, flush=True)
+    whole_ms, bare_ms = whole_ms[WARM_UP:], bare_ms[WARM_UP:]
+    added = [a - b for a, b in zip(whole_ms, bare_ms, strict=True)]
     figures = {
-        "single_ms": statistics.median(whole_ms[2:]),
-        "single_bare_ms": statistics.median(bare_ms[2:]),
+        "single_ms": statistics.median(whole_ms),
+        "single_bare_ms": statistics.median(bare_ms),
     }
     return figures | quartiles("single_overhead_ms", added)
 
