@@ -239,3 +239,19 @@ def test_the_wall_of_a_running_job_fills_as_it_goes(
     sync_api.expect(tab.locator("#matched")).to_have_text("40 张图片")
     sync_api.expect(tab.locator("#sort")).to_be_enabled()
     sync_api.expect(tab.locator(".tile:focus")).to_have_attribute("data-position", "3")
+
+
+def test_a_wall_higher_than_a_page_can_be_is_scrolled_through_to_its_last_row(
+    tab: sync_api.Page,
+) -> None:
+    seen = tab.evaluate("""async () => {
+      const { Shape } = await import("/page/shape.js");
+      const shape = new Shape(5_000_000, 1248, 16), windowPx = 1000;
+      const room = shape.heightPx - windowPx;
+      const places = [-50, 0, 1, room / 2, room - 1, room];
+      const back = places.map((px) => shape.scrolled(shape.above(px, windowPx), windowPx));
+      return { shape, places, back, end: shape.above(room, windowPx) + windowPx };
+    }""")
+    assert seen["shape"]["heightPx"] <= 15_000_000 < seen["shape"]["wholePx"]
+    assert seen["end"] == pytest.approx(seen["shape"]["wholePx"])
+    assert seen["back"] == pytest.approx(seen["places"])

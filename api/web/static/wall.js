@@ -30,8 +30,8 @@ const grid = new Grid(at("grid"), at("filters"), {
 // Shows the wall that the page's address names; `report` is told of errors.
 export async function startWall(report) {
   tell = report;
-  onFilter((query) => { history.replaceState(null, "", addressOf(readAddress().job, query)); openWall(); });
-  addEventListener("hashchange", openWall);
+  onFilter((query) => { history.replaceState(null, "", addressOf(readAddress().job, query)); openWall({ typed: true }); });
+  addEventListener("hashchange", () => openWall());
   await openWall();
 }
 
@@ -43,7 +43,8 @@ export function writeWall() {
   viewer.again();
 }
 
-export async function openWall() {
+// `typed`: the address comes from the filters' fields, where somebody may be typing still.
+export async function openWall({ typed = false } = {}) {
   const { job, query } = readAddress();
   leave();
   document.body.classList.toggle("walled", job !== null);
@@ -53,7 +54,8 @@ export async function openWall() {
     return;
   }
   keepKey();
-  const mine = { ended: new AbortController(), total: 0 };
+  tell();
+  const mine = { typed, ended: new AbortController(), total: 0 };
   shown = mine;
   try {
     await show(mine, await readJob(job, accessKey()), query);
@@ -76,7 +78,7 @@ async function show(mine, job, query) {
   mine.job = job;
   mine.whole = Object.keys(asked).length === 0;
   mine.slices = new Slices((page) => readSlice(job, { ...asked, ...page }, accessKey()), (error) => hear(mine, error));
-  writeFilters(query, job.done);
+  if (!mine.typed) writeFilters(query, job.done);
   if (!mine.whole) await mine.slices.item(0);
   if (shown !== mine) return;
   mine.total = mine.whole ? job.counts.total : mine.slices.matched;
