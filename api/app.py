@@ -14,6 +14,7 @@ from api.feedback import feedback
 from api.health import health
 from api.items import ArtifactName, items
 from api.jobs import jobs
+from api.labels import labels
 from api.models import models
 from api.page import page
 from api.results import results
@@ -21,6 +22,7 @@ from api.services import attach, make_services
 from api.uploads import uploads
 from api.usage import usage
 from api.webhooks import webhooks
+from api.workers import workers
 from worker.contract.settings import Settings
 
 
@@ -62,7 +64,9 @@ def create_app(settings: Settings) -> OpenAPI:
         uploads,
         webhooks,
         models,
+        labels,
         usage,
+        workers,
         health,
         metrics.metrics,
     ):

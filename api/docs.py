@@ -18,6 +18,7 @@ from api.form_body import Envelope
 from api.health import Health
 from api.jobs import JobPage
 from api.judging import FeedbackRequest
+from api.labels import FoundLabels
 from api.models import Offered
 from api.results import ResultPage, Summary
 from api.services import services
@@ -59,6 +60,7 @@ _GIVEN: tuple[type[BaseModel], ...] = (
     AttemptPage,
     QueuedDelivery,
     Offered,
+    FoundLabels,
     FeedbackList,
     FeedbackPage,
     Usage,

@@ -40,6 +40,7 @@ STATUS: dict[type[GuanwuError], int] = {
     family.KeyNotFound: 404,
     family.WebhookNotFound: 404,
     family.FeedbackNotFound: 404,
+    family.LabelSetNotFound: 404,
     family.ItemNotSucceeded: 409,
     family.TooManyWebhooks: 422,
     family.ItemNotFound: 404,
@@ -86,6 +87,7 @@ STATUS: dict[type[GuanwuError], int] = {
     family.ObjectNotFound: 404,
     family.LeaseLost: 409,
     family.SettingsInvalid: 500,
+    family.RedisUnfit: 500,
 }
 
 # Errors of HTTP itself that are not in the family.

@@ -23,6 +23,8 @@ PARAMETERS: dict[str, Any] = {
     "format": "json",
     "retracted": True,
     "order": "newest",
+    "label_set": "imagenet1k",
+    "q": "xiongmao",
     "webhook_id": _WEBHOOK_ID,
     "job_id": _JOB_ID,
     "index": 3,
@@ -30,8 +32,10 @@ PARAMETERS: dict[str, Any] = {
     "model": "efficientnet-lite0",
     "method": "cam",
     "limit": 20,
+    "offset": 40,
     "status": "succeeded",
     "label": "埃及猫",
+    "score_from": 0.1,
     "score_below": 0.5,
     "verdict": "faithful",
     "sort": "score",
@@ -198,6 +202,36 @@ ANSWERS: dict[str, Any] = {
         "headers": {"Content-Type": "application/octet-stream"},
         "expires_at": _EXPIRES_AT,
     },
+    "Fleet": {
+        "processes": [
+            {
+                "host": "gpu-7",
+                "process": "cuda:0",
+                "pid": 21,
+                "at": "2026-01-02T03:04:05Z",
+                "seconds": 10.0,
+                "device": {
+                    "name": "cuda:0",
+                    "cpu_percent": 310.0,
+                    "gpu_percent": 94.0,
+                    "gpu_memory_mb": 5321.0,
+                },
+                "device_memory_mb": 24_576.0,
+                "memory_mb": 2210.0,
+                "images_per_s": 412.0,
+                "failed_per_s": 0.1,
+                "batch_images": 15.2,
+                "model_busy": 0.93,
+                "slowest": "forward",
+                "stages": {"forward": {"busy": 0.61, "mean_ms": 1.5}},
+                "troubles": [{"code": "image_corrupt", "count": 3, "at": "2026-01-02T03:04:01Z"}],
+            }
+        ],
+        "pending": {"hi": 0, "bulk": 12_800},
+        "chunks": {"ready": 780, "claimed": 20, "delayed": 0},
+        "images_per_s": 409.0,
+        "eta_s": 31.3,
+    },
     "Offered": {
         "models": [
             {
@@ -222,6 +256,10 @@ ANSWERS: dict[str, Any] = {
             "max_archive_bytes": 21474836480,
             "max_job_images": 1000000,
         },
+    },
+    "FoundLabels": {
+        "label_set": "imagenet1k",
+        "items": [{"id": 388, "zh": "大熊猫", "en": "giant panda"}],
     },
     "Feedback": _FEEDBACK,
     "FeedbackList": {"items": [_FEEDBACK]},

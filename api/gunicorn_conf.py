@@ -12,8 +12,10 @@ import tempfile
 from typing import Any
 
 from api.capacity import ALIVE, MAX_POLLS, MAX_STREAMS, THREADS
-from worker.contract import settings
-from worker.contract.errors import SettingsInvalid
+from worker.contract import logs, settings
+from worker.contract.errors import RedisUnfit, SettingsInvalid
+from worker.contract.redis_client import connect
+from worker.contract.redis_state import demand_fit
 
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
@@ -40,11 +42,15 @@ _METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def on_starting(server: Any) -> None:
-    """Before the processes: wrong settings end the server in one sentence, where each process
-    would end with its own; and a folder in which they count together for /metrics."""
+    """Before the processes: wrong settings or an unfit Redis end the server in one sentence,
+    where each process would end with its own; and a folder in which they count together for
+    /metrics."""
     try:
-        settings.load()
-    except SettingsInvalid as exc:
+        found = settings.load()
+        logs.configure(found.log_level)
+        with connect(found) as client:  # closed before the fork
+            demand_fit(client)
+    except (SettingsInvalid, RedisUnfit) as exc:
         sys.exit(f"guanwu: {exc.message}")
     if _METRICS not in os.environ:
         server.own_metrics = os.environ[_METRICS] = tempfile.mkdtemp(prefix="guanwu-metrics-")
@@ -53,6 +59,14 @@ def on_starting(server: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Streams of events end when their process is to end, or they would hold it up."""
     worker.wsgi.extensions[ALIVE] = lambda: worker.alive
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """What a process was in the middle of has ended with it; what it has counted stays."""
+    # Imported here: before `on_starting` has set the folder, it would count for itself alone.
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # theirs
 
 
 def on_exit(server: Any) -> None:

@@ -27,6 +27,7 @@ class Query:
 
     status: ItemStatus | None = None
     label: str | None = None
+    score_from: float | None = None
     score_below: float | None = None
     verdict: Verdict | None = None
     sort: Order = "index"
@@ -77,6 +78,8 @@ class JobIndex:
         if query.label is not None:
             labels = set(self._labels(query.label))
             rows = [n for n in rows if self.label[n] in labels]
+        if query.score_from is not None:
+            rows = [n for n in rows if self.score[n] >= query.score_from]
         if query.score_below is not None:
             rows = [n for n in rows if self.score[n] < query.score_below]
         if query.sort != "index":

@@ -12,6 +12,7 @@ import structlog
 from pydantic import ValidationError
 
 from worker.contract.catalog import Catalog
+from worker.contract.errors import LabelSetNotFound
 from worker.contract.job import Options
 from worker.contract.keys import RedisKeys
 from worker.contract.label_set import LabelSet
@@ -70,6 +71,21 @@ class Offer:
         own = next((m.label_set for m in catalog.models if m.id == model), None)
         wanted = set_id or own
         return None if wanted is None else self._labels(catalog, wanted)
+
+    def label_set(self, set_id: str) -> LabelSet:
+        """A label set of the catalogue by its id.
+
+        Raises:
+            LabelSetNotFound: none of that id is offered; the message lists those that are.
+        """
+        catalog = self.current() or Catalog()
+        found = self._labels(catalog, set_id)
+        if found is None:
+            known = sorted(s.id for s in catalog.label_sets if self._labels(catalog, s.id))
+            raise LabelSetNotFound(
+                f"no label set {set_id!r}; there is {', '.join(known) or 'none'}"
+            )
+        return found
 
     def _labels(self, catalog: Catalog, set_id: str) -> LabelSet | None:
         """A label set of the catalogue; None while no worker has published its names."""

@@ -15,7 +15,7 @@ from api.items import linked
 from api.job_index import Order, Query
 from api.services import services
 from worker.contract import keys
-from worker.contract.errors import ArtifactNotFound, JobUnfinished, ObjectNotFound
+from worker.contract.errors import ArtifactNotFound, JobUnfinished, ObjectNotFound, RequestError
 from worker.contract.job import Counts, ItemResult, ItemStatus, JobStatus, Verdict, Wire
 from worker.contract.objects import JSONL
 
@@ -40,17 +40,21 @@ class ResultsQuery(BaseModel):
     after: Annotated[str, StringConstraints(pattern=selection.AFTER)] | None = Field(
         None, description="`next` of the page before", json_schema_extra={"example": "19"}
     )
+    offset: int | None = Field(
+        None, ge=0, lt=10**12, description="items to skip, instead of `after`: any page at once"
+    )
     limit: int = Field(50, ge=1, le=100)
     status: ItemStatus | None = Field(None, description="items that ended so")
     label: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = Field(
         None, description="first label, in Chinese, in English or by its id"
     )
+    score_from: float | None = Field(None, ge=0, le=1, description="of the first label, at least")
     score_below: float | None = Field(None, ge=0, le=1, description="of the first label")
     verdict: Verdict | None = Field(None, description="on the map of the first label")
     sort: Order = Field("index", description="ascending: the least certain first")
 
     def wanted(self) -> Query:
-        return Query(**self.model_dump(exclude={"after", "limit"}))
+        return Query(**self.model_dump(exclude={"after", "offset", "limit"}))
 
 
 class ResultPage(Wire):
@@ -92,16 +96,20 @@ def list_results(path: JobPath, query: ResultsQuery) -> Response:
 
 
 def _page(job: FoundJob, query: ResultsQuery) -> pages.Page:
+    if query.after is not None and query.offset is not None:
+        raise RequestError("give `after` or `offset`, not both", field="offset")
     wanted = query.wanted()
     if wanted.plain:
-        after = selection.plain_after(query.after)
+        after = selection.plain_after(query.after) if query.offset is None else query.offset - 1
         return pages.read_page(services(), job, after=after, limit=query.limit)
     if not job.view.done:
         raise JobUnfinished(
             f"the job is {job.view.status.value}; its results can be filtered and sorted when it "
             "is done, until then read them page by page"
         )
-    return selection.read_page(services(), job, wanted, after=query.after, limit=query.limit)
+    return selection.read_page(
+        services(), job, wanted, after=query.after, offset=query.offset, limit=query.limit
+    )
 
 
 @results.get(

@@ -29,9 +29,17 @@ def plain_after(after: str | None) -> int:
 
 
 def read_page(
-    services: Services, job: FoundJob, query: Query, *, after: str | None, limit: int
+    services: Services,
+    job: FoundJob,
+    query: Query,
+    *,
+    after: str | None,
+    offset: int | None,
+    limit: int,
 ) -> pages.Page:
-    """Up to `limit` items behind `after`. Reads the chunks of this page's items only.
+    """Up to `limit` items behind `after`, or behind the first `offset`.
+
+    Reads the chunks of this page's items only.
 
     Raises:
         RequestError: `after` is of another query, or of a time before a retry.
@@ -40,7 +48,7 @@ def read_page(
     """
     fitting = services.indexes.of(services.store, job.tenant, job.view).select(query)
     mark = _mark(job, query)
-    first = _first(after, mark)
+    first = _first(after, mark) if offset is None else offset
     wanted = fitting[first : first + limit]
     end = first + len(wanted)
     return pages.Page(

@@ -13,11 +13,14 @@ from flask import Flask, current_app
 
 from api.capacity import MAX_POLLS, MAX_STREAMS, MAX_WAITERS
 from api.job_index import JobIndexes
+from api.label_search import LabelIndexes
 from api.marks import IdempotencyMarks
 from api.offer import Offer
 from worker.contract.access import AccessKeys
 from worker.contract.deliveries import Deliveries
+from worker.contract.keys import RedisKeys
 from worker.contract.objects import ObjectStore
+from worker.contract.pulses import Pulses
 from worker.contract.queues import make_app
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
@@ -44,6 +47,7 @@ class Services:
     access: AccessKeys
     webhooks: Webhooks
     deliveries: Deliveries
+    pulses: Pulses
     records: JobRecords
     marks: IdempotencyMarks
     store: ObjectStore
@@ -53,6 +57,7 @@ class Services:
     probes: ThreadPoolExecutor
     healer: ThreadPoolExecutor
     indexes: JobIndexes
+    label_indexes: LabelIndexes
     waiters: Semaphore
     polls: Semaphore
     streams: Semaphore
@@ -67,6 +72,7 @@ def make_services(settings: Settings) -> Services:
         access=AccessKeys(client, store, settings),
         webhooks=Webhooks(client, store, settings),
         deliveries=Deliveries(client, settings),
+        pulses=Pulses(client, RedisKeys(settings.redis_prefix)),
         records=JobRecords(client, settings),
         marks=IdempotencyMarks(client, settings),
         store=store,
@@ -76,6 +82,7 @@ def make_services(settings: Settings) -> Services:
         probes=ThreadPoolExecutor(4, thread_name_prefix="probe"),
         healer=ThreadPoolExecutor(1, thread_name_prefix="healer"),
         indexes=JobIndexes(),
+        label_indexes=LabelIndexes(),
         waiters=Semaphore(MAX_WAITERS),
         polls=Semaphore(MAX_POLLS),
         streams=Semaphore(MAX_STREAMS),

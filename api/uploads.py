@@ -85,7 +85,7 @@ def create_upload() -> Response:
     asked = validated(UploadRequest, request.get_data(cache=False) or b"{}")
     _check_size(asked)
     upload_id = new_id("upl")
-    headers = _headers(asked)
+    headers = _headers(asked) | services().store.encryption
     link = services().store.upload_link(keys.upload(auth.tenant(), upload_id), headers=headers)
     upload = Upload(id=upload_id, url=link.url, headers=headers, expires_at=link.expires_at)
     return Response(upload.model_dump_json(), status=201, mimetype="application/json")

@@ -65,7 +65,7 @@ class SeaweedFS:
             cwd=directory,
             stop_signal=SIGINT,
             stop_s=STOP_S,
-            leaves=_sockets(ports),
+            leaves=sockets(ports),
             private=True,
             pass_fds=pass_fds,
         )
@@ -127,17 +127,20 @@ def _flags(ports: Mapping[str, int]) -> list[str]:
         "volume.max": MAX_VOLUMES,
         "master.volumeSizeLimitMB": VOLUME_MB,
     }
-    for name in PARTS:
-        flags[f"{name}.port"] = ports[name]
-        flags[f"{name}.port.grpc"] = _grpc_port(name, ports)
-    return [f"-{name}={value}" for name, value in flags.items()]
+    return [*(f"-{name}={value}" for name, value in flags.items()), *port_flags(ports)]
+
+
+def port_flags(ports: Mapping[str, int]) -> list[str]:
+    """What moves all of `weed mini` to other ports."""
+    listens = [f"-{name}.port={ports[name]}" for name in PARTS]
+    return [*listens, *(f"-{name}.port.grpc={_grpc_port(name, ports)}" for name in PARTS)]
 
 
 def _grpc_port(part: str, ports: Mapping[str, int]) -> int:
     return ports["admin"] + ADMIN_GRPC_OFFSET if part == "admin" else ports[f"{part}_grpc"]
 
 
-def _sockets(ports: Mapping[str, int]) -> list[Path]:
+def sockets(ports: Mapping[str, int]) -> list[Path]:
     """Where 4.48 puts sockets, whatever TMPDIR says, and leaves them when it is killed."""
     return [Path(f"/tmp/seaweedfs-{part}-grpc-{_grpc_port(part, ports)}.sock") for part in PARTS]
 

@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import click
 
 from worker.console import reported, settings_or_exit
+from worker.doctor.command import doctor
 from worker.key_commands import keys
+from worker.lifecycle_command import lifecycle
 from worker.model_commands import models
 
 
@@ -21,14 +23,19 @@ def main() -> None:
 @click.option("--device", help="auto, cpu, cuda or cuda:N; default: GUANWU_DEVICE")
 def run(device: str | None) -> None:
     """Start one worker per device and a coordinator, and keep them running."""
+    from worker import alive
+    from worker.contract.keys import COORDINATOR
     from worker.devices import find_devices
+    from worker.exposition import address_of
     from worker.supervisor import supervise
 
     settings = settings_or_exit()
     devices = find_devices(device or settings.device)
     if not devices:
         raise click.ClickException("no NVIDIA GPU found; use --device cpu")
-    sys.exit(supervise(devices, drain_s=settings.drain_s))
+    alive.expect(settings.alive_dir, [COORDINATOR, *(d.name for d in devices)])
+    with reported():
+        sys.exit(supervise(devices, drain_s=settings.drain_s, metrics=address_of(settings)))
 
 
 @main.command()
@@ -54,6 +61,7 @@ def coordinate() -> None:
 
 
 main.add_command(models)
+main.add_command(doctor)
 
 
 @main.group()
@@ -62,6 +70,7 @@ def admin() -> None:
 
 
 admin.add_command(keys)
+admin.add_command(lifecycle)
 
 
 @admin.command()

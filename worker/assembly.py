@@ -13,18 +13,23 @@ from worker.chunk import ChunkRunner, Pipeline
 from worker.contract import queues
 from worker.contract.keys import Lane, RedisKeys
 from worker.contract.objects import ObjectStore
+from worker.contract.pulses import Pulses
 from worker.contract.record import Verdict
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
 from worker.devices import Device, DeviceMonitor
 from worker.downloads import Downloads
+from worker.exposition import exposed_alone
+from worker.heart import Heart
 from worker.item import ImageLimits, ItemPipeline
 from worker.known_answers import KnownAnswers
 from worker.leases import Leases
+from worker.meters import meters_of
 from worker.processors import available
 from worker.publisher import CatalogPublisher
 from worker.pump import Pump, Runner
+from worker.readings import Readings
 from worker.tasks import register
 from worker.vision.engine import Engine
 from worker.waking import Waker
@@ -61,14 +66,21 @@ def assemble(
     app = queues.make_app(settings)
 
     publisher = CatalogPublisher(client, RedisKeys(settings.redis_prefix), engine)
-    leases = Leases(records, heartbeat_s=settings.heartbeat_s)
+    meters = meters_of(device.name)
+    monitor = DeviceMonitor(device.name, gpu=device.gpu)
+    readings = Readings(meters, device.name, monitor=monitor, splits=lambda: engine.splits)
+    leases = Leases(records, heartbeat_s=settings.heartbeat_s, meters=meters)
     batcher = Batcher(
         engine,
         batch_images=settings.batch_images,
         wait_ms=settings.batch_wait_ms,
         known=KnownAnswers(settings.cache_mb * 2**20) if settings.cache_mb else None,
+        meters=meters,
     )
-    for part in (publisher, leases, batcher):
+    parts.enter_context(exposed_alone(meters, settings))
+    pulses = Pulses(client, RedisKeys(settings.redis_prefix))
+    heart = Heart(meters, device.name, pulses, monitor=monitor)
+    for part in (publisher, leases, batcher, readings, heart):
         part.start()
         parts.callback(part.stop)
     io, web = _pools(parts, settings, "io"), _pools(parts, settings, "web")
@@ -78,9 +90,11 @@ def assemble(
         downloads=Downloads(settings),
         limits=ImageLimits(settings.max_image_bytes, settings.max_image_pixels),
         processor_slots=available(),
+        meters=meters,
     )
-    monitor = DeviceMonitor(device.name, gpu=device.gpu)
-    chunks = ChunkRunner(records, store, pipeline, batcher, leases, io, web, monitor.sample)
+    chunks = ChunkRunner(
+        records, store, pipeline, batcher, leases, io, web, monitor.sample, meters=meters
+    )
     runners: dict[Verdict, Runner] = dict.fromkeys(OF_IMAGES, chunks)
     pump = Pump(
         records,

@@ -21,6 +21,7 @@ from worker.contract.errors import GuanwuError, ServiceUnavailable
 from worker.contract.job import Options
 from worker.contract.keys import LANES, Lane
 from worker.known_answers import Key, KnownAnswers
+from worker.meters import Meters
 from worker.vision.engine import Analysis, Prepared
 
 log = structlog.get_logger(__name__)
@@ -66,8 +67,10 @@ class Batcher:
         batch_images: int,
         wait_ms: float,
         known: KnownAnswers | None = None,
+        meters: Meters | None = None,
     ) -> None:
         self._engine = engine
+        self._meters = meters or Meters()
         self._known = known
         self._batch_images = batch_images
         self._wait_s = wait_ms / 1000
@@ -172,6 +175,7 @@ class Batcher:
 
     def _analyze(self, batch: Sequence[_Waiting]) -> None:
         self._started = started = time.perf_counter()
+        started_cpu_s = time.thread_time()
         try:
             answers = self._engine.analyze([w.prepared for w in batch], batch[0].options)
         except Exception as exc:
@@ -181,6 +185,7 @@ class Batcher:
             return
         finally:
             self._started = None
+            self._measure(batch, started, started_cpu_s)
         for waiting, answer in zip(batch, answers, strict=True):
             if isinstance(answer, GuanwuError):
                 waiting.future.set_exception(answer)
@@ -189,3 +194,8 @@ class Batcher:
                     self._known.keep(waiting.key, answer)
                 wait_ms = (started - waiting.since) * 1000
                 waiting.future.set_result(Answer(answer, wait_ms))
+
+    def _measure(self, batch: Sequence[_Waiting], started_s: float, started_cpu_s: float) -> None:
+        self._meters.stage_cpu_s.labels("model").inc(time.thread_time() - started_cpu_s)
+        self._meters.batch_s.observe(time.perf_counter() - started_s)
+        self._meters.batch_images.observe(len(batch))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import threading
 import time
@@ -38,6 +39,7 @@ from worker.contract.records import JobRecords
 from worker.endings import poisoned, stopped, unfinished, unfinished_by_verdict
 from worker.item import Loaded
 from worker.leases import HeldClaim, Leases
+from worker.meters import Meters
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +75,8 @@ class ChunkRunner:
         io: Mapping[Lane, Executor],
         web: Mapping[Lane, Executor],
         sample_device: Callable[[], DeviceInfo],
+        *,
+        meters: Meters | None = None,
     ) -> None:
         self._records = records
         self._store = store
@@ -82,6 +86,7 @@ class ChunkRunner:
         self._io = io
         self._web = web
         self._sample_device = sample_device
+        self._meters = meters or Meters()
         self._careful = threading.Lock()
 
     def run(self, claim: Claim) -> QueueName | None:
@@ -99,16 +104,30 @@ class ChunkRunner:
                 items = [item for item in self._manifest(claim) if item.index not in before]
                 results = [*before.values(), *self._results(held, items)]
                 held.check()
-                self._put_results(claim, results)
+                with self._meters.stage("upload"):
+                    self._put_results(claim, results)
             except DeviceBroken as exc:
                 # Not given back: the lease runs out like that of a dead worker, so that an
                 # image which breaks devices is found out.
                 log.error("chunk left behind", error=exc.message)
+                self._meters.given_back.labels(exc.code).inc()
                 return None
             except (ServiceUnavailable, StoreDenied) as exc:
                 self._give_back(claim, exc)
                 return None
-            return self._commit(held, _tally(results, items=claim.items))
+            tally = _tally(results, items=claim.items)
+            with self._meters.stage("commit"):
+                queue = self._commit(held, tally)
+            self._count(claim, tally, results)
+            return queue
+
+    def _count(self, claim: Claim, tally: Tally, results: Sequence[ItemResult]) -> None:
+        """For the meters: what has ended now."""
+        for outcome, images in dataclasses.asdict(tally).items():
+            self._meters.images.labels(outcome, claim.record.lane).inc(max(0, images))
+        for result in results:
+            if result.error is not None and result.status is ItemStatus.FAILED:
+                self._meters.failures.labels(result.error.code).inc()
 
     def _commit(self, held: HeldClaim, tally: Tally) -> QueueName | None:
         """Count the results, which stand in S3 by now; waits while Redis is away.
@@ -183,6 +202,7 @@ class ChunkRunner:
         """A service is away: wait and try again; the attempt does not count."""
         delay_s = random.uniform(*GIVE_BACK_S)
         log.warning("chunk given back", error=exc.message, delay_s=delay_s)
+        self._meters.given_back.labels(exc.code).inc()
         self._records.release(claim, delay_s=delay_s, counted=False)
 
     # --- what an item's task needs ---------------------------------------------

@@ -39,6 +39,7 @@ from worker.contract.records import JobRecords
 from worker.contract.views import job_view
 from worker.endings import stopped
 from worker.leases import HeldClaim, Leases
+from worker.meters import Meters
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +61,9 @@ class Closing:
         announcements: Announcements,
         *,
         max_attempts: int,
+        meters: Meters | None = None,
     ) -> None:
+        self._meters = meters or Meters()
         self._announcements = announcements
         self._records = records
         self._store = store
@@ -157,6 +160,7 @@ class Closing:
         body = view.model_dump_json().encode()
         self._store.put(keys.job_record(record.tenant, record.job), body, content_type=JSON)
         self._records.settle(claim, ended.status, finished_ms=finished_ms, deliveries=told)
+        self._meters.jobs.labels(ended.status.value).inc()
 
 
 def _status(record: JobRecord) -> JobStatus:

@@ -12,23 +12,30 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
+from worker import alive
 from worker.announcements import Announcements
 from worker.closing import Closing
 from worker.contract import queues
 from worker.contract.deliveries import Deliveries
 from worker.contract.keys import COORDINATOR, RedisKeys
 from worker.contract.objects import ObjectStore
+from worker.contract.pulses import Pulses
 from worker.contract.record import Verdict
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
+from worker.contract.redis_state import demand_fit
 from worker.contract.settings import Settings
 from worker.contract.webhooks import Webhooks
 from worker.courier import Courier, Mender
+from worker.exposition import exposed_alone
+from worker.heart import Heart
 from worker.leases import Leases
+from worker.meters import Meters, meters_of
 from worker.outbound import Outbound
 from worker.planner import Planner
 from worker.process import live
 from worker.pump import Pump, Runner
+from worker.readings import Readings
 from worker.recovery import Recovery
 from worker.retention import Retention
 from worker.sources.opening import open_source
@@ -48,14 +55,26 @@ PLANS = 4  # jobs planned at a time; the other threads are there to close
 
 
 def coordinate(settings: Settings) -> None:
-    """Coordinate until told to stop (SIGTERM) and drained."""
+    """Coordinate until told to stop (SIGTERM) and drained.
+
+    Raises:
+        RedisUnfit: Redis is set up so that it would lose jobs.
+    """
     client = connect(settings)
+    demand_fit(client)
     records = JobRecords(client, settings)
     store = ObjectStore(settings, connections=settings.io_threads + THREADS)
     app = queues.make_app(settings)
     wake = Waker(app)
-    leases = Leases(records, heartbeat_s=settings.heartbeat_s)
-    sweeper = Sweeper(records, wake, sweep_s=settings.sweep_s, grace_s=1.5 * settings.heartbeat_s)
+    meters = meters_of(COORDINATOR)
+    leases = Leases(records, heartbeat_s=settings.heartbeat_s, meters=meters)
+    sweeper = Sweeper(
+        records,
+        wake,
+        sweep_s=settings.sweep_s,
+        grace_s=1.5 * settings.heartbeat_s,
+        meters=meters,
+    )
     retention = Retention(
         records, store, retain_s=settings.retain_s, every_s=settings.retention_sweep_s
     )
@@ -65,13 +84,16 @@ def coordinate(settings: Settings) -> None:
         recovery = Recovery(client, named, records, store, io, wake, look_s=settings.sweep_s)
         webhooks, deliveries = Webhooks(client, store, settings), Deliveries(client, settings)
         announcements = Announcements(webhooks, deliveries, records, store)
-        courier = _courier(settings, deliveries, webhooks, store)
+        courier = _courier(settings, deliveries, webhooks, store, meters)
         mender = Mender(
             lambda: records.take_turn(MEND, every_s=MEND_S),
             announcements.restore,
             look_s=MEND_LOOK_S,
         )
-        for part in (sweeper, retention, leases, recovery, courier, mender):
+        readings = Readings(meters, COORDINATOR)
+        heart = Heart(meters, COORDINATOR, Pulses(client, named))
+        parts.enter_context(exposed_alone(meters, settings))
+        for part in (sweeper, retention, leases, recovery, courier, mender, readings, heart):
             part.start()
             parts.callback(part.stop)
         planner = Planner(
@@ -86,7 +108,13 @@ def coordinate(settings: Settings) -> None:
             at_once=PLANS,
         )
         closing = Closing(
-            records, store, leases, io, announcements, max_attempts=settings.max_attempts
+            records,
+            store,
+            leases,
+            io,
+            announcements,
+            max_attempts=settings.max_attempts,
+            meters=meters,
         )
         runners: dict[Verdict, Runner] = {"plan": planner, "finalize": closing}
         pump = Pump(records, runners, wake, always=[COORDINATOR])
@@ -98,7 +126,7 @@ def coordinate(settings: Settings) -> None:
         live(
             app,
             pump,
-            [idle],
+            [idle, *alive.touching(settings.alive_dir, COORDINATOR)],
             queues=[COORDINATOR],
             threads=THREADS,
             drain_s=settings.drain_s,
@@ -106,7 +134,11 @@ def coordinate(settings: Settings) -> None:
 
 
 def _courier(
-    settings: Settings, deliveries: Deliveries, webhooks: Webhooks, store: ObjectStore
+    settings: Settings,
+    deliveries: Deliveries,
+    webhooks: Webhooks,
+    store: ObjectStore,
+    meters: Meters,
 ) -> Courier:
     allowed = settings.allowed_addresses
     outbound = Outbound(allowed, timeout_s=settings.webhook_timeout_s, max_bytes=0)
@@ -116,4 +148,5 @@ def _courier(
         store,
         Sender(outbound, allowed),
         pauses_s=settings.webhook_pauses_s,
+        meters=meters,
     )

@@ -25,6 +25,7 @@ from worker.contract.errors import GuanwuError, ServiceUnavailable, StoreDenied,
 from worker.contract.objects import ObjectStore
 from worker.contract.webhook import Attempt, Delivery, pause_s
 from worker.contract.webhooks import Webhooks
+from worker.meters import Delivered, Meters
 from worker.rounds import Rounds
 from worker.webhooks import Outcome, Receiver, Sender
 
@@ -47,7 +48,9 @@ class Courier:
         sender: Sender,
         *,
         pauses_s: Sequence[float],
+        meters: Meters | None = None,
     ) -> None:
+        self._meters = meters or Meters()
         self._deliveries = deliveries
         self._webhooks = webhooks
         self._store = store
@@ -104,6 +107,7 @@ class Courier:
     def _try(self, taken: Taken) -> None:
         receiver = self._receiver(taken.delivery)
         if receiver is None:
+            self._meters.deliveries.labels("undeliverable").inc()
             return self._end(taken, None)
         at = dt.datetime.now(dt.UTC)
         outcome = self._sender.send(taken.delivery, receiver)
@@ -116,6 +120,8 @@ class Courier:
             mode="json", include={"attempt", "status", "error", "next_try_at"}
         )
         log.info("delivery tried", **told)
+        self._meters.delivery_s.observe(outcome.duration_ms / 1000)
+        self._meters.deliveries.labels(delivered(outcome, attempt)).inc()
         self._end(taken, attempt)
 
     def _receiver(self, delivery: Delivery) -> Receiver | None:
@@ -166,6 +172,15 @@ class Mender(Rounds):
             log.warning("mending of deliveries waits", error=exc.message)
         except Exception:
             log.exception("mending of deliveries failed")
+
+
+def delivered(outcome: Outcome, attempt: Attempt) -> Delivered:
+    """What a try has come to, for the meters."""
+    if outcome.error is None:
+        return "delivered"
+    if outcome.gone:
+        return "gone"
+    return "given_up" if attempt.next_try_at is None else "failed"
 
 
 def attempt_of(

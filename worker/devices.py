@@ -76,6 +76,13 @@ class DeviceMonitor:
         pynvml.nvmlInit()
         return pynvml.nvmlDeviceGetHandleByIndex(gpu)
 
+    @property
+    def total_mb(self) -> float | None:
+        """Memory of the GPU."""
+        if self._handle is None:
+            return None
+        return float(pynvml.nvmlDeviceGetMemoryInfo(self._handle).total) / 2**20
+
     def sample(self) -> DeviceInfo:
         with self._lock:
             now = time.monotonic()

@@ -6,8 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 from worker import drawing
 from worker.batcher import Answer
@@ -32,6 +33,7 @@ from worker.contract.job import (
 from worker.contract.objects import JSON, PNG, ObjectStore, split_address
 from worker.contract.record import Claim
 from worker.downloads import Downloads
+from worker.meters import Meters, Stage
 from worker.vision import diagnostics, png, render
 from worker.vision.engine import Analysis, Engine, MadeMap, Prepared
 from worker.vision.image import Picture, decode
@@ -48,19 +50,26 @@ class ImageLimits:
 
 
 class Stopwatch:
-    """Milliseconds by stage of one image."""
+    """Milliseconds by stage of one image, which the meters get, too."""
 
-    def __init__(self) -> None:
+    def __init__(self, meters: Meters) -> None:
         self.ms: dict[str, float] = {}
+        self._meters = meters
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: Stage) -> Iterator[None]:
         started = time.perf_counter()
         try:
-            yield
+            with self._meters.stage(name):
+                yield
         finally:
             spent_ms = (time.perf_counter() - started) * 1000
             self.ms[name] = self.ms.get(name, 0.0) + spent_ms
+
+    def add(self, name: Stage, ms: float) -> None:
+        """What was timed elsewhere."""
+        self.ms[name] = ms
+        self._meters.stage_s.labels(name).observe(ms / 1000)
 
 
 @dataclass
@@ -70,7 +79,7 @@ class Loaded:
     item: ManifestItem
     picture: Picture
     prepared: Prepared
-    watch: Stopwatch = field(default_factory=Stopwatch)
+    watch: Stopwatch
 
 
 class ItemPipeline:
@@ -84,7 +93,9 @@ class ItemPipeline:
         downloads: Downloads,
         limits: ImageLimits,
         processor_slots: int,
+        meters: Meters | None = None,
     ) -> None:
+        self._meters = meters or Meters()
         self._store = store
         self._downloads = downloads
         self._engine = engine
@@ -97,7 +108,7 @@ class ItemPipeline:
         At most `processor_slots` images stand decoded at a time; what is kept
         for rendering is no larger than the artefacts asked for.
         """
-        watch = Stopwatch()
+        watch = Stopwatch(self._meters)
         with watch.stage("fetch"):
             data = self._fetch(item)
         with self._processor_slots:
@@ -139,7 +150,8 @@ class ItemPipeline:
     ) -> ItemResult:
         """Render and upload an analysed image; its labels.json goes last."""
         watch, analysis = loaded.watch, answer.analysis
-        watch.ms |= {"wait": answer.wait_ms, **analysis.timing_ms}
+        for stage, ms in {"wait": answer.wait_ms, **analysis.timing_ms}.items():
+            watch.add(cast(Stage, stage), ms)
         explanations = [
             self._explanation(made, loaded, claim, analysis.labels)
             for made in analysis.explanations
@@ -162,7 +174,8 @@ class ItemPipeline:
             cached=answer.known,
         )
         key = keys.labels(claim.record.tenant, claim.job, loaded.item.index)
-        self._store.put(key, result.model_dump_json().encode(), content_type=JSON)
+        with watch.stage("upload"):
+            self._store.put(key, result.model_dump_json().encode(), content_type=JSON)
         return result
 
     def _explanation(

@@ -12,6 +12,7 @@ import structlog
 from worker.contract.errors import GuanwuError, LeaseLost
 from worker.contract.record import Claim, Stop
 from worker.contract.records import JobRecords
+from worker.meters import Meters
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +62,10 @@ class HeldClaim:
 class Leases:
     """One heartbeat thread for all claims of a process."""
 
-    def __init__(self, records: JobRecords, *, heartbeat_s: float) -> None:
+    def __init__(
+        self, records: JobRecords, *, heartbeat_s: float, meters: Meters | None = None
+    ) -> None:
+        self._meters = meters or Meters()
         self._records = records
         self._heartbeat_s = heartbeat_s
         self._held: set[HeldClaim] = set()
@@ -95,11 +99,11 @@ class Leases:
             for one in held:
                 self._beat(one)
 
-    @staticmethod
-    def _beat(held: HeldClaim) -> None:
+    def _beat(self, held: HeldClaim) -> None:
         try:
             held.renew()
         except LeaseLost:
             log.warning("lease lost", job_id=held.claim.job, chunk=held.claim.chunk)
+            self._meters.leases_lost.inc()
         except GuanwuError as exc:
             log.warning("heartbeat failed", error=exc.message, job_id=held.claim.job)

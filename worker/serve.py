@@ -13,6 +13,7 @@ import cv2
 import psutil
 import structlog
 
+from worker import alive
 from worker.assembly import Assembly, assemble
 from worker.chunk import Pipeline
 from worker.contract.errors import SettingsInvalid
@@ -59,7 +60,7 @@ def work(
         live(
             worker.app,
             worker.pump,
-            _checks(worker, engine, settings),
+            _checks(worker, engine, settings) + alive.touching(settings.alive_dir, device.name),
             queues=LANES,
             threads=settings.chunk_threads + HI_THREADS,
             drain_s=settings.drain_s,
@@ -74,7 +75,7 @@ def make_engine(settings: Settings, *, device: str, progress: Progress = announc
     """
     return Engine(
         default_models=settings.default_model_ids,
-        extra_models=_own_models(settings),
+        extra_models=own_models(settings),
         device=device,
         dtype=settings.dtype,
         max_batch=settings.batch_images,
@@ -85,7 +86,7 @@ def make_engine(settings: Settings, *, device: str, progress: Progress = announc
     )
 
 
-def _own_models(settings: Settings) -> dict[str, str | OwnModel]:
+def own_models(settings: Settings) -> dict[str, str | OwnModel]:
     """Those of GUANWU_MODELS and those of the file.
 
     Raises:

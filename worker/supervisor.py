@@ -16,14 +16,16 @@ from types import FrameType
 
 import structlog
 
+from worker.console import EXIT_CONFIG
+from worker.contract.keys import COORDINATOR
 from worker.devices import Device
+from worker.exposition import Address, Exposition, Life, exposed
 from worker.processors import thread_environment
 
 log = structlog.get_logger(__name__)
 
 SERVE = (sys.executable, "-m", "worker", "serve")
 COORDINATE = (sys.executable, "-m", "worker", "coordinate")
-EXIT_CONFIG = 78  # EX_CONFIG: the settings are wrong; starting again cannot help
 STABLE_S = 60.0
 MAX_BACKOFF_S = 30.0
 POLL_S = 0.2
@@ -37,11 +39,20 @@ def backoff_s(failures: int) -> float:
 class _Child:
     """A process that is started again when it dies."""
 
-    def __init__(self, name: str, command: Sequence[str], *, visible_devices: str) -> None:
-        self._name = name
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        visible_devices: str,
+        exposition: Exposition | None,
+    ) -> None:
+        self.name = name
+        self._exposition = exposition
         self._command = command
         self._visible_devices = visible_devices
         self.failures = 0
+        self.deaths = 0
         self._start_at = time.monotonic()
         self._started_at = 0.0
         self.process: subprocess.Popen[bytes] | None = None
@@ -56,20 +67,29 @@ class _Child:
         if code is None:
             return None
         self.process = None
+        self.deaths += 1
+        if self._exposition is not None:
+            self._exposition.forget_gauges(self.name)
         if code == EXIT_CONFIG:
             return code
         lived_s = time.monotonic() - self._started_at
         self.failures = 1 if lived_s > STABLE_S else self.failures + 1
         pause_s = backoff_s(self.failures)
         self._start_at = time.monotonic() + pause_s
-        log.error("process died", process=self._name, exit_code=code, restart_in_s=pause_s)
+        log.error("process died", process=self.name, exit_code=code, restart_in_s=pause_s)
         return None
 
     def _start(self) -> None:
         own = {"CUDA_VISIBLE_DEVICES": self._visible_devices}
         environ = {**thread_environment(), **os.environ, **own}  # an operator's OMP_* win
+        if self._exposition is not None:
+            environ |= self._exposition.environment
         self.process = subprocess.Popen(self._command, env=environ)
         self._started_at = time.monotonic()
+
+    @property
+    def life(self) -> Life:
+        return Life(self.name, up=self.process is not None, deaths=self.deaths)
 
     def signal(self, number: int) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -85,15 +105,20 @@ class _Child:
             self.process.wait()
 
 
-def _worker(device: Device, command: Sequence[str]) -> _Child:
-    own = [*command, "--device", device.name]
-    return _Child(device.name, own, visible_devices=device.visible_devices)
-
-
-def supervise(devices: Sequence[Device], *, drain_s: float, command: Sequence[str] = SERVE) -> int:
+def supervise(
+    devices: Sequence[Device],
+    *,
+    drain_s: float,
+    command: Sequence[str] = SERVE,
+    metrics: Address | None = None,
+) -> int:
     """Run a coordinator and one worker per device until SIGTERM or SIGINT. Gives the exit code.
 
-    `command` is one worker's, without its `--device`.
+    `command` is one worker's, without its `--device`; `metrics` is where their numbers are
+    served.
+
+    Raises:
+        SettingsInvalid: they cannot be served there.
     """
     stopping: list[int] = []
 
@@ -102,16 +127,32 @@ def supervise(devices: Sequence[Device], *, drain_s: float, command: Sequence[st
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    children = [_Child("coordinator", COORDINATE, visible_devices="")]
-    children += [_worker(device, command) for device in devices]
-    code = 0
-    while not stopping and code == 0:
+    children: list[_Child] = []
+    with exposed(metrics, lambda: [child.life for child in children]) as exposition:
+        children += _children(devices, command, exposition)
+        code = 0
+        while not stopping and code == 0:
+            for child in children:
+                code = child.poll() or code
+            time.sleep(POLL_S)
         for child in children:
-            code = child.poll() or code
-        time.sleep(POLL_S)
-    for child in children:
-        child.signal(signal.SIGTERM)
-    deadline = time.monotonic() + drain_s + 5.0
-    for child in children:
-        child.wait_until(deadline)
+            child.signal(signal.SIGTERM)
+        deadline = time.monotonic() + drain_s + 5.0
+        for child in children:
+            child.wait_until(deadline)
     return code
+
+
+def _children(
+    devices: Sequence[Device], command: Sequence[str], exposition: Exposition | None
+) -> list[_Child]:
+    coordinator = _Child(COORDINATOR, COORDINATE, visible_devices="", exposition=exposition)
+    return [coordinator] + [
+        _Child(
+            device.name,
+            [*command, "--device", device.name],
+            visible_devices=device.visible_devices,
+            exposition=exposition,
+        )
+        for device in devices
+    ]

@@ -10,6 +10,7 @@ import structlog
 from worker.contract.errors import RedisUnavailable
 from worker.contract.keys import QueueName
 from worker.contract.records import JobRecords
+from worker.meters import Meters
 from worker.rounds import Rounds
 
 log = structlog.get_logger(__name__)
@@ -40,10 +41,12 @@ class Sweeper(Rounds):
         *,
         sweep_s: float,
         grace_s: float,
+        meters: Meters | None = None,
     ) -> None:
         super().__init__("sweeper", every_s=sweep_s)
         self._records = records
         self._send = send
+        self._meters = meters or Meters()
         self._grace_s = grace_s
         self._away = False
         self._grace_until_s = 0.0
@@ -53,6 +56,7 @@ class Sweeper(Rounds):
         found = self._records.sweep(look_only=time.monotonic() < self._grace_until_s)
         if found.overdue:
             log.warning("took back overdue chunks", chunks=found.overdue)
+            self._meters.overdue.inc(found.overdue)
         for queue, ready in found.ready.items():
             queued = self._records.queued_wake_ups(queue)
             missing = missing_wake_ups(ready=ready, queued=queued)

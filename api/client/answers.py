@@ -65,6 +65,20 @@ class FeedbackPage(Wire):
     next: str | None
 
 
+class FoundLabel(Wire):
+    """A label of a label set."""
+
+    id: int
+    zh: str
+    en: str
+
+
+class FoundLabels(Wire):
+    """As `GET /v1/labels` answers."""
+
+    items: list[FoundLabel]
+
+
 class Offered(Wire):
     """Of `GET /v1/models`: how large a request may be."""
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from api.client import calls, upload
-from api.client.answers import JobPage, Offered, Upload, Usage, parsed
+from api.client.answers import FoundLabel, FoundLabels, JobPage, Offered, Upload, Usage, parsed
 from api.client.async_feedback import AsyncJudgements
 from api.client.async_handle import AsyncJobHandle
 from api.client.async_transport import AsyncTransport
@@ -19,6 +19,7 @@ from api.client.errors import UnexpectedAnswer
 from api.client.transport import headers_of
 from worker.contract.catalog import Catalog
 from worker.contract.job import ArtifactLink, Job
+from worker.contract.pulse import Fleet
 
 
 class AsyncClient:
@@ -137,6 +138,17 @@ class AsyncClient:
         """What one request may carry, e.g. `max_images_per_request`."""
         offered = parsed(Offered, await self._api.call(calls.models()))
         return {**DEFAULT_LIMITS, **offered.limits}
+
+    async def labels(self, label_set: str, query: str, *, limit: int = 20) -> list[FoundLabel]:
+        """Labels of a set that fit what was typed, the best first: part of a Chinese name, the
+        beginning of an English word, or pinyin, in full or its initials."""
+        return parsed(
+            FoundLabels, await self._api.call(calls.labels(label_set, query, limit))
+        ).items
+
+    async def workers(self) -> Fleet:
+        """What the workers do now, and what there is to do; takes the scope `admin`."""
+        return parsed(Fleet, await self._api.call(calls.workers()))
 
     async def usage(self) -> Usage:
         """Images submitted today and this month, and how many are left."""

@@ -12,6 +12,7 @@ import httpx
 from api.client import calls
 from api.client.answers import ResultPage, parsed
 from api.client.async_transport import AsyncTransport
+from api.client.calls import Chosen
 from api.client.errors import ServerUnavailable, ServerUnreachable, TooMany
 from api.client.patience import Vigil
 from api.client.seen import SeenJob
@@ -40,6 +41,11 @@ class AsyncJobHandle(SeenJob):
         """Run the items again that did not succeed. Only a job that is done can be retried."""
         self._see(await self._api.call(calls.retry(self.id)))
         return self.view
+
+    async def explain(self, index: int, options: Chosen) -> AsyncJobHandle:
+        """As `JobHandle.explain`."""
+        call = calls.explain(self.id, index, options)
+        return AsyncJobHandle(self._api, await self._api.call(call))
 
     async def wait(self, *, timeout_s: float | None = None) -> Job:
         """Wait until the job is done. The server holds the answer back until there is news.
@@ -96,6 +102,7 @@ class AsyncJobHandle(SeenJob):
         *,
         status: ItemStatus | str | None = None,
         label: str | int | None = None,
+        score_from: float | None = None,
         score_below: float | None = None,
         verdict: Verdict | None = None,
         sort: str | None = None,
@@ -106,7 +113,12 @@ class AsyncJobHandle(SeenJob):
         `faithfulness`, the least certain first.
         """
         query = calls.query(
-            status=status, label=label, score_below=score_below, verdict=verdict, sort=sort
+            status=status,
+            label=label,
+            score_from=score_from,
+            score_below=score_below,
+            verdict=verdict,
+            sort=sort,
         )
         while True:
             page = parsed(ResultPage, await self._api.call(calls.page(self.id, query)))

@@ -23,6 +23,7 @@ from worker.contract.job import (
     ManifestItem,
     settled_status,
 )
+from worker.contract.label_set import LabelSet
 from worker.contract.manifest import keep_manifest, read_shard
 from worker.contract.objects import ObjectStore, split_address
 from worker.contract.record import Claim, Tally
@@ -47,7 +48,7 @@ CATALOG = Catalog(
     label_sets=(LabelSetEntry(id="imagenet1k", size=1000, languages=("zh", "en")),),
 )
 LABELS = (("虎斑猫", "tabby", 281), ("火箭", "missile", 657))
-_FLAT = Diagnostics(
+FLAT = Diagnostics(
     entropy=1, effective_area=1, border_mass=0.1, spread=0.3, morans_i=0.0, flat=True
 )
 
@@ -59,11 +60,24 @@ class Hand:
         self.records = JobRecords(self.redis, settings)
         self.store = ObjectStore(settings)
         self.failing: set[int] = set()  # indices of items that will fail
+        self.size_px = (4, 3)  # of every picture
         self.scores: dict[int, float] = {}  # of items, where not 0.7; labels vary, then
 
     def publish(self, catalog: Catalog = CATALOG) -> None:
         key = keys.RedisKeys(self.settings.redis_prefix).catalog
         self.redis.set(key, catalog.model_dump_json())
+
+    def publish_labels(self, labels: LabelSet) -> None:
+        """The names of a label set, and a catalogue that offers it beside one without names."""
+        entries = (
+            LabelSetEntry(
+                id=labels.id, size=len(labels), languages=("zh", "en"), digest=labels.digest
+            ),
+            LabelSetEntry(id="unnamed", size=2, languages=("zh",)),
+        )
+        name = keys.RedisKeys(self.settings.redis_prefix).label_set(labels.digest)
+        self.redis.set(name, labels.as_json())
+        self.publish(CATALOG.model_copy(update={"label_sets": entries}))
 
     def claim(self) -> Claim:
         claim = self.records.claim()
@@ -172,9 +186,13 @@ class Hand:
 
     def _analysed(self, claim: Claim, item: ManifestItem, bare: ItemResult) -> ItemResult:
         facts = ImageFacts(
-            sha256=self._sha256(item), filename=item.filename, format="PNG", width=4, height=3,
+            sha256=self._sha256(item),
+            filename=item.filename,
+            format="PNG",
+            width=self.size_px[0],
+            height=self.size_px[1],
             bytes=29,
-        )  # fmt: skip
+        )
         zh, en, number = LABELS[item.index % len(LABELS)] if self.scores else LABELS[0]
         score = self.scores.get(item.index, 0.7)
         label = Label(rank=1, zh=zh, en=en, id=number, score=score, model="efficientnet-lite0")
@@ -214,5 +232,5 @@ class Hand:
             links[kind] = ArtifactLink(key=key)
         explained = None if target == "free" else {"label": "虎斑猫", "id": 281, "score": 0.7}
         return Explanation(
-            model=model, method=method, target=explained, artifacts=links, diagnostics=_FLAT
+            model=model, method=method, target=explained, artifacts=links, diagnostics=FLAT
         )

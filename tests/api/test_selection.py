@@ -33,6 +33,11 @@ def indices(calls: Calls, job: dict[str, Any], query: str) -> list[int]:
         ("status=failed", [3]),
         ("status=expired", []),
         ("score_below=0.61", [7, 8, 9]),
+        ("score_from=0.74", [0, 1, 2, 4]),
+        ("score_from=0.59&score_below=0.71", [5, 6, 7]),
+        ("offset=4&limit=3", [4, 5, 6]),
+        ("sort=score&offset=2&limit=3", [7, 6, 5]),
+        ("sort=score&offset=10", []),
         ("label=火箭", [1, 5, 7, 9]),
         ("label=Missile", [1, 5, 7, 9]),
         ("label=657&score_below=0.61", [7, 9]),
@@ -62,6 +67,18 @@ def test_sorted_pages_meet_every_item_once(calls: Calls, job: dict[str, Any]) ->
     assert seen == [9, 8, 7, 6, 5, 4, 2, 1, 0, 3]
 
 
+def test_an_offset_begins_a_page_anywhere_and_next_goes_on_from_it(
+    calls: Calls, job: dict[str, Any]
+) -> None:
+    results = job["links"]["results"]
+    page = calls.get(f"{results}?sort=score&offset=7&limit=2").json
+    assert [item["index"] for item in page["items"]] == [1, 0]
+    assert page["matched"] == 10
+    assert indices(calls, job, f"sort=score&after={page['next']}") == [3]
+    body = problem(calls.get(f"{results}?offset=7&after=3"), 422, "invalid_request")
+    assert body["errors"][0]["field"] == "offset"
+
+
 def test_next_of_one_query_is_not_for_another(calls: Calls, job: dict[str, Any]) -> None:
     results = job["links"]["results"]
     after = calls.get(f"{results}?sort=score&limit=3").json["next"]
@@ -77,7 +94,9 @@ def test_filters_wait_for_the_end_of_the_job(calls: Calls) -> None:
     problem(calls.get(job["links"]["summary"]), 409, "job_unfinished")
 
 
-@pytest.mark.parametrize("query", ["sort=size", "status=good", "score_below=2", "verdict=x"])
+@pytest.mark.parametrize(
+    "query", ["sort=size", "status=good", "score_below=2", "score_from=x", "verdict=x", "offset=-1"]
+)
 def test_bad_filters_are_refused(door: Calls, query: str) -> None:
     job = door.submit(1)
     body = problem(door.get(f"{job['links']['results']}?{query}"), 422, "invalid_request")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import cv2
@@ -11,7 +12,6 @@ import torch
 
 from tests.benchmarks.caltech import MODEL, folder, shared
 from worker.contract.job import Options
-from worker.vision.engine import Engine
 from worker.vision.image import decode
 from worker.vision.models.model import VisionModel
 
@@ -19,7 +19,15 @@ CNN = "efficientnet-lite0"
 SIZES = {"0.15mp": (480, 320), "2mp": (1732, 1155), "12mp": (4243, 2828)}
 """(width, height) in px."""
 
+BATCH = 16
+LIMITS = {"max_bytes": 2**26, "max_pixels": 2**26}
+"""Of `decode`: none of these pictures reaches them."""
+
+GRAINY = ("2mp", "12mp")
+"""Sizes with a sensor's noise, 3 to 4 MB at 12 MP: smooth pictures would be decoded too fast."""
+
 _QUALITY = 90
+_GRAIN = 6.0  # deviation, of 255
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ class Scene:
         return Options.model_validate(self.options)
 
 
-SCENES = (
+VIT_ATTENTION, VIT_CLASS, LITE0 = SCENES = (
     Scene("vit_attention", MODEL, "attention", "free", "vit_attention_over_bare", 0.75),
     Scene("vit_class", MODEL, "relevance", "top1", "vit_class_over_bare", 0.80),
     Scene("cnn", CNN, "cam", "top1", "cnn_over_bare", 0.25),
@@ -75,18 +83,6 @@ def worker_settings(dtype: str) -> dict[str, str]:
     }
 
 
-def engine(dtype: str) -> Engine:
-    """The product's engine in this process, both models loaded, in `dtype`."""
-    made = Engine(
-        default_models=(MODEL, CNN),
-        extra_models={MODEL: f"path:{folder()}"},
-        device="cpu",
-        dtype=dtype,
-    )
-    made.load()
-    return made
-
-
 def jpegs(size: str, count: int) -> list[bytes]:
     """Shared photos of other classes in turn, scaled to `size`, no two the same."""
     found = sorted((shared() / "data" / "caltech101").glob("*/*.jpg"))
@@ -96,13 +92,23 @@ def jpegs(size: str, count: int) -> list[bytes]:
 def _jpeg(bgr: np.ndarray[Any, Any] | None, size: str, number: int) -> bytes:
     assert bgr is not None
     scaled = cv2.resize(bgr, SIZES[size], interpolation=cv2.INTER_CUBIC)
+    if size in GRAINY:
+        scaled = cv2.add(scaled, _grain(SIZES[size]), dtype=cv2.CV_8U)
     scaled[0, 0] = number % 256, number // 256 % 256, number // 65536  # its own bytes
     done, data = cv2.imencode(".jpg", scaled, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     assert done
     return data.tobytes() + number.to_bytes(4, "big")
 
 
+@cache
+def _grain(size_px: tuple[int, int]) -> np.ndarray[Any, Any]:
+    """The same noise in all channels, (height, width, 3)."""
+    width, height = size_px
+    grey = np.random.default_rng(0).normal(0, _GRAIN, (height, width, 1))
+    return np.repeat(grey.astype(np.int16), 3, axis=2)
+
+
 def pixels_of(model: VisionModel, pictures: list[bytes]) -> torch.Tensor:
     """Pictures as the model gets them: uint8 (N, h, w, 3)."""
-    decoded = [decode(data, max_bytes=2**26, max_pixels=2**26) for data in pictures]
+    decoded = [decode(data, **LIMITS) for data in pictures]
     return torch.from_numpy(np.stack([model.framing.fit(p.rgb).pixels for p in decoded]))

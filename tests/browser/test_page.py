@@ -3,52 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from deploy.stack import Stack
+from tests.browser.looking import all_pictures_load, barriers
 
 sync_api = pytest.importorskip("playwright.sync_api")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-CHROMIUM = shutil.which("chromium")
-
-
-def serious(message: sync_api.ConsoleMessage) -> bool:
-    """An error or a warning, other than Chromium's note on a refused key."""
-    return message.type in ("error", "warning") and "401" not in message.text
-
-
-def barriers(tab: sync_api.Page) -> list[str]:
-    """What axe finds that keeps people out, each with the elements it is about."""
-    found = axe.Axe().run(tab).response["violations"]
-    grave = [each for each in found if each["impact"] in ("serious", "critical")]
-    return [f"{each['id']}: {[node['html'] for node in each['nodes']]}" for each in grave]
-
-
-def all_pictures_load(tab: sync_api.Page) -> None:
-    """Waits for them; one evaluation, as the page's policy lets nothing poll by `eval`."""
-    tab.evaluate("Promise.all([...document.images].map((image) => image.decode())).then(() => 0)")
-
-
-@pytest.fixture
-def tab(stack: Stack) -> Iterator[sync_api.Page]:
-    """The page, open; whatever it complains of or asks other hosts for fails the test."""
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    complaints: list[str] = []
-    own = (stack.url, stack.s3_endpoint, "blob:")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        tab = browser.new_page(viewport={"width": 1440, "height": 1000})
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        tab.on("console", lambda m: complaints.append(m.text) if serious(m) else None)
-        tab.on("request", lambda r: r.url.startswith(own) or complaints.append(r.url))
-        tab.goto(stack.url)
-        yield tab
-        browser.close()
-    assert complaints == []
 
 
 def test_photos_come_back_with_chinese_names_and_heat_that_the_slider_moves(
@@ -112,6 +74,23 @@ def test_pictures_dropped_during_a_job_wait_and_join_its_cards(
         photos[n].name for n in (1, 2, 0)
     ]
     sync_api.expect(tab.locator("#message")).to_have_text("")
+
+
+def test_many_pictures_become_a_wall_with_the_workers_thumbnails(
+    tab: sync_api.Page, stack: Stack, shared_data: Path
+) -> None:
+    photos = sorted((shared_data / "data" / "photos").glob("*.jpg"))[:25]
+    tab.fill("#key", stack.token)
+    tab.set_input_files("#files", photos)
+    sync_api.expect(tab.locator("#matched")).to_have_text("25 张图片", timeout=90_000)
+    sync_api.expect(tab.locator(".tile img")).to_have_count(25)
+    all_pictures_load(tab)
+    widths = tab.evaluate("[...document.images].map((image) => image.naturalWidth)")
+    assert len(widths) == 25
+    assert max(widths) <= 256
+    tab.locator(".tile").first.click()
+    sync_api.expect(tab.locator("#viewer article")).to_contain_text(photos[0].name)
+    all_pictures_load(tab)
 
 
 def test_a_wrong_key_is_refused_in_words(tab: sync_api.Page, shared_data: Path) -> None:

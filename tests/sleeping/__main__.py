@@ -12,6 +12,7 @@ from tests.sleeping.engine import SleepingEngine
 from tests.sleeping.pipeline import SleepingPipeline
 from worker.contract import logs, settings
 from worker.devices import Device
+from worker.exposition import address_of
 from worker.serve import work
 from worker.supervisor import supervise
 
@@ -22,7 +23,9 @@ SERVE = (sys.executable, "-m", "tests.sleeping", "serve")
 @click.pass_context
 def main(context: click.Context) -> None:
     if context.invoked_subcommand is None:
-        sys.exit(supervise([Device()], drain_s=settings.load().drain_s, command=SERVE))
+        own = settings.load()
+        metrics = address_of(own)
+        sys.exit(supervise([Device()], drain_s=own.drain_s, command=SERVE, metrics=metrics))
 
 
 @main.command()

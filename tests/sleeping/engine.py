@@ -50,6 +50,10 @@ class SleepingEngine:
     def fault(self) -> str | None:
         return self._batches.fault
 
+    @property
+    def splits(self) -> int:
+        return self._batches.splits
+
     def catalog(self) -> Catalog:
         return CATALOG
 

@@ -9,7 +9,8 @@ import numpy as np
 from worker.batcher import Answer
 from worker.contract.job import DeviceInfo, ItemResult, ItemStatus, ManifestItem, Options
 from worker.contract.record import Claim
-from worker.item import Loaded
+from worker.item import Loaded, Stopwatch
+from worker.meters import Meters
 from worker.vision.analysis import Prepared
 from worker.vision.image import Picture
 
@@ -23,10 +24,11 @@ class SleepingPipeline:
 
     def __init__(self, *, io_ms: float) -> None:
         self._io_s = io_ms / 1000
+        self._meters = Meters()
 
     def load(self, item: ManifestItem, options: Options) -> Loaded:
         time.sleep(self._io_s)
-        return Loaded(item, _PICTURE, _PREPARED)
+        return Loaded(item, _PICTURE, _PREPARED, Stopwatch(self._meters))
 
     def store(
         self, loaded: Loaded, answer: Answer, claim: Claim, *, device: DeviceInfo

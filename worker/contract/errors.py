@@ -166,6 +166,12 @@ class FeedbackNotFound(NotFound):
     code = "feedback_not_found"
 
 
+class LabelSetNotFound(NotFound):
+    """No worker offers a label set of that id."""
+
+    code = "label_set_not_found"
+
+
 class ItemNotSucceeded(GuanwuError):
     """Only an item that has succeeded can be judged."""
 
@@ -411,3 +417,9 @@ class SettingsInvalid(GuanwuError):
     """A GUANWU_* variable is unknown or has a bad value; the start stops."""
 
     code = "settings_invalid"
+
+
+class RedisUnfit(GuanwuError):
+    """Redis is set up so that it would lose jobs; the start stops."""
+
+    code = "redis_unfit"

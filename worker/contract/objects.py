@@ -39,6 +39,8 @@ BYTES = "application/octet-stream"
 _MISSING = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
 _DENIED = {"401", "403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 _READ_BYTES = 1 << 20
+_SSE, _KMS_KEY = "x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"
+_PARAMETERS = {_SSE: "ServerSideEncryption", _KMS_KEY: "SSEKMSKeyId"}  # boto3's names of headers
 _DELETE_KEYS = 1000  # the most that S3 takes at once
 
 
@@ -60,13 +62,20 @@ class StoredObject:
 
 
 class ObjectStore:
-    """One bucket of Guanwu's own, and reading from buckets that clients name."""
+    """One bucket of Guanwu's own, and reading from buckets that clients name.
+
+    Attributes:
+        encryption: headers with which every object must be put, through links too.
+    """
 
     def __init__(self, settings: Settings, *, connections: int = 32) -> None:
         self.bucket = settings.s3_bucket
+        self.encryption = _encryption(settings)
+        self._sealed = {_PARAMETERS[name]: value for name, value in self.encryption.items()}
         self._ttl_s = settings.link_ttl_s
         session = boto3.session.Session()
-        client = self._client = _client(session, settings, settings.s3_endpoint, connections)
+        client = make_client(session, settings, settings.s3_endpoint, connections)
+        self._client = client
         self._quick = cache(
             lambda bucket: QuickObjects(
                 session, client, settings, bucket=bucket, connections=connections
@@ -74,7 +83,7 @@ class ObjectStore:
         )
         self._signer = self._client
         if settings.s3_public_endpoint not in (None, settings.s3_endpoint):
-            self._signer = _client(session, settings, settings.s3_public_endpoint, connections)
+            self._signer = make_client(session, settings, settings.s3_public_endpoint, connections)
 
     def put(self, key: str, body: bytes, *, content_type: str) -> None:
         """Write an object whole.
@@ -87,7 +96,11 @@ class ObjectStore:
             return
         with _translated(key):
             self._client.put_object(
-                Bucket=self.bucket, Key=key, Body=body, ContentType=content_type
+                Bucket=self.bucket,
+                Key=key,
+                Body=body,
+                ContentType=content_type,
+                **self._sealed,  # type: ignore[arg-type]  # parameters by name
             )
 
     def put_file(self, key: str, body: IO[bytes], *, content_type: str) -> None:
@@ -98,7 +111,7 @@ class ObjectStore:
             return self.put(key, body.read(), content_type=content_type)
         with _translated(key):
             self._client.upload_fileobj(
-                body, self.bucket, key, ExtraArgs={"ContentType": content_type}
+                body, self.bucket, key, ExtraArgs={"ContentType": content_type, **self._sealed}
             )
 
     def get(self, key: str, *, bucket: str | None = None, max_bytes: int | None = None) -> bytes:
@@ -217,7 +230,7 @@ class ObjectStore:
 
     def upload_link(self, key: str, *, headers: Mapping[str, str]) -> Link:
         """A presigned PUT of one object, which must come with exactly these headers."""
-        named = {name.replace("-", ""): value for name, value in headers.items()}
+        named = {_PARAMETERS.get(n, n.replace("-", "")): value for n, value in headers.items()}
         params: dict[str, object] = {"Bucket": self.bucket, "Key": key, **named}
         if "ContentLength" in params:
             params["ContentLength"] = int(headers["Content-Length"])
@@ -259,9 +272,10 @@ def _disposition(filename: str) -> str:
     return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
-def _client(
+def make_client(
     session: boto3.session.Session, settings: Settings, endpoint: str | None, connections: int
 ) -> S3Client:
+    """boto3's client of the store, at one of its endpoints; None is AWS itself."""
     config = Config(
         signature_version="s3v4",
         s3={"addressing_style": settings.s3_addressing},
@@ -280,6 +294,11 @@ def _client(
     # `Expect: 100-continue` would cost each put one more round trip; nearly all are small.
     client.meta.events.unregister("before-call.s3", add_expect_header)
     return client
+
+
+def _encryption(settings: Settings) -> dict[str, str]:
+    asked = {_SSE: settings.s3_sse, _KMS_KEY: settings.s3_sse_kms_key}
+    return {name: value for name, value in asked.items() if value}
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from kombu.exceptions import OperationalError
 
 from worker.contract.errors import RedisUnavailable
 from worker.contract.keys import QUEUES, QueueName, RedisKeys
+from worker.contract.redis_client import broker
 from worker.contract.settings import Settings
 
 WAKE = "guanwu.wake"
@@ -20,18 +21,17 @@ WAKE = "guanwu.wake"
 def make_app(settings: Settings) -> Celery:
     """The Celery app of one process. Connects to nothing yet."""
     app = Celery("guanwu", set_as_current=False)
+    connection = broker(settings)
     app.conf.update(
-        broker_url=settings.redis_url.get_secret_value(),
+        broker_url=connection["broker_url"],
+        broker_use_ssl=connection["broker_use_ssl"],
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={
             "global_keyprefix": RedisKeys(settings.redis_prefix).broker_prefix,
             "visibility_timeout": settings.visibility_timeout_s,
             "queue_order_strategy": "priority",
-            "socket_timeout": settings.redis_timeout_s,
-            "socket_connect_timeout": settings.redis_timeout_s,
-            "retry_on_timeout": False,
-            "max_retries": 1,
+            **connection["broker_transport_options"],
         },
         task_queues=[_queue(name) for name in QUEUES],
         task_default_queue="bulk",

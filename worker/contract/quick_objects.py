@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from obstore import get, put
@@ -107,7 +107,15 @@ class QuickObjects:
                 "pool_max_idle_per_host": str(self._connections),
             },
             retry_config={"max_retries": 0, "retry_timeout": dt.timedelta(seconds=timeout_s)},
+            **self._encryption(),
         )
+
+    def _encryption(self) -> dict[str, Any]:
+        asked = {
+            "server_side_encryption": self._settings.s3_sse,
+            "sse_kms_key_id": self._settings.s3_sse_kms_key,
+        }
+        return {name: value for name, value in asked.items() if value}
 
     def _address(self) -> tuple[str, bool]:
         """Where boto3 finds the bucket: the endpoint, and whether it names the bucket itself."""

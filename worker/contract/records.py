@@ -21,6 +21,7 @@ from redis.client import Pipeline
 from worker.contract.errors import LeaseLost, QueueFull, QuotaExceeded
 from worker.contract.job import ItemError, JobStatus, JobWebhook, Options, Source
 from worker.contract.keys import LANES, QUEUES, Lane, QueueName, RedisKeys
+from worker.contract.pulse import ChunkState
 from worker.contract.quota import Allowance
 from worker.contract.record import (
     Claim,
@@ -370,6 +371,24 @@ class JobRecords:
             pipe = self._client.pipeline(transaction=False)
             self._ask_load(pipe)
             return _load(pipe.execute())
+
+    def chunks(self) -> dict[ChunkState, int]:
+        """Chunks, planning and closing included, that are ready, claimed or wait to run again."""
+        with translated():
+            pipe = self._client.pipeline(transaction=False)
+            for queue in QUEUES:
+                pipe.zcard(self._keys.ready(queue))
+            pipe.zcard(self._keys.leases)
+            pipe.zcard(self._keys.delayed)
+            *ready, claimed, delayed = map(int, pipe.execute())
+        return {"ready": sum(ready), "claimed": claimed, "delayed": delayed}
+
+    def memory_bytes(self) -> tuple[int, int]:
+        """What Redis holds, and how much it may: its own limit, or all of its machine."""
+        with translated():
+            told = self._client.info("memory")
+        limit = told.get("maxmemory") or told.get("total_system_memory") or 0
+        return int(told["used_memory"]), int(limit)
 
     def _ask_load(self, pipe: Pipeline) -> None:
         bucket = time.time_ns() // (PACE_S * 1_000_000_000)

@@ -107,6 +107,11 @@ class Engine:
         return self._batches.fault
 
     @property
+    def splits(self) -> int:
+        """Batches halved so far because the device had no memory for them."""
+        return self._batches.splits
+
+    @property
     def loaded(self) -> tuple[str, ...]:
         """Ids of the models in memory."""
         return self._shelf.loaded

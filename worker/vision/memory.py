@@ -25,6 +25,7 @@ class FittingBatches:
 
     An error of the device itself is not the items' fault: they get `DeviceBroken`, which is
     retryable, and `fault` says what it was. After it CUDA answers nothing in this process.
+    `splits` counts the batches that were halved.
     """
 
     def __init__(self, max_batch: int):
@@ -32,6 +33,7 @@ class FittingBatches:
             raise ValueError(f"max_batch must be at least 1, not {max_batch}")
         self.max_batch = max_batch
         self.fault: str | None = None
+        self.splits = 0
         self._fits: dict[Hashable, int] = {}
 
     def limit(self, key: Hashable) -> int:
@@ -56,6 +58,7 @@ class FittingBatches:
                 results.append(_as_guanwu_error(done))
             elif is_out_of_memory(done):
                 self._fits[key] = len(batch) // 2
+                self.splits += 1
                 log.warning(
                     "out of memory with %d of %s: trying %d", len(batch), key, len(batch) // 2
                 )

@@ -1,17 +1,25 @@
 // Calls of the front door, with the access key in the header.
-async function call(path, key, options = {}) {
-  const answer = await fetch(path, { ...options, headers: { Authorization: `Bearer ${key}` } });
+export async function call(path, key, options = {}) {
+  const headers = { ...options.headers, Authorization: `Bearer ${key}` };
+  const answer = await fetch(path, { ...options, headers });
   if (answer.ok) return answer;
   const problem = await answer.json().catch(() => ({}));
-  throw new Error(problem.detail || `HTTP ${answer.status}`);
+  const error = new Error(problem.detail || `HTTP ${answer.status}`);
+  error.waitS = Number(answer.headers.get("Retry-After"));
+  throw error;
 }
 
+export const json = async (path, key, options) => (await call(path, key, options)).json();
+
+// Models, label sets and limits.
+export const offered = (key) => json("/v1/models", key);
+
 const MAPS_PER_JOB = 8; // that the front door takes
-const FEW = 24; // pictures; each of so many gets every map
+export const FEW = 24; // pictures; each of so many gets every map
 
 // Maps that the default models make: their best for the first two labels, then by other methods.
 async function maps(key) {
-  const { models } = await (await call("/v1/models", key)).json();
+  const { models } = await offered(key);
   const chosen = models.filter((model) => model.default);
   const second = chosen.some((model) => model.methods.length && (model.classes ?? 0) > 1);
   const others = chosen.flatMap((model) => [...model.methods, ...model.label_free_methods].slice(1));
@@ -20,18 +28,37 @@ async function maps(key) {
 }
 
 export async function submit(files, key) {
+  const explain = files.length > FEW ? [{}] : await maps(key);
+  const options = { faithfulness: true, artifacts: ["labels", "overlay", "thumbnail"], explain };
   const form = new FormData();
   for (const file of files) form.append("files", file);
-  const explain = files.length > FEW ? [{}] : await maps(key);
-  const options = { faithfulness: true, artifacts: ["labels", "overlay"], explain };
   form.append("options", JSON.stringify(options));
-  return (await call("/v1/jobs", key, { method: "POST", body: form })).json();
+  return json("/v1/jobs", key, { method: "POST", body: form });
+}
+
+// The map, of a small job of its own, that tells why the item is `label` and not `against`, an id
+// or a word. `options` are those of the job that gave the label.
+export async function askContrast(item, options, label, against, key) {
+  const { models } = await offered(key);
+  const methods = models.find((model) => model.id === label.model)?.methods ?? [];
+  const { words, label_set } = options;
+  const target = { label: label.id, against };
+  const method = methods.includes("relevance") ? "relevance" : "auto";
+  const body = JSON.stringify({ models: [label.model], words, label_set, faithfulness: false,
+    artifacts: ["labels", "overlay"], explain: [{ method, target }], priority: "interactive" });
+  const headers = { "Content-Type": "application/json" };
+  const path = `/v1/jobs/${item.job}/items/${item.index}/explain`;
+  const job = await watch(await json(path, key, { method: "POST", body, headers }), key, () => {});
+  for await (const made of results(job, key)) {
+    if (made.error) throw new Error(made.error.message);
+    return { ...made.explanations[0], source: { job: made.job, index: made.index } };
+  }
 }
 
 // Ends with the finished job; comes again while the server closes streams that are long open.
-export async function watch(job, key, onProgress) {
+export async function watch(job, key, onProgress, signal) {
   for (;;) {
-    const stream = await call(job.links.events, key);
+    const stream = await call(job.links.events, key, { signal });
     const reader = stream.body.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
@@ -51,9 +78,16 @@ export async function watch(job, key, onProgress) {
 export async function* results(job, key) {
   let after = "";
   for (;;) {
-    const page = await (await call(`/v1/jobs/${job.id}/results?limit=100${after}`, key)).json();
+    const page = await json(`/v1/jobs/${job.id}/results?limit=100${after}`, key);
     yield* page.items;
     if (page.done || page.next === null) return;
     after = `&after=${encodeURIComponent(page.next)}`;
   }
 }
+
+const read = async (path, key) => (await call(path, key)).json();
+
+export const readJob = (id, key) => read(`/v1/jobs/${encodeURIComponent(id)}`, key);
+export const readSlice = (job, query, key) => read(`${job.links.results}?${new URLSearchParams(query)}`, key);
+export const readSummary = (job, key) => read(job.links.summary, key);
+export const recentJobs = async (key) => (await read("/v1/jobs?limit=10", key)).items;

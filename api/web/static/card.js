@@ -1,18 +1,24 @@
-// One picture with what was seen in it.
+// One picture with what was seen in it, and what people say of it.
+import { contrast } from "./contrast.js";
 import { facts, measured } from "./details.js";
 import { element } from "./element.js";
 import { explanations } from "./explanations.js";
+import { review } from "./review.js";
 import { labelName, say } from "./words.js";
 
-export function card(item, picture) {
+// `item` is as results have it, `picture` a link to it or to a thumbnail, `options` are those of the
+// item's job.
+export function card(item, picture, options) {
   const name = item.image?.filename ?? String(item.index);
   const best = item.labels?.[0];
   const frame = element("div", { className: "picture" }, element("img", { src: picture, alt: name }));
+  const maps = explanations(item, frame);
   return element("article", {}, frame,
     element("h2", { textContent: best ? `${say("result")}：${labelName(best)}` : say("failed") }),
     element("p", { textContent: item.error ? `${name}: ${item.error.message}` : name }),
     ...(item.labels ?? []).map(score),
-    ...explanations(item, frame),
+    ...maps.parts,
+    ...(best ? [contrast(item, options, maps.add), review(item, frame, options, maps.shown)] : []),
     facts("timings", measured(item.timing_ms ?? {}, "ms")));
 }
 

@@ -1,39 +1,86 @@
 // The maps of one picture: one is shown at a time, buttons switch between them.
+import { accessKey } from "./access.js";
+import { json } from "./calls.js";
 import { facts, measured } from "./details.js";
 import { element } from "./element.js";
 import { labelName, say } from "./words.js";
 
-// Lays the first map over the frame's picture; gives the controls and words that belong below.
+// Lays the first map over the frame's picture. `parts` are the controls and words that belong
+// below; `shown` gives the map that is looked at, `add` shows one more.
 export function explanations(item, frame) {
-  const maps = (item.explanations ?? []).filter((map) => map.artifacts?.overlay?.url);
-  if (!maps.length) return [];
-  const heat = element("img", { className: "overlay" });
-  const words = element("div", { className: "map" });
-  const buttons = maps.map((map) => element("button", { type: "button", textContent: title(map, item) }));
-  const show = (chosen) => {
-    heat.src = maps[chosen].artifacts.overlay.url;
-    heat.alt = `${say("heatmap")}：${title(maps[chosen], item)}`;
-    words.replaceChildren(...about(maps[chosen], words.querySelector("details")?.open));
-    buttons.forEach((button, n) => { button.ariaPressed = String(n === chosen); });
-  };
-  buttons.forEach((button, n) => button.addEventListener("click", () => show(n)));
-  frame.append(heat);
-  show(0);
-  const group = element("div", { className: "maps", role: "group", ariaLabel: say("heatmap") }, ...buttons);
-  return [group, sliders(heat), words];
+  const view = new View(item, frame);
+  return { parts: [view.group, view.rest], shown: () => view.maps[view.chosen], add: (map) => view.add(map) };
 }
+
+class View {
+  constructor(item, frame) {
+    Object.assign(this, { item, frame, maps: [], chosen: -1 });
+    this.heat = element("img", { className: "overlay" });
+    this.heat.addEventListener("error", () => this.renew());
+    this.words = element("div", { className: "map" });
+    this.group = element("div", { className: "maps", role: "group", ariaLabel: say("heatmap"), hidden: true });
+    this.rest = element("div", { hidden: true }, sliders(this.heat), this.words);
+    (item.explanations ?? []).filter(link).forEach((map) => this.append(map));
+    if (this.maps.length) this.show(0);
+  }
+
+  append(map) {
+    const n = this.maps.push(map) - 1;
+    const button = element("button", { type: "button", textContent: title(map, this.item) });
+    button.addEventListener("click", () => this.show(n));
+    this.group.append(button);
+  }
+
+  // The item keeps it, for the time when it is written again.
+  add(map) {
+    this.item.explanations.push(map);
+    this.append(map);
+    this.show(this.maps.length - 1);
+  }
+
+  show(chosen) {
+    this.chosen = chosen;
+    const map = this.maps[chosen];
+    this.heat.src = link(map);
+    this.heat.alt = `${say("heatmap")}：${title(map, this.item)}`;
+    this.words.replaceChildren(...about(map, this.words.querySelector("details")?.open));
+    [...this.group.children].forEach((button, n) => { button.ariaPressed = String(n === chosen); });
+    if (!this.heat.isConnected) this.frame.append(this.heat);
+    this.group.hidden = this.rest.hidden = false;
+  }
+
+  // Links work for a while only: asks once for a fresh one.
+  async renew() {
+    const map = this.maps[this.chosen];
+    if (map.renewed) return;
+    map.renewed = true;
+    const { job, index } = map.source ?? this.item;
+    const fresh = await json(`/v1/jobs/${job}/items/${index}`, accessKey()).catch(() => null);
+    const same = fresh?.explanations.find((each) => each.artifacts.overlay?.key === map.artifacts.overlay.key);
+    if (!same) return;
+    map.artifacts = same.artifacts;
+    if (map === this.maps[this.chosen]) this.heat.src = link(map);
+  }
+}
+
+const link = (map) => map.artifacts?.overlay?.url;
 
 function title(map, item) {
   return `${subject(map, item)} · ${say(map.method)}`;
 }
 
 function subject(map, item) {
-  const { label, id, against, text } = map.target ?? {};
+  const { label, id, against, against_id, text } = map.target ?? {};
   if (text) return text;
   if (label === undefined) return say("free");
+  const name = nameOf(id, label, map, item);
+  return against ? `${name} ${say("against")} ${nameOf(against_id, against, map, item)}` : name;
+}
+
+// In the page's language, where the item has the label.
+function nameOf(id, name, map, item) {
   const known = item.labels?.find((each) => each.id === id && each.model === map.model);
-  const name = known ? labelName(known) : label;
-  return against ? `${name} ${say("against")} ${against}` : name;
+  return known ? labelName(known) : name;
 }
 
 function about(map, open = false) {

@@ -1,10 +1,15 @@
 // Pictures go in, the bar moves, cards come out.
-import { results, submit, watch } from "./calls.js";
+import { accessKey, keepKey, onNewKey } from "./access.js";
+import { addressOf } from "./address.js";
+import { FEW, offered, results, submit, watch } from "./calls.js";
 import { card } from "./card.js";
-import { say, switchLanguage, write } from "./words.js";
+import { batches, dropped, sorted } from "./folder.js";
+import { readRecent, writeRecent } from "./recent.js";
+import { openWall, startWall, writeWall } from "./wall.js";
+import { problem, say, switchLanguage, write } from "./words.js";
 
 const at = (id) => document.getElementById(id);
-let shown = []; // items and their pictures, to write them again in the other language
+let shown = []; // what cards were made of, to write them again in the other language
 
 function progress(counts) {
   const ended = counts.total - counts.queued - counts.running;
@@ -14,31 +19,40 @@ function progress(counts) {
 
 function paint() {
   write();
-  at("cards").replaceChildren(...shown.map(([item, picture]) => card(item, picture)));
+  writeRecent();
+  writeWall();
+  at("cards").replaceChildren(...shown.map((made) => card(...made)));
 }
 
-// The cards of earlier jobs stay, below.
+// Few pictures get cards, those of earlier jobs stay below; many become a wall, which opens
+// unless more are to come or another is being looked at.
 async function recognise(files, key) {
   const job = await watch(await submit(files, key), key, progress);
+  if (files.length > FEW) {
+    if (!waiting.length && !location.hash) location.hash = addressOf(job.id);
+    return;
+  }
   const fresh = [];
   for await (const item of results(job, key)) {
-    fresh.push([item, URL.createObjectURL(files[item.index])]);
+    fresh.push([item, URL.createObjectURL(files[item.index]), job.options]);
   }
   shown = [...fresh, ...shown];
-  at("cards").prepend(...fresh.map(([item, picture]) => card(item, picture)));
+  at("cards").prepend(...fresh.map((made) => card(...made)));
 }
 
 const waiting = []; // pictures that came while a job was running, one list for each drop
 let busy = false;
 
 async function take(list) {
-  const files = [...list];
-  if (!files.length) return;
-  if (!at("key").value.trim()) {
+  const { pictures, others } = sorted([...list]);
+  tellOthers(others);
+  if (!pictures.length) return;
+  if (!accessKey()) {
     at("message").textContent = say("needKey");
     return;
   }
-  waiting.push(files);
+  waiting.push(pictures);
+  if (location.hash) location.hash = "";
   tellWaiting();
   if (busy) return;
   busy = true;
@@ -47,17 +61,38 @@ async function take(list) {
 }
 
 async function run(files) {
-  const key = at("key").value.trim();
-  sessionStorage.setItem("key", key);
+  const key = accessKey();
+  keepKey();
   tellWaiting();
   progress({ total: 0 });
   try {
-    await recognise(files, key);
+    const [now, ...later] = batches(files, (await offered(key)).limits);
+    waiting.unshift(...later);
     tellWaiting();
+    await recognise(now, key);
+    tellWaiting();
+    readRecent().catch(report);
   } catch (error) {
-    const problem = error instanceof TypeError ? say("lost") : error.message;
-    at("message").textContent = [problem, ...leave()].join(" ");
+    at("message").textContent = [problem(error), ...leave()].join(" ");
   }
+}
+
+const NAMED = 5; // files that are no pictures; of more there is the number
+
+function tellOthers(files) {
+  const names = files.slice(0, NAMED).map((file) => file.webkitRelativePath || file.name);
+  const more = files.length > NAMED ? ` … (${files.length})` : "";
+  at("others").textContent = files.length ? `${say("othersLeft")}：${names.join("、")}${more}` : "";
+}
+
+// What went wrong on the way to the wall; nothing, if it goes on.
+function report(error) {
+  at("message").textContent = error ? problem(error) : "";
+}
+
+async function enter() {
+  if (!accessKey()) return;
+  await Promise.all([openWall(), readRecent().catch(report)]);
 }
 
 function tellWaiting() {
@@ -71,15 +106,19 @@ function leave() {
   return pictures ? [`${say("left")}：${pictures}`] : [];
 }
 
-at("key").value = sessionStorage.getItem("key") ?? "";
-at("files").addEventListener("change", () => { take(at("files").files); at("files").value = ""; });
+onNewKey(enter);
+for (const id of ["files", "folder"]) {
+  at(id).addEventListener("change", () => { take(at(id).files); at(id).value = ""; });
+}
 at("language").addEventListener("click", () => { switchLanguage(); paint(); });
 document.addEventListener("paste", (event) => take(event.clipboardData.files));
 document.addEventListener("dragover", (event) => { event.preventDefault(); at("drop").classList.add("over"); });
 document.addEventListener("dragleave", () => at("drop").classList.remove("over"));
-document.addEventListener("drop", (event) => {
+document.addEventListener("drop", async (event) => {
   event.preventDefault();
   at("drop").classList.remove("over");
-  take(event.dataTransfer.files);
+  take(await dropped(event.dataTransfer));
 });
 paint();
+startWall(report);
+if (accessKey()) readRecent().catch(report);

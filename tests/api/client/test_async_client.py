@@ -25,6 +25,7 @@ from tests.api.calls import PNG, TOKEN, Calls
 from tests.api.hand import Hand
 from worker.contract.errors import RedisUnavailable
 from worker.contract.job import ArtifactLink
+from worker.contract.label_set import LabelSet
 
 UNKNOWN = "job_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 Run = Callable[[Callable[[AsyncClient], Coroutine[Any, Any, Any]]], Any]
@@ -121,18 +122,20 @@ def test_progress_is_watched_by_many_tasks_at_once(run: Run, at_work: Hand) -> N
 
 
 def test_job_is_found_again_cancelled_and_listed(run: Run, hand: Hand) -> None:
-    hand.publish()
+    hand.publish_labels(LabelSet.from_names("zoo", ["猫", "狗"]))
 
     async def look(client: AsyncClient) -> None:
         first = await client.submit([PNG])
         found = await client.job(first.id)
         assert found.view == first.view
+        assert (await found.explain(0, {"top_k": 3})).view.options.top_k == 3
         assert (await found.cancel()).status == "cancelling"
         assert (await first.refresh()).status == "cancelling"
-        assert [job.id async for job in client.jobs()] == [first.id]
+        assert [job.id async for job in client.jobs()][-1] == first.id
         assert [model.id for model in (await client.models()).models] == ["efficientnet-lite0"]
         assert (await client.limits())["max_images_per_request"] == 1000
-        assert (await client.usage()).images["day"].used == 1
+        assert (await client.usage()).images["day"].used == 2
+        assert [label.zh for label in await client.labels("zoo", "mao")] == ["猫"]
 
     run(look)
 

@@ -21,6 +21,7 @@ from api.client import (
 from tests.api.calls import PNG, TOKEN, Calls
 from tests.api.hand import Hand
 from worker.contract.errors import RedisUnavailable
+from worker.contract.label_set import LabelSet
 
 UNKNOWN = "job_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
@@ -100,9 +101,19 @@ def test_job_is_found_again_and_cancelled(client: Client, hand: Hand) -> None:
     assert next(client.jobs()).id == first
 
 
-def test_models_are_listed(client: Client, hand: Hand) -> None:
-    hand.publish()
+def test_a_picture_is_asked_about_again(client: Client, at_work: Hand) -> None:
+    job = client.submit([("猫.png", PNG)])
+    job.wait(timeout_s=30)
+    why = job.explain(0, {"explain": [{"target": {"label": "虎斑猫", "against": "火箭"}}]})
+    assert why.id != job.id
+    why.wait(timeout_s=30)
+    assert [item.image.filename for item in why.results()] == ["猫.png"]
+
+
+def test_models_are_listed_and_labels_found(client: Client, hand: Hand) -> None:
+    hand.publish_labels(LabelSet.from_names("zoo", ["狗", "猫"]))
     assert [model.id for model in client.models().models] == ["efficientnet-lite0"]
+    assert [(label.id, label.zh) for label in client.labels("zoo", "mao")] == [(1, "猫")]
 
 
 def test_unknown_job_is_refused_with_its_code(client: Client) -> None:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
+import os
 import socket
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from typing import Any
 
+import httpx
 import pytest
 
 from deploy.ports import LOOPBACK
+from tests.serving import serving
 from tests.stack import Bucket, SettingsFactory
 from worker.contract.errors import (
     ImageTooLarge,
     ObjectNotFound,
+    SettingsInvalid,
     StoreDenied,
     StoreUnavailable,
 )
@@ -148,3 +157,73 @@ def test_the_bucket_is_where_boto3_finds_it(
     if endpoint:
         own["GUANWU_S3_ENDPOINT"] = endpoint
     assert ObjectStore(load(own))._quick("pictures")._address() == expected
+
+
+def test_objects_are_encrypted_as_asked_whichever_way_they_are_put(
+    settings: SettingsFactory, s3: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ObjectStore(settings(s3_sse="AES256"))
+    by_boto3 = counted(store, monkeypatch)
+    store.put("quick", b"1", content_type="text/plain")
+    store.put("large", bytes(MAX_BYTES + 1), content_type="text/plain")
+    store.put_file("in parts", BytesIO(bytes(9 * 2**20)), content_type="text/plain")
+    headers = {"Content-Type": "image/png", "Content-Length": "1", **store.encryption}
+    link = store.upload_link("link", headers=headers)
+    assert httpx.put(link.url, content=b"1", headers=headers).is_success
+    for key in ("quick", "large", "in parts", "link"):
+        head = s3.client.head_object(Bucket=s3.name, Key=key)
+        assert head["ServerSideEncryption"] == "AES256"
+    assert by_boto3 == ["large"]
+
+
+def test_a_link_is_signed_for_its_encryption(settings: SettingsFactory) -> None:
+    store = ObjectStore(settings(s3_sse="aws:kms", s3_sse_kms_key="key-1"))
+    headers = {"Content-Type": "image/png", "Content-Length": "1", **store.encryption}
+    signed = httpx.URL(store.upload_link("link", headers=headers).url).params["X-Amz-SignedHeaders"]
+    assert {"x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"} <= set(
+        signed.split(";")
+    )
+    assert store.encryption["x-amz-server-side-encryption-aws-kms-key-id"] == "key-1"
+
+
+def test_a_kms_key_wants_kms() -> None:
+    with pytest.raises(SettingsInvalid, match="GUANWU_S3_SSE=aws:kms"):
+        load({"GUANWU_S3_SSE": "AES256", "GUANWU_S3_SSE_KMS_KEY": "key-1"})
+
+
+def test_a_role_takes_the_place_of_keys(
+    settings: SettingsFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container of ECS or EKS, whose agent hands out keys that end."""
+    store_settings = settings()
+    keys = {
+        "AccessKeyId": os.environ["AWS_ACCESS_KEY_ID"],
+        "SecretAccessKey": os.environ["AWS_SECRET_ACCESS_KEY"],
+        "Token": "",
+        "Expiration": (dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)).isoformat(),
+    }
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with agent_of_a_container(keys) as agent:
+        address = f"http://{LOOPBACK}:{agent.server_port}/credentials"
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", address)
+        store = ObjectStore(store_settings)
+        by_boto3 = counted(store, monkeypatch)
+        store.put("k", b"1", content_type="text/plain")
+        assert httpx.get(store.link("k").url).content == b"1"
+    assert by_boto3 == []
+
+
+def agent_of_a_container(answer: dict[str, str]) -> AbstractContextManager[ThreadingHTTPServer]:
+    """Hands these credentials to whoever asks on this machine."""
+
+    class Agent(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Silent."""
+
+    return serving(ThreadingHTTPServer((LOOPBACK, 0), Agent))

@@ -1,0 +1,62 @@
+"""Search in the label sets that the workers offer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from flask import Response
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from api import auth, spec
+from api.services import services
+from worker.contract.job import Name, Wire
+
+labels = APIBlueprint(
+    "labels",
+    __name__,
+    url_prefix="/v1/labels",
+    abp_tags=[Tag(name="Models", description="What there is to choose from.")],
+    abp_security=spec.BEARER,
+    abp_responses=spec.guarded(404, 422),
+)
+labels.before_request(auth.require_tenant)
+
+
+class LabelsQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    label_set: Name = Field(description="id of a label set of `GET /v1/models`")
+    q: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
+        description="what was typed so far"
+    )
+    limit: int = Field(20, ge=1, le=100)
+
+
+class FoundLabel(Wire):
+    id: int
+    zh: str
+    en: str
+
+
+class FoundLabels(Wire):
+    """The best first."""
+
+    label_set: str
+    items: list[FoundLabel]
+
+
+@labels.get(
+    "",
+    operation_id="search_labels",
+    summary="Labels of a set, found as you type",
+    description=spec.LABELS,
+    responses={200: spec.json_response("Labels that fit.", FoundLabels)},
+)
+def search_labels(query: LabelsQuery) -> Response:
+    known = services().offer.label_set(query.label_set)
+    found = services().label_indexes.of(known).search(query.q, query.limit)
+    items = [FoundLabel(id=n, zh=known.zh[n], en=known.en[n]) for n in found]
+    body = FoundLabels(label_set=query.label_set, items=items)
+    return Response(body.model_dump_json(), mimetype="application/json")

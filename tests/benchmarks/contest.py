@@ -1,0 +1,93 @@
+"""One scene the whole way, in turn with the other ways to get the same."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from tests.benchmarks import caltech
+from tests.benchmarks.ground import SMALL, WARM, Ground
+from tests.benchmarks.limit import Bare, best_format
+from tests.benchmarks.profile import Profile
+from tests.benchmarks.same_work import SameWork
+from tests.benchmarks.scenes import VIT_ATTENTION, Scene, pixels_of
+from tests.benchmarks.tutorial import Tutorial
+from tests.benchmarks.whole_way import BUCKET, key_of
+
+Figures = dict[str, float]
+Way = Callable[[], float]
+"""Images per second, measured when called."""
+
+
+def contest(ground: Ground, scene: Scene) -> tuple[Figures, Figures]:
+    """Medians of rates over rounds and of ratios within them; and the profile, in ms an image."""
+    profile = Profile(ground.way.stack, ground.metrics)
+    others = _in_process(ground, scene)
+    if scene is VIT_ATTENTION:
+        others |= _slow(ground)
+    _warm_up(ground, scene, others)
+
+    def whole() -> float:
+        with profile.of(images=len(ground.pictures)):
+            return ground.way.per_s(scene, SMALL)
+
+    rates = in_turn({"whole": whole, **others}, rounds=ground.extent.rounds)
+    figures = {f"{scene.name}_{way}_per_s": statistics.median(of) for way, of in rates.items()}
+    named = {"bare": scene.figure, "same_work": f"{scene.name}_over_same_work"}
+    for way in others:
+        ratios = [a / b for a, b in zip(rates["whole"], rates[way], strict=True)]
+        figures |= quartiles(named.get(way, f"over_{way}"), ratios)
+    print(f"\n{scene.name}, of an image in the worker's stages and in processes:")
+    print(profile.table, flush=True)
+    return figures, {f"{scene.name}_{name}": ms for name, ms in profile.figures.items()}
+
+
+def in_turn(ways: Mapping[str, Way], *, rounds: int) -> dict[str, list[float]]:
+    """What each way gave in each round; the first of a round is another each time."""
+    names = list(ways)
+    rates: dict[str, list[float]] = {name: [] for name in names}
+    for n in range(rounds):
+        first = n % len(names)
+        for name in names[first:] + names[:first]:
+            rates[name].append(ways[name]())
+    return rates
+
+
+def quartiles(name: str, values: Sequence[float]) -> Figures:
+    """Their median under `name`, and their quartiles beside it."""
+    low, median, high = np.quantile(values, [0.25, 0.5, 0.75]).tolist()
+    return {name: median, f"{name}_q1": low, f"{name}_q3": high}
+
+
+def _in_process(ground: Ground, scene: Scene) -> dict[str, Way]:
+    """The limit and the same work, both in the best number format."""
+    networks, extent = ground.networks, ground.extent
+    pictures = ground.pictures[: extent.beside]
+    pixels = pixels_of(networks.get(scene.model, "float32"), pictures)
+    best = best_format(scene, networks, pixels[: extent.trial], rounds=extent.rounds)
+    print(f"format    {scene.name}: {best} is the fastest for {scene.model} here", flush=True)
+    model = networks.get(scene.model, best)
+    same_work = SameWork(scene, model, ground.folder)
+    return {
+        "bare": Bare(scene, model, pixels).per_s,
+        "same_work": lambda: same_work.per_s(pictures),
+    }
+
+
+def _slow(ground: Ground) -> dict[str, Way]:
+    """What people write first, with attention maps, over fewer pictures."""
+    few = ground.extent.few
+    tutorial = Tutorial(caltech.folder(), ground.folder)
+    keys = [key_of(SMALL, number) for number in range(few)]
+    return {
+        "tutorial": lambda: tutorial.per_s(ground.pictures[:few]),
+        "naive_queue": lambda: ground.naive.per_s(BUCKET, keys),
+    }
+
+
+def _warm_up(ground: Ground, scene: Scene, others: dict[str, Way]) -> None:
+    ground.way.per_s(scene, WARM)
+    for way in others.values():
+        way()

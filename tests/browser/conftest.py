@@ -1,0 +1,40 @@
+"""The page, open in Debian's Chromium."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deploy.stack import Stack
+
+if TYPE_CHECKING:
+    from playwright.sync_api import ConsoleMessage, Page
+
+
+def is_serious(message: ConsoleMessage) -> bool:
+    """An error or a warning, other than Chromium's note on a refused key."""
+    return message.type in ("error", "warning") and "401" not in message.text
+
+
+@pytest.fixture
+def tab(stack: Stack) -> Iterator[Page]:
+    """The page, open; whatever it complains of or asks other hosts for fails the test."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("Chromium is not installed")
+    complaints: list[str] = []
+    own = (stack.url, stack.s3_endpoint, "blob:")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": 1440, "height": 1000})
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.on("console", lambda m: complaints.append(m.text) if is_serious(m) else None)
+        tab.on("request", lambda r: r.url.startswith(own) or complaints.append(r.url))
+        tab.goto(stack.url)
+        yield tab
+        browser.close()
+    assert complaints == []
