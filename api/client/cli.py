@@ -18,7 +18,7 @@ import click
 from click.shell_completion import get_completion_class
 from pydantic import ValidationError
 
-from api.client import commands, hooks, judging
+from api.client import commands, hooks, judging, watching
 from api.client.calls import ExportFormat
 from api.client.client import Client
 from api.client.errors import (
@@ -216,6 +216,23 @@ def models(context: click.Context, as_json: bool, url: str | None, token: str | 
         return 0
     with _connect(url, token) as client:
         return commands.models(client, as_json=as_json)
+
+
+@cli.command()
+@click.option("--once", is_flag=True, help="one look, then end")
+@click.option(
+    "--every", "every_s", type=click.FloatRange(0.5), default=2.0, show_default=True, help="seconds"
+)
+@_json_option
+@_with_server
+def top(once: bool, every_s: float, as_json: bool, url: str | None, token: str | None) -> int:
+    """Show what the workers do, live, until Ctrl-C.
+
+    Devices, images a second, the queue, the stages and which of them holds images up, and the
+    latest errors. Takes an access token with the scope admin. With --json a line for each look.
+    """
+    with _connect(url, token) as client:
+        return watching.top(client, once=once, every_s=every_s, as_json=as_json)
 
 
 @cli.command()

@@ -77,8 +77,8 @@ class Host:
         """Start it and wait until its own probe says that it is of use."""
         here = self._mapped(container)
         home = self.folder / container.name
-        (home / "data").mkdir(parents=True)
-        (home / "tmp").mkdir()
+        for part in ("data", "tmp"):
+            (home / part).mkdir(parents=True, exist_ok=True)
         child = Child(
             container.name,
             here.command,
@@ -207,10 +207,14 @@ def made_secrets(folder: Path) -> Path:
     return folder
 
 
+def token_of(secrets: Path) -> str:
+    """The access token of the tenant `local`."""
+    return (secrets / "tokens").read_text().strip().partition("=")[2]
+
+
 def send_job(host: Host, secrets: Path, photos: Sequence[Path]) -> None:
     """A job through all of them: Chinese names, and overlays by links to the store."""
-    token = (secrets / "tokens").read_text().strip().partition("=")[2]
-    with Client(host.url, token) as client:
+    with Client(host.url, token_of(secrets)) as client:
         job = client.submit(photos)
         assert job.wait(timeout_s=240).counts.succeeded == len(photos)
         for item in job.results():

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.acceptance.containers import Container, Host, made_secrets, running, send_job
+from api.client import Client
+from tests.acceptance.containers import Container, Host, made_secrets, running, send_job, token_of
 from tests.deploy.kustomization import Manifest, built, environment, image_of, pod
 
 MANIFESTS = built("cpu")
+PODS = {m["metadata"]["name"]: pod(m) for m in MANIFESTS if pod(m)}
 ORDER = ("valkey", "seaweedfs", "api", "coordinator", "worker")
 
 pytestmark = [
@@ -31,15 +36,15 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def host(secrets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    pods = {m["metadata"]["name"]: pod(m) for m in MANIFESTS if pod(m)}
-    assert pods.keys() == set(ORDER)
-    containers = [c for name in ORDER for c in containers_of(pods[name], secrets)]
+    assert PODS.keys() == set(ORDER)
+    containers = [c for name in ORDER for c in containers_of(name, secrets)]
     with running(tmp_path_factory.mktemp("host"), containers) as host:
         yield host
 
 
-def containers_of(spec: Manifest, secrets: Path) -> list[Container]:
+def containers_of(name: str, secrets: Path) -> list[Container]:
     """Of one pod, those that run first included."""
+    spec = PODS[name]
     files = mounted_secrets(spec, secrets)
     return [
         Container(
@@ -82,16 +87,43 @@ def test_a_job_goes_through_the_pods(host: Host, secrets: Path, shared_data: Pat
     send_job(host, secrets, photos)
 
 
-def test_what_keda_asks_for_is_there(host: Host) -> None:
+def pending(host: Host) -> float:
+    """What KEDA finds: it asks for each of these and adds them up."""
     (scaled,) = (m for m in MANIFESTS if m["kind"] == "ScaledObject")
     numbers = httpx.get(f"{host.url}/metrics", trust_env=False).text.splitlines()
     known = dict(line.rsplit(" ", 1) for line in numbers if not line.startswith("#"))
-    for trigger in scaled["spec"]["triggers"]:
-        assert float(known[trigger["metadata"]["valueLocation"]]) == 0  # all is done
+    asked = [trigger["metadata"]["valueLocation"] for trigger in scaled["spec"]["triggers"]]
+    assert len(asked) == 2
+    return sum(float(known[name]) for name in asked)
+
+
+def test_workers_at_zero_are_woken_by_a_job_that_has_to_be_planned_first(
+    host: Host, secrets: Path, shared_data: Path
+) -> None:
+    archive = BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        for photo in sorted((shared_data / "data" / "photos").glob("*.jpg"))[:3]:
+            file.write(photo, photo.name)
+    host.stop("worker")
+    assert pending(host) == 0
+    with Client(host.url, token_of(secrets)) as client:
+        upload = client.upload(archive.getvalue())
+        job = client.submit_source("archive", {"upload": upload})
+        assert eventually(lambda: pending(host) == 3)
+        *_, worker = containers_of("worker", secrets)
+        host.run(worker)
+        assert job.wait(timeout_s=240).counts.succeeded == 3
+    assert eventually(lambda: pending(host) == 0)
+
+
+def eventually(fact: Callable[[], bool], *, within_s: float = 30) -> bool:
+    end = time.monotonic() + within_s
+    while not fact() and time.monotonic() < end:
+        time.sleep(0.2)
+    return fact()
 
 
 @pytest.mark.parametrize("name", ["worker", "coordinator", "api"])
 def test_pods_stop_within_their_grace_period(host: Host, name: str) -> None:
     """Last: what is stopped here is not started again."""
-    (spec,) = (pod(m) for m in MANIFESTS if pod(m) and m["metadata"]["name"] == name)
-    assert host.stop(name) < spec["terminationGracePeriodSeconds"] - 5
+    assert host.stop(name) < PODS[name]["terminationGracePeriodSeconds"] - 5

@@ -1,4 +1,4 @@
-"""What Guanwu needs of a small machine: memory, disk, and time to the first result.
+"""What Guanwu needs of a small machine: memory, disk, time to the first result; and its images.
 
     python -m tests.benchmarks.footprint [--json] [--quick]
 
@@ -7,12 +7,19 @@ For EfficientNet-Lite0 alone and with DINOv2-small, on the embedded stack:
 - cold_start_s: from starting the worker process to the first picture's result
 - worker_peak_mb: VmHWM of the worker and its supervisor after all pictures
 - weights_mb: the models' files in the cache
+
+And of the images of deploy/docker, beyond their base, python:slim:
+
+- api_start_s: from starting gunicorn to its first answer at /healthz
+- api_image_mb: what the image of the front door and the coordinator adds
+- worker_image_mb: what the worker's adds, with the torch that is installed here
 - packages_mb: all packages that `guanwu[worker]` brings, as installed here
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -23,9 +30,11 @@ from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx
 from packaging.requirements import Requirement
 
 from api.client import Client
+from deploy.child import Child
 from deploy.stack import Stack
 from worker.vision.models.cache import cache_dir
 
@@ -38,6 +47,8 @@ CACHED = {
     "dinov2-small": "converted/dinov2-small-*/*.safetensors",
 }
 MB = 1e6
+ROOT = Path(__file__).parents[2]
+OWN = ("api", "worker", "deploy")
 
 
 def measure(models: str, pictures: Sequence[Path], *, rounds: int) -> dict[str, float]:
@@ -65,6 +76,30 @@ def measure(models: str, pictures: Sequence[Path], *, rounds: int) -> dict[str, 
         "worker_peak_mb": peak_mb,
         "weights_mb": weights / MB,
     }
+
+
+def start_s(*, rounds: int) -> float:
+    """Median time from starting the front door to its first answer."""
+    with (
+        TemporaryDirectory(prefix="guanwu-bench-") as folder,
+        Stack(Path(folder), workers=0) as stack,
+        httpx.Client(base_url=stack.url, trust_env=False) as http,
+    ):
+        assert stack.api is not None
+        return statistics.median(_one_start_s(stack.api, http) for _ in range(rounds))
+
+
+def _one_start_s(api: Child, http: httpx.Client) -> float:
+    def answers() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return http.get("/healthz").is_success
+        return False
+
+    api.stop()
+    started = time.perf_counter()
+    api.start()
+    api.wait_until(answers, timeout_s=60, what="an answer to GET /healthz")
+    return time.perf_counter() - started
 
 
 def _peak_mb(pid: int) -> float:
@@ -99,8 +134,31 @@ def packages_mb(extra: str) -> float:
     return total / MB
 
 
+def own_mb() -> float:
+    """Guanwu's own code and data."""
+    return sum(_size(p) for name in OWN for p in (ROOT / name).rglob("*")) / MB
+
+
 def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
+
+
+def images(*, rounds: int) -> dict[str, float]:
+    """Figures of the images, printed."""
+    packages, own = packages_mb("worker"), own_mb()
+    found = {
+        "api_start_s": start_s(rounds=rounds),
+        "api_image_mb": packages_mb("") + own,
+        "worker_image_mb": packages + own,
+        "packages_mb": packages,
+    }
+    print(f"front door answers {found['api_start_s']:.2f} s after its start")
+    print(f"image guanwu-api: python:slim and {found['api_image_mb']:.0f} MB")
+    print(
+        f"image guanwu-worker: python:slim and {found['worker_image_mb']:.0f} MB, "
+        f"with torch {metadata.version('torch')} as installed here"
+    )
+    return found
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -118,8 +176,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"{models}: first result after {found['cold_start_s']:.1f} s, "
             f"worker peak {found['worker_peak_mb']:.0f} MB, weights {found['weights_mb']:.0f} MB"
         )
-    figures["packages_mb"] = packages_mb("worker")
-    print(f"packages of guanwu[worker]: {figures['packages_mb']:.0f} MB")
+    figures |= images(rounds=1 if args.quick else 5)
     if args.json:
         print(json.dumps(figures))
 

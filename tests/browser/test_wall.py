@@ -27,12 +27,17 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-def job(stack: Stack) -> Iterator[str]:
+def finisher(stack: Stack) -> Iterator[Finisher]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in stack.environment.items():
             if name.startswith("AWS_"):
                 patch.setenv(name, value)
-        yield Finisher(stack).job(IMAGES)
+        yield Finisher(stack)
+
+
+@pytest.fixture(scope="module")
+def job(finisher: Finisher) -> str:
+    return finisher.job(IMAGES)
 
 
 @pytest.fixture
@@ -213,3 +218,24 @@ def test_keys_walk_over_the_wall_and_through_cards(wall: sync_api.Page) -> None:
     wall.keyboard.press("Escape")
     sync_api.expect(viewer).to_be_hidden()
     sync_api.expect(focused).to_have_attribute("data-position", str(here + 1))
+
+
+def test_the_wall_of_a_running_job_fills_as_it_goes(
+    tab: sync_api.Page, stack: Stack, finisher: Finisher
+) -> None:
+    running = finisher.begun(40)
+    finisher.step()  # plans
+    finisher.step()  # the first sixteen
+    tab.fill("#key", stack.token)
+    tab.locator("#key").blur()
+    tab.goto(f"{stack.url}/#job={running}")
+    tiles = tab.locator(".tile:not(:empty)")
+    sync_api.expect(tiles).to_have_count(16)
+    sync_api.expect(tab.locator("#matched")).to_have_text("16 / 40 张图片 · 完成后可筛选和排序")
+    sync_api.expect(tab.locator("#sort")).to_be_disabled()
+    tab.locator(".tile").nth(3).focus()
+    finisher.work(running)
+    sync_api.expect(tiles).to_have_count(40)
+    sync_api.expect(tab.locator("#matched")).to_have_text("40 张图片")
+    sync_api.expect(tab.locator("#sort")).to_be_enabled()
+    sync_api.expect(tab.locator(".tile:focus")).to_have_attribute("data-position", "3")

@@ -1,7 +1,8 @@
 // A job's pictures as a wall of thumbnails: filtered, sorted, opened one by one.
-import { accessKey } from "./access.js";
+import { accessKey, keepKey } from "./access.js";
 import { addressOf, readAddress } from "./address.js";
 import { readJob, readSlice, readSummary, watch } from "./calls.js";
+import { card } from "./card.js";
 import { offerLabels, onFilter, writeFilters } from "./filters.js";
 import { Grid } from "./grid.js";
 import { Slices } from "./slices.js";
@@ -17,7 +18,7 @@ let tell = () => {};
 const viewer = new Viewer(at("viewer"), {
   item: (position) => shown.slices.item(position),
   total: () => shown.total,
-  picture: (item) => item.artifacts?.thumbnail?.url ?? PLAIN,
+  card: (item) => card(item, item.artifacts?.thumbnail?.url ?? PLAIN, shown.job.options),
   left: (position) => shown && grid.focus(position),
 });
 const grid = new Grid(at("grid"), at("filters"), {
@@ -51,6 +52,7 @@ export async function openWall() {
     tell(new Error(say("needKey")));
     return;
   }
+  keepKey();
   const mine = { ended: new AbortController(), total: 0 };
   shown = mine;
   try {
