@@ -18,12 +18,13 @@ SUBJECT = "models"
 def examine(settings: Settings) -> list[Finding]:
     """The default models and a deployment's own. Fetches none of the package index."""
     try:
-        specs = registered(own_models(settings))
+        own = own_models(settings)
+        specs = registered(own)
         engine = make_engine(settings, device="cpu")
     except GuanwuError as exc:
         remedy = "correct GUANWU_MODELS, GUANWU_MODELS_FILE or GUANWU_DEFAULT_MODELS"
         return [problem(SUBJECT, exc.message, remedy=remedy)]
-    wanted = dict.fromkeys((*settings.default_model_ids, *own_models(settings)))
+    wanted = dict.fromkeys((*settings.default_model_ids, *own))
     return [
         _of_file(specs[name], settings.model_dir) or _of_run(engine, specs[name]) for name in wanted
     ]

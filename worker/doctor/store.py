@@ -6,6 +6,7 @@ import datetime as dt
 import secrets
 import statistics
 import time
+from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -31,47 +32,48 @@ CREDENTIALS = (
     "give it AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the machine a role; the policy "
     "needs s3:GetObject, PutObject, DeleteObject and ListBucket on GUANWU_S3_BUCKET"
 )
+ADDRESS = (
+    "check GUANWU_S3_ENDPOINT, GUANWU_S3_BUCKET, GUANWU_S3_REGION and, for stores that know no "
+    "bucket.host names, GUANWU_S3_ADDRESSING=path"
+)
 
 
-def examine(settings: Settings) -> list[Finding]:
+def examine(settings: Settings) -> Iterator[Finding]:
     session = boto3.session.Session()
     found = session.get_credentials()
     if found is None:
-        return [problem(SUBJECT, "there are no credentials", remedy=CREDENTIALS)]
-    named = Finding(SUBJECT, f"credentials from {found.method}")
+        yield problem(SUBJECT, "there are no credentials", remedy=CREDENTIALS)
+        return
+    yield Finding(SUBJECT, f"credentials from {found.method}")
     store = ObjectStore(settings, connections=2)
     client = make_client(session, settings, settings.s3_endpoint, 2)
     key = f"{keys.ADMIN}doctor/{secrets.token_hex(8)}"
     try:
+        yield judge_skew(_skew_s(client, store.bucket))
         store.ping()
-        return [
-            named,
-            judge_skew(_skew_s(client, store.bucket)),
-            _puts_and_gets(store, key),
-            *_links(store, settings, key),
-            _conditional_put(client, store.bucket, key),
-            _deletes(store, key),
-        ]
+        yield _puts_and_gets(store, key)
+        yield from _links(store, settings, key)
+        yield _conditional_put(client, store.bucket, key)
+        yield _deletes(store, key)
     except GuanwuError as exc:
-        return [named, _failed(exc)]
-    except (ClientError, BotoCoreError) as exc:
-        return [named, problem(SUBJECT, f"it answers {exc}", remedy=CREDENTIALS)]
+        yield _failed(exc)
+    except BotoCoreError as exc:
+        yield problem(SUBJECT, f"it does not answer ({exc})", remedy=ADDRESS)
 
 
 def _failed(error: GuanwuError) -> Finding:
     if isinstance(error, StoreDenied):
         return problem(SUBJECT, error.message, remedy=CREDENTIALS)
-    return problem(
-        SUBJECT,
-        error.message,
-        remedy="check GUANWU_S3_ENDPOINT, GUANWU_S3_BUCKET, GUANWU_S3_REGION and, for stores that "
-        "know no bucket.host names, GUANWU_S3_ADDRESSING=path",
-    )
+    return problem(SUBJECT, error.message, remedy=ADDRESS)
 
 
 def _skew_s(client: S3Client, bucket: str) -> float:
-    """How far our clock is before the store's."""
-    headers = client.head_bucket(Bucket=bucket)["ResponseMetadata"]["HTTPHeaders"]
+    """How far our clock is before the store's, which tells it with refusals too: they may be
+    for that reason."""
+    try:
+        headers = client.head_bucket(Bucket=bucket)["ResponseMetadata"]["HTTPHeaders"]
+    except ClientError as exc:
+        headers = exc.response["ResponseMetadata"]["HTTPHeaders"]
     now = dt.datetime.now(dt.UTC)
     return (now - parsedate_to_datetime(headers["date"])).total_seconds()
 
@@ -112,23 +114,24 @@ def _links(store: ObjectStore, settings: Settings, key: str) -> list[Finding]:
         **store.encryption,
     }
     with httpx.Client(timeout=settings.s3_timeout_s) as http:
-        uses = {
-            "download links": lambda: http.get(store.link(key).url),
-            "upload links": lambda: http.put(
-                store.upload_link(key, headers=headers).url, content=BODY, headers=headers
+        return [
+            _link("download links", lambda: http.get(store.link(key).url)),
+            _link(
+                "upload links",
+                lambda: http.put(
+                    store.upload_link(key, headers=headers).url, content=BODY, headers=headers
+                ),
             ),
-        }
-        return [_link(what, use) for what, use in uses.items()]
+        ]
 
 
-def _link(what: str, use: object) -> Finding:
-    assert callable(use)
+def _link(what: str, use: Callable[[], httpx.Response]) -> Finding:
     remedy = (
         "clients need an address of the store that they reach, under the name that is signed: "
         "set GUANWU_S3_PUBLIC_ENDPOINT, and let a proxy before it pass the Host header on"
     )
     try:
-        answer: httpx.Response = use()
+        answer = use()
     except httpx.TransportError as exc:
         return problem(SUBJECT, f"{what} lead nowhere from here ({exc})", remedy=remedy)
     if not answer.is_success:
@@ -140,13 +143,14 @@ def _conditional_put(client: S3Client, bucket: str, key: str) -> Finding:
     """Is a put refused that must not replace anything?"""
     try:
         client.put_object(Bucket=bucket, Key=key, Body=b"", IfNoneMatch="*")
+        told = "replaced"
     except ClientError as exc:
-        status = exc.response["ResponseMetadata"]["HTTPStatusCode"]
-        if status in (409, 412):
-            return Finding(SUBJECT, "knows conditional puts (If-None-Match)")
+        told = exc.response["Error"]["Code"]
+    if told in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
+        return Finding(SUBJECT, "knows conditional puts (If-None-Match)")
     return warning(
         SUBJECT,
-        "knows no conditional puts (If-None-Match)",
+        f"knows no conditional puts (If-None-Match: {told})",
         remedy="nothing needs them yet; a newer version of the store has them",
     )
 

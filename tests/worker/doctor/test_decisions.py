@@ -44,6 +44,14 @@ def test_a_redis_far_away_is_named(ms: float, level: str) -> None:
     assert redis.judge_latency(ms).level == level
 
 
+@pytest.mark.parametrize(
+    ("knowing", "of", "level"),
+    [(3, 3, "ok"), (2, 3, "warning"), (1, 3, "problem"), (2, 2, "warning")],
+)
+def test_most_sentinels_must_know_the_master(knowing: int, of: int, level: str) -> None:
+    assert redis.judge_sentinels(knowing, of=of, master="pictures").level == level
+
+
 def test_a_gpu_that_torch_knows_and_that_is_free_is_fine() -> None:
     assert levels([*gpu.judge(H100, built_for=BUILT_FOR)]) == {"ok"}
 
