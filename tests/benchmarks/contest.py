@@ -84,6 +84,7 @@ def _slow(ground: Ground) -> dict[str, Way]:
     return {
         "tutorial": lambda: tutorial.per_s(ground.pictures[:few]),
         "naive_queue": lambda: ground.naive.per_s(BUCKET, keys),
+        "naive_queue_one_thread": lambda: ground.one_thread.per_s(BUCKET, keys),
     }
 
 

@@ -10,12 +10,13 @@ object is in S3. In every round, one after the other:
   in the number format that is fastest here
 - same_work: decode, batches in that format, overlay and PNG to disk in one sequential loop
 - tutorial: eager attention from all layers, one picture at a time, matplotlib's savefig
-- naive_queue: one Celery task a picture, two prefork processes, float32, same Valkey and store
+- naive_queue: one Celery task a picture, two prefork processes, float32, same Valkey and store;
+  and once more with one thread of torch in each process
 
 Figures are medians over rounds of ratios within a round, with quartiles:
 
 - vit_attention_over_bare, vit_class_over_bare, cnn_over_bare; over_same_work, the lowest of three
-- over_tutorial, over_naive_queue: of attention maps
+- over_tutorial, over_naive_queue, over_naive_queue_one_thread: of attention maps
 - rank1_agreement, *_map_correlation: labels and maps of the stack beside those of float32
 - single_overhead_ms: one picture sent to an idle system until its results are here, less a bare
   forward pass of one

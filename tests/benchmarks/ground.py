@@ -49,7 +49,7 @@ QUICK = Extent(
 
 @dataclass
 class Ground:
-    """The running stack, the naive queue beside it, the models in this process, and pictures.
+    """The running stack, two naive queues beside it, the models in this process, and pictures.
 
     Attributes:
         pictures: JPEGs of 0.15 MP, in the folder `SMALL` of the bucket too, the first of them
@@ -62,6 +62,7 @@ class Ground:
     folder: Path
     way: WholeWay
     naive: NaiveQueue
+    one_thread: NaiveQueue
     metrics: str
     networks: Networks = field(default_factory=Networks)
     pictures: list[bytes] = field(default_factory=list)
@@ -77,9 +78,12 @@ def standing(extent: Extent, *, dtype: str) -> Iterator[Ground]:
         TemporaryDirectory(prefix="guanwu-bench-") as name,
         Stack(Path(name) / "stack", settings=settings) as stack,
         WholeWay(stack) as way,
-        NaiveQueue(stack, Path(name) / "naive.log") as naive,
+        NaiveQueue(stack, Path(name) / "naive.log", database=1) as naive,
+        NaiveQueue(stack, Path(name) / "one.log", database=2, threads=1) as one_thread,
     ):
-        ground = Ground(extent, Path(name), way, naive, f"http://{LOOPBACK}:{port}/metrics")
+        ground = Ground(
+            extent, Path(name), way, naive, one_thread, f"http://{LOOPBACK}:{port}/metrics"
+        )
         ground.pictures = jpegs("0.15mp", extent.images)
         way.put(SMALL, ground.pictures)
         way.put(BESIDE, ground.pictures[: extent.beside])

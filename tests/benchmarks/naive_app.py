@@ -42,8 +42,9 @@ def explain(bucket: str, key: str) -> str:
 
 @cache
 def _model() -> EagerTransformer:
-    """Of this process, on one thread: two processes of torch's own two would be slower yet."""
-    torch.set_num_threads(1)
+    """Of this process, on torch's own number of threads if nothing else is told."""
+    if threads := os.environ.get("NAIVE_THREADS"):
+        torch.set_num_threads(int(threads))
     return EagerTransformer(Path(os.environ["NAIVE_MODEL"]))
 
 

@@ -17,21 +17,29 @@ from tests.benchmarks.caltech import folder
 
 PROCESSES = 2
 ANSWER_S = 300.0
-_DATABASE = "/1"  # the product's is 0
 
 
 class NaiveQueue:
-    """Celery's worker with two processes; runs inside the `with` block."""
+    """Celery's worker with two processes; runs inside the `with` block.
 
-    def __init__(self, stack: Stack, log_path: Path) -> None:
-        url = stack.redis_url.rpartition("/")[0] + _DATABASE
+    Args:
+        database: of Valkey; the product's is 0.
+        threads: of torch in each process; None leaves torch's own choice.
+    """
+
+    def __init__(
+        self, stack: Stack, log_path: Path, *, database: int, threads: int | None = None
+    ) -> None:
+        url = f"{stack.redis_url.rpartition('/')[0]}/{database}"
+        own = {"NAIVE_REDIS": url, "NAIVE_MODEL": str(folder())}
+        own |= {} if threads is None else {"NAIVE_THREADS": str(threads)}
         self._app = Celery("naive", broker=url, backend=url)
         module = "tests.benchmarks.naive_app"
         command = [sys.executable, "-m", "celery", "-A", module, "worker", "--loglevel=WARNING"]
         self._child = Child(
             "naive",
             [*command, "--pool=prefork", f"--concurrency={PROCESSES}"],
-            environment={**stack.environment, "NAIVE_REDIS": url, "NAIVE_MODEL": str(folder())},
+            environment=stack.environment | own,
             log_path=log_path,
         )
 
