@@ -22,6 +22,7 @@ from api.services import attach, make_services
 from api.uploads import uploads
 from api.usage import usage
 from api.webhooks import webhooks
+from api.workers import workers
 from worker.contract.settings import Settings
 
 
@@ -65,6 +66,7 @@ def create_app(settings: Settings) -> OpenAPI:
         models,
         labels,
         usage,
+        workers,
         health,
         metrics.metrics,
     ):

@@ -18,17 +18,19 @@ from pydantic import (
     Field,
     StringConstraints,
 )
+from ulid import ULID
 
-from api import auth, judging, label_studio, limits, pages, spec
-from api.found import find_job
+from api import auth, idempotency, judging, label_studio, limits, pages, spec
+from api.found import FoundJob, find_job
 from api.items import ItemPath
 from api.judging import FeedbackRequest
 from api.kept_picture import keep_picture
 from api.results import JobPath
 from api.services import services
 from api.validation import validated
+from worker.contract.errors import FeedbackNotFound
 from worker.contract.feedback import FeedbackRecords
-from worker.contract.job import Wire
+from worker.contract.job import ItemResult, Wire
 from worker.contract.judgement import Feedback, Kind
 from worker.contract.objects import JSONL
 
@@ -111,10 +113,13 @@ class FeedbackPage(Wire):
     openapi_extensions={
         "requestBody": spec.json_body(
             FeedbackRequest, example={"kind": "wrong_label", "correct": "埃及猫"}
-        )
+        ),
+        "parameters": [spec.IDEMPOTENCY_KEY],
     },
     responses={
-        201: spec.json_response("It is kept.", Feedback, headers=spec.CREATED),
+        201: spec.json_response(
+            "It is kept.", Feedback, headers={**spec.CREATED, **spec.IDEMPOTENT}
+        ),
         **spec.problems(400, 404, 409, 413),
     },
 )
@@ -122,13 +127,52 @@ def give_feedback(path: ItemPath) -> Response:
     job = find_job(services(), path.job_id, tenant=auth.tenant())
     item = pages.read_item(services(), job, path.index)
     judging.check_succeeded(item)
-    asked = validated(FeedbackRequest, request.get_data(cache=False))
+    key, body = idempotency.key_of(request), request.get_data(cache=False)
+    asked = validated(FeedbackRequest, body)
+    if key is None:
+        return _given(_keep(job, item, asked, ULID()))
+    mark = services().marks.begin(
+        auth.tenant(),
+        key,
+        payload=idempotency.item_payload("feedback", job.id, path.index, body),
+        made=str(ULID()),
+    )
+    once = idempotency.once(
+        services().marks,
+        mark,
+        Feedback,
+        find=_kept,
+        make=lambda mark: _keep(job, item, asked, ULID.from_str(mark.made)),
+    )
+    response = _given(once.made)
+    once.show(response)
+    return response
+
+
+def _keep(job: FoundJob, item: ItemResult, asked: FeedbackRequest, made: ULID) -> Feedback:
+    """Raises RequestError or InvalidOptions: it does not fit the item."""
     given = judging.judged(
-        asked, item, job.view.options, key=auth.key(), labels=services().offer.labels_of
+        asked,
+        item,
+        job.view.options,
+        made=made,
+        key=auth.key(),
+        labels=services().offer.labels_of,
     )
     address = keep_picture(services(), job, item)
     given = given.model_copy(update={"address": address})
     _records().add(auth.tenant(), given)
+    return given
+
+
+def _kept(made: str) -> Feedback | None:
+    try:
+        return _records().find(auth.tenant(), f"fbk_{made}")
+    except FeedbackNotFound:
+        return None
+
+
+def _given(given: Feedback) -> Response:
     response = _json(given, status=201)
     response.headers["Location"] = f"/v1/feedback/{given.id}"
     return response

@@ -1,7 +1,7 @@
 -- What stands behind an Idempotency-Key: a hash of
 --   payload job token lease_ms expires_ms, and `answer` once the request has been answered.
--- `job` is chosen with the first request and never changes: whoever goes on after a crash
--- makes that job or finds it made, and Redis makes a job of one id once.
+-- `job`, the id of a job or a feedback, is chosen with the first request and never changes: whoever
+-- goes on after a crash makes that one or finds it made, and there is one of an id.
 
 local t = redis.call('TIME')
 local NOW_MS = t[1] * 1000 + math.floor(t[2] / 1000)

@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: the same request, sent again, makes no second job.
+"""`Idempotency-Key`: the same request, sent again, makes no second job or feedback.
 
 After draft-ietf-httpapi-idempotency-key-header: a replay gets the stored answer, another
 payload under the key is refused, and so is the same while the first is in flight.
@@ -10,21 +10,25 @@ import datetime as dt
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Generic, TypeVar
 
 from flask import Request, Response
+from pydantic import BaseModel
 
 from api import submission
 from api.incoming import Submission
 from api.inputs import sha256_of
-from api.marks import Mark
+from api.marks import IdempotencyMarks, Mark
 from api.services import Services
 from worker.contract.errors import GuanwuError, RequestError, ServiceUnavailable
 from worker.contract.job import Job, new_id
 from worker.contract.quota import Allowance
 from worker.contract.rebuild import stored_job
+
+M = TypeVar("M", bound=BaseModel)
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
@@ -33,10 +37,10 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Accepted:
-    """A job that was accepted, now or by an earlier request with the same key."""
+class Once(Generic[M]):
+    """What was made, now or by an earlier request with the same key."""
 
-    job: Job
+    made: M
     expires_at: dt.datetime
     replayed: bool
 
@@ -77,6 +81,11 @@ def json_payload(body: bytes) -> str:
     return _digest("json", [(hashlib.sha256(body).hexdigest(),)])
 
 
+def item_payload(kind: str, job: str, index: int, body: bytes) -> str:
+    """Hash of a JSON body that is about an item."""
+    return _digest(kind, [(job, str(index), hashlib.sha256(body).hexdigest())])
+
+
 def _digest(kind: str, parts: Iterable[tuple[str, ...]]) -> str:
     # As JSON, so that no two lists of parts read the same when joined.
     return hashlib.sha256(json.dumps([kind, *parts]).encode()).hexdigest()
@@ -89,7 +98,7 @@ def accept_once(
     tenant: str,
     allowances: Sequence[Allowance],
     key: str,
-) -> Accepted:
+) -> Once[Job]:
     """Accept a submission, or find what an earlier request with its key has made.
 
     Raises:
@@ -97,20 +106,46 @@ def accept_once(
         Whatever `submission.accept` raises; then the request can be sent again.
     """
     assert asked.payload is not None
-    mark = services.marks.begin(tenant, key, payload=asked.payload, job=new_id("job"))
-    if mark.answer is not None:
-        return Accepted(Job.model_validate_json(mark.answer), mark.expires_at, replayed=True)
-    try:
-        made = _made(services, tenant, mark.job) if mark.taken_over else None
-        hold = partial(services.marks.renew, mark)
-        job = made or submission.accept(
-            services, asked, tenant=tenant, allowances=allowances, job=mark.job, hold=hold
+
+    def accept(mark: Mark) -> Job:
+        return submission.accept(
+            services,
+            asked,
+            tenant=tenant,
+            allowances=allowances,
+            job=mark.made,
+            hold=partial(services.marks.renew, mark),
         )
+
+    mark = services.marks.begin(tenant, key, payload=asked.payload, made=new_id("job"))
+    return once(services.marks, mark, Job, find=partial(_made, services, tenant), make=accept)
+
+
+def once(
+    marks: IdempotencyMarks,
+    mark: Mark,
+    model: type[M],
+    *,
+    find: Callable[[str], M | None],
+    make: Callable[[Mark], M],
+) -> Once[M]:
+    """What stands behind a mark that was begun: its answer, or what `find` gives by its id
+    where an earlier request came so far, or what `make` makes under that id.
+
+    Raises:
+        Whatever `make` raises; then the request can be sent again.
+    """
+    if mark.answer is not None:
+        earlier = model.model_validate_json(mark.answer)
+        return Once(earlier, mark.expires_at, replayed=True)
+    try:
+        found = find(mark.made) if mark.taken_over else None
+        made = found or make(mark)
     except Exception as exc:
-        services.marks.give_up(mark, forget=_made_nothing(mark, exc))
+        marks.give_up(mark, forget=_made_nothing(mark, exc))
         raise
-    services.marks.answer(mark, job.model_dump_json())
-    return Accepted(job, mark.expires_at, replayed=made is not None)
+    marks.answer(mark, made.model_dump_json())
+    return Once(made, mark.expires_at, replayed=found is not None)
 
 
 def _made(services: Services, tenant: str, job: str) -> Job | None:
@@ -126,7 +161,7 @@ def _made(services: Services, tenant: str, job: str) -> Job | None:
 
 
 def _made_nothing(mark: Mark, error: Exception) -> bool:
-    """True if surely no job was made: it was refused. A service that did not answer may
+    """True if surely nothing was made: it was refused. A service that did not answer may
     have done as it was told."""
     refused = isinstance(error, GuanwuError) and not isinstance(error, ServiceUnavailable)
     return refused and not mark.taken_over

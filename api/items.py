@@ -36,7 +36,7 @@ _NAMES = ("overlay.png", "map.png", "figure.png", "compare.png", "thumbnail.webp
 class ArtifactName(BaseConverter):
     """Any name but those of other calls on an item, so that they allow their methods alone."""
 
-    regex = r"(?!feedback(?:$|/))[^/]+"
+    regex = r"(?!(?:feedback|explain)(?:$|/))[^/]+"
 
 
 class ItemPath(BaseModel):

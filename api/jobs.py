@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,12 +14,27 @@ from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.datastructures import ETags
 from werkzeug.http import parse_etags
 
-from api import auth, control, idempotency, intake, limits, polling, spec, submission, waiting
+from api import (
+    auth,
+    control,
+    idempotency,
+    intake,
+    limits,
+    pages,
+    polling,
+    spec,
+    submission,
+    waiting,
+)
 from api.found import find_job
+from api.incoming import Submission
+from api.items import ItemPath
+from api.look_again import look_again
 from api.retry import retry
 from api.services import services
+from api.validation import validated
 from worker.contract.errors import JobNotFound
-from worker.contract.job import Job, Wire
+from worker.contract.job import Job, Options, Wire
 
 jobs = APIBlueprint(
     "jobs",
@@ -86,7 +102,11 @@ class JobPage(Wire):
     },
 )
 def submit() -> Response:
-    asked = intake.read(request, services().settings, tenant=auth.tenant())
+    return _submitted(intake.read(request, services().settings, tenant=auth.tenant()))
+
+
+def _submitted(asked: Submission) -> Response:
+    """The answer to a submission: accepted, once under its Idempotency-Key if it has one."""
     key = idempotency.key_of(request)
     if key is None:
         job = submission.accept(
@@ -96,7 +116,7 @@ def submit() -> Response:
     once = idempotency.accept_once(
         services(), asked, tenant=auth.tenant(), allowances=auth.allowances(), key=key
     )
-    response = _accepted(once.job)
+    response = _accepted(once.made)
     once.show(response)
     return response
 
@@ -206,6 +226,29 @@ def cancel_job(path: JobPath) -> Response:
 def retry_job(path: JobPath) -> Response:
     retry(services(), find_job(services(), path.job_id, tenant=auth.tenant()))
     return _job_response(_seen(path.job_id), status=202)
+
+
+@jobs.post(
+    "/<job_id>/items/<int:index>/explain",
+    operation_id="explain_item",
+    summary="Ask again about an item's picture, as a job of its own",
+    description=spec.EXPLAIN,
+    openapi_extensions={
+        "requestBody": spec.json_body(Options, example=spec.EXPLAIN_OPTIONS),
+        "parameters": [spec.IDEMPOTENCY_KEY],
+    },
+    responses={
+        202: spec.json_response("The job is accepted.", Job, headers=spec.ACCEPTED),
+        **spec.problems(400, 404, 409, 413),
+    },
+)
+def explain_item(path: ItemPath) -> Response:
+    job = find_job(services(), path.job_id, tenant=auth.tenant())
+    item = pages.read_item(services(), job, path.index)
+    body = request.get_data(cache=False)
+    asked = look_again(services(), job, item, validated(Options, body))
+    payload = idempotency.item_payload("explain", job.id, path.index, body)
+    return _submitted(replace(asked, payload=payload))
 
 
 def _seen(job: str) -> Job:

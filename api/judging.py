@@ -64,17 +64,17 @@ def judged(
     item: ItemResult,
     options: Options,
     *,
+    made: ULID,
     key: str | None,
     labels: LabelsOf,
 ) -> Feedback:
-    """The feedback to keep.
+    """The feedback to keep; `made` gives it its id and time.
 
     Raises:
         RequestError: model, label or box are not of this item; the remedy is in the message.
         InvalidOptions: `correct` is no label of the set; the message lists the closest.
     """
     label = _judged_label(asked, item)
-    made = ULID()
     return Feedback(
         id=f"fbk_{made}",
         job=item.job,

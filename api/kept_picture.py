@@ -29,14 +29,14 @@ def keep_picture(services: Services, job: FoundJob, item: ItemResult) -> str | N
     source = pages.read_source(services, job, item.index)
     if source is None or not source.startswith("s3://"):
         return None if source is None or "?" in source else source
-    body = _body(services, source, tenant=job.tenant)
+    body = picture_bytes(services, source, tenant=job.tenant)
     if body is None or hashlib.sha256(body).hexdigest() != sha256:
         return source
     services.store.put(keys.input_key(job.tenant, sha256), body, content_type=BYTES)
     return None
 
 
-def _body(services: Services, address: str, *, tenant: str) -> bytes | None:
+def picture_bytes(services: Services, address: str, *, tenant: str) -> bytes | None:
     """A picture's bytes; None if it is gone, grown, or no longer to be read."""
     bucket, key = split_address(address)
     own = bucket == services.store.bucket and key.startswith(keys.tenant_prefix(tenant))

@@ -7,6 +7,7 @@ import unicodedata
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from heapq import heapify, heappop
 
 from worker.contract.label_set import LabelSet
 
@@ -41,11 +42,11 @@ class LabelIndex:
         those that have it inside; of these the shorter names first."""
         letters = _letters(query)
         keys = {letters, letters.replace("ü", "v"), _words(query)} - {""}
+        weights = [weight for key in keys for weight in self._found(key)]
+        heapify(weights)  # of some ten thousand the best few are wanted
         found: dict[int, None] = {}
-        for weight in sorted(w for key in keys for w in self._found(key)):
-            found[weight & _PLACE] = None
-            if len(found) == limit:
-                break
+        while weights and len(found) < limit:
+            found[heappop(weights) & _PLACE] = None
         return [*found]
 
     def _found(self, key: str) -> list[int]:

@@ -29,14 +29,14 @@ class Mark:
     """A request's hold on a key.
 
     Attributes:
-        job: the id of the one job that the key stands for.
+        made: the id of the one job or feedback that the key stands for.
         taken_over: an earlier request began, and nobody knows how far it came.
         answer: what the key's request was answered; None while there is no answer.
     """
 
     name: str
     token: str
-    job: str
+    made: str
     expires_at: dt.datetime
     taken_over: bool
     answer: str | None
@@ -55,8 +55,8 @@ class IdempotencyMarks:
         with translated():
             return self._script(keys=[mark], args=[command, *map(str, args)])
 
-    def begin(self, tenant: str, key: str, *, payload: str, job: str) -> Mark:
-        """Take hold of a key, or find its answer. A new key will stand for `job`.
+    def begin(self, tenant: str, key: str, *, payload: str, made: str) -> Mark:
+        """Take hold of a key, or find its answer. A new key will stand for `made`.
 
         Raises:
             IdempotencyKeyReused: the key came with another payload before.
@@ -64,7 +64,7 @@ class IdempotencyMarks:
         """
         name, token = self._keys.idempotency(tenant, key), secrets.token_hex(8)
         outcome, own, expires_ms, answer = self._call(
-            name, "begin", payload, job, token, int(LEASE_S * 1000), self._ttl_ms
+            name, "begin", payload, made, token, int(LEASE_S * 1000), self._ttl_ms
         )
         expires_at = from_ms(int(expires_ms))
         if outcome == "other_payload":
@@ -86,7 +86,7 @@ class IdempotencyMarks:
             raise in_flight()
 
     def answer(self, mark: Mark, answer: str) -> None:
-        """Keep the answer. If Redis is away just now, the next request finds the job itself."""
+        """Keep the answer. If Redis is away just now, the next request finds what was made."""
         with contextlib.suppress(RedisUnavailable):
             self._call(mark.name, "answer", mark.token, answer)
 

@@ -27,7 +27,8 @@ from prometheus_client.registry import Collector
 from api import spec
 from api.services import services
 from worker.contract.errors import RedisUnavailable
-from worker.contract.record import ChunkState, Load
+from worker.contract.pulse import ChunkState
+from worker.contract.record import Load
 
 log = structlog.get_logger(__name__)
 

@@ -18,7 +18,9 @@ from api.marks import IdempotencyMarks
 from api.offer import Offer
 from worker.contract.access import AccessKeys
 from worker.contract.deliveries import Deliveries
+from worker.contract.keys import RedisKeys
 from worker.contract.objects import ObjectStore
+from worker.contract.pulses import Pulses
 from worker.contract.queues import make_app
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
@@ -45,6 +47,7 @@ class Services:
     access: AccessKeys
     webhooks: Webhooks
     deliveries: Deliveries
+    pulses: Pulses
     records: JobRecords
     marks: IdempotencyMarks
     store: ObjectStore
@@ -69,6 +72,7 @@ def make_services(settings: Settings) -> Services:
         access=AccessKeys(client, store, settings),
         webhooks=Webhooks(client, store, settings),
         deliveries=Deliveries(client, settings),
+        pulses=Pulses(client, RedisKeys(settings.redis_prefix)),
         records=JobRecords(client, settings),
         marks=IdempotencyMarks(client, settings),
         store=store,

@@ -78,32 +78,36 @@ STATE = {
     },
     **_RETRY_AFTER,
 }
-ACCEPTED = {
-    "Location": {"description": "path of the job", "schema": {"type": "string"}},
-    **_RETRY_AFTER,
+IDEMPOTENT = {
     "Idempotency-Key-Expires": {
-        "description": "with an Idempotency-Key: until when it stands for this job",
+        "description": "with an Idempotency-Key: until when it stands for this answer",
         "schema": {"type": "string", "format": "date-time"},
     },
     "Idempotent-Replayed": {
-        "description": "`true` if an earlier request with the key has made the job",
+        "description": "`true` if an earlier request with the key has made this",
         "schema": {"type": "string", "enum": ["true"]},
     },
+}
+ACCEPTED = {
+    "Location": {"description": "path of the job", "schema": {"type": "string"}},
+    **_RETRY_AFTER,
+    **IDEMPOTENT,
     "Preference-Applied": {
         "description": "with `Prefer: wait`, if the server waited: `wait=` the seconds granted",
         "schema": {"type": "string"},
     },
 }
 CREATED = {"Location": {"description": "its path", "schema": {"type": "string"}}}
+IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "a name of your own for this request, such as a UUID",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "example": "3f1c9a52-6a3e-4a52-9d0c-0f4f1f0b7a11",
+}
 SUBMIT_HEADERS: list[dict[str, Any]] = [
-    {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "required": False,
-        "description": "a name of your own for this request, such as a UUID",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-        "example": "3f1c9a52-6a3e-4a52-9d0c-0f4f1f0b7a11",
-    },
+    IDEMPOTENCY_KEY,
     {
         "name": "Prefer",
         "in": "header",
@@ -184,6 +188,12 @@ as `manifest` or as `archive`. A manifest's lines may name uploads, too. The lin
 for `bytes` and `content_type`: storage refuses a file of another size or type with 403.
 """
 
+WORKERS = """\
+What each process of each worker did in the last ten seconds: images a second, time by stage, the
+stage that holds images up, its device, and its latest errors by code. Processes that were silent
+for 15 seconds are left out. Takes the scope `admin`: these are numbers of all tenants together.
+"""
+
 METRICS = """\
 Images that wait by lane, chunks by state, images done a second, how wrong predicted ends were, and
 answered requests by route and status, with the time they took. Workers serve their own numbers.
@@ -250,6 +260,13 @@ labels they name against those of the label sets.
 Empty until a first worker has started.
 """
 
+EXPLAIN = """\
+The body is `options`, as of a new job; nothing is taken over from the old one, so name its
+`models`, `label_set` or `words` where they matter. For example, why this label and not that one.
+The picture is read from where the old job found it, and counts against quotas like any other.
+"""
+EXPLAIN_OPTIONS = {"explain": [{"target": {"label": "埃及猫", "against": "虎斑猫"}}]}
+
 LABELS = """\
 For type-ahead. `q` is part of a Chinese name, the beginning of an English word, or pinyin
 without tones, in full (`xiongmao`) or its initials (`xm`). Labels that are called so come first,
@@ -259,7 +276,7 @@ then those that begin so, then those that have it inside; shorter names before l
 FEEDBACK = """\
 `kind` is `right`; `wrong_label`, with `correct`: the label that is right; or `wrong_region`, with
 `box_px`: where it is. It outlives its job, and keeps the picture that it names until it is
-taken back.
+taken back. An `Idempotency-Key` does here what it does for jobs: sent again, it is kept once.
 """
 
 FEEDBACK_EXPORT = """\

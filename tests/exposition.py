@@ -45,3 +45,6 @@ class Exposition:
 
     def labels_of(self, name: str, label: str) -> set[str]:
         return {series.labels[label] for series in self.of(name)}
+
+    def has_label(self, name: str, label: str) -> bool:
+        return any(label in series.labels for series in self.of(name))

@@ -51,6 +51,12 @@ class Finisher(Hand):
 
     def job(self, images: int) -> str:
         """The id of a finished job of so many pictures."""
+        job = self.begun(images)
+        self.work(job)
+        return job
+
+    def begun(self, images: int) -> str:
+        """The id of a job of so many that waits for `step`."""
         lines = "".join(
             f'{{"image": {{"s3": "s3://{PICTURES}/{n:05d}.jpg"}}}}\n' for n in range(images)
         )
@@ -63,7 +69,6 @@ class Finisher(Hand):
         url, headers = f"{self._stack.url}/v1/jobs", self._stack.authorization
         job = str(httpx.post(url, json=asked, headers=headers).raise_for_status().json()["id"])
         self._draw(job, images)
-        self.work(job)
         return job
 
     def _draw(self, job: str, images: int) -> None:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import click
 
 from worker.console import reported, settings_or_exit
+from worker.doctor.command import doctor
 from worker.key_commands import keys
 from worker.lifecycle_command import lifecycle
 from worker.model_commands import models
@@ -60,6 +61,7 @@ def coordinate() -> None:
 
 
 main.add_command(models)
+main.add_command(doctor)
 
 
 @main.group()

@@ -13,12 +13,15 @@ from worker.chunk import ChunkRunner, Pipeline
 from worker.contract import queues
 from worker.contract.keys import Lane, RedisKeys
 from worker.contract.objects import ObjectStore
+from worker.contract.pulses import Pulses
 from worker.contract.record import Verdict
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
 from worker.devices import Device, DeviceMonitor
 from worker.downloads import Downloads
+from worker.exposition import exposed_alone
+from worker.heart import Heart
 from worker.item import ImageLimits, ItemPipeline
 from worker.known_answers import KnownAnswers
 from worker.leases import Leases
@@ -74,7 +77,10 @@ def assemble(
         known=KnownAnswers(settings.cache_mb * 2**20) if settings.cache_mb else None,
         meters=meters,
     )
-    for part in (publisher, leases, batcher, readings):
+    parts.enter_context(exposed_alone(meters, settings))
+    pulses = Pulses(client, RedisKeys(settings.redis_prefix))
+    heart = Heart(meters, device.name, pulses, monitor=monitor)
+    for part in (publisher, leases, batcher, readings, heart):
         part.start()
         parts.callback(part.stop)
     io, web = _pools(parts, settings, "io"), _pools(parts, settings, "web")

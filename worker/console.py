@@ -11,7 +11,8 @@ import click
 from worker.contract import logs
 from worker.contract.errors import GuanwuError, SettingsInvalid
 from worker.contract.settings import Settings, load
-from worker.supervisor import EXIT_CONFIG
+
+EXIT_CONFIG = 78  # EX_CONFIG: the settings are wrong; starting again cannot help
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from worker.contract import queues
 from worker.contract.deliveries import Deliveries
 from worker.contract.keys import COORDINATOR, RedisKeys
 from worker.contract.objects import ObjectStore
+from worker.contract.pulses import Pulses
 from worker.contract.record import Verdict
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
@@ -26,6 +27,8 @@ from worker.contract.redis_state import demand_fit
 from worker.contract.settings import Settings
 from worker.contract.webhooks import Webhooks
 from worker.courier import Courier, Mender
+from worker.exposition import exposed_alone
+from worker.heart import Heart
 from worker.leases import Leases
 from worker.meters import Meters, meters_of
 from worker.outbound import Outbound
@@ -88,7 +91,9 @@ def coordinate(settings: Settings) -> None:
             look_s=MEND_LOOK_S,
         )
         readings = Readings(meters, COORDINATOR)
-        for part in (sweeper, retention, leases, recovery, courier, mender, readings):
+        heart = Heart(meters, COORDINATOR, Pulses(client, named))
+        parts.enter_context(exposed_alone(meters, settings))
+        for part in (sweeper, retention, leases, recovery, courier, mender, readings, heart):
             part.start()
             parts.callback(part.stop)
         planner = Planner(

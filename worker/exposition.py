@@ -5,6 +5,7 @@ So it answers, and says which process is down, while one hangs or is started aga
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from worker.contract.errors import SettingsInvalid
 from worker.contract.settings import Settings
-from worker.meters import SHARED
+from worker.meters import SHARED, Meters
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +80,21 @@ class _Lives(Collector):
 
 
 @contextmanager
+def exposed_alone(meters: Meters, settings: Settings) -> Iterator[None]:
+    """Serve the numbers of a process that no supervisor has started, while inside.
+
+    Raises:
+        SettingsInvalid: as `exposed`.
+    """
+    address = address_of(settings)
+    if address is None or SHARED in os.environ:
+        yield
+        return
+    with _served(address, meters.registry):
+        yield
+
+
+@contextmanager
 def exposed(address: Address | None, look: Callable[[], list[Life]]) -> Iterator[Exposition | None]:
     """Serve numbers at `address` while inside; None serves nothing.
 
@@ -93,18 +109,25 @@ def exposed(address: Address | None, look: Callable[[], list[Life]]) -> Iterator
     MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]  # theirs
     registry.register(_Lives(look))
     try:
+        with _served(address, registry):
+            yield Exposition(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _served(address: Address, registry: CollectorRegistry) -> Iterator[None]:
+    try:
         server, thread = start_http_server(address.port, address.host, registry)
     except OSError as exc:
-        shutil.rmtree(folder, ignore_errors=True)
         raise SettingsInvalid(
             f"GUANWU_METRICS_PORT={address.port} on {address.host}: {exc.strerror or exc}; "
             "name a free port, and in GUANWU_METRICS_HOST an address of this machine"
         ) from exc
     log.info("metrics served", host=address.host, port=address.port)
     try:
-        yield Exposition(folder)
+        yield
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
-        shutil.rmtree(folder, ignore_errors=True)

@@ -105,7 +105,7 @@ class ItemPipeline:
     def load(self, item: ManifestItem, options: Options) -> Loaded:
         """Fetch, decode and prepare one image; raises its error.
 
-        At most `processor_slots` images stand decoded at full size at a time; what is kept
+        At most `processor_slots` images stand decoded at a time; what is kept
         for rendering is no larger than the artefacts asked for.
         """
         watch = Stopwatch(self._meters)
@@ -114,7 +114,10 @@ class ItemPipeline:
         with self._processor_slots:
             with watch.stage("decode"):
                 picture = decode(
-                    data, max_bytes=self._limits.max_bytes, max_pixels=self._limits.max_pixels
+                    data,
+                    max_bytes=self._limits.max_bytes,
+                    max_pixels=self._limits.max_pixels,
+                    enough=self._engine.enough(options),
                 )
             with watch.stage("prepare"):
                 prepared = self._engine.prepare(picture, options)

@@ -1,19 +1,35 @@
-"""Reads what only shows when somebody looks: processor, memory and GPU of a process."""
+"""Reads what only shows when somebody looks: processor, memory and GPU of a process.
+
+Needs no package of the extra `worker`: a coordinator may stand alone, in the small image.
+"""
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
 
-import psutil
 import structlog
 
-from worker.devices import DeviceMonitor
+from worker.contract.job import DeviceInfo
 from worker.meters import Meters
 from worker.rounds import Rounds
 
 log = structlog.get_logger(__name__)
 
 READ_S = 2.0
+_STATM = Path("/proc/self/statm")  # Linux alone; elsewhere memory is not told
+
+
+class Monitor(Protocol):
+    """What tells of a device: a `DeviceMonitor`, which takes packages of the extra."""
+
+    @property
+    def total_mb(self) -> float | None: ...
+
+    def sample(self) -> DeviceInfo: ...
 
 
 class Readings(Rounds):
@@ -30,7 +46,7 @@ class Readings(Rounds):
         meters: Meters,
         process: str,
         *,
-        monitor: DeviceMonitor | None = None,
+        monitor: Monitor | None = None,
         splits: Callable[[], int] = lambda: 0,
     ) -> None:
         super().__init__("readings", every_s=READ_S)
@@ -39,7 +55,6 @@ class Readings(Rounds):
         self._monitor = monitor
         self._splits = splits
         self._seen_splits = 0
-        self._process = psutil.Process()
         self._seen_cpu_s = 0.0
 
     def round(self) -> None:
@@ -50,18 +65,19 @@ class Readings(Rounds):
 
     def read(self) -> None:
         """One look at everything."""
-        spent = self._process.cpu_times()
-        cpu_s = spent.user + spent.system
+        cpu_s = time.process_time()
         self._meters.cpu_s.labels(self._name).inc(cpu_s - self._seen_cpu_s)
         self._seen_cpu_s = cpu_s
-        self._meters.resident_bytes.labels(self._name).set(self._process.memory_info().rss)
+        if _STATM.exists():
+            pages = int(_STATM.read_text().split()[1])
+            self._meters.resident_bytes.labels(self._name).set(pages * os.sysconf("SC_PAGE_SIZE"))
         splits = self._splits()
         self._meters.splits.inc(splits - self._seen_splits)
         self._seen_splits = splits
         if self._monitor is not None:
             self._read_device(self._monitor)
 
-    def _read_device(self, monitor: DeviceMonitor) -> None:
+    def _read_device(self, monitor: Monitor) -> None:
         seen, total_mb = monitor.sample(), monitor.total_mb
         if seen.gpu_percent is not None:
             self._meters.gpu_busy.labels(seen.name).set(seen.gpu_percent / 100)

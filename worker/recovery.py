@@ -21,6 +21,7 @@ from worker.contract.objects import ObjectStore
 from worker.contract.rebuild import restore, undone_jobs
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import translated
+from worker.contract.redis_state import read_state, warn
 from worker.rounds import Rounds
 
 log = structlog.get_logger(__name__)
@@ -63,6 +64,7 @@ class Recovery(Rounds):
             known = self._client.get(self._key)
         if known == server or not self._records.take_turn(TURN, every_s=TURN_S):
             return 0
+        warn(read_state(self._client))  # a replica may be set up worse than its master was
         restored = self._restore(dt.datetime.now(dt.UTC) - LOOK_BACK)
         with translated():
             self._client.set(self._key, server)

@@ -75,7 +75,7 @@ def make_engine(settings: Settings, *, device: str, progress: Progress = announc
     """
     return Engine(
         default_models=settings.default_model_ids,
-        extra_models=_own_models(settings),
+        extra_models=own_models(settings),
         device=device,
         dtype=settings.dtype,
         max_batch=settings.batch_images,
@@ -86,7 +86,7 @@ def make_engine(settings: Settings, *, device: str, progress: Progress = announc
     )
 
 
-def _own_models(settings: Settings) -> dict[str, str | OwnModel]:
+def own_models(settings: Settings) -> dict[str, str | OwnModel]:
     """Those of GUANWU_MODELS and those of the file.
 
     Raises:

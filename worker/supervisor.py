@@ -16,6 +16,7 @@ from types import FrameType
 
 import structlog
 
+from worker.console import EXIT_CONFIG
 from worker.contract.keys import COORDINATOR
 from worker.devices import Device
 from worker.exposition import Address, Exposition, Life, exposed
@@ -25,7 +26,6 @@ log = structlog.get_logger(__name__)
 
 SERVE = (sys.executable, "-m", "worker", "serve")
 COORDINATE = (sys.executable, "-m", "worker", "coordinate")
-EXIT_CONFIG = 78  # EX_CONFIG: the settings are wrong; starting again cannot help
 STABLE_S = 60.0
 MAX_BACKOFF_S = 30.0
 POLL_S = 0.2

@@ -19,6 +19,7 @@ from api.client.errors import UnexpectedAnswer
 from api.client.transport import headers_of
 from worker.contract.catalog import Catalog
 from worker.contract.job import ArtifactLink, Job
+from worker.contract.pulse import Fleet
 
 
 class AsyncClient:
@@ -144,6 +145,10 @@ class AsyncClient:
         return parsed(
             FoundLabels, await self._api.call(calls.labels(label_set, query, limit))
         ).items
+
+    async def workers(self) -> Fleet:
+        """What the workers do now, and what there is to do; takes the scope `admin`."""
+        return parsed(Fleet, await self._api.call(calls.workers()))
 
     async def usage(self) -> Usage:
         """Images submitted today and this month, and how many are left."""

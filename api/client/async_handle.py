@@ -12,6 +12,7 @@ import httpx
 from api.client import calls
 from api.client.answers import ResultPage, parsed
 from api.client.async_transport import AsyncTransport
+from api.client.calls import Chosen
 from api.client.errors import ServerUnavailable, ServerUnreachable, TooMany
 from api.client.patience import Vigil
 from api.client.seen import SeenJob
@@ -40,6 +41,11 @@ class AsyncJobHandle(SeenJob):
         """Run the items again that did not succeed. Only a job that is done can be retried."""
         self._see(await self._api.call(calls.retry(self.id)))
         return self.view
+
+    async def explain(self, index: int, options: Chosen) -> AsyncJobHandle:
+        """As `JobHandle.explain`."""
+        call = calls.explain(self.id, index, options)
+        return AsyncJobHandle(self._api, await self._api.call(call))
 
     async def wait(self, *, timeout_s: float | None = None) -> Job:
         """Wait until the job is done. The server holds the answer back until there is news.

@@ -74,7 +74,7 @@ def _envelope(options: Chosen, metadata: Mapping[str, Any] | None, webhook: Told
 
 
 def _once_under(key: str | None) -> dict[str, str]:
-    """The header under which the tries of one call make one job."""
+    """The header under which the tries of one call make one job or feedback."""
     return {"Idempotency-Key": key or str(uuid.uuid4())}
 
 
@@ -108,6 +108,12 @@ def cancel(job: str) -> Call:
 
 def retry(job: str) -> Call:
     return Call("POST", f"/v1/jobs/{job}/retry", safe=False)
+
+
+def explain(job: str, index: int, options: Chosen) -> Call:
+    body = _envelope(options, None, None)["options"]
+    sent = {"headers": _once_under(None), "json": body}
+    return Call("POST", f"/v1/jobs/{job}/items/{index}/explain", options=sent)
 
 
 def query(
@@ -158,6 +164,10 @@ def labels(label_set: str, query: str, limit: int) -> Call:
     return Call("GET", "/v1/labels", options={"params": params})
 
 
+def workers() -> Call:
+    return Call("GET", "/v1/workers")
+
+
 def usage() -> Call:
     return Call("GET", "/v1/usage")
 
@@ -206,7 +216,7 @@ def _rotate(path: str, overlap_s: int) -> Call:
 def mark(job: str, index: int, said: Mapping[str, Any]) -> Call:
     body = {name: value for name, value in said.items() if value is not None}
     path = f"/v1/jobs/{job}/items/{index}/feedback"
-    return Call("POST", path, safe=False, options={"json": body})
+    return Call("POST", path, options={"headers": _once_under(None), "json": body})
 
 
 def judgement(feedback_id: str) -> Call:

@@ -18,7 +18,7 @@ import click
 from click.shell_completion import get_completion_class
 from pydantic import ValidationError
 
-from api.client import commands, hooks, judging
+from api.client import commands, hooks, judging, watching
 from api.client.calls import ExportFormat
 from api.client.client import Client
 from api.client.errors import (
@@ -219,6 +219,23 @@ def models(context: click.Context, as_json: bool, url: str | None, token: str | 
 
 
 @cli.command()
+@click.option("--once", is_flag=True, help="one look, then end")
+@click.option(
+    "--every", "every_s", type=click.FloatRange(0.5), default=2.0, show_default=True, help="seconds"
+)
+@_json_option
+@_with_server
+def top(once: bool, every_s: float, as_json: bool, url: str | None, token: str | None) -> int:
+    """Show what the workers do, live, until Ctrl-C.
+
+    Devices, images a second, the queue, the stages and which of them holds images up, and the
+    latest errors. Takes an access token with the scope admin. With --json a line for each look.
+    """
+    with _connect(url, token) as client:
+        return watching.top(client, once=once, every_s=every_s, as_json=as_json)
+
+
+@cli.command()
 @_json_option
 @_with_server
 def usage(as_json: bool, url: str | None, token: str | None) -> int:
@@ -364,13 +381,15 @@ def export_feedback(
         return judging.export(client, format, since=since, output=output)
 
 
-def _hand_over(group: click.Group, name: str, words: Sequence[str], text: str) -> None:
+def _hand_over(
+    group: click.Group, name: str, words: Sequence[str], text: str, *, runs_models: bool = True
+) -> None:
     """Add a command that becomes `python -m worker WORDS ...`."""
 
     @group.command(name, context_settings=_pass_on, help=text, add_help_option=False)
     @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
     def command(arguments: Sequence[str]) -> None:
-        to_worker([*words, *arguments])
+        to_worker([*words, *arguments], runs_models=runs_models)
 
 
 _hand_over(models, "fetch", ("models", "fetch"), "Fetch models to this machine.")
@@ -378,7 +397,8 @@ _hand_over(models, "list", ("models", "list"), "List the models of this machine.
 _hand_over(models, "check", ("models", "check"), "Run models of this machine once.")
 _hand_over(models, "calibrate", ("models", "calibrate"), "Fit scores and verdicts.")
 _hand_over(cli, "worker", ("run",), "Run a worker on this machine.")
-_hand_over(cli, "admin", ("admin",), "Administer a server.")
+_hand_over(cli, "admin", ("admin",), "Administer a server.", runs_models=False)
+_hand_over(cli, "doctor", ("doctor",), "Check a deployment from here.", runs_models=False)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -17,6 +17,7 @@ from api.client.transport import Transport, headers_of
 from api.client.webhooks import Webhooks
 from worker.contract.catalog import Catalog
 from worker.contract.job import ArtifactLink, Job
+from worker.contract.pulse import Fleet
 
 STALE = "links expire, results() gives fresh ones"
 DEFAULT_LIMITS = {"max_images_per_request": 1000, "max_request_bytes": 512 * 2**20}
@@ -148,6 +149,10 @@ class Client:
         """Labels of a set that fit what was typed, the best first: part of a Chinese name, the
         beginning of an English word, or pinyin, in full or its initials."""
         return parsed(FoundLabels, self._api.call(calls.labels(label_set, query, limit))).items
+
+    def workers(self) -> Fleet:
+        """What the workers do now, and what there is to do; takes the scope `admin`."""
+        return parsed(Fleet, self._api.call(calls.workers()))
 
     def usage(self) -> Usage:
         """Images submitted today and this month, and how many are left."""

@@ -11,6 +11,7 @@ import httpx
 
 from api.client import calls
 from api.client.answers import ResultPage, parsed
+from api.client.calls import Chosen
 from api.client.errors import ServerUnavailable, ServerUnreachable, TooMany
 from api.client.patience import Vigil
 from api.client.seen import SeenJob
@@ -40,6 +41,10 @@ class JobHandle(SeenJob):
         """Run the items again that did not succeed. Only a job that is done can be retried."""
         self._see(self._api.call(calls.retry(self.id)))
         return self.view
+
+    def explain(self, index: int, options: Chosen) -> JobHandle:
+        """Ask again about an item's picture: a job of its own, with these options alone."""
+        return JobHandle(self._api, self._api.call(calls.explain(self.id, index, options)))
 
     def wait(self, *, timeout_s: float | None = None) -> Job:
         """Wait until the job is done. The server holds the answer back until there is news.

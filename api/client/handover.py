@@ -21,13 +21,13 @@ def missing() -> list[str]:
     return [name for name in NEEDED if importlib.util.find_spec(name) is None]
 
 
-def to_worker(arguments: Sequence[str]) -> NoReturn:
+def to_worker(arguments: Sequence[str], *, runs_models: bool = True) -> NoReturn:
     """Become `python -m worker ARGUMENTS`.
 
     Raises:
-        ExtraMissing: the extra `worker` is not installed.
+        ExtraMissing: it runs models, and the extra `worker` is not installed.
     """
-    absent = missing()
+    absent = missing() if runs_models else []
     if absent:
         raise ExtraMissing(f"{REMEDY} (missing: {', '.join(absent)})")
     sys.stdout.flush()

@@ -40,6 +40,11 @@ def test_the_base_install_runs_the_front_door_without_torch(
     door = subprocess.Popen(command, env=environment, cwd=tmp_path)
     try:
         assert answers(f"http://127.0.0.1:{port}/readyz")
+        doctor = [str(python.with_name("guanwu")), "doctor"]
+        told = subprocess.run(
+            doctor, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        assert "models, fonts and GPUs were not looked at" in told.stdout
     finally:
         door.terminate()
         door.wait(timeout=20)

@@ -14,6 +14,7 @@ import pytest
 from api.client import Client
 from deploy.ports import LOOPBACK, keep_or_choose
 from deploy.stack import Stack
+from tests.deploy.monitoring import exact_matchers, grouping_labels, queries, series_names
 from tests.exposition import Exposition
 from tests.stack import CPU_SETTINGS, running_stack
 from worker.contract.job import JobStatus
@@ -23,6 +24,7 @@ PHOTOS = 6
 PATIENCE_S = 120.0
 RESIDENT = "guanwu_process_resident_bytes"
 PROCESSES = {"coordinator", "cpu"}
+MAY_BE_ABSENT = {"guanwu_eta_error"}  # nothing was ever predicted
 STAGES = {
     *("fetch", "decode", "prepare", "wait", "forward", "explain", "judge"),
     *("render", "encode", "upload", "commit"),
@@ -137,3 +139,21 @@ def test_counts_go_on_when_a_process_is_started_again(
 def serving(stack: Stack) -> psutil.Process:
     """The process that runs the model."""
     return next(p for p in stack.workers[0].family() if "serve" in p.cmdline())
+
+
+def test_dashboard_and_alerts_ask_for_series_that_there_are(seen: Exposition) -> None:
+    """All but those of GPUs, where there is none."""
+    asked = {name for query in queries() for name in series_names(query)}
+    on_a_gpu = {name for name in asked if name.startswith("guanwu_gpu_")}
+    assert len(asked) > 25
+    assert len(on_a_gpu) == 3
+    assert asked - on_a_gpu - seen.names - MAY_BE_ABSENT == set()
+
+
+def test_labels_that_dashboard_and_alerts_ask_for_exist(seen: Exposition) -> None:
+    for query in queries():
+        for name, label, value in exact_matchers(query):
+            assert seen.of(name, **{label: value}), f"{name} has no {label}={value}"
+        names = series_names(query) - MAY_BE_ABSENT
+        for label in grouping_labels(query) - {"instance"}:  # Prometheus's own
+            assert any(seen.has_label(name, label) for name in names), query

@@ -60,6 +60,7 @@ class Hand:
         self.records = JobRecords(self.redis, settings)
         self.store = ObjectStore(settings)
         self.failing: set[int] = set()  # indices of items that will fail
+        self.size_px = (4, 3)  # of every picture
         self.scores: dict[int, float] = {}  # of items, where not 0.7; labels vary, then
 
     def publish(self, catalog: Catalog = CATALOG) -> None:
@@ -185,9 +186,13 @@ class Hand:
 
     def _analysed(self, claim: Claim, item: ManifestItem, bare: ItemResult) -> ItemResult:
         facts = ImageFacts(
-            sha256=self._sha256(item), filename=item.filename, format="PNG", width=4, height=3,
+            sha256=self._sha256(item),
+            filename=item.filename,
+            format="PNG",
+            width=self.size_px[0],
+            height=self.size_px[1],
             bytes=29,
-        )  # fmt: skip
+        )
         zh, en, number = LABELS[item.index % len(LABELS)] if self.scores else LABELS[0]
         score = self.scores.get(item.index, 0.7)
         label = Label(rank=1, zh=zh, en=en, id=number, score=score, model="efficientnet-lite0")

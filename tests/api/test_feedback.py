@@ -61,6 +61,42 @@ def test_every_kind_is_kept_whole(calls: Calls, path: str) -> None:
     assert calls.get("/v1/feedback").json == {"items": made[::-1], "next": None}
 
 
+def test_feedback_sent_again_under_its_key_is_kept_once(
+    calls: Calls, path: str, hand: Hand
+) -> None:
+    said = {"kind": "wrong_region", "box_px": [0, 1, 4, 3]}
+    named = {"Idempotency-Key": "k-1"}
+    first, second = (calls.post(path, json=said, headers=named) for _ in range(2))
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json == second.json
+    assert "Idempotent-Replayed" not in first.headers
+    assert second.headers["Idempotent-Replayed"] == "true"
+    assert second.headers["Location"] == first.headers["Location"]
+    assert len(calls.get("/v1/feedback").json["items"]) == 1
+    other = calls.post(path, json={"kind": "right"}, headers=named)
+    problem(other, 422, "idempotency_key_reused")
+
+
+def test_feedback_goes_on_where_a_request_with_its_key_broke_off(
+    calls: Calls, path: str, hand: Hand
+) -> None:
+    named = {"Idempotency-Key": "k-1"}
+    first = calls.post(path, json={"kind": "right"}, headers=named).json
+    (mark,) = hand.redis.scan_iter(match=f"{hand.settings.redis_prefix}:idempotency:*")
+    hand.redis.hdel(mark, "answer")  # it was kept, and the answer never written down
+    hand.redis.hset(mark, "lease_ms", 0)
+    assert calls.post(path, json={"kind": "right"}, headers=named).json == first
+    assert len(calls.get("/v1/feedback").json["items"]) == 1
+
+
+def test_feedback_that_was_refused_leaves_its_key_free(calls: Calls, path: str) -> None:
+    named = {"Idempotency-Key": "k-1"}
+    wrong = {"kind": "wrong_label", "correct": "火剪"}
+    problem(calls.post(path, json=wrong, headers=named), 422, "invalid_options")
+    right = {"kind": "wrong_label", "correct": "火箭"}
+    assert calls.post(path, json=right, headers=named).status_code == 201
+
+
 @pytest.mark.parametrize(
     ("said", "where"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from tests.benchmarks.ground import SMALL, WARM, Ground
 from tests.benchmarks.limit import Bare, best_format
 from tests.benchmarks.profile import Profile
 from tests.benchmarks.same_work import SameWork
-from tests.benchmarks.scenes import Scene, pixels_of
+from tests.benchmarks.scenes import VIT_ATTENTION, Scene, pixels_of
 from tests.benchmarks.tutorial import Tutorial
 from tests.benchmarks.whole_way import BUCKET, key_of
 
@@ -21,27 +21,30 @@ Way = Callable[[], float]
 """Images per second, measured when called."""
 
 
-def contest(ground: Ground, scene: Scene) -> Figures:
-    """Medians of rates over rounds, and of ratios within them."""
-    profile = Profile(ground.way.stack)
+def contest(ground: Ground, scene: Scene) -> tuple[Figures, Figures]:
+    """Medians of rates over rounds and of ratios within them; and the profile, in ms an image."""
+    profile = Profile(ground.way.stack, ground.metrics)
     others = _in_process(ground, scene)
-    if scene.name == "vit_attention":
+    if scene is VIT_ATTENTION:
         others |= _slow(ground)
     _warm_up(ground, scene, others)
 
     def whole() -> float:
-        with profile.of(ground.way):
+        with profile.of(images=len(ground.pictures)):
             return ground.way.per_s(scene, SMALL)
 
     rates = in_turn({"whole": whole, **others}, rounds=ground.extent.rounds)
     figures = {f"{scene.name}_{way}_per_s": statistics.median(of) for way, of in rates.items()}
     named = {"bare": scene.figure, "same_work": f"{scene.name}_over_same_work"}
     for way in others:
-        figures |= ratios(named.get(way, f"over_{way}"), rates["whole"], rates[way])
-    return figures | {f"{scene.name}_{name}": value for name, value in profile.figures.items()}
+        ratios = [a / b for a, b in zip(rates["whole"], rates[way], strict=True)]
+        figures |= quartiles(named.get(way, f"over_{way}"), ratios)
+    print(f"\n{scene.name}, of an image in the worker's stages and in processes:")
+    print(profile.table, flush=True)
+    return figures, {f"{scene.name}_{name}": ms for name, ms in profile.figures.items()}
 
 
-def in_turn(ways: dict[str, Way], *, rounds: int) -> dict[str, list[float]]:
+def in_turn(ways: Mapping[str, Way], *, rounds: int) -> dict[str, list[float]]:
     """What each way gave in each round; the first of a round is another each time."""
     names = list(ways)
     rates: dict[str, list[float]] = {name: [] for name in names}
@@ -52,10 +55,9 @@ def in_turn(ways: dict[str, Way], *, rounds: int) -> dict[str, list[float]]:
     return rates
 
 
-def ratios(name: str, ours: Sequence[float], theirs: Sequence[float]) -> Figures:
-    """The median of ratios within rounds under `name`, and their quartiles beside it."""
-    of = [a / b for a, b in zip(ours, theirs, strict=True)]
-    low, median, high = np.quantile(of, [0.25, 0.5, 0.75]).tolist()
+def quartiles(name: str, values: Sequence[float]) -> Figures:
+    """Their median under `name`, and their quartiles beside it."""
+    low, median, high = np.quantile(values, [0.25, 0.5, 0.75]).tolist()
     return {name: median, f"{name}_q1": low, f"{name}_q3": high}
 
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from deploy.ports import LOOPBACK, keep_or_choose
 from deploy.stack import Stack
 from tests.benchmarks.naive_queue import NaiveQueue
 from tests.benchmarks.networks import Networks
 from tests.benchmarks.scenes import BATCH, jpegs, worker_settings
 from tests.benchmarks.whole_way import BUCKET, WholeWay
 
-SMALL, WARM = "0.15mp", "warm"
+SMALL, BESIDE, WARM = "small", "beside", "warm"
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,24 @@ class Extent:
         beside: pictures of the ways in one process.
         few: pictures of the slow ways.
         trial: pictures with which number formats are tried.
+        singles: jobs of one picture.
+        large: pictures of each size.
+        growth: images of the jobs whose cost is to grow with their size alone.
     """
 
     images: int = 256
     beside: int = 128
     few: int = 24
     trial: int = 16
+    singles: int = 50
+    large: int = 32
+    growth: tuple[int, int, int] = (250, 1000, 4000)
     rounds: int = 3
 
 
-QUICK = Extent(images=24, beside=8, few=4, trial=4, rounds=1)
+QUICK = Extent(
+    images=24, beside=8, few=4, trial=4, singles=5, large=4, growth=(8, 16, 32), rounds=1
+)
 
 
 @dataclass
@@ -44,14 +53,16 @@ class Ground:
 
     Attributes:
         pictures: JPEGs of 0.15 MP, in the folder `SMALL` of the bucket too, the first of them
-            in `WARM`.
+            in `BESIDE` and `WARM`.
         folder: for files that nobody reads.
+        metrics: address of the worker's.
     """
 
     extent: Extent
     folder: Path
     way: WholeWay
     naive: NaiveQueue
+    metrics: str
     networks: Networks = field(default_factory=Networks)
     pictures: list[bytes] = field(default_factory=list)
 
@@ -59,15 +70,18 @@ class Ground:
 @contextmanager
 def standing(extent: Extent, *, dtype: str) -> Iterator[Ground]:
     """Everything started and in place; ended afterwards. `dtype` is the worker's."""
-    settings = {**worker_settings(dtype), "GUANWU_S3_INPUT_BUCKETS": BUCKET}
+    port = str(keep_or_choose(None))
+    own = {"GUANWU_S3_INPUT_BUCKETS": BUCKET, "GUANWU_METRICS_PORT": port}
+    settings = worker_settings(dtype) | own
     with (
         TemporaryDirectory(prefix="guanwu-bench-") as name,
         Stack(Path(name) / "stack", settings=settings) as stack,
         WholeWay(stack) as way,
         NaiveQueue(stack, Path(name) / "naive.log") as naive,
     ):
-        ground = Ground(extent, Path(name), way, naive)
+        ground = Ground(extent, Path(name), way, naive, f"http://{LOOPBACK}:{port}/metrics")
         ground.pictures = jpegs("0.15mp", extent.images)
         way.put(SMALL, ground.pictures)
+        way.put(BESIDE, ground.pictures[: extent.beside])
         way.put(WARM, ground.pictures[:BATCH])
         yield ground

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import cv2
@@ -22,7 +23,11 @@ BATCH = 16
 LIMITS = {"max_bytes": 2**26, "max_pixels": 2**26}
 """Of `decode`: none of these pictures reaches them."""
 
+GRAINY = ("2mp", "12mp")
+"""Sizes with a sensor's noise, 3 to 4 MB at 12 MP: smooth pictures would be decoded too fast."""
+
 _QUALITY = 90
+_GRAIN = 6.0  # deviation, of 255
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Scene:
         return Options.model_validate(self.options)
 
 
-SCENES = (
+VIT_ATTENTION, VIT_CLASS, LITE0 = SCENES = (
     Scene("vit_attention", MODEL, "attention", "free", "vit_attention_over_bare", 0.75),
     Scene("vit_class", MODEL, "relevance", "top1", "vit_class_over_bare", 0.80),
     Scene("cnn", CNN, "cam", "top1", "cnn_over_bare", 0.25),
@@ -87,10 +92,20 @@ def jpegs(size: str, count: int) -> list[bytes]:
 def _jpeg(bgr: np.ndarray[Any, Any] | None, size: str, number: int) -> bytes:
     assert bgr is not None
     scaled = cv2.resize(bgr, SIZES[size], interpolation=cv2.INTER_CUBIC)
+    if size in GRAINY:
+        scaled = cv2.add(scaled, _grain(SIZES[size]), dtype=cv2.CV_8U)
     scaled[0, 0] = number % 256, number // 256 % 256, number // 65536  # its own bytes
     done, data = cv2.imencode(".jpg", scaled, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     assert done
     return data.tobytes() + number.to_bytes(4, "big")
+
+
+@cache
+def _grain(size_px: tuple[int, int]) -> np.ndarray[Any, Any]:
+    """The same noise in all channels, (height, width, 3)."""
+    width, height = size_px
+    grey = np.random.default_rng(0).normal(0, _GRAIN, (height, width, 1))
+    return np.repeat(grey.astype(np.int16), 3, axis=2)
 
 
 def pixels_of(model: VisionModel, pictures: list[bytes]) -> torch.Tensor:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from tests.benchmarks.agreement import correlation
+from tests.benchmarks.contest import in_turn, quartiles
 from tests.benchmarks.curves import SHARES, Ask, PixelCurves, area, difference, probability
+from tests.benchmarks.shown import Bar
 from tests.benchmarks.trust import random_above_not, score_spearman, spearman
+from worker.vision import render
+from worker.vision.heatmap import Heatmap, Window
 
 WHOLE = torch.tensor([1.0])
 
@@ -89,3 +96,35 @@ def test_noise_is_judged_by_thresholds_of_the_other_half() -> None:
     # Fitted to the low half all of the high one is above, and none the other way round.
     assert random_above_not(mixed, torch.zeros(200)) == pytest.approx(0.5)
     assert random_above_not(low, torch.zeros(100)) <= 0.1
+
+
+def test_maps_correlate_cell_by_cell_of_what_the_model_saw() -> None:
+    grid = np.random.default_rng(0).normal(size=(4, 4)).astype(np.float32)
+    window = Window(100.0, 0.0, 300.0, 200.0)  # the middle of 400 x 200
+
+    def heatmap(cells: np.ndarray) -> Heatmap:
+        return Heatmap(grid=cells, window=window, width=400, height=200, signed=True)
+
+    expected = heatmap(grid)
+    made = render.raw_map(expected)
+    made[:, :100] = 9  # not seen, does not count
+    assert correlation(made, expected) == pytest.approx(1.0)
+    assert correlation(render.raw_map(heatmap(-grid)), expected) == pytest.approx(-1.0, abs=1e-3)
+    other = correlation(render.raw_map(heatmap(cv2.flip(grid, 1))), expected)
+    assert other == pytest.approx(np.corrcoef(grid[:, ::-1].ravel(), grid.ravel())[0, 1], abs=0.1)
+    flat = render.raw_map(heatmap(np.ones_like(grid)))
+    assert correlation(flat, expected) == 0.0
+    assert correlation(flat, heatmap(np.ones_like(grid))) == 1.0
+
+
+def test_ways_take_turns_and_ratios_are_told_with_their_quartiles() -> None:
+    order: list[str] = []
+    ways = {name: lambda name=name: float(order.append(name) or len(order)) for name in "ab"}
+    assert in_turn(ways, rounds=3) == {"a": [1.0, 4.0, 5.0], "b": [2.0, 3.0, 6.0]}
+    assert order == ["a", "b", "b", "a", "a", "b"]
+    assert quartiles("x", [1.0, 2.0, 3.0]) == {"x": 2.0, "x_q1": 1.5, "x_q3": 2.5}
+
+
+def test_a_bar_holds_up_to_its_own_value() -> None:
+    assert Bar(at_least=0.8).beside(0.8) == "bar >= 0.8: holds"
+    assert Bar(at_most=60).beside(61) == "bar <= 60: MISSED"

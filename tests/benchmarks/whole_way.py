@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from api.client import Client
 from deploy.stack import Stack
@@ -57,17 +57,22 @@ class WholeWay:
         with ThreadPoolExecutor(PUTTERS) as pool:
             list(pool.map(one, range(len(pictures))))
 
-    def per_s(self, scene: Scene, folder: str) -> float:
-        """Images per second from submission to `done` of a job of the whole folder."""
-        spent_s = self.seconds(scene, f"s3://{BUCKET}/{folder}/")
-        return len(self.results) / spent_s
+    def per_s(self, scene: Scene, folder: str, **options: Any) -> float:
+        """Images per second from submission to `done` of a job of the whole folder.
 
-    def seconds(self, scene: Scene, prefix: str) -> float:
-        """From submission to `done`; every picture succeeded."""
+        `options` are the job's, where they are not to be the scene's. Every picture succeeded.
+        """
         started_s = time.perf_counter()
-        job = self._client.submit_source("prefix", prefix, options=scene.options)
+        job = self._client.submit_source(
+            "prefix", f"s3://{BUCKET}/{folder}/", options={**scene.options, **options}
+        )
         view = job.wait(timeout_s=1800)
         spent_s = time.perf_counter() - started_s
         assert view.counts.succeeded == view.counts.total, view
         self.results = sorted(job.results(), key=lambda result: result.index)
-        return spent_s
+        return len(self.results) / spent_s
+
+    def map_of(self, result: ItemResult) -> bytes:
+        """The PNG of numbers of a result's only map."""
+        (explanation,) = result.explanations
+        return self._client.download(explanation.artifacts["map"])

@@ -76,6 +76,23 @@ def test_pictures_dropped_during_a_job_wait_and_join_its_cards(
     sync_api.expect(tab.locator("#message")).to_have_text("")
 
 
+def test_many_pictures_become_a_wall_with_the_workers_thumbnails(
+    tab: sync_api.Page, stack: Stack, shared_data: Path
+) -> None:
+    photos = sorted((shared_data / "data" / "photos").glob("*.jpg"))[:25]
+    tab.fill("#key", stack.token)
+    tab.set_input_files("#files", photos)
+    sync_api.expect(tab.locator("#matched")).to_have_text("25 张图片", timeout=90_000)
+    sync_api.expect(tab.locator(".tile img")).to_have_count(25)
+    all_pictures_load(tab)
+    widths = tab.evaluate("[...document.images].map((image) => image.naturalWidth)")
+    assert len(widths) == 25
+    assert max(widths) <= 256
+    tab.locator(".tile").first.click()
+    sync_api.expect(tab.locator("#viewer article")).to_contain_text(photos[0].name)
+    all_pictures_load(tab)
+
+
 def test_a_wrong_key_is_refused_in_words(tab: sync_api.Page, shared_data: Path) -> None:
     tab.fill("#key", "wrong")
     tab.set_input_files("#files", sorted((shared_data / "data" / "photos").glob("*.jpg"))[:1])

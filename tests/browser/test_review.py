@@ -126,13 +126,39 @@ def test_right_is_said_once_however_often_it_is_clicked(
     sync_api.expect(tab.locator("button.right")).to_be_enabled()
 
 
+def test_marks_are_there_again_when_the_card_is_opened_from_the_wall(
+    tab: sync_api.Page, card: sync_api.Locator, client: Client, stack: Stack, tmp_path: Path
+) -> None:
+    card.locator("button.right").click()
+    sync_api.expect(card.locator(".marks li")).to_have_count(1)
+    tab.goto(f"{stack.url}/#job={next(client.jobs()).id}")
+    tab.reload()
+    tab.locator(".tile").click()
+    again = tab.get_by_role("dialog").locator("article")
+    sync_api.expect(again.locator(".marks li")).to_contain_text("· 小王 ·")
+    again.locator("button.wrong_label").click()
+    again.get_by_role("combobox", name="正确的标签").press_sequentially("mao")
+    sync_api.expect(again.get_by_role("option").first).to_be_visible()
+    tab.keyboard.press("Escape")
+    tab.keyboard.press("Escape")
+    sync_api.expect(again.locator(".marks li")).to_be_visible()  # the card is still open
+    assert barriers(tab) == []
+    tab.screenshot(path=tmp_path / "wall-1440.png")
+    maps = again.locator(".maps button")
+    before = maps.count()
+    again.get_by_text("为什么不是…").click()
+    again.locator(".against button").last.click()
+    sync_api.expect(maps).to_have_count(before + 1, timeout=60_000)
+    all_pictures_load(tab)
+
+
 def test_a_click_asks_why_not_another_label(
     tab: sync_api.Page, card: sync_api.Locator, tmp_path: Path
 ) -> None:
     maps = card.locator(".maps").first.locator("button")
     before = maps.count()
     card.get_by_text("为什么不是…").click()
-    card.locator(".contrast button").first.click()
+    card.locator(".against button").first.click()
     sync_api.expect(maps).to_have_count(before + 1, timeout=60_000)
     sync_api.expect(maps.last).to_contain_text("而非")
     all_pictures_load(tab)
@@ -161,21 +187,64 @@ def test_names_with_markup_change_nothing(
     assert tab.locator("img[src=x]").count() == 0
 
 
-def test_a_folder_gives_its_pictures_and_names_the_rest(
-    tab: sync_api.Page, stack: Stack, shared_data: Path, tmp_path: Path
-) -> None:
+@pytest.fixture
+def folder(shared_data: Path, tmp_path: Path) -> Path:
+    """Two photos, one of them further inside, and a file that is none."""
     folder = tmp_path / "照片"
     (folder / "里面").mkdir(parents=True)
     photos = sorted((shared_data / "data" / "photos").glob("*.jpg"))[:2]
     shutil.copy(photos[0], folder / "一.jpg")
     shutil.copy(photos[1], folder / "里面" / "二.jpg")
     (folder / "<b>notes.txt").write_text("no picture")
+    return folder
+
+
+def names(tab: sync_api.Page) -> set[str | None]:
+    return {image.get_attribute("alt") for image in tab.locator(".picture img:first-child").all()}
+
+
+def test_a_chosen_folder_gives_its_pictures_and_names_the_rest(
+    tab: sync_api.Page, stack: Stack, folder: Path
+) -> None:
     tab.fill("#key", stack.token)
     tab.set_input_files("#folder", folder)
     sync_api.expect(tab.locator("article")).to_have_count(2, timeout=90_000)
     sync_api.expect(tab.locator("#others")).to_have_text("不是图片，未提交：照片/<b>notes.txt")
-    names = {image.get_attribute("alt") for image in tab.locator(".picture img:first-child").all()}
-    assert names == {"一.jpg", "二.jpg"}
+    assert names(tab) == {"一.jpg", "二.jpg"}
+
+
+def test_photos_and_folders_are_dropped_together(
+    tab: sync_api.Page, stack: Stack, folder: Path, shared_data: Path
+) -> None:
+    photo = sorted((shared_data / "data" / "photos").glob("*.jpg"))[2]
+    tab.fill("#key", stack.token)
+    devtools = tab.context.new_cdp_session(tab)
+    files = [str(folder), str(photo), str(folder / "<b>notes.txt")]
+    for step in ("dragEnter", "dragOver", "drop"):
+        devtools.send(
+            "Input.dispatchDragEvent",
+            {
+                "type": step,
+                "x": 200,
+                "y": 200,
+                "data": {"items": [], "files": files, "dragOperationsMask": 1},
+            },
+        )
+    sync_api.expect(tab.locator("article")).to_have_count(3, timeout=90_000)
+    sync_api.expect(tab.locator("#others")).to_contain_text("<b>notes.txt、<b>notes.txt")
+    assert names(tab) == {"一.jpg", "二.jpg", photo.name}
+
+
+def test_large_folders_go_in_as_many_jobs_as_the_limits_ask_for(tab: sync_api.Page) -> None:
+    sizes = tab.evaluate(
+        """async () => {
+          const { batches } = await import("/page/folder.js");
+          const files = [400, 100, 300, 5000, 1, 1, 1].map((kb) => ({ size: kb * 1000 }));
+          const limits = { max_images_per_request: 2, max_request_bytes: 600_000 };
+          return batches(files, limits).map((list) => list.map((file) => file.size / 1000));
+        }"""
+    )
+    assert sizes == [[400, 100], [300], [5000], [1, 1], [1]]
 
 
 def test_a_heatmap_whose_link_has_expired_is_asked_for_again(

@@ -27,12 +27,17 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-def job(stack: Stack) -> Iterator[str]:
+def finisher(stack: Stack) -> Iterator[Finisher]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in stack.environment.items():
             if name.startswith("AWS_"):
                 patch.setenv(name, value)
-        yield Finisher(stack).job(IMAGES)
+        yield Finisher(stack)
+
+
+@pytest.fixture(scope="module")
+def job(finisher: Finisher) -> str:
+    return finisher.job(IMAGES)
 
 
 @pytest.fixture
@@ -213,3 +218,40 @@ def test_keys_walk_over_the_wall_and_through_cards(wall: sync_api.Page) -> None:
     wall.keyboard.press("Escape")
     sync_api.expect(viewer).to_be_hidden()
     sync_api.expect(focused).to_have_attribute("data-position", str(here + 1))
+
+
+def test_the_wall_of_a_running_job_fills_as_it_goes(
+    tab: sync_api.Page, stack: Stack, finisher: Finisher
+) -> None:
+    running = finisher.begun(40)
+    finisher.step()  # plans
+    finisher.step()  # the first sixteen
+    tab.fill("#key", stack.token)
+    tab.locator("#key").blur()
+    tab.goto(f"{stack.url}/#job={running}")
+    tiles = tab.locator(".tile:not(:empty)")
+    sync_api.expect(tiles).to_have_count(16)
+    sync_api.expect(tab.locator("#matched")).to_have_text("16 / 40 张图片 · 完成后可筛选和排序")
+    sync_api.expect(tab.locator("#sort")).to_be_disabled()
+    tab.locator(".tile").nth(3).focus()
+    finisher.work(running)
+    sync_api.expect(tiles).to_have_count(40)
+    sync_api.expect(tab.locator("#matched")).to_have_text("40 张图片")
+    sync_api.expect(tab.locator("#sort")).to_be_enabled()
+    sync_api.expect(tab.locator(".tile:focus")).to_have_attribute("data-position", "3")
+
+
+def test_a_wall_higher_than_a_page_can_be_is_scrolled_through_to_its_last_row(
+    tab: sync_api.Page,
+) -> None:
+    seen = tab.evaluate("""async () => {
+      const { Shape } = await import("/page/shape.js");
+      const shape = new Shape(5_000_000, 1248, 16), windowPx = 1000;
+      const room = shape.heightPx - windowPx;
+      const places = [-50, 0, 1, room / 2, room - 1, room];
+      const back = places.map((px) => shape.scrolled(shape.above(px, windowPx), windowPx));
+      return { shape, places, back, end: shape.above(room, windowPx) + windowPx };
+    }""")
+    assert seen["shape"]["heightPx"] <= 15_000_000 < seen["shape"]["wholePx"]
+    assert seen["end"] == pytest.approx(seen["shape"]["wholePx"])
+    assert seen["back"] == pytest.approx(seen["places"])

@@ -26,6 +26,7 @@ from tests.redis_servers import (
     demand_programs,
 )
 from tests.stack import SettingsFactory, empty_bucket
+from worker.doctor import redis as doctor
 
 IMAGES = 200
 SENTINELS = 3
@@ -116,3 +117,13 @@ def test_a_job_survives_the_masters_death(own: Scene, watched: Watched) -> None:
     with watched.replica.client() as client:
         assert client.info("replication")["role"] == "master"
     expect_settled(own, own.submit(range(10)), range(10))
+
+
+def test_the_doctor_counts_the_sentinels(own: Scene, watched: Watched) -> None:
+    assert [f for f in doctor.examine(own.settings) if f.level == "problem"] == []
+    watched.sentinels[0].child.kill()
+    told = [str(finding) for finding in doctor.examine(own.settings)]
+    assert any("2 of 3 Sentinels know pictures" in text for text in told)
+    watched.sentinels[1].child.kill()
+    first, *_ = doctor.examine(own.settings)
+    assert first.level == "problem"

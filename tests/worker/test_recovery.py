@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
+from structlog.testing import capture_logs
 from ulid import ULID
 
 from tests.stack import SettingsFactory
@@ -188,3 +189,16 @@ def test_a_job_without_a_manifest_does_not_hold_up_the_others(
     forget(client, named)
     assert recovery.look() == 1
     assert client.exists(named.job(job))
+
+
+def test_a_server_that_took_over_is_looked_at(
+    client: redis.Redis, named: RedisKeys, recovery: Recovery
+) -> None:
+    client.set(named.server, "the one before")
+    client.config_set("maxmemory-policy", "volatile-lru")
+    try:
+        with capture_logs() as told:
+            recovery.look()
+    finally:
+        client.config_set("maxmemory-policy", "noeviction")
+    assert any("volatile-lru" in entry.get("what", "") for entry in told)

@@ -160,6 +160,15 @@ class RedisKeys:
         """JSON: the names of a label set that the catalogue names by its digest."""
         return f"{self.prefix}:labels:{digest}"
 
+    def pulse(self, process: str) -> str:
+        """JSON: what a worker's process did in the last seconds."""
+        return f"{self.prefix}:pulse:{process}"
+
+    @property
+    def pulses(self) -> str:
+        """Sorted set of processes that had a pulse lately, by its time in s."""
+        return f"{self.prefix}:pulses"
+
     @property
     def broker_prefix(self) -> str:
         """What kombu puts before its own keys."""

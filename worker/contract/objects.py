@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from typing import IO, TYPE_CHECKING
 from urllib.parse import quote
@@ -23,7 +24,7 @@ from worker.contract.errors import (
     StoreDenied,
     StoreUnavailable,
 )
-from worker.contract.quick_put import MAX_BYTES, QuickPut
+from worker.contract.quick_objects import MAX_BYTES, QuickObjects
 from worker.contract.settings import Settings
 
 if TYPE_CHECKING:
@@ -73,11 +74,16 @@ class ObjectStore:
         self._sealed = {_PARAMETERS[name]: value for name, value in self.encryption.items()}
         self._ttl_s = settings.link_ttl_s
         session = boto3.session.Session()
-        self._client = _client(session, settings, settings.s3_endpoint, connections)
-        self._quick = QuickPut(session, self._client, settings, connections=connections)
+        client = make_client(session, settings, settings.s3_endpoint, connections)
+        self._client = client
+        self._quick = cache(
+            lambda bucket: QuickObjects(
+                session, client, settings, bucket=bucket, connections=connections
+            )
+        )
         self._signer = self._client
         if settings.s3_public_endpoint not in (None, settings.s3_endpoint):
-            self._signer = _client(session, settings, settings.s3_public_endpoint, connections)
+            self._signer = make_client(session, settings, settings.s3_public_endpoint, connections)
 
     def put(self, key: str, body: bytes, *, content_type: str) -> None:
         """Write an object whole.
@@ -86,7 +92,7 @@ class ObjectStore:
             StoreUnavailable: the store is away.
             StoreDenied: the store refuses our credentials.
         """
-        if self._quick.put(key, body, content_type=content_type):
+        if self._quick(self.bucket).put(key, body, content_type=content_type):
             return
         with _translated(key):
             self._client.put_object(
@@ -115,8 +121,12 @@ class ObjectStore:
             ObjectNotFound: no such key.
             ImageTooLarge: it has more than `max_bytes`; its body was not read.
         """
+        bucket = bucket or self.bucket
+        quickly = self._quick(bucket).get(key, max_bytes=max_bytes)
+        if quickly is not None:
+            return quickly
         with _translated(key):
-            answer = self._client.get_object(Bucket=bucket or self.bucket, Key=key)
+            answer = self._client.get_object(Bucket=bucket, Key=key)
             with answer["Body"] as body:
                 if max_bytes is not None and answer["ContentLength"] > max_bytes:
                     raise ImageTooLarge(
@@ -262,9 +272,10 @@ def _disposition(filename: str) -> str:
     return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
-def _client(
+def make_client(
     session: boto3.session.Session, settings: Settings, endpoint: str | None, connections: int
 ) -> S3Client:
+    """boto3's client of the store, at one of its endpoints; None is AWS itself."""
     config = Config(
         signature_version="s3v4",
         s3={"addressing_style": settings.s3_addressing},

@@ -12,7 +12,6 @@ from worker.contract.keys import Lane, QueueName
 
 Verdict = Literal["run", "retry", "cancelled", "expired", "exhausted", "plan", "finalize"]
 Stop = Literal["cancelled", "expired"]
-ChunkState = Literal["ready", "claimed", "delayed"]
 MAX_SHARD_CHARS = 4096  # of a shard that a record may hold
 
 

@@ -21,9 +21,9 @@ from redis.client import Pipeline
 from worker.contract.errors import LeaseLost, QueueFull, QuotaExceeded
 from worker.contract.job import ItemError, JobStatus, JobWebhook, Options, Source
 from worker.contract.keys import LANES, QUEUES, Lane, QueueName, RedisKeys
+from worker.contract.pulse import ChunkState
 from worker.contract.quota import Allowance
 from worker.contract.record import (
-    ChunkState,
     Claim,
     Extended,
     JobRecord,

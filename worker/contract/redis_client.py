@@ -50,6 +50,15 @@ def connect(settings: Settings) -> redis.Redis:
     return cast(redis.Redis, master)
 
 
+def sentinels(settings: Settings) -> list[redis.Redis]:
+    """A client of each Sentinel; none where the address is the server's own."""
+    address = settings.redis_address
+    if address.master is None:
+        return []
+    options = {"decode_responses": True, **_to_sentinels(settings)}
+    return [redis.Redis(host=host, port=port, **options) for host, port in address.hosts]
+
+
 def broker(settings: Settings) -> dict[str, Any]:
     """The same connection as settings of Celery."""
     address = settings.redis_address

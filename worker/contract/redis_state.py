@@ -171,6 +171,11 @@ def demand_fit(client: redis.Redis) -> None:
     policy = _of_policy(state)
     if policy.level == "problem":
         raise RedisUnfit(str(policy))
+    warn(state)
+
+
+def warn(state: RedisState) -> None:
+    """Log what is wrong with a server."""
     for finding in judge(state):
         if finding.level != "ok":
             log.warning("Redis is not as it should be", what=finding.what, remedy=finding.remedy)

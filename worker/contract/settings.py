@@ -148,38 +148,48 @@ class Settings(BaseModel):
         description="redis://user:password@host:6379/0; rediss:// is TLS; "
         "sentinel(s)://user:password@host:26379,host:26379/master/0",
     )
-    redis_prefix: Annotated[str, Field(pattern=r"^[\w\-]{1,40}$")] = "guanwu"
-    redis_timeout_s: float = Field(2.0, gt=0, le=60)
+    redis_prefix: Annotated[str, Field(pattern=r"^[\w\-]{1,40}$")] = Field(
+        "guanwu", description="of every key; two installations may share a server"
+    )
+    redis_timeout_s: float = Field(
+        2.0, gt=0, le=60, description="of one command, and of connecting"
+    )
     redis_ca_file: Annotated[str, AfterValidator(_parse_file)] | None = Field(
-        None, description="who may sign Redis's certificate, PEM; null: the system's authorities"
+        None, description="who may sign Redis's certificate, PEM; empty: the system's authorities"
     )
     redis_cert_file: Annotated[str, AfterValidator(_parse_file)] | None = Field(
         None, description="our own certificate for Redis, PEM, with redis_key_file"
     )
-    redis_key_file: Annotated[str, AfterValidator(_parse_file)] | None = None
+    redis_key_file: Annotated[str, AfterValidator(_parse_file)] | None = Field(
+        None, description="the key of redis_cert_file, PEM"
+    )
     redis_tls_verify: Literal["full", "chain", "none"] = Field(
         "full", description="full: certificate and host's name; chain: not the name; none: neither"
     )
-    redis_sentinel_user: str | None = None
+    redis_sentinel_user: str | None = Field(None, description="of the Sentinels themselves")
     redis_sentinel_password: SecretStr | None = Field(
         None, description="of the Sentinels themselves, where they want one"
     )
 
     # object store
-    s3_endpoint: str | None = Field(None, description="None is AWS itself")
+    s3_endpoint: str | None = Field(None, description="empty: AWS itself")
     s3_public_endpoint: str | None = Field(
-        None, description="what clients reach; null: s3_endpoint"
+        None, description="what clients reach; empty: the endpoint above"
     )
-    s3_bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]$")] = "guanwu"
-    s3_region: str = "us-east-1"
-    s3_addressing: Literal["auto", "path", "virtual"] = "auto"
+    s3_bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]$")] = Field(
+        "guanwu", description="Guanwu's own, which must exist"
+    )
+    s3_region: str = Field("us-east-1", description="auto for R2")
+    s3_addressing: Literal["auto", "path", "virtual"] = Field(
+        "auto", description="endpoint/bucket or bucket.endpoint"
+    )
     s3_sse: Literal["", "AES256", "aws:kms"] = Field(
         "", description="what the store is asked to encrypt objects by; empty: as the bucket has it"
     )
     s3_sse_kms_key: str = Field(
         "", description="id or ARN of the key for aws:kms; empty: the account's own"
     )
-    s3_timeout_s: float = Field(10.0, gt=0, le=300)
+    s3_timeout_s: float = Field(10.0, gt=0, le=300, description="of one answer")
     s3_input_buckets: Annotated[str, AfterValidator(_parse_input_buckets)] = Field(
         "",
         description="what jobs may name: bucket,bucket/folder/,bucket/{tenant}/",
@@ -188,25 +198,31 @@ class Settings(BaseModel):
         "",
         description="networks and hosts, comma-separated, that may be called though not public",
     )
-    link_ttl_s: int = Field(3600, ge=60, le=604_800)
+    link_ttl_s: int = Field(3600, ge=60, le=604_800, description="how long presigned links hold")
 
     # pictures by URL, fetched by workers; none unless hosts are named
     url_input_hosts: Annotated[str, AfterValidator(_parse_hosts)] = Field(
         "", description="host,*.example.com; * is every public host; empty: URLs are refused"
     )
     url_input_http: bool = Field(False, description="take http:// beside https://")
-    url_input_ports: Annotated[str, AfterValidator(_parse_ports)] = "80,443"
+    url_input_ports: Annotated[str, AfterValidator(_parse_ports)] = Field(
+        "80,443", description="that URLs may name"
+    )
     url_input_timeout_s: float = Field(
         20.0, gt=0, le=300, description="of one picture, redirects included"
     )
 
     # front door; API keys of `guanwu admin keys` are valid beside these tokens
-    tokens: Annotated[SecretStr, AfterValidator(_parse_tokens)] | None = None
-    max_request_bytes: int = Field(512 * 2**20, ge=1024)
+    tokens: Annotated[SecretStr, AfterValidator(_parse_tokens)] | None = Field(
+        None, description="static tokens, tenant=token,tenant=token; of 16 characters or more"
+    )
+    max_request_bytes: int = Field(512 * 2**20, ge=1024, description="of a body")
     max_json_bytes: int = Field(
         72 * 2**20, ge=1024, description="of a JSON body: held in memory whole, files are not"
     )
-    max_images_per_request: int = Field(1000, ge=1)
+    max_images_per_request: int = Field(
+        1000, ge=1, description="in the request itself; manifests have more"
+    )
     idempotency_ttl_s: int = Field(
         86_400, ge=300, description="how long an Idempotency-Key stands for its job"
     )
@@ -230,22 +246,28 @@ class Settings(BaseModel):
     max_queue_images: int = Field(5_000_000, ge=1, description="pending images of all tenants")
 
     # jobs
-    chunk_images: int = Field(16, ge=1, le=256)
+    chunk_images: int = Field(16, ge=1, le=256, description="that a worker claims at once")
     max_job_images: int = Field(1_000_000, ge=1, description="of one manifest, folder or archive")
     hi_max_images: int = Field(16, ge=0, description="normal jobs up to this size use the queue hi")
-    lease_s: float = Field(30.0, ge=0.2)
+    lease_s: float = Field(
+        30.0, ge=0.2, description="a worker that says nothing for so long has lost its chunk"
+    )
     resend_s: float = Field(
         30.0, ge=0.2, description="a wake-up nobody took is sent again after this"
     )
-    sweep_s: float = Field(1.0, ge=0.05)
-    max_attempts: int = Field(6, ge=1, le=100)
+    sweep_s: float = Field(
+        1.0, ge=0.05, description="between looks for lost leases and expired jobs"
+    )
+    max_attempts: int = Field(6, ge=1, le=100, description="of a chunk whose workers die")
     expires_after_s: int | None = Field(
         86_400, ge=1, description="what a job has not done by then expires; empty: never"
     )
     retain_s: int | None = Field(
         30 * 86_400, ge=60, description="how long finished jobs stay in S3; empty: for ever"
     )
-    retention_sweep_s: float = Field(3600, ge=1)
+    retention_sweep_s: float = Field(
+        3600, ge=1, description="between looks for jobs whose time is over"
+    )
     record_ttl_s: int = Field(7 * 86_400, ge=60, description="how long Redis keeps a finished job")
 
     # webhooks
@@ -256,30 +278,43 @@ class Settings(BaseModel):
     )
 
     # images
-    max_image_bytes: int = Field(50 * 2**20, ge=1)
-    max_image_pixels: int = Field(100_000_000, ge=1)
+    max_image_bytes: int = Field(50 * 2**20, ge=1, description="of one image")
+    max_image_pixels: int = Field(100_000_000, ge=1, description="of one image")
 
-    max_archive_bytes: int = Field(20 * 2**30, ge=1)
+    max_archive_bytes: int = Field(20 * 2**30, ge=1, description="of one archive")
     max_unpacked_bytes: int = Field(200 * 2**30, ge=1, description="all images of one archive")
 
     # worker
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    default_models: str = "efficientnet-lite0,dinov2-small"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto",
+        description="number format of models; auto: float32, or one that the device is faster at",
+    )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="auto (every GPU, else the processor), cpu, cuda, cuda:N",
+    )
+    default_models: str = Field(
+        "efficientnet-lite0,dinov2-small", description="of jobs that name none, comma-separated"
+    )
     models: Annotated[str, AfterValidator(_parse_models)] = Field(
         "", description="models of one's own: id=hub:org/name@revision,id=path:/folder"
     )
     models_file: str | None = Field(
         None, description="a TOML file of models of one's own, with more to say of each"
     )
-    batch_images: int = Field(16, ge=1, le=512)
-    batch_wait_ms: float = Field(4.0, ge=0, le=1000)
+    batch_images: int = Field(16, ge=1, le=512, description="in one forward pass, at most")
+    batch_wait_ms: float = Field(
+        4.0, ge=0, le=1000, description="how long a batch that is not full waits"
+    )
     chunk_threads: int = Field(3, ge=1, le=64, description="chunks one worker holds at once")
-    io_threads: int = Field(16, ge=1, le=256)
+    io_threads: int = Field(16, ge=1, le=256, description="that fetch and upload")
     cache_mb: int = Field(
         64, ge=0, le=65_536, description="answers a worker keeps for pictures that come again"
     )
-    torch_threads: int | None = Field(None, ge=1)
+    torch_threads: int | None = Field(
+        None, ge=1, description="on the processor; empty: torch's own choice"
+    )
     drain_s: float = Field(
         25.0, ge=0, description="after SIGTERM, how long running chunks may take"
     )
@@ -292,7 +327,7 @@ class Settings(BaseModel):
     )
     memory_limit_mb: float | None = Field(None, gt=0, description="a worker above it restarts")
     model_dir: str | None = Field(
-        None, description="weights cache; null: the user's cache directory"
+        None, description="weights cache; empty: the user's cache directory"
     )
     alive_dir: str | None = Field(
         None, description="a folder where each worker process touches its file every second"
@@ -301,7 +336,9 @@ class Settings(BaseModel):
         None, ge=0, le=65_535, description="of a worker's /metrics; empty or 0: none"
     )
     metrics_host: str = Field("127.0.0.1", description="0.0.0.0 is every address")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="from this on"
+    )
 
     @model_validator(mode="after")
     def _dependent_limits(self) -> Self:

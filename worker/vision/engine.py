@@ -21,11 +21,12 @@ from worker.contract.label_set import LabelSet
 from worker.vision import inference, triage
 from worker.vision.analysis import Analysis, MadeMap, Prepared
 from worker.vision.calibration import Calibrations
-from worker.vision.image import Picture
+from worker.vision.image import Enough, Picture
 from worker.vision.inference import Finding, Judging, View
 from worker.vision.labels.label_set import label_sets, load_label_set
 from worker.vision.memory import FittingBatches
 from worker.vision.models.cache import Progress, announce
+from worker.vision.models.framing import enough_px, lay
 from worker.vision.models.model import VisionModel
 from worker.vision.models.number_format import name_of
 from worker.vision.models.own import OwnModel
@@ -86,6 +87,7 @@ class Engine:
         self.default_models = tuple(default_models)
         self.max_maps = max_maps
         self._batches = FittingBatches(max_batch)
+        self._enough: dict[str, int] = {}
         self._shelf = ModelShelf(
             registered(extra_models or {}),
             placement=place(device, dtype),
@@ -139,6 +141,19 @@ class Engine:
         """The labels of its models, as far as they are known."""
         return self._shelf.label_sets()
 
+    def enough(self, options: Options) -> Enough | None:
+        """How large pictures have to be for the models and artefacts of these options; None
+        where only loading a model would tell.
+
+        Raises:
+            UnknownModel: one is not registered.
+        """
+        sides = [self._enough_px(name) for name in self._chosen(options)]
+        known = [px for px in sides if px is not None]
+        if len(known) < len(sides):
+            return None
+        return Enough(long_px=options.max_side_px, short_px=max(known))
+
     def prepare(self, picture: Picture, options: Options) -> Prepared:
         """Lay a picture before each chosen model.
 
@@ -150,7 +165,10 @@ class Engine:
         self._asks(names, options)
         self._policy(names, options)
         framings = {name: self._shelf.framing(name) for name in names}
-        framed = {name: framing.fit(picture.rgb) for name, framing in framings.items() if framing}
+        size = {"width": picture.width, "height": picture.height}
+        framed = {
+            name: lay(framing, picture.rgb, **size) for name, framing in framings.items() if framing
+        }
         return Prepared(
             width=picture.width,
             height=picture.height,
@@ -189,6 +207,12 @@ class Engine:
             )
             for of in found
         ]
+
+    def _enough_px(self, name: str) -> int | None:
+        """Asked for every picture, so it is found once a model."""
+        if name not in self._enough and (framing := self._shelf.framing(name)) is not None:
+            self._enough[name] = enough_px(framing)
+        return self._enough.get(name)
 
     def _chosen(self, options: Options) -> tuple[str, ...]:
         names = tuple(dict.fromkeys(options.models or self.default_models))
@@ -291,5 +315,6 @@ def _view(model: VisionModel, prepared: Prepared) -> View:
     framed = prepared.framed.get(model.spec.id)
     if framed is None:
         assert prepared.rgb is not None
-        framed = model.framing.fit(prepared.rgb)
+        size = {"width": prepared.width, "height": prepared.height}
+        framed = lay(model.framing, prepared.rgb, **size)
     return View(framed, width=prepared.width, height=prepared.height)

@@ -24,17 +24,21 @@ from worker.contract.errors import (
 from worker.vision.formats import READERS, recognise
 from worker.vision.pixels import to_rgb
 
+_PARTS = (2, 4, 8)  # of a side, that a JPEG decoder can leave out all but one of
+_ON_THEIR_SIDE = range(5, 9)  # EXIF orientations
+
 
 @dataclass(frozen=True)
 class Picture:
     """A decoded image.
 
     Attributes:
-        rgb: uint8 (height, width, 3), upright, contiguous; taken as sRGB.
+        rgb: uint8 (height, width, 3), upright, contiguous; taken as sRGB. Smaller, at the same
+            aspect, where the picture was decoded or scaled so.
         sha256: of the file's bytes, hex.
         format: a key of `formats.READERS`, e.g. "JPEG".
-        width: px, after EXIF orientation.
-        height: px, after EXIF orientation.
+        width: px of the file's picture, after EXIF orientation.
+        height: px of the file's picture, after EXIF orientation.
         bytes: size of the file.
     """
 
@@ -46,8 +50,21 @@ class Picture:
     bytes: int
 
 
-def decode(data: bytes, *, max_bytes: int, max_pixels: int) -> Picture:
+@dataclass(frozen=True, kw_only=True)
+class Enough:
+    """How large a picture has to be decoded, at least."""
+
+    long_px: int
+    short_px: int
+
+
+def decode(
+    data: bytes, *, max_bytes: int, max_pixels: int, enough: Enough | None = None
+) -> Picture:
     """Decode one image file; of an animation or a stack of pages, the first picture.
+
+    A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that is `enough`: its decoder then
+    computes a part of each block alone.
 
     Raises:
         EmptyImage: no bytes.
@@ -60,16 +77,27 @@ def decode(data: bytes, *, max_bytes: int, max_pixels: int) -> Picture:
     with _translated(kind):
         image = READERS[kind](io.BytesIO(data))
         _check_pixels(image.width, image.height, max_pixels)
+        width, height = image.size
+        if enough is not None and kind == "JPEG":
+            image.draft(None, _reduced(image.size, enough))
         image.load()
-        rgb = _upright(to_rgb(image), _orientation(image))
+        orientation = _orientation(image)
+        rgb = _upright(to_rgb(image), orientation)
     return Picture(
         rgb=rgb,
         sha256=hashlib.sha256(data).hexdigest(),
         format=kind,
-        width=rgb.shape[1],
-        height=rgb.shape[0],
+        width=height if orientation in _ON_THEIR_SIDE else width,
+        height=width if orientation in _ON_THEIR_SIDE else height,
         bytes=len(data),
     )
+
+
+def _reduced(size: tuple[int, int], enough: Enough) -> tuple[int, int]:
+    """(width, height) at the smallest of the decoder's fractions that leaves `enough`."""
+    most = min(max(size) // enough.long_px, min(size) // enough.short_px)
+    part = max((part for part in _PARTS if part <= most), default=1)
+    return size[0] // part, size[1] // part
 
 
 def _check_bytes(size: int, max_bytes: int) -> None:

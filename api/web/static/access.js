@@ -7,8 +7,13 @@ export function keepKey() {
   sessionStorage.setItem("key", accessKey());
 }
 
+// One that is used already is not new, though the field says so only when it is left.
 export function onNewKey(act) {
-  field.addEventListener("change", () => { keepKey(); act(); });
+  field.addEventListener("change", () => {
+    if (accessKey() === sessionStorage.getItem("key")) return;
+    keepKey();
+    act();
+  });
 }
 
 field.value = sessionStorage.getItem("key") ?? "";

@@ -29,30 +29,29 @@ async function maps(key) {
 
 export async function submit(files, key) {
   const explain = files.length > FEW ? [{}] : await maps(key);
-  return send(files, { faithfulness: true, artifacts: ["labels", "overlay", "thumbnail"], explain }, key);
-}
-
-function send(files, options, key) {
+  const options = { faithfulness: true, artifacts: ["labels", "overlay", "thumbnail"], explain };
   const form = new FormData();
   for (const file of files) form.append("files", file);
   form.append("options", JSON.stringify(options));
   return json("/v1/jobs", key, { method: "POST", body: form });
 }
 
-// The map, of a small job of its own, that tells why the file is `label` and not `against`, an id
+// The map, of a small job of its own, that tells why the item is `label` and not `against`, an id
 // or a word. `options` are those of the job that gave the label.
-export async function askContrast(file, options, label, against, key) {
+export async function askContrast(item, options, label, against, key) {
   const { models } = await offered(key);
   const methods = models.find((model) => model.id === label.model)?.methods ?? [];
   const { words, label_set } = options;
   const target = { label: label.id, against };
   const method = methods.includes("relevance") ? "relevance" : "auto";
-  const asked = { models: [label.model], words, label_set, faithfulness: false,
-    artifacts: ["labels", "overlay"], explain: [{ method, target }], priority: "interactive" };
-  const job = await watch(await send([file], asked, key), key, () => {});
-  for await (const item of results(job, key)) {
-    if (item.error) throw new Error(item.error.message);
-    return { ...item.explanations[0], source: { job: item.job, index: item.index } };
+  const body = JSON.stringify({ models: [label.model], words, label_set, faithfulness: false,
+    artifacts: ["labels", "overlay"], explain: [{ method, target }], priority: "interactive" });
+  const headers = { "Content-Type": "application/json" };
+  const path = `/v1/jobs/${item.job}/items/${item.index}/explain`;
+  const job = await watch(await json(path, key, { method: "POST", body, headers }), key, () => {});
+  for await (const made of results(job, key)) {
+    if (made.error) throw new Error(made.error.message);
+    return { ...made.explanations[0], source: { job: made.job, index: made.index } };
   }
 }
 

@@ -6,9 +6,9 @@ import { explanations } from "./explanations.js";
 import { review } from "./review.js";
 import { labelName, say } from "./words.js";
 
-// `item` is as results have it, `picture` a link to it or to a thumbnail. Of the item's job:
-// `options`, as far as they are known; `file`, the picture itself, where it can be asked about again.
-export function card(item, picture, { options = {}, file = null } = {}) {
+// `item` is as results have it, `picture` a link to it or to a thumbnail, `options` are those of the
+// item's job.
+export function card(item, picture, options) {
   const name = item.image?.filename ?? String(item.index);
   const best = item.labels?.[0];
   const frame = element("div", { className: "picture" }, element("img", { src: picture, alt: name }));
@@ -18,8 +18,7 @@ export function card(item, picture, { options = {}, file = null } = {}) {
     element("p", { textContent: item.error ? `${name}: ${item.error.message}` : name }),
     ...(item.labels ?? []).map(score),
     ...maps.parts,
-    ...(best && file ? [contrast(item, file, options, maps.add)] : []),
-    ...(best ? [review(item, frame, options, maps.shown)] : []),
+    ...(best ? [contrast(item, options, maps.add), review(item, frame, options, maps.shown)] : []),
     facts("timings", measured(item.timing_ms ?? {}, "ms")));
 }
 

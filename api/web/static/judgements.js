@@ -19,10 +19,13 @@ export async function judgements(item) {
   return (await ofJob(item.job)).filter((given) => given.index === item.index);
 }
 
+// Not randomUUID, which browsers keep from pages that come by plain HTTP.
+const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
+
 export async function judge(item, said) {
   const path = `/v1/jobs/${item.job}/items/${item.index}/feedback`;
   const body = JSON.stringify({ ...said, by: signature() });
-  const once = unsent.get(path + body) ?? crypto.randomUUID();
+  const once = unsent.get(path + body) ?? newKey();
   unsent.set(path + body, once);
   const headers = { "Content-Type": "application/json", "Idempotency-Key": once };
   const given = await json(path, accessKey(), { method: "POST", body, headers });

@@ -24,17 +24,17 @@ function paint() {
   at("cards").replaceChildren(...shown.map((made) => card(...made)));
 }
 
-// Few pictures get cards, those of earlier jobs stay below; many become a wall.
+// Few pictures get cards, those of earlier jobs stay below; many become a wall, which opens
+// unless more are to come or another is being looked at.
 async function recognise(files, key) {
   const job = await watch(await submit(files, key), key, progress);
   if (files.length > FEW) {
-    location.hash = addressOf(job.id);
+    if (!waiting.length && !location.hash) location.hash = addressOf(job.id);
     return;
   }
   const fresh = [];
   for await (const item of results(job, key)) {
-    const file = files[item.index];
-    fresh.push([item, URL.createObjectURL(file), { options: job.options, file }]);
+    fresh.push([item, URL.createObjectURL(files[item.index]), job.options]);
   }
   shown = [...fresh, ...shown];
   at("cards").prepend(...fresh.map((made) => card(...made)));

@@ -3,7 +3,7 @@ import { addressOf } from "./address.js";
 import { accessKey } from "./access.js";
 import { recentJobs } from "./calls.js";
 import { element } from "./element.js";
-import { languageTag, say } from "./words.js";
+import { say, when } from "./words.js";
 
 const list = document.getElementById("recent-list");
 let known = [];
@@ -18,6 +18,6 @@ export async function readRecent() {
 export function writeRecent() {
   document.getElementById("recent").hidden = !known.length;
   list.replaceChildren(...known.map((job) => element("li", {},
-    element("a", { href: addressOf(job.id), textContent: new Date(job.created_at).toLocaleString(languageTag()) }),
+    element("a", { href: addressOf(job.id), textContent: when(job.created_at) }),
     ` ${job.counts.total} ${say("pictures")} · ${say(job.status)}`)));
 }

@@ -1,5 +1,4 @@
 // One picture of the wall at a time, on a card; arrow keys lead to its neighbours.
-import { card } from "./card.js";
 import { element } from "./element.js";
 import { say } from "./words.js";
 
@@ -13,8 +12,8 @@ export class Viewer {
   #place = element("p", { role: "status" });
   #buttons;
 
-  // `list` has `item(position)` to come, `total()`, `picture(item)`, and `left(position)`, which
-  // hears where the viewer was when it closed.
+  // `list` has `item(position)` to come, `total()`, `card(item)`, and `left(position)`, which hears
+  // where the viewer was when it closed.
   constructor(dialog, list) {
     this.#dialog = dialog;
     this.#list = list;
@@ -31,7 +30,7 @@ export class Viewer {
     if (!this.#dialog.open) this.#dialog.showModal();
     const item = await this.#list.item(position);
     if (position !== this.#position || !this.#dialog.open) return;
-    this.#body.replaceChildren(...(item ? [card(item, this.#list.picture(item))] : []));
+    this.#body.replaceChildren(...(item ? [this.#list.card(item)] : []));
   }
 
   // In the page's other language, too.

@@ -1,7 +1,8 @@
 // A job's pictures as a wall of thumbnails: filtered, sorted, opened one by one.
-import { accessKey } from "./access.js";
+import { accessKey, keepKey } from "./access.js";
 import { addressOf, readAddress } from "./address.js";
 import { readJob, readSlice, readSummary, watch } from "./calls.js";
+import { card } from "./card.js";
 import { offerLabels, onFilter, writeFilters } from "./filters.js";
 import { Grid } from "./grid.js";
 import { Slices } from "./slices.js";
@@ -17,7 +18,7 @@ let tell = () => {};
 const viewer = new Viewer(at("viewer"), {
   item: (position) => shown.slices.item(position),
   total: () => shown.total,
-  picture: (item) => item.artifacts?.thumbnail?.url ?? PLAIN,
+  card: (item) => card(item, item.artifacts?.thumbnail?.url ?? PLAIN, shown.job.options),
   left: (position) => shown && grid.focus(position),
 });
 const grid = new Grid(at("grid"), at("filters"), {
@@ -29,8 +30,8 @@ const grid = new Grid(at("grid"), at("filters"), {
 // Shows the wall that the page's address names; `report` is told of errors.
 export async function startWall(report) {
   tell = report;
-  onFilter((query) => { history.replaceState(null, "", addressOf(readAddress().job, query)); openWall(); });
-  addEventListener("hashchange", openWall);
+  onFilter((query) => { history.replaceState(null, "", addressOf(readAddress().job, query)); openWall({ typed: true }); });
+  addEventListener("hashchange", () => openWall());
   await openWall();
 }
 
@@ -42,7 +43,8 @@ export function writeWall() {
   viewer.again();
 }
 
-export async function openWall() {
+// `typed`: the address comes from the filters' fields, where somebody may be typing still.
+export async function openWall({ typed = false } = {}) {
   const { job, query } = readAddress();
   leave();
   document.body.classList.toggle("walled", job !== null);
@@ -51,7 +53,9 @@ export async function openWall() {
     tell(new Error(say("needKey")));
     return;
   }
-  const mine = { ended: new AbortController(), total: 0 };
+  keepKey();
+  tell();
+  const mine = { typed, ended: new AbortController(), total: 0 };
   shown = mine;
   try {
     await show(mine, await readJob(job, accessKey()), query);
@@ -74,7 +78,7 @@ async function show(mine, job, query) {
   mine.job = job;
   mine.whole = Object.keys(asked).length === 0;
   mine.slices = new Slices((page) => readSlice(job, { ...asked, ...page }, accessKey()), (error) => hear(mine, error));
-  writeFilters(query, job.done);
+  if (!mine.typed) writeFilters(query, job.done);
   if (!mine.whole) await mine.slices.item(0);
   if (shown !== mine) return;
   mine.total = mine.whole ? job.counts.total : mine.slices.matched;

@@ -62,7 +62,7 @@ export const problem = (error) => (error instanceof TypeError ? say("lost") : er
 
 export function when(moment) {
   const style = { dateStyle: "medium", timeStyle: "short" };
-  return new Intl.DateTimeFormat(language === "zh" ? "zh-CN" : "en", style).format(new Date(moment));
+  return new Intl.DateTimeFormat(languageTag(), style).format(new Date(moment));
 }
 
 export function switchLanguage() {

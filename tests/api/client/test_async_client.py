@@ -128,12 +128,13 @@ def test_job_is_found_again_cancelled_and_listed(run: Run, hand: Hand) -> None:
         first = await client.submit([PNG])
         found = await client.job(first.id)
         assert found.view == first.view
+        assert (await found.explain(0, {"top_k": 3})).view.options.top_k == 3
         assert (await found.cancel()).status == "cancelling"
         assert (await first.refresh()).status == "cancelling"
-        assert [job.id async for job in client.jobs()] == [first.id]
+        assert [job.id async for job in client.jobs()][-1] == first.id
         assert [model.id for model in (await client.models()).models] == ["efficientnet-lite0"]
         assert (await client.limits())["max_images_per_request"] == 1000
-        assert (await client.usage()).images["day"].used == 1
+        assert (await client.usage()).images["day"].used == 2
         assert [label.zh for label in await client.labels("zoo", "mao")] == ["猫"]
 
     run(look)

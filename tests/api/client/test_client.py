@@ -101,6 +101,15 @@ def test_job_is_found_again_and_cancelled(client: Client, hand: Hand) -> None:
     assert next(client.jobs()).id == first
 
 
+def test_a_picture_is_asked_about_again(client: Client, at_work: Hand) -> None:
+    job = client.submit([("猫.png", PNG)])
+    job.wait(timeout_s=30)
+    why = job.explain(0, {"explain": [{"target": {"label": "虎斑猫", "against": "火箭"}}]})
+    assert why.id != job.id
+    why.wait(timeout_s=30)
+    assert [item.image.filename for item in why.results()] == ["猫.png"]
+
+
 def test_models_are_listed_and_labels_found(client: Client, hand: Hand) -> None:
     hand.publish_labels(LabelSet.from_names("zoo", ["狗", "猫"]))
     assert [model.id for model in client.models().models] == ["efficientnet-lite0"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,24 @@ def test_feedback_is_given_listed_exported_and_taken_back(
     assert list(client.feedback.list()) == [region, right]
     assert client.feedback.get(free.id).retracted_at is not None
     assert len(list(client.feedback.list(retracted=True))) == 3
+
+
+def test_the_python_of_the_document_works(
+    client: Client, hand: Hand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    hand.publish()
+    hand.size_px = (320, 300)
+    job = client.submit([("猫.png", PNG)])
+    hand.work(job.id)
+    kept = client.feedback.mark(job.id, 0, kind="wrong_label", correct="埃及猫")
+    document = (Path(__file__).parents[3] / "docs/feedback.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", document, re.DOTALL)
+    shown: list[tuple[object, ...]] = []
+    exec(block, {"client": client, "job": job, "Path": Path, "print": lambda *it: shown.append(it)})
+    assert shown == [("猫.png", "虎斑猫", "埃及猫")]
+    (task,) = json.loads((tmp_path / "tasks.json").read_bytes())
+    assert task["data"]["feedback"] == kept.id
 
 
 def test_list_goes_from_page_to_page(

@@ -1,4 +1,4 @@
-"""Writing objects: the quick way where it works, boto3 where it does not."""
+"""Objects: the quick way where it works, boto3 where it does not."""
 
 from __future__ import annotations
 
@@ -18,9 +18,15 @@ import pytest
 from deploy.ports import LOOPBACK
 from tests.serving import serving
 from tests.stack import Bucket, SettingsFactory
-from worker.contract.errors import SettingsInvalid, StoreDenied, StoreUnavailable
+from worker.contract.errors import (
+    ImageTooLarge,
+    ObjectNotFound,
+    SettingsInvalid,
+    StoreDenied,
+    StoreUnavailable,
+)
 from worker.contract.objects import ObjectStore
-from worker.contract.quick_put import MAX_BYTES
+from worker.contract.quick_objects import MAX_BYTES
 from worker.contract.settings import load
 
 
@@ -73,6 +79,8 @@ def test_wrong_credentials_are_named_as_such(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     with pytest.raises(StoreDenied):
         ObjectStore(settings()).put("k", b"1", content_type="text/plain")
+    with pytest.raises(StoreDenied):
+        ObjectStore(settings()).get("k")
 
 
 def test_a_store_that_is_away_is_tried_the_quick_way_again_only_after_a_pause(
@@ -84,12 +92,50 @@ def test_a_store_that_is_away_is_tried_the_quick_way_again_only_after_a_pause(
         away = ObjectStore(settings(s3_endpoint=endpoint, s3_timeout_s=1))
         by_boto3 = counted(away, monkeypatch)
         tried: list[str] = []
-        connected = away._quick._connected
-        monkeypatch.setattr(away._quick, "_connected", lambda: tried.append("") or connected())
+        quick = away._quick(away.bucket)
+        connect = quick._connect
+        monkeypatch.setattr(quick, "_connect", lambda: tried.append("") or connect())
         for _ in range(2):
             with pytest.raises(StoreUnavailable):
                 away.put("k", b"1", content_type="text/plain")
     assert (len(tried), by_boto3) == (1, ["k", "k"])
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["a/10 %+猫.jpg", "a%2Fb", "a//b", "/c", "a?b#c&d=e", "a\\b", "~*'()!"],
+)
+def test_any_key_is_read_as_it_is(settings: SettingsFactory, s3: Bucket, key: str) -> None:
+    for other in ("a/b", "b", "c"):  # what it may be taken for
+        s3.client.put_object(Bucket=s3.name, Key=other, Body=b"another")
+    s3.client.put_object(Bucket=s3.name, Key=key, Body=b"this one")
+    expected = s3.client.get_object(Bucket=s3.name, Key=key)["Body"].read()
+    assert ObjectStore(settings()).get(key) == expected
+
+
+def test_a_small_object_is_read_without_boto3(
+    settings: SettingsFactory, s3: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.client.put_object(Bucket=s3.name, Key="a/10 %+猫.jpg", Body=b"a picture")
+    s3.client.put_object(Bucket=s3.name, Key="empty", Body=b"")
+    store = ObjectStore(settings())
+    monkeypatch.setattr(store, "_client", None)
+    assert store.get("a/10 %+猫.jpg", max_bytes=9) == b"a picture"
+    assert store.get("empty") == b""
+
+
+def test_objects_that_are_missing_or_too_large_are_named_as_such(
+    settings: SettingsFactory, s3: Bucket
+) -> None:
+    s3.client.put_object(Bucket=s3.name, Key="large", Body=b"0123456789")
+    store = ObjectStore(settings())
+    with pytest.raises(ImageTooLarge, match="10 bytes"):
+        store.get("large", max_bytes=9)
+    with pytest.raises(ObjectNotFound):
+        store.get("missing")
+    with pytest.raises(ObjectNotFound):
+        store.get("large", bucket="no-such-bucket")
+    assert store.get("large", max_bytes=10) == b"0123456789"
 
 
 @pytest.mark.usefixtures("s3")  # credentials, without which nothing is presigned
@@ -110,7 +156,7 @@ def test_the_bucket_is_where_boto3_finds_it(
     own["GUANWU_S3_ADDRESSING"] = addressing
     if endpoint:
         own["GUANWU_S3_ENDPOINT"] = endpoint
-    assert ObjectStore(load(own))._quick._address() == expected
+    assert ObjectStore(load(own))._quick("pictures")._address() == expected
 
 
 def test_objects_are_encrypted_as_asked_whichever_way_they_are_put(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from worker.contract.errors import (
     UnknownModel,
 )
 from worker.contract.job import Options
+from worker.vision import diagnostics
 from worker.vision.engine import Analysis, Engine
 from worker.vision.image import Picture, decode
 
@@ -425,3 +427,27 @@ def test_a_photo_far_larger_than_the_model_keeps_its_label(
     small, big = analyze(engine, [photos[0], picture(large)], options(models=[LITE0]))
     assert small.labels[0].id == big.labels[0].id
     assert abs(small.labels[0].score - big.labels[0].score) < 0.1
+
+
+@pytest.mark.parametrize("model", [LITE0, "caltech"])
+def test_a_large_jpeg_decoded_small_gets_the_labels_and_regions_of_the_whole(
+    engine: Engine, shared_data: Path, model: str
+) -> None:
+    engine.load([model])  # before that its input's size is not known
+    chosen = options(models=[model], explain=[{"method": "auto"}], faithfulness=False)
+    for path in sorted((shared_data / "data" / "photos").glob("*.jpg"))[:3]:
+        with Image.open(path) as photo:
+            large = io.BytesIO()
+            photo.convert("RGB").resize((4240, 2828)).save(large, "JPEG", quality=90)
+        limits = {"max_bytes": 2**24, "max_pixels": 2**24}
+        whole = decode(large.getvalue(), **limits)
+        small = decode(large.getvalue(), **limits, enough=engine.enough(chosen))
+        assert small.rgb.size * 4 <= whole.rgb.size
+        of_small, of_whole = analyze(engine, [small, whole], chosen)
+        assert of_small.labels[0].id == of_whole.labels[0].id
+        assert of_small.labels[0].score == pytest.approx(of_whole.labels[0].score, abs=0.03)
+        ours, theirs = (made.explanations[0].heatmap for made in (of_small, of_whole))
+        assert (ours.window, ours.width, ours.height) == (theirs.window, 4240, 2828)
+        assert np.corrcoef(ours.grid.ravel(), theirs.grid.ravel())[0, 1] > 0.99
+        boxes = [diagnostics.diagnose(heatmap).regions[0].box_px for heatmap in (ours, theirs)]
+        assert np.abs(np.subtract(*boxes)).max() <= 4240 / 16, "more than a patch apart"

@@ -25,7 +25,7 @@ from worker.contract.errors import (
     UnsupportedImage,
 )
 from worker.vision.formats import READERS
-from worker.vision.image import Picture, decode
+from worker.vision.image import Enough, Picture, decode
 
 MAX_BYTES, MAX_PIXELS = 50 * 2**20, 100_000_000
 
@@ -251,3 +251,39 @@ def picture_or_error(data: bytes) -> Picture | ImageError:
         return decoded(data, max_bytes=2**20, max_pixels=2**20)
     except ImageError as exc:
         return exc
+
+
+@pytest.mark.parametrize(
+    ("long_px", "short_px", "expected"),
+    [(1600, 1000, (1000, 1600)), (801, 64, (1000, 1600)), (800, 64, (500, 800)),
+     (390, 250, (250, 400)), (390, 251, (500, 800)), (64, 64, (125, 200))],
+)  # fmt: skip
+def test_a_jpeg_is_decoded_no_smaller_than_enough(
+    long_px: int, short_px: int, expected: tuple[int, int]
+) -> None:
+    file = saved(scene(1600, 1000), "JPEG", quality=95)
+    enough = Enough(long_px=long_px, short_px=short_px)
+    small = decode(file, max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS, enough=enough)
+    assert small.rgb.shape == (*expected, 3)
+    assert (small.width, small.height) == (1600, 1000)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_jpeg_decoded_small_stands_as_it_does_at_full_size(orientation: int) -> None:
+    blocks = scene(48, 32).resize((1203, 802), Image.Resampling.NEAREST)
+    file = saved(blocks, "JPEG", quality=95, exif=oriented(orientation))
+    enough = Enough(long_px=300, short_px=200)
+    whole = decoded(file)
+    small = decode(file, max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS, enough=enough)
+    assert (small.width, small.height) == (whole.width, whole.height)
+    assert small.rgb.shape[0] < whole.rgb.shape[0] / 3
+    size = small.rgb.shape[1], small.rgb.shape[0]
+    expected = np.asarray(Image.fromarray(whole.rgb).resize(size, Image.Resampling.BOX))
+    assert np.abs(small.rgb.astype(int) - expected).mean() < 4
+
+
+def test_other_formats_are_decoded_whole() -> None:
+    enough = Enough(long_px=64, short_px=64)
+    file = saved(scene(640, 480), "PNG")
+    picture = decode(file, max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS, enough=enough)
+    assert picture.rgb.shape == (480, 640, 3)

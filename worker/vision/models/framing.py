@@ -8,7 +8,7 @@ the picture only (on 2:1 photos EfficientNet-Lite0's rank-1 falls from 0.84 to 0
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import cv2
@@ -137,6 +137,29 @@ class Squeezed:
 
     def fit(self, rgb: npt.NDArray[np.uint8]) -> Framed:
         return _whole(rgb, self.size_px, self.resample)
+
+
+def lay(framing: Framing, rgb: npt.NDArray[np.uint8], *, width: int, height: int) -> Framed:
+    """A picture of `width` x `height` px before a model, of whose pixels `rgb` may be fewer.
+
+    The window is in pixels of the picture, not of `rgb`.
+    """
+    framed = framing.fit(rgb)
+    rows, columns = rgb.shape[:2]
+    seen = framed.window
+    window = Window(
+        seen.x0 * width / columns,
+        seen.y0 * height / rows,
+        seen.x1 * width / columns,
+        seen.y1 * height / rows,
+    )
+    return replace(framed, window=window)
+
+
+def enough_px(framing: Framing) -> int:
+    """The least shorter side of which `fit` makes what it would make of a larger picture."""
+    shape: tuple[int, ...] = framing.fit(np.zeros((64, 64, 3), np.uint8)).pixels.shape
+    return math.ceil(_REDUCE_GAP * max(shape[:2]))
 
 
 def _whole(rgb: npt.NDArray[np.uint8], size_px: tuple[int, int], method: int) -> Framed:

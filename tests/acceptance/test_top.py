@@ -1,0 +1,83 @@
+"""`guanwu top` beside a worker that works."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api.client import Client
+from deploy.stack import Stack
+from tests.stack import CPU_SETTINGS, running_stack
+
+MODEL = "efficientnet-lite0"
+IMAGES = 300  # half a minute of work, at the most
+PATIENCE_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with running_stack(settings=CPU_SETTINGS | {"GUANWU_DEFAULT_MODELS": MODEL}) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def busy(stack: Stack, shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """While a job of real photos runs, and one picture that is none."""
+    broken = tmp_path_factory.mktemp("broken") / "broken.jpg"
+    broken.write_bytes(b"no picture at all")
+    photos = sorted((shared_data / "data" / "photos").glob("*.jpg"))
+    with Client(stack.url, stack.token) as client:
+        client.submit([broken, *(photos * IMAGES)[:IMAGES]], options={"priority": "bulk"})
+    return stack
+
+
+def top(stack: Stack, *options: str) -> str:
+    command = [sys.executable, "-m", "api.client.cli", "top", "--once", *options]
+    environment = os.environ | {"GUANWU_URL": stack.url, "GUANWU_TOKEN": stack.token}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_frame_shows_device_rates_stages_and_errors(busy: Stack) -> None:
+    end_s = time.monotonic() + PATIENCE_S
+    while not working(frame := top(busy)):
+        assert time.monotonic() < end_s, frame
+        time.sleep(0.5)
+    assert re.search(r"queue: 0 hi, \d+ bulk images", frame)
+    assert re.search(r"^\S+ +coordinator ", frame, re.MULTILINE)
+    for stage in ("fetch", "decode", "forward", "render", "upload"):
+        calls_s, mean_ms, _ = numbers(frame, stage)
+        assert 0 < calls_s < 10_000
+        assert 0 < mean_ms < 60_000
+    assert "< slowest" in frame
+    assert re.search(r"^image_unsupported +1 ", frame, re.MULTILINE)
+
+
+def test_json_is_one_line_for_pipes(busy: Stack) -> None:
+    (line,) = top(busy, "--json").splitlines()
+    processes = {process["process"]: process for process in json.loads(line)["processes"]}
+    assert processes.keys() == {"cpu", "coordinator"}
+    assert processes["cpu"]["device"]["cpu_percent"] > 0
+
+
+def working(frame: str) -> bool:
+    """Does the row of the device show images a second, and the error of the first picture?"""
+    found = re.search(r"^\S+ +cpu +([\d.]+) ", frame, re.MULTILINE)
+    return found is not None and float(found[1]) > 0 and "image_unsupported" in frame
+
+
+def numbers(frame: str, stage: str) -> list[float]:
+    found = re.search(
+        rf"^{stage}(?: < slowest)? +([\d.]+) +([\d.]+) +([\d.]+)", frame, re.MULTILINE
+    )
+    assert found is not None, frame
+    return [float(number) for number in found.groups()]

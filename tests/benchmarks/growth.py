@@ -1,0 +1,60 @@
+"""Whether cost grows with the number of images alone: rates and memory of jobs of three sizes."""
+
+from __future__ import annotations
+
+import statistics
+from functools import partial
+from pathlib import Path
+
+from tests.benchmarks.contest import in_turn
+from tests.benchmarks.ground import Ground
+from tests.benchmarks.scenes import Scene, jpegs
+
+ROUNDS = 3
+FOLDER = "growth"
+
+
+def growth(ground: Ground, scene: Scene) -> dict[str, float]:
+    """Images/s of each job and their spread; MB of the worker after each, and its peak."""
+    counts = ground.extent.growth
+    folders = _put(ground)
+    ground.way.per_s(scene, folders[0])
+    memory_mb: dict[str, list[float]] = {"before": [_worker_mb(ground, "VmRSS")]}
+
+    def run(count: int, folder: str) -> float:
+        rate = ground.way.per_s(scene, folder)
+        memory_mb.setdefault(f"after_{count}", []).append(_worker_mb(ground, "VmRSS"))
+        return rate
+
+    jobs = {str(n): partial(run, n, at) for n, at in zip(counts, folders, strict=True)}
+    rates = in_turn(jobs, rounds=min(ROUNDS, ground.extent.rounds))
+    medians = {name: statistics.median(of) for name, of in rates.items()}
+    largest = memory_mb[f"after_{counts[-1]}"]
+    return {
+        **{f"linear_{name}_per_s": rate for name, rate in medians.items()},
+        "linear_spread": max(medians.values()) / min(medians.values()) - 1,
+        **{f"worker_{when}_mb": statistics.median(of) for when, of in memory_mb.items()},
+        "worker_growth": largest[-1] / largest[0] - 1,
+        "worker_peak_mb": _worker_mb(ground, "VmHWM"),
+    }
+
+
+def _put(ground: Ground) -> list[str]:
+    """Pictures in folders, each within the next, that hold as many as `extent.growth` says."""
+    pictures = jpegs("0.15mp", max(ground.extent.growth))
+    folders = [FOLDER, f"{FOLDER}/less", f"{FOLDER}/less/least"][::-1]
+    start = 0
+    for folder, stop in zip(folders, ground.extent.growth, strict=True):
+        ground.way.put(folder, pictures[start:stop])
+        start = stop
+    return folders
+
+
+def _worker_mb(ground: Ground, field: str) -> float:
+    """Of the largest process of the worker; `VmRSS` is what it has, `VmHWM` the most it had."""
+    found = []
+    for process in ground.way.stack.workers[0].family():
+        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+        kilobytes = {line.partition(":")[0]: line.split()[1] for line in lines if "kB" in line}
+        found.append(int(kilobytes.get(field, 0)) / 1024)
+    return max(found)

@@ -1,0 +1,61 @@
+"""Models: the files are those that were published, they load, and one picture goes through."""
+
+from __future__ import annotations
+
+from worker.contract.errors import GuanwuError
+from worker.contract.finding import Finding, problem, warning
+from worker.contract.settings import Settings
+from worker.serve import make_engine, own_models
+from worker.vision.checking import check
+from worker.vision.engine import Engine
+from worker.vision.models.cache import sha256_of
+from worker.vision.models.registry import ModelSpec, converted_folder, registered
+from worker.vision.models.sources import WheelFile, wheel_file_path
+
+SUBJECT = "models"
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """The default models and a deployment's own. Fetches none of the package index."""
+    try:
+        own = own_models(settings)
+        specs = registered(own)
+        engine = make_engine(settings, device="cpu")
+    except GuanwuError as exc:
+        remedy = "correct GUANWU_MODELS, GUANWU_MODELS_FILE or GUANWU_DEFAULT_MODELS"
+        return [problem(SUBJECT, exc.message, remedy=remedy)]
+    wanted = dict.fromkeys((*settings.default_model_ids, *own))
+    return [
+        _of_file(specs[name], settings.model_dir) or _of_run(engine, specs[name]) for name in wanted
+    ]
+
+
+def _of_file(spec: ModelSpec, model_dir: str | None) -> Finding | None:
+    """What is wrong with a file whose hash is known beforehand."""
+    if not isinstance(spec.source, WheelFile):
+        return None
+    path = wheel_file_path(spec.source, model_dir=model_dir)
+    fetch = f"guanwu models fetch {spec.id}"
+    if converted_folder(spec, model_dir=model_dir).exists():
+        return None  # loading tells whether it is whole
+    if not path.exists():
+        return warning(SUBJECT, f"{spec.id} is not on this machine yet", remedy=f"run {fetch}")
+    pinned = spec.source.file_sha256
+    if pinned is not None and (found := sha256_of(path)) != pinned:
+        return problem(
+            SUBJECT,
+            f"{spec.id}: {path} is damaged (sha256 {found[:12]}…, should be {pinned[:12]}…)",
+            remedy=f"delete it and run {fetch}; if it comes again, check the disk",
+        )
+    return None
+
+
+def _of_run(engine: Engine, spec: ModelSpec) -> Finding:
+    try:
+        model = engine.model(spec.id)
+        found = check(model)
+    except GuanwuError as exc:
+        remedy = f"look with guanwu models check {spec.id}; fetch or copy its files again"
+        return problem(SUBJECT, f"{spec.id}: {exc.message}", remedy=remedy)
+    digest = model.weights_sha256[:12]
+    return Finding(SUBJECT, f"{spec.id}: sha256 {digest}…, {found.forward_ms:.0f} ms forward")
