@@ -83,7 +83,7 @@ def test_the_recipe_of_the_front_door_makes_what_its_command_needs(tmp_path: Pat
     python = tmp_path / "opt/packages/bin/python"
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(tmp_path / "opt/guanwu")}
     code = (
-        "import importlib.util as found, api.wsgi, gunicorn, worker.coordinator\n"
+        "import importlib.util as found, api.wsgi, gunicorn, worker.__main__, worker.coordinator\n"
         "print(api.__file__, [n for n in ('torch', 'numpy', 'PIL') if found.find_spec(n)])"
     )
     done = subprocess.run(
