@@ -66,8 +66,11 @@ def measure(ground: Ground, scenes: Sequence[Scene], *, linear: bool) -> tuple[F
         profiles |= profile
     for lowest in ("over_same_work", "rank1_agreement"):
         figures[lowest] = min(figures[f"{scene.name}_{lowest}"] for scene in scenes)
-    figures |= single(ground, VIT_ATTENTION) | sizes(ground, VIT_ATTENTION)
-    return figures | (growth(ground, LITE0) if linear else {}), profiles
+    if VIT_ATTENTION in scenes:
+        figures |= single(ground, VIT_ATTENTION) | sizes(ground, VIT_ATTENTION)
+    if linear and LITE0 in scenes:
+        figures |= growth(ground, LITE0)
+    return figures, profiles
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -97,7 +100,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--linear", action="store_true", help="jobs of up to 4,000 images, too")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--images", type=int, help="of a job")
-    parser.add_argument("--scene", choices=[s.name for s in SCENES], help="default: all")
+    parser.add_argument(
+        "--scene", choices=[s.name for s in SCENES], help="with what belongs to it; default: all"
+    )
     parser.add_argument("--dtype", default="auto", help="of the worker")
     return parser.parse_args(argv)
 
