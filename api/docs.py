@@ -36,6 +36,7 @@ from api.webhooks import (
     WebhookView,
 )
 from worker.contract.job import JobRequest
+from worker.contract.pulse import Fleet
 from worker.contract.settings import Settings
 
 _REF = "#/components/schemas/{model}"
@@ -61,6 +62,7 @@ _GIVEN: tuple[type[BaseModel], ...] = (
     QueuedDelivery,
     Offered,
     FoundLabels,
+    Fleet,
     FeedbackList,
     FeedbackPage,
     Usage,

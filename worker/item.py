@@ -69,7 +69,7 @@ class Stopwatch:
     def add(self, name: Stage, ms: float) -> None:
         """What was timed elsewhere."""
         self.ms[name] = ms
-        self._meters.stage_s.labels(name).observe(ms / 1000)
+        self._meters.saw(name, ms / 1000)
 
 
 @dataclass

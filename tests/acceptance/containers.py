@@ -24,7 +24,7 @@ from PIL import Image
 from api.client import Client
 from deploy import wheels
 from deploy.child import Child
-from deploy.ports import LOOPBACK
+from deploy.ports import LOOPBACK, keep_or_choose
 from deploy.seaweedfs import port_flags, sockets
 from deploy.state import State
 from tests.deploy.composition import ROOT
@@ -59,6 +59,7 @@ class Host:
         self._state = State(folder / "state")
         self._state.acquire()
         self.ports = self._state.ports(renew=True)
+        self.metrics_ports: dict[str, int] = {}
         self.children: dict[str, Child] = {}
 
     def __enter__(self) -> Host:
@@ -114,6 +115,8 @@ class Host:
             **container.environment,
         }
         environment = {name: _placed(text, places) for name, text in environment.items()}
+        if "GUANWU_METRICS_PORT" in environment:
+            environment["GUANWU_METRICS_PORT"] = str(self._metrics_port(container.name))
         program, *words = (_placed(word, places) for word in command)
         return replace(
             container,
@@ -121,6 +124,13 @@ class Host:
             environment=environment,
             probe=[_placed(word, places) for word in container.probe],
         )
+
+    def _metrics_port(self, name: str) -> int:
+        """Its own, where in a container all have the same."""
+        taken = [*self.ports.values(), *self.metrics_ports.values()]
+        known = self.metrics_ports.get(name)
+        self.metrics_ports[name] = known or keep_or_choose(None, avoid=taken)
+        return self.metrics_ports[name]
 
     def _own_ports(self, container: Container) -> list[str]:
         """In a container each has its own network; here many share one."""

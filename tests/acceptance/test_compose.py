@@ -33,7 +33,7 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def host(secrets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    file = composition({"SECRETS": str(secrets), "METRICS_PORT": "0"})
+    file = composition({"SECRETS": str(secrets)})
     wanted = ["valkey", "seaweedfs", "api", "coordinator", "worker-cpu"]
     containers = [container(name, file) for name in wanted]
     with running(tmp_path_factory.mktemp("host"), containers) as host:

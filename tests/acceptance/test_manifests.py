@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from api.client import Client
+from deploy.ports import LOOPBACK
 from tests.acceptance.containers import Container, Host, made_secrets, running, send_job, token_of
 from tests.deploy.kustomization import Manifest, built, environment, image_of, pod
 
@@ -85,6 +86,12 @@ def mounted_secrets(spec: Manifest, secrets: Path) -> dict[str, str]:
 def test_a_job_goes_through_the_pods(host: Host, secrets: Path, shared_data: Path) -> None:
     photos = sorted((shared_data / "data" / "photos").glob("*.jpg"))[:3]
     send_job(host, secrets, photos)
+
+
+def test_workers_and_coordinators_tell_prometheus_what_they_do(host: Host) -> None:
+    for name, told in (("worker", "guanwu_images_total"), ("coordinator", "guanwu_jobs_total")):
+        url = f"http://{LOOPBACK}:{host.metrics_ports[name]}/metrics"
+        assert told in httpx.get(url, trust_env=False).text
 
 
 def pending(host: Host) -> float:

@@ -18,6 +18,17 @@ def test_front_door_loads_no_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_front_door_and_coordinator_run_without_the_packages_of_workers() -> None:
+    """The small image has none of them, and runs `python -m worker coordinate`."""
+    missing = ("cv2", "filelock", "numpy", "PIL", "psutil", "pynvml", "torch", "transformers")
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({missing!r}))\n"  # None: cannot be imported
+        "import api.app, api.gunicorn_conf, worker.__main__, worker.coordinator"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 def test_bad_settings_end_the_start_with_one_line() -> None:
     done = subprocess.run(
         [sys.executable, "-c", "import api.wsgi"],

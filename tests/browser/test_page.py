@@ -24,7 +24,9 @@ def test_photos_come_back_with_chinese_names_and_heat_that_the_slider_moves(
     sync_api.expect(tab.locator("article")).to_have_count(3, timeout=90_000)
     assert barriers(tab) == []
     assert tab.text_content("#percent") == "100 %"
-    assert any("一" <= c <= "鿿" for c in tab.locator("h2").first.inner_text().split("：")[1])
+    assert any(
+        "一" <= c <= "鿿" for c in tab.locator("article h2").first.inner_text().split("：")[1]
+    )
     assert evil.name in tab.locator("article").nth(2).inner_text()
     all_pictures_load(tab)
     picture = tab.locator(".picture").first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -64,3 +65,44 @@ def test_labels_tell_the_version_of_the_project(dockerfile: Path) -> None:
     (labels,) = [rest for word, rest in found if word == "LABEL"]
     for name in ("title", "description", "version", "revision", f'licenses="{project["license"]}'):
         assert f"org.opencontainers.image.{name}" in labels
+
+
+@pytest.mark.slow
+def test_the_recipe_of_the_front_door_makes_what_its_command_needs(tmp_path: Path) -> None:
+    """The stage `build`, run here word for word in folders of its own."""
+    places = {"/opt": str(tmp_path / "opt"), "python -m venv": f"{sys.executable} -m venv"}
+    for word, rest in instructions(DOCKERFILES[0]):
+        if word == "COPY" and "--from" not in rest:
+            *sources, target = rest.split()
+            copy(sources, tmp_path / "src" / target)
+        if word == "RUN" and "useradd" not in rest:
+            recipe = rest.replace("pip --python", f"{sys.executable} -m pip -q --python")
+            for there, here in places.items():
+                recipe = recipe.replace(there, here)
+            subprocess.run(["sh", "-ec", recipe], cwd=tmp_path / "src", check=True, timeout=250)
+    python = tmp_path / "opt/packages/bin/python"
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(tmp_path / "opt/guanwu")}
+    code = (
+        "import importlib.util as found, api.wsgi, gunicorn, worker.__main__, worker.coordinator\n"
+        "print(api.__file__, [n for n in ('torch', 'numpy', 'PIL') if found.find_spec(n)])"
+    )
+    done = subprocess.run(
+        [python, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == [str(tmp_path / "opt/guanwu/api/__init__.py"), "[]"]
+
+
+def copy(sources: list[str], target: Path) -> None:
+    """As COPY does: one folder's content into the target, or files into it."""
+    target.mkdir(parents=True, exist_ok=True)
+    for source in sources:
+        path = ROOT / source
+        if path.is_dir():
+            shutil.copytree(path, target, dirs_exist_ok=True)
+        else:
+            shutil.copy(path, target)

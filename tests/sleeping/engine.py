@@ -60,6 +60,9 @@ class SleepingEngine:
     def label_sets(self) -> tuple[LabelSet, ...]:
         return ()
 
+    def enough(self, options: Options) -> None:
+        """Pictures are decoded whole."""
+
     def prepare(self, picture: Picture, options: Options) -> Prepared:
         pixel = picture.rgb[:1, :1].copy()
         return Prepared(width=picture.width, height=picture.height, framed={}, rgb=pixel)

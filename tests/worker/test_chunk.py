@@ -56,6 +56,9 @@ class SmallEngine:
     def __init__(self) -> None:
         self.during: Callable[[], None] = lambda: None
 
+    def enough(self, options: Options) -> None:
+        """Pictures are decoded whole."""
+
     def prepare(self, picture: Picture, options: Options) -> Prepared:
         framed = {"brightness": int(picture.rgb.mean())}
         return Prepared(width=picture.width, height=picture.height, framed=framed)  # type: ignore[arg-type]

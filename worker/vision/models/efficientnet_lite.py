@@ -74,11 +74,11 @@ class InvertedResidual(nn.Module):
 
     def widened(self, x: Tensor) -> Tensor:
         """What the depthwise filters get, not negative: (N, inputs * expand, h, w)."""
-        return x if self.expand is None else functional.relu6(self.expand(x))
+        return x if self.expand is None else _clipped(self.expand(x))
 
     def narrowed(self, wide: Tensor, x: Tensor) -> Tensor:
         """The rest of the block, from what `widened` made of `x`."""
-        out: Tensor = self.project(functional.relu6(self.depthwise(wide)))
+        out: Tensor = self.project(_clipped(self.depthwise(wide)))
         return out + x if self.skips else out
 
 
@@ -94,14 +94,14 @@ class EfficientNetLite0(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """The last feature maps, (N, 1280, h/32, w/32), not negative."""
-        return functional.relu6(self.head(self.blocks(functional.relu6(self.stem(x)))))
+        return _clipped(self.head(self.blocks(_clipped(self.stem(x)))))
 
     def traced(self, x: Tensor, at: Sequence[int] = _DEPTHS) -> tuple[list[Tensor], Tensor]:
         """What the depthwise filters of the blocks `at` get, and the last feature maps.
 
         The graph begins at the first of `at`: nothing before it is part of it.
         """
-        x = functional.relu6(self.stem(x))
+        x = _clipped(self.stem(x))
         for n in range(min(at)):
             x = self.blocks[n](x)
         wides: list[Tensor] = []
@@ -114,7 +114,7 @@ class EfficientNetLite0(nn.Module):
                 if n in at:
                     wides.append(wide)
                 x = block.narrowed(wide, x)
-            return wides, functional.relu6(self.head(x))
+            return wides, _clipped(self.head(x))
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.classifier(self.features(x).mean((2, 3)))
@@ -140,6 +140,11 @@ def fold(checkpoint: Mapping[str, Tensor]) -> dict[str, Tensor]:
             checkpoint[f"{norm}.bias"] - checkpoint[f"{norm}.running_mean"] * gain
         )
     return folded
+
+
+def _clipped(x: Tensor) -> Tensor:
+    """ReLU6 of what a convolution gave, in its place: nothing else reads that."""
+    return functional.relu6(x, inplace=True)
 
 
 def _blocks() -> list[InvertedResidual]:
