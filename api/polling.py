@@ -17,8 +17,9 @@ from api.services import Services
 from worker.contract.errors import ServiceUnavailable
 from worker.contract.job import Job
 
-FIRST_LOOK_S = 0.02
+FIRST_LOOK_S = 0.01
 MAX_LOOK_S = 0.2
+LATENESS = 1 / 8  # of the time waited so far, that an answer may come later for being polled
 MAX_PAUSE_S = 30
 MAX_BLIND_PAUSE_S = 10  # while nobody can tell when the job will end
 
@@ -57,6 +58,11 @@ def wait_for_news(services: Services, job: str, *, tenant: str, news: News, wait
         services.polls.release()
 
 
+def look_s(waited_s: float) -> float:
+    """Seconds until the next look at a job that has been waited for so long."""
+    return min(max(waited_s * LATENESS, FIRST_LOOK_S), MAX_LOOK_S)
+
+
 def watched(
     services: Services, job: str, *, tenant: str, news: News, end_s: float
 ) -> FoundJob | None:
@@ -65,11 +71,10 @@ def watched(
     Raises:
         JobNotFound, RedisUnavailable, StoreUnavailable
     """
-    alive, look_s = current_app.extensions.get(ALIVE, lambda: True), FIRST_LOOK_S
+    alive, began_s = current_app.extensions.get(ALIVE, lambda: True), time.perf_counter()
     while not news((found := find_job(services, job, tenant=tenant)).view):
-        left_s = end_s - time.perf_counter()
-        if left_s <= 0 or not alive():
+        now_s = time.perf_counter()
+        if now_s >= end_s or not alive():
             return None
-        time.sleep(min(look_s, left_s))
-        look_s = min(look_s * 1.5, MAX_LOOK_S)
+        time.sleep(min(look_s(now_s - began_s), end_s - now_s))
     return found

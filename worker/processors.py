@@ -27,7 +27,12 @@ def available(quota: Path = QUOTA) -> int:
 def thread_environment() -> Mapping[str, str]:
     """Variables of OpenMP, which reads them once, when torch is loaded.
 
-    Waiting threads are to sleep: spinning, they take the processor from the threads that
-    decode and draw for the same batch.
+    A thread that waits spins a few microseconds, until the next operation of a forward pass, and
+    then sleeps. Spinning for as long as it does by itself, it takes the processor from the threads
+    that decode and draw for the same batch; asleep at once, it has to be woken for each operation.
     """
-    return {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(available())}
+    return {
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "GOMP_SPINCOUNT": "2000",
+        "OMP_NUM_THREADS": str(available()),
+    }

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from tests.benchmarks.ground import BESIDE, Ground
+from tests.benchmarks.ground import Ground
 from tests.benchmarks.same_work import SameWork
-from tests.benchmarks.scenes import BATCH, LIMITS, Scene
+from tests.benchmarks.scenes import BATCH, LIMITS, Scene, jpegs
 from worker.vision import render
 from worker.vision.heatmap import Heatmap
 from worker.vision.image import decode
@@ -22,10 +22,13 @@ Numbers = npt.NDArray[np.uint16]
 
 
 def agreement(ground: Ground, scene: Scene) -> dict[str, float]:
-    """Share of equal first labels; median and least correlation of maps."""
-    ground.way.per_s(scene, BESIDE, artifacts=["labels", "map"])
+    """Share of equal first labels, of pictures that the model knows; median and least correlation
+    of maps."""
+    pictures = jpegs("0.15mp", ground.extent.beside, of=scene.known)
+    ground.way.put(f"known-{scene.name}", pictures)
+    ground.way.per_s(scene, f"known-{scene.name}", artifacts=["labels", "map"])
     same, alike = 0, []
-    expected = _in_float32(ground, scene)
+    expected = _in_float32(ground, scene, pictures)
     for result, finding in zip(ground.way.results, expected, strict=True):
         same += result.labels[0].id == finding.labels[0].id
         png = np.frombuffer(ground.way.map_of(result), np.uint8)
@@ -55,9 +58,8 @@ def _cells(numbers: Numbers, heatmap: Heatmap) -> npt.NDArray[np.float32]:
     return np.asarray(cv2.resize(seen, (columns, rows), interpolation=cv2.INTER_AREA).ravel())
 
 
-def _in_float32(ground: Ground, scene: Scene) -> Sequence[Finding]:
+def _in_float32(ground: Ground, scene: Scene, pictures: list[bytes]) -> Sequence[Finding]:
     model = SameWork(scene, ground.networks.get(scene.model, "float32"), ground.folder)
-    pictures = ground.pictures[: ground.extent.beside]
     found: list[Finding] = []
     for start in range(0, len(pictures), BATCH):
         batch = [decode(data, **LIMITS) for data in pictures[start : start + BATCH]]

@@ -15,7 +15,7 @@ from tests.benchmarks.networks import Networks
 from tests.benchmarks.scenes import BATCH, jpegs, worker_settings
 from tests.benchmarks.whole_way import BUCKET, WholeWay
 
-SMALL, BESIDE, WARM = "small", "beside", "warm"
+SMALL, WARM = "small", "warm"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Ground:
 
     Attributes:
         pictures: JPEGs of 0.15 MP, in the folder `SMALL` of the bucket too, the first of them
-            in `BESIDE` and `WARM`.
+            in `WARM`.
         folder: for files that nobody reads.
         metrics: address of the worker's.
     """
@@ -86,6 +86,5 @@ def standing(extent: Extent, *, dtype: str) -> Iterator[Ground]:
         )
         ground.pictures = jpegs("0.15mp", extent.images)
         way.put(SMALL, ground.pictures)
-        way.put(BESIDE, ground.pictures[: extent.beside])
         way.put(WARM, ground.pictures[:BATCH])
         yield ground

@@ -37,6 +37,7 @@ class Scene:
     Attributes:
         figure: the name of its ratio to the bare limit.
         bar: what that ratio is to reach.
+        known: shared pictures of what the model knows: a first label of anything else is a guess.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Scene:
     target: str
     figure: str
     bar: float
+    known: str = "caltech101/*/*.jpg"
 
     @property
     def options(self) -> dict[str, Any]:
@@ -65,7 +67,7 @@ class Scene:
 VIT_ATTENTION, VIT_CLASS, LITE0 = SCENES = (
     Scene("vit_attention", MODEL, "attention", "free", "vit_attention_over_bare", 0.75),
     Scene("vit_class", MODEL, "relevance", "top1", "vit_class_over_bare", 0.80),
-    Scene("cnn", CNN, "cam", "top1", "cnn_over_bare", 0.25),
+    Scene("cnn", CNN, "cam", "top1", "cnn_over_bare", 0.25, "photos/*.jpg"),
 )
 
 
@@ -83,9 +85,9 @@ def worker_settings(dtype: str) -> dict[str, str]:
     }
 
 
-def jpegs(size: str, count: int) -> list[bytes]:
-    """Shared photos of other classes in turn, scaled to `size`, no two the same."""
-    found = sorted((shared() / "data" / "caltech101").glob("*/*.jpg"))
+def jpegs(size: str, count: int, *, of: str = Scene.known) -> list[bytes]:
+    """Shared photos in turn, scaled to `size`, no two the same."""
+    found = sorted((shared() / "data").glob(of))
     return [_jpeg(cv2.imread(str(found[n % len(found)])), size, n) for n in range(count)]
 
 

@@ -36,7 +36,7 @@ def announce(message: str) -> None:
 
 def cached(
     target: Path,
-    make: Callable[[Path], None],
+    make: Callable[[Path], object],
     *,
     sha256: str | None = None,
     progress: Progress = announce,

@@ -113,11 +113,13 @@ class _Timed:
 
 
 def _timed(model: VisionModel, pixels: Tensor) -> _Timed:
-    began_s = time.perf_counter()
+    # On a processor its own time: what else the machine does then changes nothing.
+    clock = time.perf_counter if pixels.is_cuda else time.process_time
+    began_s = clock()
     logits = model.look(pixels, methods=set(), classify=model.labels is not None).logits
     if pixels.is_cuda:
         torch.cuda.synchronize(pixels.device)
-    return _Timed(logits, (time.perf_counter() - began_s) / len(pixels))
+    return _Timed(logits, (clock() - began_s) / len(pixels))
 
 
 def _maps_alike(models: Sequence[VisionModel], pixels: Tensor) -> float:

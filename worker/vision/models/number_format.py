@@ -13,7 +13,7 @@ import torch
 
 from worker.contract.errors import ModelUnavailable
 from worker.vision.models.cache import cache_dir, cached
-from worker.vision.models.format_trial import Trial, compare
+from worker.vision.models.format_trial import LEAST_SPEEDUP, Trial, compare
 from worker.vision.models.model import VisionModel
 
 log = logging.getLogger(__name__)
@@ -54,21 +54,23 @@ def _trial(
     model_dir: Path | None,
 ) -> tuple[Trial, VisionModel | None]:
     """The outcome, and the model in the half format if it had to be loaded for it."""
-    loaded: list[VisionModel] = []
-
-    def make(path: Path) -> None:
-        loaded.append(half())
-        path.write_text(json.dumps(asdict(compare(full, loaded[0]))))
-
     made_of = "|".join([full.weights_sha256, name_of(faster), torch.__version__, _machine(full)])
     name = f"{full.spec.id}-{sha256(made_of.encode()).hexdigest()[:16]}.json"
+    path = cache_dir(model_dir) / "formats" / name
+    if path.is_file():
+        return Trial(**json.loads(path.read_text())), None
+    tried = half()
+    trial = compare(full, tried)
+    if trial.speedup >= LEAST_SPEEDUP:  # a slower one may only have met a busy machine
+        _keep(trial, path)
+    return trial, tried
+
+
+def _keep(trial: Trial, path: Path) -> None:
     try:
-        path = cached(cache_dir(model_dir) / "formats" / name, make, progress=log.debug)
+        cached(path, lambda part: part.write_text(json.dumps(asdict(trial))), progress=log.debug)
     except ModelUnavailable as exc:
         log.info("%s; the trial is not kept", exc.message)
-        tried = loaded[0] if loaded else half()
-        return compare(full, tried), tried
-    return Trial(**json.loads(path.read_text())), loaded[0] if loaded else None
 
 
 def _machine(model: VisionModel) -> str:
