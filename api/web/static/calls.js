@@ -85,9 +85,7 @@ export async function* results(job, key) {
   }
 }
 
-const read = async (path, key) => (await call(path, key)).json();
-
-export const readJob = (id, key) => read(`/v1/jobs/${encodeURIComponent(id)}`, key);
-export const readSlice = (job, query, key) => read(`${job.links.results}?${new URLSearchParams(query)}`, key);
-export const readSummary = (job, key) => read(job.links.summary, key);
-export const recentJobs = async (key) => (await read("/v1/jobs?limit=10", key)).items;
+export const readJob = (id, key) => json(`/v1/jobs/${encodeURIComponent(id)}`, key);
+export const readSlice = (job, query, key) => json(`${job.links.results}?${new URLSearchParams(query)}`, key);
+export const readSummary = (job, key) => json(job.links.summary, key);
+export const recentJobs = async (key) => (await json("/v1/jobs?limit=10", key)).items;
