@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from deploy.ports import keep_or_choose
 from deploy.stack import Stack
+from deploy.valkey import Valkey
 from tests.stack import (
     CPU_SETTINGS,
     Bucket,
@@ -52,6 +54,22 @@ def stack() -> Iterator[Stack]:
 def redis_url(services: Stack) -> str:
     """A real Valkey. Keep to keys under `redis_prefix`."""
     return services.redis_url
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
+    """A Valkey that a test may set up as badly as it likes."""
+    valkey = Valkey(
+        tmp_path / "valkey",
+        log_path=tmp_path / "valkey.log",
+        port=keep_or_choose(None),
+        password="of-the-test",
+        pass_fds=[],
+    )
+    valkey.start()
+    valkey.wait()
+    yield valkey
+    valkey.child.stop()
 
 
 @pytest.fixture

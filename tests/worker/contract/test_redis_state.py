@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from deploy.ports import keep_or_choose
 from deploy.valkey import Valkey
 from tests.stack import SettingsFactory
 from worker.contract.errors import RedisUnfit
@@ -30,22 +27,6 @@ GOOD = RedisState(
     role="master",
     writes_fail=False,
 )
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[Valkey]:
-    """A Valkey that a test may set up as badly as it likes."""
-    valkey = Valkey(
-        tmp_path / "valkey",
-        log_path=tmp_path / "log",
-        port=keep_or_choose(None),
-        password="of-the-test",
-        pass_fds=[],
-    )
-    valkey.start()
-    valkey.wait()
-    yield valkey
-    valkey.child.stop()
 
 
 def test_a_good_server_needs_no_remedy() -> None:
@@ -83,26 +64,26 @@ def test_the_embedded_server_is_good(settings: SettingsFactory) -> None:
     assert {finding.level for finding in judge(state)} == {"ok"}
 
 
-def test_a_server_without_config_is_judged_by_what_it_says_of_itself(own: Valkey) -> None:
-    with own.client() as operator:
+def test_a_server_without_config_is_judged_by_what_it_says_of_itself(own_valkey: Valkey) -> None:
+    with own_valkey.client() as operator:
         operator.config_set("maxmemory-policy", "volatile-lru")
         operator.config_set("appendonly", "no")
         operator.acl_setuser("guest", enabled=True, passwords=["+hush"], keys=["*"])
         operator.execute_command("ACL", "SETUSER", "guest", "+@all", "-@admin", "+info")
-    url = own.url.replace(":of-the-test@", "guest:hush@")
+    url = own_valkey.url.replace(":of-the-test@", "guest:hush@")
     with connect(Settings.model_validate({"redis_url": url})) as guest:
         state = read_state(guest)
     assert (state.policy, state.append_only, state.snapshots) == ("volatile-lru", False, None)
 
 
 def test_no_front_door_and_no_coordinator_starts_on_a_server_that_evicts(
-    own: Valkey, settings: SettingsFactory
+    own_valkey: Valkey, settings: SettingsFactory
 ) -> None:
-    with own.client() as operator:
+    with own_valkey.client() as operator:
         operator.config_set("maxmemory-policy", "allkeys-lru")
         with pytest.raises(RedisUnfit, match="CONFIG SET maxmemory-policy noeviction"):
             demand_fit(operator)
-    environment = settings.environment(redis_url=own.url)
+    environment = settings.environment(redis_url=own_valkey.url)
     door = ["gunicorn", "--config=python:api.gunicorn_conf", "--bind=127.0.0.1:0", "api.wsgi"]
     for command in (door, ["worker", "coordinate"]):
         done = subprocess.run(

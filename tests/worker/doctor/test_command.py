@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from deploy.ports import keep_or_choose
 from deploy.stack import Stack
 from deploy.valkey import Valkey
 from tests.stack import SettingsFactory
@@ -27,21 +26,11 @@ Findings = list[dict[str, str]]
 
 
 @pytest.fixture
-def evicting(tmp_path: Path) -> Iterator[str]:
+def evicting(own_valkey: Valkey) -> str:
     """The URL of a Valkey that throws keys away when it is full."""
-    valkey = Valkey(
-        tmp_path / "valkey",
-        log_path=tmp_path / "log",
-        port=keep_or_choose(None),
-        password="of-the-test",
-        pass_fds=[],
-    )
-    valkey.start()
-    valkey.wait()
-    with valkey.client() as operator:
+    with own_valkey.client() as operator:
         operator.config_set("maxmemory-policy", "allkeys-lru")
-    yield valkey.url
-    valkey.child.stop()
+    return own_valkey.url
 
 
 @pytest.fixture
