@@ -56,7 +56,7 @@ def test_page_behind_the_end_is_empty(calls: Calls, hand: Hand) -> None:
     assert (page["items"], page["next"], page["done"]) == ([], None, True)
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=101", "after=-1", "after=x", "offset=3"])
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "after=-1", "after=x", "offset=-1"])
 def test_bad_paging_is_refused(door: Calls, query: str) -> None:
     job = door.submit(1)
     body = problem(door.get(f"{job['links']['results']}?{query}"), 422, "invalid_request")

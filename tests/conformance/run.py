@@ -47,6 +47,13 @@ probability = 0.5
 dictionary = "objects"
 probability = 0.9
 
+[dictionaries.label_sets]
+values = ["numbers"]
+
+[parameters."query.label_set"]
+dictionary = "label_sets"
+probability = 0.5
+
 [dictionaries.webhooks]
 values = {webhooks}
 

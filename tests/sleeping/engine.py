@@ -14,7 +14,7 @@ import torch
 
 from tests.sleeping.behaviour import Behaviour
 from tests.sleeping.pictures import number_of
-from worker.contract.catalog import Catalog, ModelEntry
+from worker.contract.catalog import Catalog, LabelSetEntry, ModelEntry
 from worker.contract.errors import GuanwuError
 from worker.contract.job import Label, Options
 from worker.contract.label_set import LabelSet
@@ -24,12 +24,18 @@ from worker.vision.image import Picture
 from worker.vision.memory import FittingBatches
 
 MODEL = "sleeping"
+LABELS = LabelSet(
+    "numbers", zh=tuple(f"图{n}" for n in range(10)), en=tuple(f"no. {n}" for n in range(10))
+)
 CATALOG = Catalog(
     models=(
         ModelEntry(
             id=MODEL, family="cnn", source="tests", revision="1", methods=("cam",), default=True
         ),
-    )
+    ),
+    label_sets=(
+        LabelSetEntry(id=LABELS.id, size=len(LABELS), languages=("zh", "en"), digest=LABELS.digest),
+    ),
 )
 
 
@@ -58,7 +64,7 @@ class SleepingEngine:
         return CATALOG
 
     def label_sets(self) -> tuple[LabelSet, ...]:
-        return ()
+        return (LABELS,)
 
     def enough(self, options: Options) -> None:
         """Pictures are decoded whole."""
