@@ -8,8 +8,9 @@ import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, wait
 from dataclasses import replace
+from functools import partial
 from typing import IO
 
 import structlog
@@ -111,9 +112,18 @@ class Closing:
                 labels.update(label.zh for label in result.labels[:1])
                 cached += result.cached
                 held.check()
-            for key, file in ((keys.results, results), (keys.errors, errors), (keys.index, index)):
-                self._store.put_file(key(record.tenant, record.job), file, content_type=JSONL)
-        self._put_summary(record, labels, cached=cached)
+            named = ((keys.results, results), (keys.errors, errors), (keys.index, index))
+            puts = [
+                partial(
+                    self._store.put_file, key(record.tenant, record.job), file, content_type=JSONL
+                )
+                for key, file in named
+            ]
+            puts.append(partial(self._put_summary, record, labels, cached=cached))
+            written = [self._io.submit(put) for put in puts]
+            wait(written)  # all of them, or a file would be closed while it is read
+        for each in written:
+            each.result()
         return record
 
     def _results(self, claim: Claim) -> Iterator[ItemResult]:
