@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from api.client import Client
@@ -33,6 +34,14 @@ from worker.vision.models.cache import cache_dir
 
 READY_S = 240.0  # the first start may fetch weights from the package index
 PROBE_S = 10.0
+
+MARKS = [
+    pytest.mark.slow,
+    pytest.mark.system,
+    pytest.mark.xdist_group("containers"),
+    pytest.mark.skipif(not shutil.which("redis-server"), reason="needs Debian's redis-server"),
+]
+"""Of every module whose tests run containers."""
 
 
 @dataclass(frozen=True)

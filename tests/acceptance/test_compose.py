@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,23 +11,13 @@ import pytest
 import redis
 
 from deploy.ports import LOOPBACK
-from tests.acceptance.containers import Container, Host, made_secrets, running, send_job
+from tests.acceptance.containers import MARKS, Container, Host, running, send_job
 from tests.deploy.composition import Stage, composition, image_of
 
 # How the images of others begin a command.
 ENTRY = {"chrislusf/seaweedfs": ["weed", "-logtostderr=true"]}
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.system,
-    pytest.mark.xdist_group("containers"),
-    pytest.mark.skipif(not shutil.which("redis-server"), reason="needs Debian's redis-server"),
-]
-
-
-@pytest.fixture(scope="module")
-def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made_secrets(tmp_path_factory.mktemp("operator") / "secrets")
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -15,24 +14,14 @@ import pytest
 
 from api.client import Client
 from deploy.ports import LOOPBACK
-from tests.acceptance.containers import Container, Host, made_secrets, running, send_job, token_of
+from tests.acceptance.containers import MARKS, Container, Host, running, send_job, token_of
 from tests.deploy.kustomization import Manifest, built, environment, image_of, pod
 
 MANIFESTS = built("cpu")
 PODS = {m["metadata"]["name"]: pod(m) for m in MANIFESTS if pod(m)}
 ORDER = ("valkey", "seaweedfs", "api", "coordinator", "worker")
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.system,
-    pytest.mark.xdist_group("containers"),
-    pytest.mark.skipif(not shutil.which("redis-server"), reason="needs Debian's redis-server"),
-]
-
-
-@pytest.fixture(scope="module")
-def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made_secrets(tmp_path_factory.mktemp("operator") / "secrets")
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
