@@ -6,8 +6,9 @@ import { labelName, say } from "./words.js";
 // Proposals for `choice`: `label` is a label's name or id, as the front door takes it.
 export function searchLabels(model, options) {
   if (options.words) return async (typed) => ofWords(options.words, typed);
+  let set = options.label_set;
   return async (typed) => {
-    const set = options.label_set ?? (await ownSet(model));
+    set ??= await ownSet(model); // once, not for each letter
     if (!set) return [];
     const query = new URLSearchParams({ label_set: set, q: typed });
     const { items } = await json(`/v1/labels?${query}`, accessKey());
