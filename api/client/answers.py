@@ -8,13 +8,13 @@ from typing import Generic, TypeVar
 import httpx
 from pydantic import BaseModel, Field, ValidationError
 
-from api.client.calls import After
 from api.client.errors import UnexpectedAnswer
 from worker.contract.job import ItemResult, Job, Wire
 from worker.contract.judgement import Feedback
 
 M = TypeVar("M", bound=BaseModel)
 Item = TypeVar("Item")
+After = int | str | None
 
 
 class Page(Wire, Generic[Item]):

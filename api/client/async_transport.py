@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 
-from api.client.answers import Item, Page, parsed
-from api.client.calls import After, Call
+from api.client.answers import After, Item, Page, parsed
+from api.client.calls import Call
 from api.client.errors import ClientError
 from api.client.patience import Patience
 from api.client.transport import (

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from api.client import upload
-from api.client.answers import Upload
+from api.client.answers import After, Upload
 from worker.contract.job import ArtifactLink, ItemStatus, JobEvent, JobWebhook, Options, Verdict
 from worker.contract.judgement import Kind
 
@@ -20,7 +20,6 @@ WEBHOOKS = "/v1/webhooks"
 FEEDBACK = "/v1/feedback"
 WEBHOOK_SECRET = "/v1/webhook-secret"
 SourceKind = Literal["manifest", "prefix", "archive"]
-After = int | str | None
 Chosen = Options | Mapping[str, Any] | None
 ExportFormat = Literal["jsonl", "label-studio"]
 Told = JobWebhook | Mapping[str, Any] | None

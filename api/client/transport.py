@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from api.client.answers import Item, Page, parsed
-from api.client.calls import After, Call
+from api.client.answers import After, Item, Page, parsed
+from api.client.calls import Call
 from api.client.errors import (
     ClientError,
     InFlight,
