@@ -147,7 +147,9 @@ class ChunkRunner:
             body = record.shard.encode()  # bytes: text splits into lines at U+2028, too
         else:
             body = read_shard(self._store, record.tenant, claim.job, claim.number)
-        return [ManifestItem.model_validate_json(line) for line in body.splitlines()]
+        return [
+            ManifestItem.model_validate_json(line, extra="ignore") for line in body.splitlines()
+        ]
 
     def _results_so_far(self, claim: Claim) -> dict[int, ItemResult]:
         """Of a chunk that runs again for its failed items: those that had succeeded."""
@@ -158,7 +160,7 @@ class ChunkRunner:
             lines = self._store.get(key).splitlines()
         except ObjectNotFound:  # cancelled before it was ever planned
             return {}
-        results = [ItemResult.model_validate_json(line) for line in lines]
+        results = [ItemResult.model_validate_json(line, extra="ignore") for line in lines]
         return {r.index: r for r in results if r.status is ItemStatus.SUCCEEDED}
 
     def _results(self, held: HeldClaim, items: Sequence[ManifestItem]) -> list[ItemResult]:

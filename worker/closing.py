@@ -141,10 +141,10 @@ class Closing:
         tenant, job = claim.record.tenant, claim.job
         try:
             lines = self._store.get(keys.chunk_results(tenant, job, number)).splitlines()
-            return [ItemResult.model_validate_json(line) for line in lines]
+            return [ItemResult.model_validate_json(line, extra="ignore") for line in lines]
         except ObjectNotFound:
             lines = read_shard(self._store, tenant, job, number).splitlines()
-        items = [ManifestItem.model_validate_json(line) for line in lines]
+        items = [ManifestItem.model_validate_json(line, extra="ignore") for line in lines]
         return [stopped(item, claim, claim.record.stop) for item in items]
 
     def _put_summary(self, record: JobRecord, labels: Counter[str], *, cached: int) -> None:
