@@ -8,7 +8,7 @@ from flask import Response, request
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
-from api import audit, docs, errors, limits, metrics, rates, request_log, spec
+from api import audit, docs, errors, limits, metrics, rates, request_log, request_trace, spec
 from api.events import events
 from api.feedback import feedback
 from api.health import health
@@ -51,6 +51,7 @@ def create_app(settings: Settings) -> OpenAPI:
     limits.configure(app, settings)
     app.before_request(limits.bound_patience)
     request_log.register(app)
+    request_trace.register(app, services.traces)
     audit.register(app)
     errors.register(app)
     metrics.register(app)

@@ -11,3 +11,4 @@ MAX_STREAMS = 64  # of events; each has a thread more, and sleeps most of the ti
 MAX_POLLS = 64  # that wait for news of a job; likewise
 
 ALIVE = "guanwu-alive"  # of the app's extensions: tells whether the process goes on
+LAST_SPANS = "guanwu-last-spans"  # likewise: to be called when it ends

@@ -25,6 +25,8 @@ from worker.contract.queues import make_app
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
+from worker.contract.trace import Traces
+from worker.contract.traces import open_traces
 from worker.contract.webhooks import Webhooks
 
 STORE_THREADS = 16
@@ -61,6 +63,7 @@ class Services:
     waiters: Semaphore
     polls: Semaphore
     streams: Semaphore
+    traces: Traces
 
 
 def make_services(settings: Settings) -> Services:
@@ -86,6 +89,7 @@ def make_services(settings: Settings) -> Services:
         waiters=Semaphore(MAX_WAITERS),
         polls=Semaphore(MAX_POLLS),
         streams=Semaphore(MAX_STREAMS),
+        traces=open_traces(settings, service="guanwu-api", process="api"),
     )
 
 

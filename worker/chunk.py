@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import dataclasses
 import random
 import threading
@@ -242,6 +243,7 @@ class _ItemTask:
         self._runner = runner
         self._held = held
         self._item = item
+        self._context = contextvars.copy_context()
         self.done: Future[ItemResult] = Future()
 
     def start(self) -> None:
@@ -265,7 +267,9 @@ class _ItemTask:
             self.done.set_result(self._runner.store(self._held, loaded, answer))
 
     def _submit(self, step: Callable[[], None], *, by_url: bool = False) -> None:
-        self._runner.submit(self._held, lambda: self._guarded(step), by_url=by_url)
+        # Each step in a copy: what is bound and gathered around the chunk is around its items.
+        context = self._context.copy()
+        self._runner.submit(self._held, lambda: context.run(self._guarded, step), by_url=by_url)
 
     def _stopped(self) -> bool:
         """True, and the item has ended, if its job is to stop or its lease is lost."""
@@ -286,7 +290,7 @@ class _ItemTask:
             else:
                 self._end(ItemError.model_validate(exc.as_item_error()))
         except Exception:
-            log.exception("item failed", job_id=self._held.claim.job, item=self._item.index)
+            log.exception("item failed", item=self._item.index)
             self._end(ItemError(code="internal_error", message="see the worker's log"))
 
     def _end(self, error: ItemError) -> None:
