@@ -16,7 +16,15 @@ from api.job_index import Order, Query
 from api.services import services
 from worker.contract import keys
 from worker.contract.errors import ArtifactNotFound, JobUnfinished, ObjectNotFound, RequestError
-from worker.contract.job import Counts, ItemResult, ItemStatus, JobStatus, Verdict, Wire
+from worker.contract.job import (
+    Counts,
+    ItemResult,
+    ItemStatus,
+    JobStatus,
+    ModelInfo,
+    Verdict,
+    Wire,
+)
 from worker.contract.objects import JSONL
 
 results = APIBlueprint(
@@ -73,6 +81,15 @@ class Summary(Wire):
     status: JobStatus
     counts: Counts
     labels: dict[str, int] = Field(description="first labels, the most frequent first")
+    errors: dict[str, int] = Field({}, description="items that did not succeed, by code")
+    scores: dict[str, list[int]] = Field(
+        {},
+        description="of each model: how many pictures' first label scored 0 to 0.05, 0.05 to 0.1, "
+        "... 0.95 to 1",
+    )
+    stages_ms: dict[str, float] = Field({}, description="what a picture took in each stage, mean")
+    models: list[ModelInfo] = Field([], description="that ran, with what identifies them")
+    devices: dict[str, int] = Field({}, description="pictures by the device that saw them")
     cached: int = Field(0, description="images that were answered without the model")
     wall_s: float
 

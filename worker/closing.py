@@ -6,7 +6,7 @@ import contextlib
 import json
 import tempfile
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, wait
 from dataclasses import replace
@@ -15,6 +15,7 @@ from typing import IO
 
 import structlog
 
+from worker.account import Account
 from worker.announcements import Announcements
 from worker.contract import keys
 from worker.contract.errors import (
@@ -47,7 +48,6 @@ log = structlog.get_logger(__name__)
 SPOOL_BYTES = 8 * 2**20
 READ_AHEAD = 16  # chunk files
 GIVE_BACK_S = 2.0
-SUMMARY_LABELS = 1000
 
 
 class Closing:
@@ -99,8 +99,7 @@ class Closing:
 
     def _write_files(self, held: HeldClaim) -> JobRecord:
         record = held.claim.record
-        labels: Counter[str] = Counter()
-        cached = 0
+        account = Account()
         with contextlib.ExitStack() as files:
             results, errors, index = (files.enter_context(_spool()) for _ in range(3))
             for result in self._results(held.claim):
@@ -109,8 +108,7 @@ class Closing:
                 if result.status is not ItemStatus.SUCCEEDED:
                     errors.write(line)
                 index.write(IndexRow.of(result).model_dump_json(exclude_none=True).encode() + b"\n")
-                labels.update(label.zh for label in result.labels[:1])
-                cached += result.cached
+                account.add(result)
                 held.check()
             named = ((keys.results, results), (keys.errors, errors), (keys.index, index))
             puts = [
@@ -119,7 +117,7 @@ class Closing:
                 )
                 for key, file in named
             ]
-            puts.append(partial(self._put_summary, record, labels, cached=cached))
+            puts.append(partial(self._put_summary, record, account))
             written = [self._io.submit(put) for put in puts]
             wait(written)  # all of them, or a file would be closed while it is read
         for each in written:
@@ -147,14 +145,13 @@ class Closing:
         items = [ManifestItem.model_validate_json(line) for line in lines]
         return [stopped(item, claim, claim.record.stop) for item in items]
 
-    def _put_summary(self, record: JobRecord, labels: Counter[str], *, cached: int) -> None:
+    def _put_summary(self, record: JobRecord, account: Account) -> None:
         now_ms = time.time_ns() // 1_000_000
         summary = {
             "job": record.job,
             "status": _status(record).value,
             "counts": record.counts.model_dump(),
-            "labels": dict(labels.most_common(SUMMARY_LABELS)),
-            "cached": cached,
+            **account.summary(),
             "wall_s": round((now_ms - (record.started_ms or now_ms)) / 1000, 3),
         }
         body = json.dumps(summary, ensure_ascii=False).encode()
