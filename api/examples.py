@@ -39,6 +39,7 @@ PARAMETERS: dict[str, Any] = {
     "score_below": 0.5,
     "verdict": "faithful",
     "sort": "score",
+    "lang": "en",
     "wait": 20,
     "If-None-Match": 'W/"74719a8f72324712"',
     "Last-Event-ID": "74719a8f72324712",

@@ -136,7 +136,7 @@ def _page(job: FoundJob, query: ResultsQuery) -> pages.Page:
     responses={200: spec.jsonl_response("All items."), **spec.problems(409)},
 )
 def download_results(path: JobPath) -> Response:
-    job = _finished(path.job_id)
+    job = finished_job(path.job_id)
     return _file(keys.results(job.tenant, job.id), JSONL)
 
 
@@ -147,7 +147,7 @@ def download_results(path: JobPath) -> Response:
     responses={200: spec.jsonl_response("Items that did not succeed."), **spec.problems(409)},
 )
 def download_errors(path: JobPath) -> Response:
-    job = _finished(path.job_id)
+    job = finished_job(path.job_id)
     return _file(keys.errors(job.tenant, job.id), JSONL)
 
 
@@ -158,11 +158,16 @@ def download_errors(path: JobPath) -> Response:
     responses={200: spec.json_response("The summary.", Summary), **spec.problems(409)},
 )
 def read_summary(path: JobPath) -> Response:
-    job = _finished(path.job_id)
+    job = finished_job(path.job_id)
     return _file(keys.summary(job.tenant, job.id), "application/json")
 
 
-def _finished(job: str) -> FoundJob:
+def finished_job(job: str) -> FoundJob:
+    """The caller's job, with its files.
+
+    Raises:
+        JobNotFound, JobUnfinished
+    """
     found = find_job(services(), job, tenant=auth.tenant())
     if not found.view.done:
         raise JobUnfinished(
