@@ -40,20 +40,21 @@ class Histogram:
 
 
 def bars(counts: Mapping[str, int], *, others: str, kinds: Mapping[str, str] = {}) -> list[Bar]:
-    """The most frequent, the rest as one row named `others`; `kinds` by name are for colours."""
+    """The most frequent; the rest as one row named `others`, whose bar would dwarf all and so is
+    left out. `kinds` by name are for colours."""
     total = sum(counts.values())
     if not total:
         return []
     named = sorted(counts.items(), key=lambda entry: -entry[1])
-    rows = named[:MAX_BARS]
-    rest = sum(count for _, count in named[MAX_BARS:])
-    if rest:
-        rows.append((f"{others} ({len(named) - MAX_BARS:,})", rest))
-    longest = max(count for _, count in rows)
-    return [
+    longest = named[0][1]
+    rows = [
         Bar(name, count, count / total, count / longest, kinds.get(name, ""))
-        for name, count in rows
+        for name, count in named[:MAX_BARS]
     ]
+    if rest := sum(count for _, count in named[MAX_BARS:]):
+        left = f"{others} ({len(named) - MAX_BARS:,})"
+        rows.append(Bar(left, rest, rest / total, length=0))
+    return rows
 
 
 def histogram(model: str, counts: Sequence[int]) -> Histogram:

@@ -77,7 +77,7 @@ class Contents:
 
     @cached_property
     def options(self) -> str:
-        text = self.job.options.model_dump_json(indent=1, exclude_none=True)
+        text = self.job.options.model_dump_json(exclude_none=True)
         return text if len(text) <= MAX_OPTIONS_CHARS else text[:MAX_OPTIONS_CHARS] + " …"
 
 
