@@ -6,7 +6,7 @@ import { languageTag, problem } from "./words.js";
 
 const KEPT_MS = 60_000; // after which the browser has long read what it saves
 
-// Makes `button` save the report of the job that `job()` gives; what goes wrong is told in the page's message.
+// Makes `button` save the report of the job that `job()` gives; the page tells what goes wrong.
 export function saves(button, job) {
   button.addEventListener("click", async () => {
     button.disabled = true;
