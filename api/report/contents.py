@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +17,7 @@ from api.results import Summary
 from api.services import Services
 from worker.contract import keys
 from worker.contract.errors import ObjectNotFound
-from worker.contract.job import Job, Label, from_ms
+from worker.contract.job import Job, Label
 
 MAX_OPTIONS_CHARS = 4000
 
@@ -96,7 +95,7 @@ def contents(services: Services, job: FoundJob, lang: Language) -> Contents:
         index=index,
         tiles=least_certain(services, job, index),
         label_set=_label_set(services, job),
-        made_at=from_ms(time.time_ns() // 1_000_000),
+        made_at=dt.datetime.now(dt.UTC),
     )
 
 
