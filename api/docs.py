@@ -35,6 +35,7 @@ from api.webhooks import (
     WebhookRequest,
     WebhookView,
 )
+from worker.contract.attention import Explanations
 from worker.contract.job import JobRequest
 from worker.contract.pulse import Fleet
 from worker.contract.settings import Settings
@@ -53,6 +54,7 @@ _GIVEN: tuple[type[BaseModel], ...] = (
     FinishedJob,
     ResultPage,
     Summary,
+    Explanations,
     Upload,
     WebhookView,
     NewWebhook,

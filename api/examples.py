@@ -199,6 +199,35 @@ ANSWERS: dict[str, Any] = {
         "stages_ms": {"decode": 4.21, "forward": 31.6},
         "wall_s": 0.555,
     },
+    "Explanations": {
+        "job": _JOB_ID,
+        "side": 2,
+        "densities": [
+            {
+                "model": "efficientnet-lite0",
+                "method": "cam",
+                "target": "label",
+                "overall": {"pictures": 40, "density": [[0.1, 0.7], [0.1, 0.1]]},
+                "labels": [],
+            }
+        ],
+        "summary": {
+            "flags": [
+                {
+                    "spot": "place",
+                    "model": "efficientnet-lite0",
+                    "method": "cam",
+                    "label": "埃及猫",
+                    "label_en": "Egyptian cat",
+                    "pictures": 40,
+                    "hot": 38,
+                    "share": 0.95,
+                    "p": 2.9e-18,
+                    "box": [0.7857, 0.0, 1.0, 0.2143],
+                }
+            ]
+        },
+    },
     "Upload": {
         "id": "upl_01K0ZJ6W8R5T2Y9H3M7P4Q1S0A",
         "method": "PUT",

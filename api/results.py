@@ -15,6 +15,7 @@ from api.items import linked
 from api.job_index import Order, Query
 from api.services import services
 from worker.contract import keys
+from worker.contract.attention import Explanations, ExplanationSummary
 from worker.contract.errors import ArtifactNotFound, JobUnfinished, ObjectNotFound, RequestError
 from worker.contract.job import (
     Counts,
@@ -92,6 +93,9 @@ class Summary(Wire):
     devices: dict[str, int] = Field({}, description="pictures by the device that saw them")
     cached: int = Field(0, description="images that were answered without the model")
     wall_s: float
+    explanations: ExplanationSummary | None = Field(
+        None, description="of its maps; null: the job ended under an older version"
+    )
 
 
 @results.get(
@@ -160,6 +164,19 @@ def download_errors(path: JobPath) -> Response:
 def read_summary(path: JobPath) -> Response:
     job = finished_job(path.job_id)
     return _file(keys.summary(job.tenant, job.id), "application/json")
+
+
+@results.get(
+    "/explanations",
+    operation_id="read_explanations",
+    summary="Where a finished job's maps lie",
+    description="Mean densities of each method's maps, of all pictures and of the most frequent "
+    "first labels, with what the summary says of them. See docs/review.md.",
+    responses={200: spec.json_response("The densities.", Explanations), **spec.problems(409)},
+)
+def read_explanations(path: JobPath) -> Response:
+    job = finished_job(path.job_id)
+    return _file(keys.explanations(job.tenant, job.id), "application/json")
 
 
 def finished_job(job: str) -> FoundJob:

@@ -71,9 +71,17 @@ def kept_rows(
     return {index: rows[rows["index"] == index] for index in indices}
 
 
+def none() -> Densities:
+    """Of a chunk without maps."""
+    return _densities(np.zeros(0, _ROW))
+
+
 def read(store: ObjectStore, tenant: str, job: str, chunk: int) -> Densities:
     """A chunk's densities; none where it made no maps, or an older version ran it."""
-    rows = _read(store, tenant, job, chunk)
+    return _densities(_read(store, tenant, job, chunk))
+
+
+def _densities(rows: Rows) -> Densities:
     cells = rows["cells"].astype(np.float32)
     total = cells.sum(axis=(1, 2), keepdims=True)
     return Densities(

@@ -28,6 +28,7 @@ CALLS = {
     ("/v1/jobs/{job_id}/cancel", "post"),
     ("/v1/jobs/{job_id}/errors.jsonl", "get"),
     ("/v1/jobs/{job_id}/events", "get"),
+    ("/v1/jobs/{job_id}/explanations", "get"),
     ("/v1/jobs/{job_id}/items/{index}", "get"),
     ("/v1/jobs/{job_id}/items/{index}/labels.json", "get"),
     ("/v1/jobs/{job_id}/items/{index}/{artifact}", "get"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -22,6 +23,7 @@ from worker.batcher import Batcher
 from worker.chunk import ChunkRunner
 from worker.closing import Closing
 from worker.contract import keys
+from worker.contract.attention import Explanations
 from worker.contract.deliveries import Deliveries
 from worker.contract.errors import GuanwuError, LeaseLost, RedisUnavailable
 from worker.contract.job import (
@@ -422,6 +424,30 @@ def test_closing_writes_an_index_to_filter_and_sort_by(bench: Bench) -> None:
     first, second = (IndexRow.model_validate_json(line) for line in lines)
     assert (first.label, first.score, first.status) == ("亮度5", 0.9, ItemStatus.SUCCEEDED)
     assert (second.label, second.error) == (None, "image_empty")
+
+
+def test_closing_tells_where_all_maps_lie(bench: Bench) -> None:
+    job = bench.submit([*(png(level) for level in range(10)), b""], Options())
+    bench.chunks.run(bench.claim())
+    bench.closing.run(bench.claim())
+    whole = Explanations.model_validate_json(bench.store.get(keys.explanations("one", job)))
+    (found,) = whole.densities
+    assert (found.method, found.target, found.overall.pictures) == ("cam", "label", 10)
+    assert np.array(found.overall.density)[:, :7].sum() > 0.8  # of each, the left half
+    assert len(found.labels) == 10
+    summary = json.loads(bench.store.get(keys.summary("one", job)))
+    assert summary["explanations"] == whole.summary.model_dump()
+    assert summary["explanations"]["maps"][0]["verdicts"] == {"unjudged": 10}
+
+
+def test_a_job_whose_chunks_kept_no_coarse_maps_is_closed_all_the_same(bench: Bench) -> None:
+    job = bench.submit([png(5)], Options())
+    bench.chunks.run(bench.claim())
+    bench.store.delete([keys.chunk_densities("one", job, 0)])
+    bench.closing.run(bench.claim())
+    whole = Explanations.model_validate_json(bench.store.get(keys.explanations("one", job)))
+    assert whole.densities[0].overall.pictures == 0
+    assert whole.summary.maps[0].maps == 1
 
 
 def test_a_chunk_keeps_coarse_maps_beside_its_results_of_known_pictures_too(bench: Bench) -> None:

@@ -50,6 +50,7 @@ def job_links(job: str) -> dict[str, str]:
         "errors_jsonl": f"{base}/errors.jsonl",
         "summary": f"{base}/summary",
         "report": f"{base}/report",
+        "explanations": f"{base}/explanations",
         "cancel": f"{base}/cancel",
         "retry": f"{base}/retry",
     }
