@@ -17,6 +17,7 @@ from api.jobs import jobs
 from api.labels import labels
 from api.models import models
 from api.page import page
+from api.report.call import report
 from api.results import results
 from api.services import attach, make_services
 from api.uploads import uploads
@@ -60,6 +61,7 @@ def create_app(settings: Settings) -> OpenAPI:
         jobs,
         events,
         results,
+        report,
         items,
         feedback,
         uploads,

@@ -39,6 +39,7 @@ PARAMETERS: dict[str, Any] = {
     "score_below": 0.5,
     "verdict": "faithful",
     "sort": "score",
+    "lang": "en",
     "wait": 20,
     "If-None-Match": 'W/"74719a8f72324712"',
     "Last-Event-ID": "74719a8f72324712",
@@ -193,6 +194,9 @@ ANSWERS: dict[str, Any] = {
         "status": "succeeded",
         "counts": _COUNTS,
         "labels": {"埃及猫": 1},
+        "errors": {},
+        "scores": {"efficientnet-lite0": [*[0] * 7, 1, *[0] * 12]},
+        "stages_ms": {"decode": 4.21, "forward": 31.6},
         "wall_s": 0.555,
     },
     "Explanations": {

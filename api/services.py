@@ -11,7 +11,7 @@ import redis
 from celery import Celery
 from flask import Flask, current_app
 
-from api.capacity import MAX_POLLS, MAX_STREAMS, MAX_WAITERS
+from api.capacity import MAX_POLLS, MAX_REPORTS, MAX_STREAMS, MAX_WAITERS
 from api.job_index import JobIndexes
 from api.label_search import LabelIndexes
 from api.marks import IdempotencyMarks
@@ -41,7 +41,7 @@ class Services:
     `pool` runs storage calls of requests; `probes` has its own threads, so that a full
     pool does not look like a store that is away. `healer` restores jobs, one at a time.
     `waiters` bounds the submissions that wait for their job's end, `polls` the requests that
-    wait for news of a job, `streams` those that watch one.
+    wait for news of a job, `streams` those that watch one, `reports` those that make a report.
     """
 
     settings: Settings
@@ -64,6 +64,7 @@ class Services:
     polls: Semaphore
     streams: Semaphore
     traces: Traces
+    reports: Semaphore
 
 
 def make_services(settings: Settings) -> Services:
@@ -90,6 +91,7 @@ def make_services(settings: Settings) -> Services:
         polls=Semaphore(MAX_POLLS),
         streams=Semaphore(MAX_STREAMS),
         traces=open_traces(settings, service="guanwu-api", process="api"),
+        reports=Semaphore(MAX_REPORTS),
     )
 
 

@@ -6,7 +6,7 @@ import contextlib
 import json
 import tempfile
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, field, replace
@@ -16,6 +16,7 @@ from typing import IO
 import structlog
 
 from worker import densities
+from worker.account import Account
 from worker.announcements import Announcements
 from worker.contract import keys
 from worker.contract.errors import (
@@ -50,7 +51,6 @@ log = structlog.get_logger(__name__)
 SPOOL_BYTES = 8 * 2**20
 READ_AHEAD = 16  # chunk files
 GIVE_BACK_S = 2.0
-SUMMARY_LABELS = 1000
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,8 @@ class _Spools:
 
 @dataclass
 class _Totals:
-    labels: Counter[str] = field(default_factory=Counter)
+    account: Account = field(default_factory=Account)
     maps: ExplanationAccount = field(default_factory=ExplanationAccount)
-    cached: int = 0
 
 
 class Closing:
@@ -152,8 +151,7 @@ class Closing:
         for chunk, maps in self._chunks(held.claim):
             for result in chunk:
                 spools.add(result)
-                totals.labels.update(label.zh for label in result.labels[:1])
-                totals.cached += result.cached
+                totals.account.add(result)
                 held.check()
             totals.maps.add(chunk, maps)
         return totals
@@ -196,8 +194,7 @@ class Closing:
             "job": record.job,
             "status": _status(record).value,
             "counts": record.counts.model_dump(),
-            "labels": dict(totals.labels.most_common(SUMMARY_LABELS)),
-            "cached": totals.cached,
+            **totals.account.summary(),
             "wall_s": round((now_ms - (record.started_ms or now_ms)) / 1000, 3),
             "explanations": explained.model_dump(),
         }

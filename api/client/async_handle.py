@@ -12,7 +12,7 @@ import httpx
 from api.client import calls
 from api.client.answers import ResultPage
 from api.client.async_transport import AsyncTransport
-from api.client.calls import Chosen
+from api.client.calls import Chosen, ReportLanguage
 from api.client.errors import ServerUnavailable, ServerUnreachable, TooMany
 from api.client.patience import Vigil
 from api.client.seen import SeenJob
@@ -125,3 +125,7 @@ class AsyncJobHandle(SeenJob):
     async def save_results(self, path: Path) -> None:
         """All items of a job that is done as one file, a JSON object a line."""
         await self._api.save(calls.results_file(self.id), path)
+
+    async def report(self, path: Path, *, lang: ReportLanguage = "zh") -> None:
+        """As `JobHandle.report`."""
+        await self._api.save(calls.report(self.id, lang=lang), path)

@@ -22,6 +22,7 @@ WEBHOOK_SECRET = "/v1/webhook-secret"
 SourceKind = Literal["manifest", "prefix", "archive"]
 Chosen = Options | Mapping[str, Any] | None
 ExportFormat = Literal["jsonl", "label-studio"]
+ReportLanguage = Literal["zh", "en"]
 Told = JobWebhook | Mapping[str, Any] | None
 
 
@@ -143,6 +144,10 @@ def page(job: str, asked: Mapping[str, Any], after: After) -> Call:
 
 def results_file(job: str) -> Call:
     return Call("GET", f"/v1/jobs/{job}/results.jsonl")
+
+
+def report(job: str, *, lang: ReportLanguage) -> Call:
+    return Call("GET", f"/v1/jobs/{job}/report", options={"params": {"lang": lang}})
 
 
 def jobs(after: After) -> Call:

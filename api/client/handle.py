@@ -11,7 +11,7 @@ import httpx
 
 from api.client import calls
 from api.client.answers import ResultPage
-from api.client.calls import Chosen
+from api.client.calls import Chosen, ReportLanguage
 from api.client.errors import ServerUnavailable, ServerUnreachable, TooMany
 from api.client.patience import Vigil
 from api.client.seen import SeenJob
@@ -120,3 +120,7 @@ class JobHandle(SeenJob):
     def save_results(self, path: Path) -> None:
         """All items of a job that is done as one file, a JSON object a line."""
         self._api.save(calls.results_file(self.id), path)
+
+    def report(self, path: Path, *, lang: ReportLanguage = "zh") -> None:
+        """The report of a job that is done, as one HTML file that needs nothing else."""
+        self._api.save(calls.report(self.id, lang=lang), path)
