@@ -41,6 +41,7 @@ from worker.contract.views import job_view
 from worker.endings import stopped
 from worker.leases import HeldClaim, Leases
 from worker.meters import Meters
+from worker.set_closing import SetClosing
 
 log = structlog.get_logger(__name__)
 
@@ -101,6 +102,7 @@ class Closing:
         record = held.claim.record
         labels: Counter[str] = Counter()
         cached = 0
+        label_set = SetClosing.of(self._store, self._io, record)
         with contextlib.ExitStack() as files:
             results, errors, index = (files.enter_context(_spool()) for _ in range(3))
             for result in self._results(held.claim):
@@ -111,6 +113,8 @@ class Closing:
                 index.write(IndexRow.of(result).model_dump_json(exclude_none=True).encode() + b"\n")
                 labels.update(label.zh for label in result.labels[:1])
                 cached += result.cached
+                if label_set is not None:
+                    label_set.add(result)
                 held.check()
             named = ((keys.results, results), (keys.errors, errors), (keys.index, index))
             puts = [
@@ -124,6 +128,9 @@ class Closing:
             wait(written)  # all of them, or a file would be closed while it is read
         for each in written:
             each.result()
+        if label_set is not None:
+            held.check()
+            label_set.write()
         return record
 
     def _results(self, claim: Claim) -> Iterator[ItemResult]:

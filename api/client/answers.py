@@ -9,6 +9,7 @@ import httpx
 from pydantic import BaseModel, Field, ValidationError
 
 from api.client.errors import UnexpectedAnswer
+from worker.contract.client_set import ClientSet
 from worker.contract.job import ItemResult, Job, Wire
 from worker.contract.judgement import Feedback
 
@@ -62,6 +63,13 @@ class FeedbackPage(Wire):
     """As `GET /v1/feedback` answers."""
 
     items: list[Feedback]
+    next: str | None
+
+
+class SetPage(Wire):
+    """As `GET /v1/labelsets` answers."""
+
+    items: list[ClientSet]
     next: str | None
 
 
