@@ -17,6 +17,7 @@ from api.label_search import LabelIndexes
 from api.marks import IdempotencyMarks
 from api.offer import Offer
 from worker.contract.access import AccessKeys
+from worker.contract.client_sets import ClientSets
 from worker.contract.deliveries import Deliveries
 from worker.contract.keys import RedisKeys
 from worker.contract.objects import ObjectStore
@@ -53,6 +54,7 @@ class Services:
     records: JobRecords
     marks: IdempotencyMarks
     store: ObjectStore
+    client_sets: ClientSets
     broker: Celery
     offer: Offer
     pool: ThreadPoolExecutor
@@ -80,6 +82,7 @@ def make_services(settings: Settings) -> Services:
         records=JobRecords(client, settings),
         marks=IdempotencyMarks(client, settings),
         store=store,
+        client_sets=ClientSets(store),
         broker=make_app(settings),
         offer=Offer(client, settings),
         pool=ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"),

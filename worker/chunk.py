@@ -56,7 +56,7 @@ GIVE_BACK_S = (1.0, 4.0)  # spread, so that chunks do not come back all at once
 class Pipeline(Protocol):
     """What a chunk needs around the model, image by image."""
 
-    def load(self, item: ManifestItem, options: Options) -> Loaded: ...
+    def load(self, item: ManifestItem, options: Options, claim: Claim) -> Loaded: ...
 
     def store(
         self, loaded: Loaded, answer: Answer, claim: Claim, *, device: DeviceInfo
@@ -232,7 +232,8 @@ class ChunkRunner:
     # --- what an item's task needs ---------------------------------------------
 
     def load(self, held: HeldClaim, item: ManifestItem) -> Loaded:
-        return self._pipeline.load(item, item.options or held.claim.record.options)
+        claim = held.claim
+        return self._pipeline.load(item, item.options or claim.record.options, claim)
 
     def infer(self, held: HeldClaim, loaded: Loaded) -> Future[Answer]:
         record = held.claim.record

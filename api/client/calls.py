@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from worker.contract.judgement import Kind
 PAGE_ITEMS = 100
 WEBHOOKS = "/v1/webhooks"
 FEEDBACK = "/v1/feedback"
+LABEL_SETS = "/v1/labelsets"
 WEBHOOK_SECRET = "/v1/webhook-secret"
 SourceKind = Literal["manifest", "prefix", "archive"]
 Chosen = Options | Mapping[str, Any] | None
@@ -166,6 +167,26 @@ def models() -> Call:
 def labels(label_set: str, query: str, limit: int) -> Call:
     params = {"label_set": label_set, "q": query, "limit": limit}
     return Call("GET", "/v1/labels", options={"params": params})
+
+
+def new_label_set(labels: Sequence[Mapping[str, Any]], model: str | None, name: str | None) -> Call:
+    optional = {"model": model, "name": name}
+    told = {field: value for field, value in optional.items() if value is not None}
+    body = {"labels": list(labels), **told}
+    return Call("POST", LABEL_SETS, options={"headers": _once_under(None), "json": body})
+
+
+def label_set(set_id: str, version: int | None) -> Call:
+    params = {} if version is None else {"version": version}
+    return Call("GET", f"{LABEL_SETS}/{set_id}", options={"params": params})
+
+
+def label_sets(after: str | None) -> Call:
+    return _page_after(LABEL_SETS, after)
+
+
+def delete_label_set(set_id: str) -> Call:
+    return Call("DELETE", f"{LABEL_SETS}/{set_id}", safe=False)
 
 
 def workers() -> Call:
