@@ -78,7 +78,12 @@ def form_payload(request: Request) -> str:
 
 def json_payload(body: bytes) -> str:
     """Hash of a JSON body as it came."""
-    return _digest("json", [(hashlib.sha256(body).hexdigest(),)])
+    return body_payload("json", body)
+
+
+def body_payload(kind: str, body: bytes) -> str:
+    """Hash of a JSON body that asks for something of that kind."""
+    return _digest(kind, [(hashlib.sha256(body).hexdigest(),)])
 
 
 def item_payload(kind: str, job: str, index: int, body: bytes) -> str:

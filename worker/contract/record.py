@@ -22,6 +22,8 @@ class JobRecord:
     Attributes:
         shard: the manifest's only shard, JSON Lines, of a small job until it is done: its
             worker need not ask the store for it.
+        traceparent: the span that made the job, where traces are on; what is done for the job
+            is below it.
     """
 
     job: str
@@ -45,6 +47,7 @@ class JobRecord:
     error: ItemError | None = None
     runs: int = 1
     webhook: JobWebhook | None = None
+    traceparent: str | None = None
 
     @property
     def left(self) -> int:
@@ -158,6 +161,7 @@ def parse_job(job: str, fields: Mapping[str, str]) -> JobRecord:
         webhook=None
         if webhook is None
         else JobWebhook.model_validate_json(webhook, extra="ignore"),
+        traceparent=fields.get("traceparent"),
     )
 
 
