@@ -124,6 +124,7 @@ def query(
     score_below: float | None,
     verdict: Verdict | None,
     sort: str | None,
+    order: str | None,
 ) -> dict[str, Any]:
     """Parameters of `page` for the items that are asked for."""
     asked: dict[str, object] = {
@@ -133,6 +134,7 @@ def query(
         "score_below": score_below,
         "verdict": verdict,
         "sort": sort,
+        "order": order,
     }
     return {name: value for name, value in asked.items() if value is not None}
 
