@@ -21,7 +21,7 @@ FEEDBACK = "/v1/feedback"
 WEBHOOK_SECRET = "/v1/webhook-secret"
 SourceKind = Literal["manifest", "prefix", "archive"]
 Chosen = Options | Mapping[str, Any] | None
-ExportFormat = Literal["jsonl", "label-studio"]
+ExportFormat = Literal["jsonl", "label-studio", "coco"]
 Told = JobWebhook | Mapping[str, Any] | None
 
 

@@ -360,7 +360,7 @@ def list_feedback(
     type=click.Choice(get_args(ExportFormat)),
     default="jsonl",
     show_default=True,
-    help="label-studio: tasks to import there",
+    help="label-studio: tasks to import there; coco: the boxes, for trainers",
 )
 @_since_option
 @click.option(
