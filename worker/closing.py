@@ -6,7 +6,7 @@ import contextlib
 import json
 import tempfile
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, field, replace
@@ -16,6 +16,7 @@ from typing import IO
 import structlog
 
 from worker import densities
+from worker.account import Account
 from worker.announcements import Announcements
 from worker.contract import keys
 from worker.contract.errors import (
@@ -44,13 +45,13 @@ from worker.endings import stopped
 from worker.explained.account import ExplanationAccount
 from worker.leases import HeldClaim, Leases
 from worker.meters import Meters
+from worker.set_closing import SetClosing
 
 log = structlog.get_logger(__name__)
 
 SPOOL_BYTES = 8 * 2**20
 READ_AHEAD = 16  # chunk files
 GIVE_BACK_S = 2.0
-SUMMARY_LABELS = 1000
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,8 @@ class _Spools:
 
 @dataclass
 class _Totals:
-    labels: Counter[str] = field(default_factory=Counter)
+    account: Account = field(default_factory=Account)
     maps: ExplanationAccount = field(default_factory=ExplanationAccount)
-    cached: int = 0
 
 
 class Closing:
@@ -125,9 +125,10 @@ class Closing:
 
     def _write_files(self, held: HeldClaim) -> JobRecord:
         record = held.claim.record
+        label_set = SetClosing.of(self._store, self._io, record)
         with contextlib.ExitStack() as files:
             spools = _Spools(*(files.enter_context(_spool()) for _ in range(3)))
-            totals = self._spool(held, spools)
+            totals = self._spool(held, spools, label_set)
             named = (
                 (keys.results, spools.results),
                 (keys.errors, spools.errors),
@@ -144,16 +145,20 @@ class Closing:
             wait(written)  # all of them, or a file would be closed while it is read
         for each in written:
             each.result()
+        if label_set is not None:
+            held.check()
+            label_set.write()
         return record
 
-    def _spool(self, held: HeldClaim, spools: _Spools) -> _Totals:
+    def _spool(self, held: HeldClaim, spools: _Spools, label_set: SetClosing | None) -> _Totals:
         """All results once, line by line; memory does not grow with the job."""
         totals = _Totals()
         for chunk, maps in self._chunks(held.claim):
             for result in chunk:
                 spools.add(result)
-                totals.labels.update(label.zh for label in result.labels[:1])
-                totals.cached += result.cached
+                totals.account.add(result)
+                if label_set is not None:
+                    label_set.add(result)
                 held.check()
             totals.maps.add(chunk, maps)
         return totals
@@ -180,10 +185,10 @@ class Closing:
         tenant, job = claim.record.tenant, claim.job
         try:
             lines = self._store.get(keys.chunk_results(tenant, job, number)).splitlines()
-            return [ItemResult.model_validate_json(line) for line in lines]
+            return [ItemResult.model_validate_json(line, extra="ignore") for line in lines]
         except ObjectNotFound:
             lines = read_shard(self._store, tenant, job, number).splitlines()
-        items = [ManifestItem.model_validate_json(line) for line in lines]
+        items = [ManifestItem.model_validate_json(line, extra="ignore") for line in lines]
         return [stopped(item, claim, claim.record.stop) for item in items]
 
     def _put_summary(self, record: JobRecord, totals: _Totals) -> None:
@@ -196,8 +201,7 @@ class Closing:
             "job": record.job,
             "status": _status(record).value,
             "counts": record.counts.model_dump(),
-            "labels": dict(totals.labels.most_common(SUMMARY_LABELS)),
-            "cached": totals.cached,
+            **totals.account.summary(),
             "wall_s": round((now_ms - (record.started_ms or now_ms)) / 1000, 3),
             "explanations": explained.model_dump(),
         }
