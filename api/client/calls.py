@@ -21,7 +21,7 @@ FEEDBACK = "/v1/feedback"
 WEBHOOK_SECRET = "/v1/webhook-secret"
 SourceKind = Literal["manifest", "prefix", "archive"]
 Chosen = Options | Mapping[str, Any] | None
-ExportFormat = Literal["jsonl", "label-studio"]
+ExportFormat = Literal["jsonl", "label-studio", "coco"]
 ReportLanguage = Literal["zh", "en"]
 Told = JobWebhook | Mapping[str, Any] | None
 
@@ -125,6 +125,7 @@ def query(
     score_below: float | None,
     verdict: Verdict | None,
     sort: str | None,
+    order: str | None,
 ) -> dict[str, Any]:
     """Parameters of `page` for the items that are asked for."""
     asked: dict[str, object] = {
@@ -134,6 +135,7 @@ def query(
         "score_below": score_below,
         "verdict": verdict,
         "sort": sort,
+        "order": order,
     }
     return {name: value for name, value in asked.items() if value is not None}
 

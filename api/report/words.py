@@ -154,8 +154,8 @@ _EN = {
     "is missing.",
     "flags_do": "What to do: look at some pictures of the label on the wall; crop or cover the "
     "place, ask again and see whether the label changes; where the label set was learned from "
-    "examples, replace those that bear the mark, or box the thing with “Wrong region” and absorb it into the "
-    "label set; then read the report again.",
+    "examples, replace those that bear the mark, or box the thing with “Wrong region” and absorb "
+    "it into the label set; then read the report again.",
     "spot": "Where",
     "border": "border",
     "corners": "corners",
