@@ -12,3 +12,4 @@ MAX_POLLS = 64  # that wait for news of a job; likewise
 MAX_REPORTS = 2  # that are made; each reads dozens of pictures from the store
 
 ALIVE = "guanwu-alive"  # of the app's extensions: tells whether the process goes on
+LAST_SPANS = "guanwu-last-spans"  # likewise: to be called when it ends

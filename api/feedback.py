@@ -21,7 +21,7 @@ from pydantic import (
 )
 from ulid import ULID
 
-from api import auth, coco, idempotency, judging, label_studio, limits, pages, spec
+from api import auth, coco, idempotency, judging, label_studio, limits, pages, spec, spoken
 from api.found import FoundJob, find_job
 from api.items import ItemPath
 from api.judging import FeedbackRequest
@@ -158,7 +158,7 @@ def _keep(job: FoundJob, item: ItemResult, asked: FeedbackRequest, made: ULID) -
         job.view.options,
         made=made,
         key=auth.key(),
-        labels=services().offer.labels_of,
+        labels=partial(spoken.labels_of, services(), auth.tenant()),
     )
     address = keep_picture(services(), job, item)
     given = given.model_copy(update={"address": address})

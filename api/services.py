@@ -17,6 +17,7 @@ from api.label_search import LabelIndexes
 from api.marks import IdempotencyMarks
 from api.offer import Offer
 from worker.contract.access import AccessKeys
+from worker.contract.client_sets import ClientSets
 from worker.contract.deliveries import Deliveries
 from worker.contract.keys import RedisKeys
 from worker.contract.objects import ObjectStore
@@ -25,6 +26,8 @@ from worker.contract.queues import make_app
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
+from worker.contract.trace import Traces
+from worker.contract.traces import open_traces
 from worker.contract.webhooks import Webhooks
 
 STORE_THREADS = 16
@@ -51,6 +54,7 @@ class Services:
     records: JobRecords
     marks: IdempotencyMarks
     store: ObjectStore
+    client_sets: ClientSets
     broker: Celery
     offer: Offer
     pool: ThreadPoolExecutor
@@ -61,6 +65,7 @@ class Services:
     waiters: Semaphore
     polls: Semaphore
     streams: Semaphore
+    traces: Traces
     reports: Semaphore
 
 
@@ -77,6 +82,7 @@ def make_services(settings: Settings) -> Services:
         records=JobRecords(client, settings),
         marks=IdempotencyMarks(client, settings),
         store=store,
+        client_sets=ClientSets(store),
         broker=make_app(settings),
         offer=Offer(client, settings),
         pool=ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"),
@@ -87,6 +93,7 @@ def make_services(settings: Settings) -> Services:
         waiters=Semaphore(MAX_WAITERS),
         polls=Semaphore(MAX_POLLS),
         streams=Semaphore(MAX_STREAMS),
+        traces=open_traces(settings, service="guanwu-api", process="api"),
         reports=Semaphore(MAX_REPORTS),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import dataclasses
 import random
 import threading
@@ -55,7 +56,7 @@ GIVE_BACK_S = (1.0, 4.0)  # spread, so that chunks do not come back all at once
 class Pipeline(Protocol):
     """What a chunk needs around the model, image by image."""
 
-    def load(self, item: ManifestItem, options: Options) -> Loaded: ...
+    def load(self, item: ManifestItem, options: Options, claim: Claim) -> Loaded: ...
 
     def store(
         self, loaded: Loaded, answer: Answer, claim: Claim, *, device: DeviceInfo
@@ -153,7 +154,9 @@ class ChunkRunner:
             body = record.shard.encode()  # bytes: text splits into lines at U+2028, too
         else:
             body = read_shard(self._store, record.tenant, claim.job, claim.number)
-        return [ManifestItem.model_validate_json(line) for line in body.splitlines()]
+        return [
+            ManifestItem.model_validate_json(line, extra="ignore") for line in body.splitlines()
+        ]
 
     def _results_so_far(self, claim: Claim) -> dict[int, ItemResult]:
         """Of a chunk that runs again for its failed items: those that had succeeded."""
@@ -164,7 +167,7 @@ class ChunkRunner:
             lines = self._store.get(key).splitlines()
         except ObjectNotFound:  # cancelled before it was ever planned
             return {}
-        results = [ItemResult.model_validate_json(line) for line in lines]
+        results = [ItemResult.model_validate_json(line, extra="ignore") for line in lines]
         return {r.index: r for r in results if r.status is ItemStatus.SUCCEEDED}
 
     def _maps_so_far(self, claim: Claim, before: Iterable[int]) -> dict[int, Rows]:
@@ -229,7 +232,8 @@ class ChunkRunner:
     # --- what an item's task needs ---------------------------------------------
 
     def load(self, held: HeldClaim, item: ManifestItem) -> Loaded:
-        return self._pipeline.load(item, item.options or held.claim.record.options)
+        claim = held.claim
+        return self._pipeline.load(item, item.options or claim.record.options, claim)
 
     def infer(self, held: HeldClaim, loaded: Loaded) -> Future[Answer]:
         record = held.claim.record
@@ -264,6 +268,7 @@ class _ItemTask:
         self._runner = runner
         self._held = held
         self._item = item
+        self._context = contextvars.copy_context()
         self._maps = maps
         self.done: Future[ItemResult] = Future()
 
@@ -295,7 +300,9 @@ class _ItemTask:
         self._maps[self._item.index] = densities.rows_of(self._item.index, maps)
 
     def _submit(self, step: Callable[[], None], *, by_url: bool = False) -> None:
-        self._runner.submit(self._held, lambda: self._guarded(step), by_url=by_url)
+        # Each step in a copy: what is bound and gathered around the chunk is around its items.
+        context = self._context.copy()
+        self._runner.submit(self._held, lambda: context.run(self._guarded, step), by_url=by_url)
 
     def _stopped(self) -> bool:
         """True, and the item has ended, if its job is to stop or its lease is lost."""
@@ -316,7 +323,7 @@ class _ItemTask:
             else:
                 self._end(ItemError.model_validate(exc.as_item_error()))
         except Exception:
-            log.exception("item failed", job_id=self._held.claim.job, item=self._item.index)
+            log.exception("item failed", item=self._item.index)
             self._end(ItemError(code="internal_error", message="see the worker's log"))
 
     def _end(self, error: ItemError) -> None:

@@ -45,6 +45,7 @@ from worker.endings import stopped
 from worker.explained.account import ExplanationAccount
 from worker.leases import HeldClaim, Leases
 from worker.meters import Meters
+from worker.set_closing import SetClosing
 
 log = structlog.get_logger(__name__)
 
@@ -124,9 +125,10 @@ class Closing:
 
     def _write_files(self, held: HeldClaim) -> JobRecord:
         record = held.claim.record
+        label_set = SetClosing.of(self._store, self._io, record)
         with contextlib.ExitStack() as files:
             spools = _Spools(*(files.enter_context(_spool()) for _ in range(3)))
-            totals = self._spool(held, spools)
+            totals = self._spool(held, spools, label_set)
             named = (
                 (keys.results, spools.results),
                 (keys.errors, spools.errors),
@@ -143,15 +145,20 @@ class Closing:
             wait(written)  # all of them, or a file would be closed while it is read
         for each in written:
             each.result()
+        if label_set is not None:
+            held.check()
+            label_set.write()
         return record
 
-    def _spool(self, held: HeldClaim, spools: _Spools) -> _Totals:
+    def _spool(self, held: HeldClaim, spools: _Spools, label_set: SetClosing | None) -> _Totals:
         """All results once, line by line; memory does not grow with the job."""
         totals = _Totals()
         for chunk, maps in self._chunks(held.claim):
             for result in chunk:
                 spools.add(result)
                 totals.account.add(result)
+                if label_set is not None:
+                    label_set.add(result)
                 held.check()
             totals.maps.add(chunk, maps)
         return totals
@@ -178,10 +185,10 @@ class Closing:
         tenant, job = claim.record.tenant, claim.job
         try:
             lines = self._store.get(keys.chunk_results(tenant, job, number)).splitlines()
-            return [ItemResult.model_validate_json(line) for line in lines]
+            return [ItemResult.model_validate_json(line, extra="ignore") for line in lines]
         except ObjectNotFound:
             lines = read_shard(self._store, tenant, job, number).splitlines()
-        items = [ManifestItem.model_validate_json(line) for line in lines]
+        items = [ManifestItem.model_validate_json(line, extra="ignore") for line in lines]
         return [stopped(item, claim, claim.record.stop) for item in items]
 
     def _put_summary(self, record: JobRecord, totals: _Totals) -> None:

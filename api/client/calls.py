@@ -5,19 +5,20 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from api.client import upload
-from api.client.answers import Upload
+from api.client.answers import After, Upload
 from worker.contract.job import ArtifactLink, ItemStatus, JobEvent, JobWebhook, Options, Verdict
 from worker.contract.judgement import Kind
 
 PAGE_ITEMS = 100
 WEBHOOKS = "/v1/webhooks"
 FEEDBACK = "/v1/feedback"
+LABEL_SETS = "/v1/labelsets"
 WEBHOOK_SECRET = "/v1/webhook-secret"
 SourceKind = Literal["manifest", "prefix", "archive"]
 Chosen = Options | Mapping[str, Any] | None
@@ -140,9 +141,8 @@ def query(
     return {name: value for name, value in asked.items() if value is not None}
 
 
-def page(job: str, query: Mapping[str, Any]) -> Call:
-    params = {"limit": PAGE_ITEMS, **query}
-    return Call("GET", f"/v1/jobs/{job}/results", options={"params": params})
+def page(job: str, asked: Mapping[str, Any], after: After) -> Call:
+    return _page_after(f"/v1/jobs/{job}/results", after, asked)
 
 
 def results_file(job: str) -> Call:
@@ -153,12 +153,12 @@ def report(job: str, *, lang: ReportLanguage) -> Call:
     return Call("GET", f"/v1/jobs/{job}/report", options={"params": {"lang": lang}})
 
 
-def jobs(after: str | None) -> Call:
+def jobs(after: After) -> Call:
     return _page_after("/v1/jobs", after)
 
 
-def _page_after(path: str, after: str | None) -> Call:
-    params = {"limit": str(PAGE_ITEMS)} | ({"after": after} if after else {})
+def _page_after(path: str, after: After, asked: Mapping[str, Any] | None = None) -> Call:
+    params = {"limit": PAGE_ITEMS, **(asked or {})} | ({} if after is None else {"after": after})
     return Call("GET", path, options={"params": params})
 
 
@@ -169,6 +169,26 @@ def models() -> Call:
 def labels(label_set: str, query: str, limit: int) -> Call:
     params = {"label_set": label_set, "q": query, "limit": limit}
     return Call("GET", "/v1/labels", options={"params": params})
+
+
+def new_label_set(labels: Sequence[Mapping[str, Any]], model: str | None, name: str | None) -> Call:
+    optional = {"model": model, "name": name}
+    told = {field: value for field, value in optional.items() if value is not None}
+    body = {"labels": list(labels), **told}
+    return Call("POST", LABEL_SETS, options={"headers": _once_under(None), "json": body})
+
+
+def label_set(set_id: str, version: int | None) -> Call:
+    params = {} if version is None else {"version": version}
+    return Call("GET", f"{LABEL_SETS}/{set_id}", options={"params": params})
+
+
+def label_sets(after: str | None) -> Call:
+    return _page_after(LABEL_SETS, after)
+
+
+def delete_label_set(set_id: str) -> Call:
+    return Call("DELETE", f"{LABEL_SETS}/{set_id}", safe=False)
 
 
 def workers() -> Call:
@@ -204,7 +224,7 @@ def test_webhook(webhook_id: str) -> Call:
     return Call("POST", f"{WEBHOOKS}/{webhook_id}/test", safe=False)
 
 
-def tries(webhook_id: str, after: str | None) -> Call:
+def tries(webhook_id: str, after: After) -> Call:
     return _page_after(f"{WEBHOOKS}/{webhook_id}/deliveries", after)
 
 
@@ -234,9 +254,8 @@ def retract(feedback_id: str) -> Call:
     return Call("DELETE", f"{FEEDBACK}/{feedback_id}")
 
 
-def judgements(asked: Mapping[str, Any], after: str | None) -> Call:
-    params = {"limit": PAGE_ITEMS, **asked} | ({"after": after} if after else {})
-    return Call("GET", FEEDBACK, options={"params": params})
+def judgements(asked: Mapping[str, Any], after: After) -> Call:
+    return _page_after(FEEDBACK, after, asked)
 
 
 def export(format: ExportFormat, asked: Mapping[str, Any]) -> Call:

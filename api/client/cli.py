@@ -18,7 +18,7 @@ import click
 from click.shell_completion import get_completion_class
 from pydantic import ValidationError
 
-from api.client import commands, hooks, judging, watching
+from api.client import commands, hooks, judging, labelling, watching
 from api.client.calls import ExportFormat, ReportLanguage
 from api.client.client import Client
 from api.client.errors import (
@@ -398,6 +398,65 @@ def export_feedback(
     """Export all feedback, the newest first."""
     with _connect(url, token) as client:
         return judging.export(client, format, since=since, output=output)
+
+
+@cli.group()
+def labelsets() -> None:
+    """Look after label sets of your own."""
+
+
+@labelsets.command("create")
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--model", help="that looks at the pictures; default: one of the server's")
+@click.option("--name", help="default: that of PATH")
+@_json_option
+@_with_server
+def create_label_set(
+    path: Path,
+    model: str | None,
+    name: str | None,
+    as_json: bool,
+    url: str | None,
+    token: str | None,
+) -> int:
+    """Make a label set of PATH and wait until it is ready.
+
+    PATH is a folder with one folder of pictures for each label, or a text file of words, one label
+    a line. A label is called as its folder or line: in one language, or as 龙井_longjing in both.
+    """
+    with _connect(url, token) as client:
+        return labelling.create(client, path, model=model, name=name, as_json=as_json)
+
+
+@labelsets.command("list")
+@_json_option
+@_with_server
+def list_label_sets(as_json: bool, url: str | None, token: str | None) -> int:
+    """List your label sets, the newest first."""
+    with _connect(url, token) as client:
+        return labelling.show_all(client, as_json=as_json)
+
+
+@labelsets.command("show")
+@click.argument("label_set")
+@click.option("--version", type=click.IntRange(1), help="default: the newest")
+@_json_option
+@_with_server
+def show_label_set(
+    label_set: str, version: int | None, as_json: bool, url: str | None, token: str | None
+) -> int:
+    """Show a version of a label set."""
+    with _connect(url, token) as client:
+        return labelling.show(client, label_set, version=version, as_json=as_json)
+
+
+@labelsets.command("delete")
+@click.argument("label_set")
+@_with_server
+def delete_label_set(label_set: str, url: str | None, token: str | None) -> int:
+    """Delete a label set; jobs that run on it end well."""
+    with _connect(url, token) as client:
+        return labelling.delete(client, label_set)
 
 
 def _hand_over(

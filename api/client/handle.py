@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from api.client import calls
-from api.client.answers import ResultPage, parsed
+from api.client.answers import ResultPage
 from api.client.calls import Chosen, ReportLanguage
 from api.client.errors import ServerUnavailable, ServerUnreachable, TooMany
 from api.client.patience import Vigil
@@ -118,12 +118,7 @@ class JobHandle(SeenJob):
             sort=sort,
             order=order,
         )
-        while True:
-            page = parsed(ResultPage, self._api.call(calls.page(self.id, query)))
-            yield from page.items
-            if page.done or not page.items:
-                return
-            query["after"] = page.next
+        return self._api.pages(ResultPage, lambda after: calls.page(self.id, query, after))
 
     def save_results(self, path: Path) -> None:
         """All items of a job that is done as one file, a JSON object a line."""

@@ -39,6 +39,13 @@ CALLS = {
     ("/v1/jobs/{job_id}/summary", "get"),
     ("/v1/models", "get"),
     ("/v1/labels", "get"),
+    ("/v1/labelsets", "get"),
+    ("/v1/labelsets", "post"),
+    ("/v1/labelsets/{set_id}", "delete"),
+    ("/v1/labelsets/{set_id}/absorb", "post"),
+    ("/v1/labelsets/{set_id}/proposals/{proposal_id}", "get"),
+    ("/v1/labelsets/{set_id}/proposals/{proposal_id}/accept", "post"),
+    ("/v1/labelsets/{set_id}", "get"),
     ("/v1/jobs/{job_id}/items/{index}/explain", "post"),
     ("/v1/uploads", "post"),
     ("/v1/usage", "get"),
@@ -191,6 +198,7 @@ def test_headers_that_calls_take_are_documented(document: dict[str, Any]) -> Non
     assert found == {
         ("submit_job", "Idempotency-Key"),
         ("submit_job", "Prefer"),
+        ("make_label_set", "Idempotency-Key"),
         ("get_job", "If-None-Match"),
         ("watch_job", "Last-Event-ID"),
     }

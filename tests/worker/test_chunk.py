@@ -52,6 +52,7 @@ from worker.leases import Leases
 from worker.vision.analysis import Analysis, MadeMap, Prepared
 from worker.vision.heatmap import Heatmap, Window
 from worker.vision.image import Picture
+from worker.vision.labels.client_labels import ClientLabels
 
 
 class SmallEngine:
@@ -63,7 +64,9 @@ class SmallEngine:
     def enough(self, options: Options) -> None:
         """Pictures are decoded whole."""
 
-    def prepare(self, picture: Picture, options: Options) -> Prepared:
+    def prepare(
+        self, picture: Picture, options: Options, client: ClientLabels | None = None
+    ) -> Prepared:
         framed = {"brightness": int(picture.rgb.mean())}
         return Prepared(
             width=picture.width,

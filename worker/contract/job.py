@@ -58,6 +58,9 @@ Colormap = Literal[
     "jet", "turbo", "viridis", "inferno", "magma", "plasma", "cividis", "hot", "bone"
 ]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\w.\-/]+$")]
+SetName = Annotated[
+    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\w.\-/]+(@[1-9]\d{0,5})?$")
+]
 CustomId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
@@ -169,7 +172,11 @@ class Options(Wire):
         max_length=4,
         description="Model ids; null takes the server's default set.",
     )
-    label_set: Name | None = Field(None, description="Label set; null takes the model's own.")
+    label_set: SetName | None = Field(
+        None,
+        description="Label set; null takes the model's own. Of one that you made, `lbs_...`, the "
+        "newest version or one, `lbs_...@2`.",
+    )
     words: list[Word] | None = Field(
         None,
         min_length=1,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from worker.contract.job import Faithfulness, Label, ModelInfo
 from worker.vision.heatmap import Heatmap
+from worker.vision.labels.client_labels import ClientLabels
 from worker.vision.models.framing import Framed
 
 
@@ -24,6 +25,7 @@ class Prepared:
         framed: the models' inputs, by model id.
         rgb: the picture itself, kept only while a chosen model's input size is not known.
         sha256: of the picture's file; decides which pictures a sample takes.
+        client: the label set of the job, if a client made it.
     """
 
     width: int
@@ -31,6 +33,7 @@ class Prepared:
     framed: Mapping[str, Framed]
     rgb: npt.NDArray[np.uint8] | None = None
     sha256: str = "0" * 64
+    client: ClientLabels | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,19 @@ class MadeMap:
     heads: str | int | None = None
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Example:
+    """An example picture as a model sees it.
+
+    Attributes:
+        features: float32 (1, channels).
+        methods: the maps that the model makes for labels that examples made.
+    """
+
+    features: npt.NDArray[np.float32]
+    methods: tuple[str, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
     """What the models found in one picture.
@@ -66,6 +82,7 @@ class Analysis:
         explanations: the maps, in the order of models and of `options.explain`.
         models: those that took part.
         timing_ms: this picture's share of `forward`, `explain` and `judge`.
+        example: what the model made of a picture that is an example of a label.
     """
 
     labels: list[Label]
@@ -73,3 +90,4 @@ class Analysis:
     explanations: list[MadeMap]
     models: list[ModelInfo]
     timing_ms: dict[str, float] = field(default_factory=dict)
+    example: Example | None = None

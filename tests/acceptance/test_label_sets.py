@@ -1,0 +1,160 @@
+"""Label sets that clients make, through the running stack: of words, and of example pictures."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import torch
+
+from deploy.stack import Stack
+from tests.stack import CPU_SETTINGS, running_stack
+from tests.worker.vision.models import tiny_clip
+
+WORDS = [{"zh": "猫", "en": "cat"}, {"zh": "狗", "en": "dog"}, {"zh": "咖啡", "en": "coffee"}]
+KINDS = {"pagoda": "宝塔", "soccer_ball": "足球", "panda": "熊猫"}
+BUILT_S = 120
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iterator[Stack]:
+    """A stack with a tiny model that reads text, and one that knows 101 kinds of things."""
+    torch.manual_seed(7)
+    folder = tmp_path_factory.mktemp("models") / "clip"
+    tiny_clip.FAMILY["clip"](folder)
+    seer = shared_data / "models" / "vit-s14-caltech101"
+    own = {
+        "GUANWU_MODELS": f"reader=path:{folder},seer=path:{seer}",
+        "GUANWU_DEFAULT_MODELS": "seer",
+    }
+    with running_stack(settings={**CPU_SETTINGS, **own}) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def photos(shared_data: Path) -> dict[str, Sequence[bytes]]:
+    """Two pictures of each kind."""
+    folder = shared_data / "data" / "caltech101"
+    return {kind: [p.read_bytes() for p in sorted((folder / kind).iterdir())] for kind in KINDS}
+
+
+@pytest.fixture(scope="module")
+def things(reader: Stack, photos: dict[str, Sequence[bytes]]) -> dict[str, Any]:
+    """A label set of one picture of each kind, and of a file that is none."""
+    labels: list[dict[str, Any]] = [
+        {"zh": zh, "en": kind, "examples": [as_data(photos[kind][0])]} for kind, zh in KINDS.items()
+    ]
+    labels[1]["examples"].append({**as_data(b"no picture"), "filename": "broken.jpg"})
+    return built(reader, make(reader, model="seer", labels=labels))
+
+
+def as_data(body: bytes) -> dict[str, str]:
+    return {"data": base64.b64encode(body).decode()}
+
+
+def make(stack: Stack, **asked: Any) -> dict[str, Any]:
+    answer = httpx.post(f"{stack.url}/v1/labelsets", json=asked, headers=stack.authorization)
+    assert answer.status_code in (201, 202), answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def built(stack: Stack, made: dict[str, Any]) -> dict[str, Any]:
+    url, until_s = f"{stack.url}/v1/labelsets/{made['id']}", time.monotonic() + BUILT_S
+    while made["status"] == "building":
+        assert time.monotonic() < until_s
+        time.sleep(0.2)
+        made = httpx.get(url, headers=stack.authorization).json()
+    return made
+
+
+def submit(stack: Stack, pictures: Sequence[bytes], **options: Any) -> list[dict[str, Any]]:
+    """The results of a job."""
+    asked = {"images": [as_data(picture) for picture in pictures], "options": options}
+    headers = {**stack.authorization, "Prefer": "wait=60"}
+    answer = httpx.post(f"{stack.url}/v1/jobs", json=asked, headers=headers, timeout=90)
+    assert answer.status_code == 200, answer.text
+    for item in answer.json()["results"]:
+        assert item["status"] == "succeeded", item["error"]
+    results: list[dict[str, Any]] = answer.json()["results"]
+    return results
+
+
+def test_words_of_a_kept_set_are_scored_and_explained(
+    reader: Stack, photos: dict[str, Sequence[bytes]]
+) -> None:
+    made = make(reader, labels=WORDS)
+    (item,) = submit(
+        reader,
+        photos["panda"][:1],
+        models=["reader", "seer"],
+        label_set=made["id"],
+        explain=[{"target": {"label": "dog", "against": "猫"}}],
+        artifacts=["labels", "overlay"],
+    )
+    of_reader = [label for label in item["labels"] if label["model"] == "reader"]
+    assert sorted(label["en"] for label in of_reader) == ["cat", "coffee", "dog"]
+    assert sum(label["score"] for label in of_reader) == pytest.approx(1, abs=1e-4)
+    (explained,) = item["explanations"]
+    assert explained["target"] == {"label": "狗", "id": 1, "against": "猫", "against_id": 0}
+
+
+def test_a_bad_example_is_counted_and_does_not_fail_its_neighbours(things: dict[str, Any]) -> None:
+    assert (things["status"], things["error"]) == ("ready", None)
+    assert [label["examples"] for label in things["labels"]] == [1, 1, 1]
+    (failed,) = things["failures"]
+    assert things["failed_examples"] == 1
+    assert (failed["label"], failed["filename"]) == ("足球", "broken.jpg")
+    assert failed["code"] == "image_unsupported"
+
+
+def test_one_example_a_label_names_other_pictures(
+    reader: Stack, things: dict[str, Any], photos: dict[str, Sequence[bytes]]
+) -> None:
+    others = [photos[kind][1] for kind in KINDS]
+    items = submit(reader, others, label_set=things["id"], artifacts=["labels"])
+    assert [item["labels"][0]["zh"] for item in items] == list(KINDS.values())
+    for item in items:
+        assert {label["model"] for label in item["labels"]} == {"seer"}
+        assert len(item["labels"]) == len(KINDS)
+
+
+def test_maps_explain_the_labels_that_examples_made(
+    reader: Stack, things: dict[str, Any], photos: dict[str, Sequence[bytes]]
+) -> None:
+    assert "relevance" in things["methods"]
+    target = {"label": "宝塔", "against": "panda"}
+    (item,) = submit(
+        reader,
+        photos["pagoda"][1:],
+        label_set=f"{things['id']}@1",
+        explain=[{"method": method} for method in things["methods"]] + [{"target": target}],
+        artifacts=["labels", "overlay"],
+    )
+    told = [made["target"] for made in item["explanations"]]
+    first = {"label": "宝塔", "id": 0}
+    against = {**first, "against": "熊猫", "against_id": 2}
+    assert told == [first] * len(things["methods"]) + [against]
+    for made in item["explanations"]:
+        assert not made["diagnostics"]["flat"], made["method"]
+        assert httpx.get(made["artifacts"]["overlay"]["url"]).status_code == 200
+
+
+def test_a_label_without_usable_examples_fails_the_version(
+    reader: Stack, photos: dict[str, Sequence[bytes]]
+) -> None:
+    labels = [
+        {"zh": "熊猫", "examples": [as_data(photos["panda"][0])]},
+        {"zh": "足球", "examples": [as_data(b"no picture")]},
+    ]
+    made = built(reader, make(reader, model="seer", labels=labels))
+    assert (made["status"], made["error"]["code"]) == ("failed", "too_few_examples")
+    assert "足球" in made["error"]["message"]
+    asked = {"images": [as_data(photos["panda"][0])], "options": {"label_set": made["id"]}}
+    answer = httpx.post(f"{reader.url}/v1/jobs", json=asked, headers=reader.authorization)
+    assert (answer.status_code, answer.json()["code"]) == (409, "label_set_failed")
