@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
 
@@ -127,6 +127,8 @@ class ItemPipeline:
                 )
             with watch.stage("prepare"):
                 prepared = self._engine.prepare(picture, options, client)
+                if client is not None and item.index in client.boxes:
+                    prepared = replace(prepared, box_px=client.boxes[item.index])
                 picture = render.for_display(picture, max_side_px=options.max_side_px)
         return Loaded(item, picture, prepared, watch)
 
