@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,7 +15,7 @@ import httpx
 import pytest
 import torch
 
-from api.client import cli
+from api.client import AsyncClient, Client, RequestRefused, cli
 from deploy.stack import Stack
 from tests.stack import CPU_SETTINGS, running_stack
 from tests.worker.vision.models import tiny_clip
@@ -225,3 +227,55 @@ def test_folders_become_a_label_set_on_the_command_line(
     assert cli.run(["labelsets", "delete", made["id"], *server]) == 0
     assert cli.run(["labelsets", "show", made["id"], *server]) == cli.REFUSED
     assert cli.run(["labelsets", "create", str(tmp_path), *server]) == cli.USAGE
+
+
+def test_the_python_of_the_document_works(
+    reader: Stack,
+    photos: dict[str, Sequence[bytes]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, kind, n in (
+        ("1", "panda", 0),
+        ("2", "panda", 1),
+        ("3", "pagoda", 0),
+        ("cup", "pagoda", 1),
+    ):
+        Path(f"{name}.jpg").write_bytes(photos[kind][n])
+    document = (Path(__file__).parents[2] / "docs/label-sets.md").read_text("utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", document, re.DOTALL)
+    with Client(reader.url, reader.token) as client:
+        told: dict[str, Any] = {"client": client, "Path": Path}
+        exec(block, told)
+        assert told["tea"].status == "ready"
+        assert told["job"].wait(timeout_s=60).counts.succeeded == 1
+        (item,) = told["job"].results()
+        assert item.labels[0].zh == "铁观音"
+
+
+def test_the_client_for_asyncio_makes_names_and_adds_to_sets(
+    reader: Stack, photos: dict[str, Sequence[bytes]]
+) -> None:
+    async def all_of_it() -> None:
+        async with AsyncClient(reader.url, reader.token) as client:
+            made = await client.labelsets.of_examples(
+                {"熊猫": [photos["panda"][0]], "宝塔": [photos["pagoda"][0]]}, model="seer"
+            )
+            assert made.id in [one.id async for one in client.labelsets.list()]
+            options = {"label_set": made.id, "artifacts": ["labels"]}
+            job = await client.submit([photos["soccer_ball"][0]], options=options)
+            await job.wait(timeout_s=60)
+            said = await client.feedback.mark(job.id, 0, kind="wrong_label", correct="宝塔")
+            proposal = await client.labelsets.absorb(made.id, job=job.id)
+            assert [one.feedback for one in proposal.examples] == [said.id]
+            later = await client.labelsets.accept(proposal)
+            assert (later.version, later.status) == (2, "ready")
+            assert [label.examples for label in later.labels] == [1, 2]
+            words = await client.labelsets.of_words(["龙井", ("铁观音", "tieguanyin")])
+            assert (await client.labelsets.get(words.id)).labels == words.labels
+            await client.labelsets.delete(words.id)
+            with pytest.raises(RequestRefused, match="no such label set"):
+                await client.labelsets.get(words.id)
+
+    asyncio.run(all_of_it())
