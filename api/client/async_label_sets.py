@@ -67,16 +67,9 @@ class AsyncLabelSets:
         """A version of a set; by default the newest."""
         return parsed(ClientSet, await self._api.call(calls.label_set(set_id, version)))
 
-    async def list(self) -> AsyncIterator[ClientSet]:
+    def list(self) -> AsyncIterator[ClientSet]:
         """The newest version of every set, the newest set first."""
-        after = None
-        while True:
-            page = parsed(SetPage, await self._api.call(calls.label_sets(after)))
-            for one in page.items:
-                yield one
-            if page.next is None:
-                return
-            after = page.next
+        return self._api.pages(SetPage, calls.label_sets)
 
     async def absorb(
         self,

@@ -19,7 +19,7 @@ from click.shell_completion import get_completion_class
 from pydantic import ValidationError
 
 from api.client import commands, hooks, judging, labelling, watching
-from api.client.calls import ExportFormat
+from api.client.calls import ExportFormat, ReportLanguage
 from api.client.client import Client
 from api.client.errors import (
     ClientError,
@@ -184,6 +184,25 @@ def results(
     asked = {name: value for name, value in query.items() if value is not None}
     with _connect(url, token) as client:
         return commands.results(client, job, folder=out, as_json=as_json, limit=limit, **asked)
+
+
+@cli.command()
+@click.argument("job")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("report.html"),
+    show_default=True,
+    help="file for it",
+)
+@click.option(
+    "--lang", type=click.Choice(get_args(ReportLanguage)), default="zh", show_default=True
+)
+@_with_server
+def report(job: str, output: Path, lang: ReportLanguage, url: str | None, token: str | None) -> int:
+    """Save the report of a finished job, one HTML file to read, print and keep."""
+    with _connect(url, token) as client:
+        return commands.report(client, job, lang=lang, output=output)
 
 
 @cli.command()

@@ -84,13 +84,7 @@ class LabelSets:
 
     def list(self) -> Iterator[ClientSet]:
         """The newest version of every set, the newest set first."""
-        after = None
-        while True:
-            page = parsed(SetPage, self._api.call(calls.label_sets(after)))
-            yield from page.items
-            if page.next is None:
-                return
-            after = page.next
+        return self._api.pages(SetPage, calls.label_sets)
 
     def absorb(
         self,
