@@ -38,6 +38,7 @@ from api.webhooks import (
     WebhookRequest,
     WebhookView,
 )
+from worker.contract.attention import Explanations
 from worker.contract.client_set import Proposal
 from worker.contract.job import JobRequest
 from worker.contract.pulse import Fleet
@@ -60,6 +61,7 @@ _GIVEN: tuple[type[BaseModel], ...] = (
     FinishedJob,
     ResultPage,
     Summary,
+    Explanations,
     Upload,
     WebhookView,
     NewWebhook,

@@ -90,6 +90,7 @@ STATUS: dict[type[GuanwuError], int] = {
     family.FontMissing: 500,
     family.ServiceUnavailable: 503,
     family.StreamsFull: 503,
+    family.ReportsFull: 503,
     family.RedisUnavailable: 503,
     family.StoreUnavailable: 503,
     family.StoreDenied: 500,

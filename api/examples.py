@@ -44,6 +44,7 @@ PARAMETERS: dict[str, Any] = {
     "score_below": 0.5,
     "verdict": "faithful",
     "sort": "score",
+    "lang": "en",
     "wait": 20,
     "If-None-Match": 'W/"74719a8f72324712"',
     "Last-Event-ID": "74719a8f72324712",
@@ -216,7 +217,39 @@ ANSWERS: dict[str, Any] = {
         "status": "succeeded",
         "counts": _COUNTS,
         "labels": {"埃及猫": 1},
+        "errors": {},
+        "scores": {"efficientnet-lite0": [*[0] * 7, 1, *[0] * 12]},
+        "stages_ms": {"decode": 4.21, "forward": 31.6},
         "wall_s": 0.555,
+    },
+    "Explanations": {
+        "job": _JOB_ID,
+        "side": 2,
+        "densities": [
+            {
+                "model": "efficientnet-lite0",
+                "method": "cam",
+                "target": "label",
+                "overall": {"pictures": 40, "density": [[0.1, 0.7], [0.1, 0.1]]},
+                "labels": [],
+            }
+        ],
+        "summary": {
+            "flags": [
+                {
+                    "spot": "place",
+                    "model": "efficientnet-lite0",
+                    "method": "cam",
+                    "label": "埃及猫",
+                    "label_en": "Egyptian cat",
+                    "pictures": 40,
+                    "hot": 38,
+                    "share": 0.95,
+                    "p": 2.9e-18,
+                    "box": [0.7857, 0.0, 1.0, 0.2143],
+                }
+            ]
+        },
     },
     "Upload": {
         "id": "upl_01K0ZJ6W8R5T2Y9H3M7P4Q1S0A",

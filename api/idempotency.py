@@ -141,7 +141,7 @@ def once(
         Whatever `make` raises; then the request can be sent again.
     """
     if mark.answer is not None:
-        earlier = model.model_validate_json(mark.answer)
+        earlier = model.model_validate_json(mark.answer, extra="ignore")
         return Once(earlier, mark.expires_at, replayed=True)
     try:
         found = find(mark.made) if mark.taken_over else None

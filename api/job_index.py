@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import threading
 from array import array
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from worker.contract import keys
 from worker.contract.errors import ArtifactNotFound, ObjectNotFound
@@ -95,6 +95,23 @@ class JobIndex:
                 known = (str(part).casefold() for part in value if part is not None)
                 if wanted in known:
                     yield code
+
+    def labels(self) -> Counter[tuple[int | None, str | None, str | None]]:
+        """How many items have each first label: its id, Chinese and English name."""
+        counts = Counter(self.label)
+        return Counter(
+            {
+                value: counts[code]
+                for value, code in self._codes.items()
+                if isinstance(value, tuple) and value != (None, None, None)
+            }
+        )
+
+    def verdicts(self) -> Counter[Verdict]:
+        """How many items' maps were judged how."""
+        counts = Counter(self.verdict)
+        verdicts: tuple[Verdict, ...] = get_args(Verdict)
+        return Counter({v: counts[self._codes[v]] for v in verdicts if v in self._codes})
 
     def unsucceeded(self) -> Iterator[tuple[int, ItemStatus]]:
         """Index and status of the items that did not succeed, in order."""

@@ -242,6 +242,13 @@ least certain first, and items without a value last. `offset` reads any page at 
 Links to heatmaps work without a token until `expires_at`; ask again for fresh ones.
 """
 
+REPORT = """\
+Counts, label and score distributions, verdicts on heatmaps, the least certain pictures with small
+pictures of them, timings, and where it all comes from. The file asks nothing of anywhere and
+runs no script; a browser's print makes a PDF of it. Pictures are those that the store has and that
+are small: thumbnails (`"artifacts": ["thumbnail"]`), small overlays, small inputs.
+"""
+
 ARTIFACT = """\
 Redirects to `overlay.png`, `map.png` or `figure.png` in storage. An item can have several
 maps: by default it is the one that explains its top label, `model` and `method` choose
@@ -457,6 +464,11 @@ def jsonl_response(description: str) -> dict[str, Any]:
         "description": f"{description} Each line is an `ItemResult`, without links.",
         "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
     }
+
+
+def html_response(description: str) -> dict[str, Any]:
+    """A response that is a page."""
+    return {"description": description, "content": {"text/html": {"schema": {"type": "string"}}}}
 
 
 def feedback_response() -> dict[str, Any]:

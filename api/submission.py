@@ -23,6 +23,7 @@ from worker.contract.objects import JSON, JSONL
 from worker.contract.quota import Allowance
 from worker.contract.record import MAX_SHARD_CHARS, JobRecord, Load
 from worker.contract.settings import Settings
+from worker.contract.trace import traceparent
 from worker.contract.views import job_view
 
 WINDOW = 8  # storage calls of one request in flight
@@ -96,6 +97,7 @@ def _create(
             expires_ms=record.expires_ms,
             webhook=record.webhook,
             shard=shard,
+            traceparent=record.traceparent,
             allowances=allowances,
         )
     except (QueueFull, QuotaExceeded):
@@ -154,6 +156,7 @@ def _new_record(settings: Settings, submission: Submission, tenant: str, job: st
         source=submission.source,
         webhook=submission.webhook,
         sealed=submission.source is None,
+        traceparent=traceparent(),
     )
 
 

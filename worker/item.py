@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
 
@@ -60,20 +59,20 @@ class Stopwatch:
         self.ms: dict[str, float] = {}
         self._meters = meters
 
-    @contextmanager
-    def stage(self, name: Stage) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            with self._meters.stage(name):
-                yield
-        finally:
-            spent_ms = (time.perf_counter() - started) * 1000
-            self.ms[name] = self.ms.get(name, 0.0) + spent_ms
+    def stage(self, name: Stage) -> AbstractContextManager[None]:
+        return self._meters.stage(name, into=self.ms)
 
-    def add(self, name: Stage, ms: float) -> None:
-        """What was timed elsewhere."""
+    def add_answer(self, answer: Answer) -> None:
+        """What the batcher has timed: the wait for the batch, then one stage after the other."""
+        at_ns = answer.began_ns
+        self._add("wait", answer.wait_ms, ended_ns=at_ns)
+        for stage, ms in answer.analysis.timing_ms.items():
+            at_ns += round(ms * answer.images * 1e6)
+            self._add(cast(Stage, stage), ms, ended_ns=at_ns, images=answer.images)
+
+    def _add(self, name: Stage, ms: float, *, ended_ns: int, images: int = 1) -> None:
         self.ms[name] = ms
-        self._meters.saw(name, ms / 1000)
+        self._meters.saw(name, ms / 1000, ended_ns=ended_ns, lasted_s=ms * images / 1000)
 
 
 @dataclass
@@ -127,6 +126,8 @@ class ItemPipeline:
                 )
             with watch.stage("prepare"):
                 prepared = self._engine.prepare(picture, options, client)
+                if client is not None and item.index in client.boxes:
+                    prepared = replace(prepared, box_px=client.boxes[item.index])
                 picture = render.for_display(picture, max_side_px=options.max_side_px)
         return Loaded(item, picture, prepared, watch)
 
@@ -156,8 +157,7 @@ class ItemPipeline:
     ) -> ItemResult:
         """Render and upload an analysed image; its labels.json goes last."""
         watch, analysis = loaded.watch, answer.analysis
-        for stage, ms in {"wait": answer.wait_ms, **analysis.timing_ms}.items():
-            watch.add(cast(Stage, stage), ms)
+        watch.add_answer(answer)
         explanations = [
             self._explanation(made, loaded, claim, analysis.labels)
             for made in analysis.explanations

@@ -121,16 +121,9 @@ class AsyncClient:
         """A job submitted earlier."""
         return AsyncJobHandle(self._api, await self._api.call(calls.get_job(job_id)))
 
-    async def jobs(self) -> AsyncIterator[Job]:
+    def jobs(self) -> AsyncIterator[Job]:
         """Your jobs, the newest first."""
-        after = None
-        while True:
-            page = parsed(JobPage, await self._api.call(calls.jobs(after)))
-            for job in page.items:
-                yield job
-            if page.next is None:
-                return
-            after = page.next
+        return self._api.pages(JobPage, lambda after: calls.jobs(after))
 
     async def models(self) -> Catalog:
         """What the workers offer."""

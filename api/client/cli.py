@@ -19,7 +19,7 @@ from click.shell_completion import get_completion_class
 from pydantic import ValidationError
 
 from api.client import commands, hooks, judging, labelling, watching
-from api.client.calls import ExportFormat
+from api.client.calls import ExportFormat, ReportLanguage
 from api.client.client import Client
 from api.client.errors import (
     ClientError,
@@ -184,6 +184,25 @@ def results(
     asked = {name: value for name, value in query.items() if value is not None}
     with _connect(url, token) as client:
         return commands.results(client, job, folder=out, as_json=as_json, limit=limit, **asked)
+
+
+@cli.command()
+@click.argument("job")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("report.html"),
+    show_default=True,
+    help="file for it",
+)
+@click.option(
+    "--lang", type=click.Choice(get_args(ReportLanguage)), default="zh", show_default=True
+)
+@_with_server
+def report(job: str, output: Path, lang: ReportLanguage, url: str | None, token: str | None) -> int:
+    """Save the report of a finished job, one HTML file to read, print and keep."""
+    with _connect(url, token) as client:
+        return commands.report(client, job, lang=lang, output=output)
 
 
 @cli.command()
@@ -429,6 +448,29 @@ def show_label_set(
     """Show a version of a label set."""
     with _connect(url, token) as client:
         return labelling.show(client, label_set, version=version, as_json=as_json)
+
+
+@labelsets.command("absorb")
+@click.argument("label_set")
+@click.option("--job", help="feedback on items of this job; default: all")
+@_since_option
+@click.option("--accept", is_flag=True, help="make the version, and wait until it is ready")
+@_json_option
+@_with_server
+def absorb_feedback(
+    label_set: str,
+    job: str | None,
+    since: dt.datetime | None,
+    accept: bool,
+    as_json: bool,
+    url: str | None,
+    token: str | None,
+) -> int:
+    """Show what feedback would add to a label set; with --accept it becomes a new version."""
+    with _connect(url, token) as client:
+        return labelling.absorb(
+            client, label_set, job=job, since=since, accept=accept, as_json=as_json
+        )
 
 
 @labelsets.command("delete")

@@ -130,13 +130,7 @@ class Client:
 
     def jobs(self) -> Iterator[Job]:
         """Your jobs, the newest first."""
-        after = None
-        while True:
-            page = parsed(JobPage, self._api.call(calls.jobs(after)))
-            yield from page.items
-            if page.next is None:
-                return
-            after = page.next
+        return self._api.pages(JobPage, lambda after: calls.jobs(after))
 
     def models(self) -> Catalog:
         """What the workers offer."""

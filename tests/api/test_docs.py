@@ -28,9 +28,11 @@ CALLS = {
     ("/v1/jobs/{job_id}/cancel", "post"),
     ("/v1/jobs/{job_id}/errors.jsonl", "get"),
     ("/v1/jobs/{job_id}/events", "get"),
+    ("/v1/jobs/{job_id}/explanations", "get"),
     ("/v1/jobs/{job_id}/items/{index}", "get"),
     ("/v1/jobs/{job_id}/items/{index}/labels.json", "get"),
     ("/v1/jobs/{job_id}/items/{index}/{artifact}", "get"),
+    ("/v1/jobs/{job_id}/report", "get"),
     ("/v1/jobs/{job_id}/results", "get"),
     ("/v1/jobs/{job_id}/results.jsonl", "get"),
     ("/v1/jobs/{job_id}/retry", "post"),
@@ -134,7 +136,7 @@ def with_examples(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any
         bodies = [("body", operation.get("requestBody", {"content": {}}))]
         for status, response in [*bodies, *operation["responses"].items()]:
             for kind, content in response.get("content", {}).items():
-                if kind.startswith(("text/plain", "application/x-ndjson", "multipart/")):
+                if kind.startswith(("text/", "application/x-ndjson", "multipart/")):
                     continue
                 found = [e["value"] for e in content.get("examples", {}).values()]
                 found += [content[k] for k in content if k == "example"]

@@ -12,6 +12,9 @@ from werkzeug.http import parse_options_header
 
 from tests.api.calls import PNG, Calls, problem
 from tests.api.hand import Hand
+from worker.contract import keys
+from worker.contract.attention import Explanations
+from worker.contract.objects import JSON
 
 
 def test_pages_hold_finished_items_in_order_without_gaps(calls: Calls, hand: Hand) -> None:
@@ -138,6 +141,17 @@ def test_files_of_all_items_come_when_the_job_is_done(calls: Calls, hand: Hand) 
     hand.work(job["id"])
     assert [i["index"] for i in lines(calls, job, "results_jsonl")] == [0, 1]
     assert [i["index"] for i in lines(calls, job, "errors_jsonl")] == [1]
+
+
+def test_what_is_known_of_all_maps_comes_when_the_job_is_done(calls: Calls, hand: Hand) -> None:
+    job = calls.submit_form([("a.png", PNG)]).json
+    problem(calls.get(job["links"]["explanations"]), 409, "job_unfinished")
+    hand.work(job["id"])
+    body = problem(calls.get(job["links"]["explanations"]), 404, "artifact_not_found")
+    assert "without this file" in body["detail"]
+    known = Explanations(job=job["id"], side=14).model_dump_json().encode()
+    hand.store.put(keys.explanations("local", job["id"]), known, content_type=JSON)
+    assert calls.get(job["links"]["explanations"]).json["side"] == 14
 
 
 def lines(calls: Calls, job: dict[str, Any], name: str) -> list[Any]:

@@ -432,6 +432,12 @@ class StreamsFull(ServiceUnavailable):
     code = "streams_full"
 
 
+class ReportsFull(ServiceUnavailable):
+    """As many reports as one process makes at once are being made already."""
+
+    code = "reports_full"
+
+
 class RedisUnavailable(ServiceUnavailable):
     """Redis is away, loading, or refuses writes."""
 

@@ -337,6 +337,16 @@ def chunk_results(tenant: str, job: str, chunk: int) -> str:
     return f"{job_prefix(tenant, job)}chunks/{chunk:06d}.jsonl"
 
 
+def chunk_densities(tenant: str, job: str, chunk: int) -> str:
+    """Coarse maps of a chunk's items, for the closing; no client reads them."""
+    return f"{job_prefix(tenant, job)}chunks/{chunk:06d}.densities"
+
+
+def explanations(tenant: str, job: str) -> str:
+    """Where the maps of a finished job lie, all of them together."""
+    return job_prefix(tenant, job) + "explanations.json"
+
+
 def results(tenant: str, job: str) -> str:
     return job_prefix(tenant, job) + "results.jsonl"
 

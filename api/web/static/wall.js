@@ -5,6 +5,7 @@ import { readJob, readSlice, readSummary, watch } from "./calls.js";
 import { card } from "./card.js";
 import { offerLabels, onFilter, writeFilters } from "./filters.js";
 import { Grid } from "./grid.js";
+import { saves } from "./report.js";
 import { Slices } from "./slices.js";
 import { tile } from "./tile.js";
 import { Viewer } from "./viewer.js";
@@ -30,6 +31,7 @@ const grid = new Grid(at("grid"), at("filters"), {
 // Shows the wall that the page's address names; `report` is told of errors.
 export async function startWall(report) {
   tell = report;
+  saves(at("report"), () => shown.job);
   onFilter((query) => { history.replaceState(null, "", addressOf(readAddress().job, query)); openWall({ typed: true }); });
   addEventListener("hashchange", () => openWall());
   await openWall();
@@ -70,6 +72,7 @@ function leave() {
   grid.show(0);
   viewer.close();
   at("matched").textContent = "";
+  at("report").hidden = true;
 }
 
 async function show(mine, job, query) {
@@ -103,6 +106,7 @@ function fill(cell, position) {
 
 function count() {
   const { counts, done } = shown.job;
+  at("report").hidden = !done;
   const ended = counts.total - counts.queued - counts.running;
   const some = done ? shown.total : ended;
   const part = shown.whole && done ? counts.total : `${some} / ${counts.total}`;

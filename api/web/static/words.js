@@ -24,7 +24,8 @@ const WORDS = {
     wrong_label: "标签错误", wrong_region: "区域错误", correct: "正确的标签（汉字、拼音或英文）",
     freeText: "标签表之外", undo: "撤销", nobody: "未署名", drawHere: "在图片上拖出应当关注的区域，或填写像素坐标",
     left_px: "左", top_px: "上", right_px: "右", bottom_px: "下", saveBox: "保存区域",
-    contrast: "为什么不是…", whyNot: "为什么不是", whyNotAny: "其他标签（汉字、拼音或英文）", asking: "正在识别" },
+    contrast: "为什么不是…", whyNot: "为什么不是", whyNotAny: "其他标签（汉字、拼音或英文）", asking: "正在识别",
+    report: "保存报告" },
   en: { key: "Access key", files: "Choose, drop or paste pictures", progress: "Progress",
     opacity: "Heatmap opacity", wipe: "Before and after", result: "Recognised", score: "Score",
     faithful: "The heatmap is faithful", weak: "The heatmap is weakly faithful",
@@ -49,7 +50,7 @@ const WORDS = {
     drawHere: "Drag a box on the picture around what should count, or write it in pixels",
     left_px: "Left", top_px: "Top", right_px: "Right", bottom_px: "Bottom", saveBox: "Save the box",
     contrast: "Why not …", whyNot: "Why not ", whyNotAny: "Another label (Chinese, pinyin or English)",
-    asking: "Being recognised", prepare: "preparation", judge: "faithfulness check" },
+    asking: "Being recognised", report: "Save the report", prepare: "preparation", judge: "faithfulness check" },
 };
 let language = "zh";
 

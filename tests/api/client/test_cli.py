@@ -285,3 +285,16 @@ def test_worked_example_of_the_document_works(
     for result in task["predictions"][0]["result"] + task["annotations"][0]["result"]:
         assert f'name="{result["from_name"]}" toName="{result["to_name"]}"' in interface
     assert json.loads((tmp_path / "said.jsonl").read_bytes())["correct"]["zh"] == "埃及猫"
+
+
+def test_a_report_is_saved_in_the_language_asked_for(
+    guanwu: Guanwu, at_work: Hand, photos: Path, tmp_path: Path
+) -> None:
+    job = json.loads(guanwu("submit", "photos", "--json").stdout.splitlines()[0])["job"]
+    done = guanwu("report", job, "--output", "one.html", "--lang", "en")
+    assert (done.returncode, done.stdout) == (0, "one.html\n"), done.stderr
+    assert f"Report of a job {job}" in (tmp_path / "one.html").read_text()
+    assert guanwu("report", job).returncode == 0
+    assert "任务报告" in (tmp_path / "report.html").read_text()
+    assert guanwu("report", job, "--lang", "fr").returncode == 2
+    assert guanwu("report", "job_01ARZ3NDEKTSV4RRFFQ69G5FAV").returncode == 3
