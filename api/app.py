@@ -14,9 +14,12 @@ from api.feedback import feedback
 from api.health import health
 from api.items import ArtifactName, items
 from api.jobs import jobs
+from api.label_sets import label_sets
 from api.labels import labels
 from api.models import models
 from api.page import page
+from api.proposals import proposals
+from api.report.call import report
 from api.results import results
 from api.services import attach, make_services
 from api.uploads import uploads
@@ -60,12 +63,15 @@ def create_app(settings: Settings) -> OpenAPI:
         jobs,
         events,
         results,
+        report,
         items,
         feedback,
         uploads,
         webhooks,
         models,
         labels,
+        label_sets,
+        proposals,
         usage,
         workers,
         health,

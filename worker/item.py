@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
 
 from worker import drawing
 from worker.batcher import Answer
+from worker.client_labels import ClientLabelShelf
 from worker.contract import keys
 from worker.contract.errors import (
     InputForbidden,
@@ -27,13 +28,16 @@ from worker.contract.job import (
     ItemStatus,
     Label,
     ManifestItem,
+    ModelInfo,
     Options,
 )
-from worker.contract.objects import JSON, PNG, ObjectStore, split_address
+from worker.contract.objects import BYTES, JSON, PNG, ObjectStore, split_address
 from worker.contract.record import Claim
 from worker.downloads import Downloads
+from worker.example_features import ExampleFeatures
 from worker.meters import Meters, Stage
 from worker.vision import diagnostics, png, render
+from worker.vision.analysis import Example
 from worker.vision.engine import Analysis, Engine, MadeMap, Prepared
 from worker.vision.image import Picture, decode
 
@@ -96,12 +100,13 @@ class ItemPipeline:
     ) -> None:
         self._meters = meters or Meters()
         self._store = store
+        self._client_labels = ClientLabelShelf(store)
         self._downloads = downloads
         self._engine = engine
         self._limits = limits
         self._processor_slots = threading.BoundedSemaphore(processor_slots)
 
-    def load(self, item: ManifestItem, options: Options) -> Loaded:
+    def load(self, item: ManifestItem, options: Options, claim: Claim) -> Loaded:
         """Fetch, decode and prepare one image; raises its error.
 
         At most `processor_slots` images stand decoded at a time; what is kept
@@ -109,6 +114,7 @@ class ItemPipeline:
         """
         watch = Stopwatch(self._meters)
         with watch.stage("fetch"):
+            client = self._client_labels.of(options, tenant=claim.record.tenant, job=claim.job)
             data = self._fetch(item)
         with self._processor_slots:
             with watch.stage("decode"):
@@ -119,7 +125,9 @@ class ItemPipeline:
                     enough=self._engine.enough(options),
                 )
             with watch.stage("prepare"):
-                prepared = self._engine.prepare(picture, options)
+                prepared = self._engine.prepare(picture, options, client)
+                if client is not None and item.index in client.boxes:
+                    prepared = replace(prepared, box_px=client.boxes[item.index])
                 picture = render.for_display(picture, max_side_px=options.max_side_px)
         return Loaded(item, picture, prepared, watch)
 
@@ -171,10 +179,24 @@ class ItemPipeline:
             attempts=claim.attempts,
             cached=answer.known,
         )
+        if analysis.example is not None:
+            self._put_features(analysis.example, analysis.models, loaded, claim)
         key = keys.labels(claim.record.tenant, claim.job, loaded.item.index)
         with watch.stage("upload"):
             self._store.put(key, result.model_dump_json().encode(), content_type=JSON)
         return result
+
+    def _put_features(
+        self, example: Example, models: Sequence[ModelInfo], loaded: Loaded, claim: Claim
+    ) -> None:
+        """For the end of the job, which makes the label set."""
+        (model,) = models
+        features = ExampleFeatures.of_one(
+            example.features, weights_sha256=model.weights_sha256, methods=example.methods
+        )
+        key = keys.item_features(claim.record.tenant, claim.job, loaded.item.index)
+        with loaded.watch.stage("upload"):
+            self._store.put(key, features.to_bytes(), content_type=BYTES)
 
     def _explanation(
         self, made: MadeMap, loaded: Loaded, claim: Claim, labels: Sequence[Label]

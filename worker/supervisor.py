@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import FrameType
 
 import structlog
@@ -20,7 +20,7 @@ from worker.console import EXIT_CONFIG
 from worker.contract.keys import COORDINATOR
 from worker.devices import Device
 from worker.exposition import Address, Exposition, Life, exposed
-from worker.processors import thread_environment
+from worker.processors import memory_environment, thread_environment
 
 log = structlog.get_logger(__name__)
 
@@ -44,13 +44,13 @@ class _Child:
         name: str,
         command: Sequence[str],
         *,
-        visible_devices: str,
+        environment: Mapping[str, str],
         exposition: Exposition | None,
     ) -> None:
         self.name = name
         self._exposition = exposition
         self._command = command
-        self._visible_devices = visible_devices
+        self._environment = environment
         self.failures = 0
         self.deaths = 0
         self._start_at = time.monotonic()
@@ -80,8 +80,7 @@ class _Child:
         return None
 
     def _start(self) -> None:
-        own = {"CUDA_VISIBLE_DEVICES": self._visible_devices}
-        environ = {**thread_environment(), **os.environ, **own}  # an operator's OMP_* win
+        environ = dict(self._environment)
         if self._exposition is not None:
             environ |= self._exposition.environment
         self.process = subprocess.Popen(self._command, env=environ)
@@ -146,13 +145,20 @@ def supervise(
 def _children(
     devices: Sequence[Device], command: Sequence[str], exposition: Exposition | None
 ) -> list[_Child]:
-    coordinator = _Child(COORDINATOR, COORDINATE, visible_devices="", exposition=exposition)
+    coordinator = _Child(
+        COORDINATOR, COORDINATE, environment=_environment({}, visible=""), exposition=exposition
+    )
     return [coordinator] + [
         _Child(
             device.name,
             [*command, "--device", device.name],
-            visible_devices=device.visible_devices,
+            environment=_environment(memory_environment(), visible=device.visible_devices),
             exposition=exposition,
         )
         for device in devices
     ]
+
+
+def _environment(own: Mapping[str, str], *, visible: str) -> Mapping[str, str]:
+    """Of one process; an operator's OMP_* and GLIBC_TUNABLES win."""
+    return {**thread_environment(), **own, **os.environ, "CUDA_VISIBLE_DEVICES": visible}

@@ -9,6 +9,7 @@ import httpx
 from pydantic import BaseModel, Field, ValidationError
 
 from api.client.errors import UnexpectedAnswer
+from worker.contract.client_set import ClientSet
 from worker.contract.job import ItemResult, Job, Wire
 from worker.contract.judgement import Feedback
 
@@ -74,6 +75,10 @@ class Usage(Wire):
 
 class FeedbackPage(Page[Feedback]):
     """As `GET /v1/feedback` answers."""
+
+
+class SetPage(Page[ClientSet]):
+    """As `GET /v1/labelsets` answers."""
 
 
 class FoundLabel(Wire):

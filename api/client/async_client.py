@@ -11,6 +11,7 @@ from api.client import calls, upload
 from api.client.answers import FoundLabel, FoundLabels, JobPage, Offered, Upload, Usage, parsed
 from api.client.async_feedback import AsyncJudgements
 from api.client.async_handle import AsyncJobHandle
+from api.client.async_label_sets import AsyncLabelSets
 from api.client.async_transport import AsyncTransport
 from api.client.async_webhooks import AsyncWebhooks
 from api.client.calls import Chosen, SourceKind, Told
@@ -46,6 +47,7 @@ class AsyncClient:
         self._storage = AsyncTransport(url, headers={}, timeout_s=timeout_s, retries=retries)
         self.webhooks = AsyncWebhooks(self._api)
         self.feedback = AsyncJudgements(self._api)
+        self.labelsets = AsyncLabelSets(self._api, self.upload)
 
     async def __aenter__(self) -> Self:
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,10 +18,12 @@ from worker.contract.judgement import Kind
 PAGE_ITEMS = 100
 WEBHOOKS = "/v1/webhooks"
 FEEDBACK = "/v1/feedback"
+LABEL_SETS = "/v1/labelsets"
 WEBHOOK_SECRET = "/v1/webhook-secret"
 SourceKind = Literal["manifest", "prefix", "archive"]
 Chosen = Options | Mapping[str, Any] | None
-ExportFormat = Literal["jsonl", "label-studio"]
+ExportFormat = Literal["jsonl", "label-studio", "coco"]
+ReportLanguage = Literal["zh", "en"]
 Told = JobWebhook | Mapping[str, Any] | None
 
 
@@ -124,6 +126,7 @@ def query(
     score_below: float | None,
     verdict: Verdict | None,
     sort: str | None,
+    order: str | None,
 ) -> dict[str, Any]:
     """Parameters of `page` for the items that are asked for."""
     asked: dict[str, object] = {
@@ -133,6 +136,7 @@ def query(
         "score_below": score_below,
         "verdict": verdict,
         "sort": sort,
+        "order": order,
     }
     return {name: value for name, value in asked.items() if value is not None}
 
@@ -143,6 +147,10 @@ def page(job: str, asked: Mapping[str, Any], after: After) -> Call:
 
 def results_file(job: str) -> Call:
     return Call("GET", f"/v1/jobs/{job}/results.jsonl")
+
+
+def report(job: str, *, lang: ReportLanguage) -> Call:
+    return Call("GET", f"/v1/jobs/{job}/report", options={"params": {"lang": lang}})
 
 
 def jobs(after: After) -> Call:
@@ -161,6 +169,39 @@ def models() -> Call:
 def labels(label_set: str, query: str, limit: int) -> Call:
     params = {"label_set": label_set, "q": query, "limit": limit}
     return Call("GET", "/v1/labels", options={"params": params})
+
+
+def new_label_set(labels: Sequence[Mapping[str, Any]], model: str | None, name: str | None) -> Call:
+    optional = {"model": model, "name": name}
+    told = {field: value for field, value in optional.items() if value is not None}
+    body = {"labels": list(labels), **told}
+    return Call("POST", LABEL_SETS, options={"headers": _once_under(None), "json": body})
+
+
+def label_set(set_id: str, version: int | None) -> Call:
+    params = {} if version is None else {"version": version}
+    return Call("GET", f"{LABEL_SETS}/{set_id}", options={"params": params})
+
+
+def label_sets(after: After) -> Call:
+    return _page_after(LABEL_SETS, after)
+
+
+def absorb(
+    set_id: str, *, job: str | None, since: dt.datetime | None, until: dt.datetime | None
+) -> Call:
+    asked = feedback_query(kind=None, since=since, until=until, retracted=False)
+    body = asked | ({"job": job} if job else {})
+    return Call("POST", f"{LABEL_SETS}/{set_id}/absorb", options={"json": body})
+
+
+def accept(set_id: str, proposal: str, without: Iterable[str]) -> Call:
+    path = f"{LABEL_SETS}/{set_id}/proposals/{proposal}/accept"
+    return Call("POST", path, safe=False, options={"json": {"without": list(without)}})
+
+
+def delete_label_set(set_id: str) -> Call:
+    return Call("DELETE", f"{LABEL_SETS}/{set_id}", safe=False)
 
 
 def workers() -> Call:

@@ -23,6 +23,7 @@ PICTURES = 3
 PATIENCE_S = 120
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TRACE, CALLERS_SPAN = CALLER.split("-")[1:3]
+ORDER = ("fetch", "decode", "wait", "forward", "render", "commit")  # of their beginnings
 STAGES = {
     *("fetch", "decode", "prepare", "wait", "forward", "explain", "judge"),
     *("render", "encode", "upload", "commit"),
@@ -129,10 +130,9 @@ def test_a_traced_call_goes_on_into_the_worker_and_out_by_the_webhook(
 def test_a_chunk_has_one_span_a_stage_in_their_order(spans: list[SeenSpan]) -> None:
     chunk = the(spans, "chunk")
     assert below(spans, chunk) == STAGES
-    began = [the(spans, stage).began_ns for stage in ("fetch", "decode", "wait", "forward")]
+    began = [the(spans, stage).began_ns for stage in ORDER]
     assert began == sorted(began)
     assert the(spans, "fetch").attributes["guanwu.calls"] == PICTURES
-    assert the(spans, "render").began_ns >= the(spans, "forward").ended_ns - 50_000_000
     for stage in STAGES:
         span = the(spans, stage)
         assert chunk.began_ns <= span.began_ns < span.ended_ns <= chunk.ended_ns + 1_000_000

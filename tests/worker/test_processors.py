@@ -1,11 +1,13 @@
 import os
+import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from worker.processors import available, thread_environment
+from worker.processors import available, memory_environment, thread_environment
 
 
 def quota(tmp_path: Path, text: str) -> Path:
@@ -32,3 +34,37 @@ def test_torch_starts_as_many_threads_as_its_environment_says() -> None:
         [sys.executable, "-c", program], env=environment, capture_output=True, check=True
     )
     assert told.stdout.strip() == b"1"
+
+
+FAULTS = """
+import ctypes, resource, threading
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    block = libc.malloc(48 * 2**20)
+    ctypes.memset(block, 1, 48 * 2**20)
+    libc.free(block)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+def twice():
+    faults()
+    print(faults())
+
+thread = threading.Thread(target=twice)
+thread.start()
+thread.join()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="tunables are glibc's")
+def test_memory_that_a_thread_used_before_is_used_again_without_asking_the_system() -> None:
+    def faults(environment: Mapping[str, str]) -> int:
+        told = subprocess.run(
+            [sys.executable, "-c", FAULTS], env=environment, capture_output=True, check=True
+        )
+        return int(told.stdout)
+
+    plain = {name: text for name, text in os.environ.items() if name != "GLIBC_TUNABLES"}
+    assert faults(plain | memory_environment()) < 100 < faults(plain)
