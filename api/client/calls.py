@@ -183,8 +183,21 @@ def label_set(set_id: str, version: int | None) -> Call:
     return Call("GET", f"{LABEL_SETS}/{set_id}", options={"params": params})
 
 
-def label_sets(after: str | None) -> Call:
+def label_sets(after: After) -> Call:
     return _page_after(LABEL_SETS, after)
+
+
+def absorb(
+    set_id: str, *, job: str | None, since: dt.datetime | None, until: dt.datetime | None
+) -> Call:
+    asked = feedback_query(kind=None, since=since, until=until, retracted=False)
+    body = asked | ({"job": job} if job else {})
+    return Call("POST", f"{LABEL_SETS}/{set_id}/absorb", options={"json": body})
+
+
+def accept(set_id: str, proposal: str, without: Iterable[str]) -> Call:
+    path = f"{LABEL_SETS}/{set_id}/proposals/{proposal}/accept"
+    return Call("POST", path, safe=False, options={"json": {"without": list(without)}})
 
 
 def delete_label_set(set_id: str) -> Call:

@@ -450,6 +450,29 @@ def show_label_set(
         return labelling.show(client, label_set, version=version, as_json=as_json)
 
 
+@labelsets.command("absorb")
+@click.argument("label_set")
+@click.option("--job", help="feedback on items of this job; default: all")
+@_since_option
+@click.option("--accept", is_flag=True, help="make the version, and wait until it is ready")
+@_json_option
+@_with_server
+def absorb_feedback(
+    label_set: str,
+    job: str | None,
+    since: dt.datetime | None,
+    accept: bool,
+    as_json: bool,
+    url: str | None,
+    token: str | None,
+) -> int:
+    """Show what feedback would add to a label set; with --accept it becomes a new version."""
+    with _connect(url, token) as client:
+        return labelling.absorb(
+            client, label_set, job=job, since=since, accept=accept, as_json=as_json
+        )
+
+
 @labelsets.command("delete")
 @click.argument("label_set")
 @_with_server

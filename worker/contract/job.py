@@ -520,6 +520,9 @@ class ItemResult(Wire):
     artifacts: dict[str, ArtifactLink] = Field(
         default_factory=dict, description="of the whole item: compare, thumbnail"
     )
+    picture: ArtifactLink | None = Field(
+        None, description="what was submitted, of `GET .../items/{index}` and while it is kept"
+    )
     models: list[ModelInfo] = Field(default_factory=list)
     timing_ms: dict[str, float] = Field(default_factory=dict)
     device: DeviceInfo | None = None
