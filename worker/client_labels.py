@@ -58,8 +58,7 @@ class ClientLabelShelf:
                 return found
         version = self._found(tenant, name)
         if version.status == "building" and version.job == job:
-            labels = ClientLabels(labels=version.names, model=version.model)
-            return self._keep((tenant, name, job), labels)
+            return self._keep((tenant, name, job), self._unbuilt(tenant, version))
         return self._keep((tenant, name, ""), self._read(tenant, version))
 
     def _find(self, key: tuple[str, str, str]) -> ClientLabels | None:
@@ -74,6 +73,11 @@ class ClientLabelShelf:
             while len(self._kept) > MAX_KEPT:
                 self._kept.popitem(last=False)
         return labels
+
+    def _unbuilt(self, tenant: str, version: ClientSet) -> ClientLabels:
+        examples = self._sets.examples(tenant, version)
+        boxes = {n: example.box_px for n, example in enumerate(examples) if example.box_px}
+        return ClientLabels(labels=version.names, model=version.model, boxes=boxes)
 
     def _read(self, tenant: str, version: ClientSet) -> ClientLabels:
         name = version.ref

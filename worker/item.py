@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
 
@@ -126,6 +126,8 @@ class ItemPipeline:
                 )
             with watch.stage("prepare"):
                 prepared = self._engine.prepare(picture, options, client)
+                if client is not None and item.index in client.boxes:
+                    prepared = replace(prepared, box_px=client.boxes[item.index])
                 picture = render.for_display(picture, max_side_px=options.max_side_px)
         return Loaded(item, picture, prepared, watch)
 

@@ -77,11 +77,8 @@ class FeedbackPage(Page[Feedback]):
     """As `GET /v1/feedback` answers."""
 
 
-class SetPage(Wire):
+class SetPage(Page[ClientSet]):
     """As `GET /v1/labelsets` answers."""
-
-    items: list[ClientSet]
-    next: str | None
 
 
 class FoundLabel(Wire):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from api.client.async_handle import AsyncJobHandle
 from api.client.async_transport import AsyncTransport
 from api.client.label_sets import THREADS
 from api.client.naming import LabelNames, names_of
-from worker.contract.client_set import ClientSet
+from worker.contract.client_set import ClientSet, Proposal
 
 
 class AsyncLabelSets:
@@ -66,16 +67,34 @@ class AsyncLabelSets:
         """A version of a set; by default the newest."""
         return parsed(ClientSet, await self._api.call(calls.label_set(set_id, version)))
 
-    async def list(self) -> AsyncIterator[ClientSet]:
+    def list(self) -> AsyncIterator[ClientSet]:
         """The newest version of every set, the newest set first."""
-        after = None
-        while True:
-            page = parsed(SetPage, await self._api.call(calls.label_sets(after)))
-            for one in page.items:
-                yield one
-            if page.next is None:
-                return
-            after = page.next
+        return self._api.pages(SetPage, calls.label_sets)
+
+    async def absorb(
+        self,
+        set_id: str,
+        *,
+        job: str | None = None,
+        since: dt.datetime | None = None,
+        until: dt.datetime | None = None,
+    ) -> Proposal:
+        """As `LabelSets.absorb`."""
+        call = calls.absorb(set_id, job=job, since=since, until=until)
+        return parsed(Proposal, await self._api.call(call))
+
+    async def accept(
+        self,
+        proposal: Proposal,
+        *,
+        without: Iterable[str] = (),
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> ClientSet:
+        """As `LabelSets.accept`."""
+        call = calls.accept(proposal.label_set, proposal.id, without)
+        made = parsed(ClientSet, await self._api.call(call))
+        return await self.wait(made, timeout_s=timeout_s) if wait else made
 
     async def delete(self, set_id: str) -> None:
         """No new job may name it; those that run on it end well."""

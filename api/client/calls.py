@@ -22,7 +22,7 @@ LABEL_SETS = "/v1/labelsets"
 WEBHOOK_SECRET = "/v1/webhook-secret"
 SourceKind = Literal["manifest", "prefix", "archive"]
 Chosen = Options | Mapping[str, Any] | None
-ExportFormat = Literal["jsonl", "label-studio"]
+ExportFormat = Literal["jsonl", "label-studio", "coco"]
 ReportLanguage = Literal["zh", "en"]
 Told = JobWebhook | Mapping[str, Any] | None
 
@@ -126,6 +126,7 @@ def query(
     score_below: float | None,
     verdict: Verdict | None,
     sort: str | None,
+    order: str | None,
 ) -> dict[str, Any]:
     """Parameters of `page` for the items that are asked for."""
     asked: dict[str, object] = {
@@ -135,6 +136,7 @@ def query(
         "score_below": score_below,
         "verdict": verdict,
         "sort": sort,
+        "order": order,
     }
     return {name: value for name, value in asked.items() if value is not None}
 
@@ -181,8 +183,21 @@ def label_set(set_id: str, version: int | None) -> Call:
     return Call("GET", f"{LABEL_SETS}/{set_id}", options={"params": params})
 
 
-def label_sets(after: str | None) -> Call:
+def label_sets(after: After) -> Call:
     return _page_after(LABEL_SETS, after)
+
+
+def absorb(
+    set_id: str, *, job: str | None, since: dt.datetime | None, until: dt.datetime | None
+) -> Call:
+    asked = feedback_query(kind=None, since=since, until=until, retracted=False)
+    body = asked | ({"job": job} if job else {})
+    return Call("POST", f"{LABEL_SETS}/{set_id}/absorb", options={"json": body})
+
+
+def accept(set_id: str, proposal: str, without: Iterable[str]) -> Call:
+    path = f"{LABEL_SETS}/{set_id}/proposals/{proposal}/accept"
+    return Call("POST", path, safe=False, options={"json": {"without": list(without)}})
 
 
 def delete_label_set(set_id: str) -> Call:

@@ -39,7 +39,7 @@ R = TypeVar("R")
 
 USAGE, REFUSED, UNREACHABLE, INTERRUPTED = 2, 3, 4, 130
 DEFAULT_OUT = Path("out")
-SORTS = ("index", "score", "margin", "faithfulness")
+SORTS = ("index", "score", "margin", "entropy", "faithfulness", "disagreement")
 SHELLS = ("bash", "zsh", "fish")
 ENDS = ("succeeded", "failed", "cancelled", "expired")
 
@@ -159,7 +159,7 @@ def status(job: str, as_json: bool, url: str | None, token: str | None) -> int:
 
 @cli.command()
 @click.argument("job")
-@click.option("--sort", type=click.Choice(SORTS), help="ascending: the least certain first")
+@click.option("--order", "--sort", "sort", type=click.Choice(SORTS), help="what needs a look first")
 @click.option("--status", type=click.Choice(ENDS), help="items that ended so")
 @click.option("--label", help="first label: in Chinese, in English or by its id")
 @click.option("--score-below", type=click.FloatRange(0, 1), help="of the first label")
@@ -379,7 +379,7 @@ def list_feedback(
     type=click.Choice(get_args(ExportFormat)),
     default="jsonl",
     show_default=True,
-    help="label-studio: tasks to import there",
+    help="label-studio: tasks to import there; coco: the boxes, for trainers",
 )
 @_since_option
 @click.option(
@@ -448,6 +448,29 @@ def show_label_set(
     """Show a version of a label set."""
     with _connect(url, token) as client:
         return labelling.show(client, label_set, version=version, as_json=as_json)
+
+
+@labelsets.command("absorb")
+@click.argument("label_set")
+@click.option("--job", help="feedback on items of this job; default: all")
+@_since_option
+@click.option("--accept", is_flag=True, help="make the version, and wait until it is ready")
+@_json_option
+@_with_server
+def absorb_feedback(
+    label_set: str,
+    job: str | None,
+    since: dt.datetime | None,
+    accept: bool,
+    as_json: bool,
+    url: str | None,
+    token: str | None,
+) -> int:
+    """Show what feedback would add to a label set; with --accept it becomes a new version."""
+    with _connect(url, token) as client:
+        return labelling.absorb(
+            client, label_set, job=job, since=since, accept=accept, as_json=as_json
+        )
 
 
 @labelsets.command("delete")

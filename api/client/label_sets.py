@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +12,7 @@ from api.client.answers import SetPage, parsed
 from api.client.handle import JobHandle
 from api.client.naming import LabelNames, names_of
 from api.client.transport import Transport
-from worker.contract.client_set import ClientSet
+from worker.contract.client_set import ClientSet, Proposal
 
 THREADS = 8
 
@@ -83,13 +84,36 @@ class LabelSets:
 
     def list(self) -> Iterator[ClientSet]:
         """The newest version of every set, the newest set first."""
-        after = None
-        while True:
-            page = parsed(SetPage, self._api.call(calls.label_sets(after)))
-            yield from page.items
-            if page.next is None:
-                return
-            after = page.next
+        return self._api.pages(SetPage, calls.label_sets)
+
+    def absorb(
+        self,
+        set_id: str,
+        *,
+        job: str | None = None,
+        since: dt.datetime | None = None,
+        until: dt.datetime | None = None,
+    ) -> Proposal:
+        """What feedback would add to a set made of examples; nothing changes yet."""
+        call = calls.absorb(set_id, job=job, since=since, until=until)
+        return parsed(Proposal, self._api.call(call))
+
+    def accept(
+        self,
+        proposal: Proposal,
+        *,
+        without: Iterable[str] = (),
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> ClientSet:
+        """A new version with what was proposed, but for the feedback of the ids `without`.
+
+        Raises:
+            WaitTimeout: it was not built within `timeout_s`; it goes on.
+        """
+        call = calls.accept(proposal.label_set, proposal.id, without)
+        made = parsed(ClientSet, self._api.call(call))
+        return self.wait(made, timeout_s=timeout_s) if wait else made
 
     def delete(self, set_id: str) -> None:
         """No new job may name it; those that run on it end well."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import click
@@ -56,6 +57,28 @@ def show_all(client: Client, *, as_json: bool) -> int:
 
 def show(client: Client, set_id: str, *, version: int | None, as_json: bool) -> int:
     return _told(client.labelsets.get(set_id, version=version), as_json=as_json)
+
+
+def absorb(
+    client: Client,
+    set_id: str,
+    *,
+    job: str | None,
+    since: dt.datetime | None,
+    accept: bool,
+    as_json: bool,
+) -> int:
+    """Show what feedback would add; with `accept` it does."""
+    proposal = client.labelsets.absorb(set_id, job=job, since=since)
+    if not as_json:
+        for zh, count in proposal.added.items():
+            click.echo(f"+{count}  {zh}")
+        for reason, count in proposal.skipped.items():
+            click.echo(f" {count} left out: {reason}")
+    if accept:
+        return _told(client.labelsets.accept(proposal), as_json=as_json)
+    click.echo(proposal.model_dump_json() if as_json else "nothing has changed yet; use --accept")
+    return 0
 
 
 def delete(client: Client, set_id: str) -> int:

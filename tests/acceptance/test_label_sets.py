@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
+import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +15,7 @@ import httpx
 import pytest
 import torch
 
+from api.client import AsyncClient, Client, RequestRefused, cli
 from deploy.stack import Stack
 from tests.stack import CPU_SETTINGS, running_stack
 from tests.worker.vision.models import tiny_clip
@@ -158,3 +162,120 @@ def test_a_label_without_usable_examples_fails_the_version(
     asked = {"images": [as_data(photos["panda"][0])], "options": {"label_set": made["id"]}}
     answer = httpx.post(f"{reader.url}/v1/jobs", json=asked, headers=reader.authorization)
     assert (answer.status_code, answer.json()["code"]) == (409, "label_set_failed")
+
+
+def post(stack: Stack, path: str, **asked: Any) -> dict[str, Any]:
+    answer = httpx.post(f"{stack.url}{path}", json=asked, headers=stack.authorization, timeout=60)
+    assert answer.status_code in (200, 201, 202), answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+def test_corrected_pictures_and_boxes_become_examples_of_a_new_version(
+    reader: Stack, things: dict[str, Any], photos: dict[str, Sequence[bytes]]
+) -> None:
+    named = [photos["soccer_ball"][1], photos["panda"][1]]
+    items = submit(reader, named, label_set=things["id"], artifacts=["labels"])
+    path = f"/v1/jobs/{items[0]['job']}/items"
+    width, height = items[1]["image"]["width"], items[1]["image"]["height"]
+    box = [width // 4, height // 4, width // 2, height // 2]
+    post(reader, f"{path}/0/feedback", kind="wrong_label", correct="soccer_ball")
+    post(reader, f"{path}/1/feedback", kind="wrong_region", box_px=box)
+    proposal = post(reader, f"/v1/labelsets/{things['id']}/absorb", job=items[0]["job"])
+    assert proposal["added"] == {"足球": 1, "熊猫": 1}
+    accept = f"/v1/labelsets/{things['id']}/proposals/{proposal['id']}/accept"
+    made = built(reader, post(reader, accept))
+    assert (made["version"], made["status"], made["failed_examples"]) == (2, "ready", 0)
+    assert [label["examples"] for label in made["labels"]] == [1, 2, 2]
+    others = [photos[kind][0] for kind in KINDS]
+    again = submit(reader, others, label_set=things["id"], artifacts=["labels"])
+    assert [item["labels"][0]["zh"] for item in again] == list(KINDS.values())
+    # The version before is what it was.
+    before = submit(reader, named, label_set=f"{things['id']}@1", artifacts=["labels"])
+    assert [item["labels"] for item in before] == [item["labels"] for item in items]
+
+
+def test_folders_become_a_label_set_on_the_command_line(
+    reader: Stack,
+    photos: dict[str, Sequence[bytes]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server = ["--url", reader.url, "--token", reader.token]
+    for kind, zh in KINDS.items():
+        folder = tmp_path / "things" / f"{zh}_{kind}"
+        folder.mkdir(parents=True)
+        (folder / "1.jpg").write_bytes(photos[kind][0])
+    (tmp_path / "things" / "足球_soccer_ball" / "2.jpg").write_bytes(b"no picture")
+    create = ["labelsets", "create", str(tmp_path / "things"), "--model", "seer"]
+    assert cli.run([*create, *server]) == 0
+    told = capsys.readouterr().out
+    assert "4 pictures of 3 labels for seer" in told
+    assert "not used: 足球/2.jpg  image_unsupported" in told
+    assert cli.run(["labelsets", "list", "--json", *server]) == 0
+    made = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert [(label["zh"], label["en"]) for label in made["labels"]] == sorted(
+        ((zh, kind) for kind, zh in KINDS.items())
+    )
+    (tmp_path / "words.txt").write_text("龙井_longjing\n铁观音\n", encoding="utf-8")
+    assert cli.run(["labelsets", "create", str(tmp_path / "words.txt"), "--json", *server]) == 0
+    words = json.loads(capsys.readouterr().out)
+    assert [(label["zh"], label["en"]) for label in words["labels"]] == [
+        ("龙井", "longjing"),
+        ("铁观音", "铁观音"),
+    ]
+    assert cli.run(["labelsets", "delete", made["id"], *server]) == 0
+    assert cli.run(["labelsets", "show", made["id"], *server]) == cli.REFUSED
+    assert cli.run(["labelsets", "create", str(tmp_path), *server]) == cli.USAGE
+
+
+def test_the_python_of_the_document_works(
+    reader: Stack,
+    photos: dict[str, Sequence[bytes]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, kind, n in (
+        ("1", "panda", 0),
+        ("2", "panda", 1),
+        ("3", "pagoda", 0),
+        ("cup", "pagoda", 1),
+    ):
+        Path(f"{name}.jpg").write_bytes(photos[kind][n])
+    document = (Path(__file__).parents[2] / "docs/label-sets.md").read_text("utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", document, re.DOTALL)
+    with Client(reader.url, reader.token) as client:
+        told: dict[str, Any] = {"client": client, "Path": Path}
+        exec(block, told)
+        assert told["tea"].status == "ready"
+        assert told["job"].wait(timeout_s=60).counts.succeeded == 1
+        (item,) = told["job"].results()
+        assert item.labels[0].zh == "铁观音"
+
+
+def test_the_client_for_asyncio_makes_names_and_adds_to_sets(
+    reader: Stack, photos: dict[str, Sequence[bytes]]
+) -> None:
+    async def all_of_it() -> None:
+        async with AsyncClient(reader.url, reader.token) as client:
+            made = await client.labelsets.of_examples(
+                {"熊猫": [photos["panda"][0]], "宝塔": [photos["pagoda"][0]]}, model="seer"
+            )
+            assert made.id in [one.id async for one in client.labelsets.list()]
+            options = {"label_set": made.id, "artifacts": ["labels"]}
+            job = await client.submit([photos["soccer_ball"][0]], options=options)
+            await job.wait(timeout_s=60)
+            said = await client.feedback.mark(job.id, 0, kind="wrong_label", correct="宝塔")
+            proposal = await client.labelsets.absorb(made.id, job=job.id)
+            assert [one.feedback for one in proposal.examples] == [said.id]
+            later = await client.labelsets.accept(proposal)
+            assert (later.version, later.status) == (2, "ready")
+            assert [label.examples for label in later.labels] == [1, 2]
+            words = await client.labelsets.of_words(["龙井", ("铁观音", "tieguanyin")])
+            assert (await client.labelsets.get(words.id)).labels == words.labels
+            await client.labelsets.delete(words.id)
+            with pytest.raises(RequestRefused, match="no such label set"):
+                await client.labelsets.get(words.id)
+
+    asyncio.run(all_of_it())

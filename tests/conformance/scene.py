@@ -27,6 +27,7 @@ SETTINGS = {
 PICTURES = 4
 RECEIVER = "https://shop.example.com/hooks"
 WEBHOOKS = 15
+LABEL_SETS = 15
 READY_S = 120.0
 
 
@@ -79,3 +80,9 @@ def standing_webhooks(stack: Stack) -> list[str]:
     """Ids of webhooks; so many that some are left when others have been deleted."""
     with Client(stack.url, stack.token) as client:
         return [client.webhooks.create(RECEIVER).id for _ in range(WEBHOOKS)]
+
+
+def kept_label_sets(stack: Stack) -> list[str]:
+    """Ids of label sets; so many that some are left when others have been deleted."""
+    with Client(stack.url, stack.token) as client:
+        return [client.labelsets.of_words(["龙井", "铁观音"]).id for _ in range(LABEL_SETS)]

@@ -14,6 +14,9 @@ from worker.vision.heatmap import Heatmap
 from worker.vision.labels.client_labels import ClientLabels
 from worker.vision.models.framing import Framed
 
+Box = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in pixels of the upright picture."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
@@ -26,6 +29,7 @@ class Prepared:
         rgb: the picture itself, kept only while a chosen model's input size is not known.
         sha256: of the picture's file; decides which pictures a sample takes.
         client: the label set of the job, if a client made it.
+        box_px: of an example, where its label is; None is everywhere.
     """
 
     width: int
@@ -34,6 +38,7 @@ class Prepared:
     rgb: npt.NDArray[np.uint8] | None = None
     sha256: str = "0" * 64
     client: ClientLabels | None = None
+    box_px: Box | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +69,8 @@ class Example:
     """An example picture as a model sees it.
 
     Attributes:
-        features: float32 (1, channels).
+        features: float32 (1, channels); with a second row of what lies around a box, where there
+            is one and something lies around it.
         methods: the maps that the model makes for labels that examples made.
     """
 

@@ -19,7 +19,7 @@ from worker.contract.errors import GuanwuError
 from worker.contract.job import ExplainWhen, ModelInfo, Options
 from worker.contract.label_set import LabelSet
 from worker.vision import examples, inference, triage
-from worker.vision.analysis import Analysis, MadeMap, Prepared
+from worker.vision.analysis import Analysis, Example, MadeMap, Prepared
 from worker.vision.calibration import Calibrations
 from worker.vision.image import Enough, Picture
 from worker.vision.inference import Finding, Judging, View
@@ -264,7 +264,14 @@ class Engine:
     ) -> list[Analysis | GuanwuError]:
         """What a model makes of pictures that are examples of a client's labels."""
         model = self._shelf.get(name)
-        seen = self._by_shape(model, batch, lambda part: examples.look(model, part, client.labels))
+        whole = [prepared for prepared in batch if prepared.box_px is None]
+        of_whole = iter(
+            self._by_shape(model, whole, lambda part: examples.look(model, part, client.labels))
+        )
+        seen = [
+            next(of_whole) if prepared.box_px is None else self._boxed(model, prepared, client)
+            for prepared in batch
+        ]
         info = self._info(model)
         return [
             one
@@ -272,6 +279,19 @@ class Engine:
             else Analysis(labels=[], unknown=False, explanations=[], models=[info], example=one)
             for one in seen
         ]
+
+    def _boxed(
+        self, model: VisionModel, prepared: Prepared, client: ClientLabels
+    ) -> Example | GuanwuError:
+        """Boxes are of different sizes, so each has a pass of its own."""
+        box = prepared.box_px
+        assert box is not None
+        (seen,) = self._by_shape(
+            model,
+            [prepared],
+            lambda part: [examples.look_inside(model, view, box, client.labels) for view in part],
+        )
+        return seen
 
     def _run(
         self,

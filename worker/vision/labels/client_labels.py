@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from worker.contract.label_set import LabelSet
 from worker.vision.prototypes import Prototypes
@@ -17,6 +18,8 @@ class ClientLabels:
         prototypes: what the examples became; None while they are still to be looked at.
         methods: the maps that the model makes for these labels.
         weights_sha256: of the model that saw the examples.
+        boxes: of examples that are still to be looked at, by item of their job: where the label
+            is, x0, y0, x1, y1 in pixels.
     """
 
     labels: LabelSet
@@ -24,6 +27,7 @@ class ClientLabels:
     prototypes: Prototypes | None = None
     methods: tuple[str, ...] = ()
     weights_sha256: str | None = None
+    boxes: Mapping[int, tuple[int, int, int, int]] = field(default_factory=dict)
 
     @property
     def building(self) -> bool:
