@@ -62,7 +62,7 @@ def without_links(item: ItemResult) -> ItemResult:
         for explanation in item.explanations
     ]
     return item.model_copy(
-        update={"explanations": explanations, "artifacts": _keys(item.artifacts), "picture": None}
+        update={"explanations": explanations, "artifacts": _keys(item.artifacts), "input": None}
     )
 
 
