@@ -107,7 +107,8 @@ class ClientLabelShelf:
     def _fitted(self, tenant: str, version: ClientSet) -> Prototypes:
         key = keys.client_set_part(tenant, version.id, version.version, "features")
         seen = ExampleFeatures.from_bytes(self._store.get(key))
-        rows, owners = torch.from_numpy(seen.inside), torch.from_numpy(seen.label)
+        rows = torch.frombuffer(bytearray(seen.inside), dtype=torch.float32)
+        rows, owners = rows.view(-1, seen.channels), torch.tensor(seen.labels)
         return fit([rows[owners == label] for label in range(len(version.labels))])
 
     def _found(self, tenant: str, name: str) -> ClientSet:

@@ -87,7 +87,7 @@ class SetClosing:
             LabelSetOutdated: not all pictures were seen with the same weights.
         """
         features = self._features(examples)
-        counts = Counter() if features is None else Counter(features.label.tolist())
+        counts = Counter() if features is None else Counter(features.labels)
         self._check_every_label(counts)
         assert features is not None
         version = self._version
@@ -127,13 +127,12 @@ class SetClosing:
         return ExampleFeatures.joined(joined) if joined else None
 
     def _of_item(self, index: int) -> ExampleFeatures | None:
-        """None if they are no directions, or were never written."""
+        """None if they were never written."""
         key = keys.item_features(self._record.tenant, self._record.job, index)
         try:
-            found = ExampleFeatures.from_bytes(self._store.get(key))
+            return ExampleFeatures.from_bytes(self._store.get(key))
         except ObjectNotFound:
             return None
-        return found if found.usable else None
 
     def _of_base(self, base: int) -> ExampleFeatures:
         key = keys.client_set_part(self._record.tenant, self._version.id, base, "features")
