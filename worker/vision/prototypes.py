@@ -4,6 +4,11 @@ After Snell, Swersky, Zemel 2017, "Prototypical Networks for Few-shot Learning",
 distances as in Chen, Liu, Kira, Wang, Huang 2019, "A Closer Look at Few-shot Classification": a
 label's logit is scale * cosine(picture, its prototype), the normalised mean of its examples'
 normalised features. Nothing is trained but the scale.
+
+Where somebody said in what part of an example its label is, the rest is a negative: the prototype
+is made orthogonal to it, as Widdows 2003, "Orthogonal Negation in Vector Spaces for Modelling
+Word-Meanings and Document Retrieval", negates one meaning of a word. What all labels have in common
+is not negated, or the label would fall behind those without negatives on any picture.
 """
 
 from __future__ import annotations
@@ -26,6 +31,7 @@ DEFAULT_SCALE = 20.0
 tell 101 classes apart has the least loss at 30."""
 
 _VERSION = 1
+_LEAST = 1e-6  # length of a difference of directions that is more than rounding
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,32 +85,61 @@ class Prototypes:
         return cls(directions=tensors["directions"], scale=float(tensors["scale"]))
 
 
-def fit(features: Sequence[Tensor]) -> Prototypes:
+def fit(features: Sequence[Tensor], outside: Sequence[Tensor] | None = None) -> Prototypes:
     """The prototypes of labels, from what a model makes of their examples.
 
     The scale is fitted to every example of a label that has others: its own label is then scored
     by the prototype of those others (leave one out). Labels with one example only compete.
 
     Args:
-        features: a label's each, (examples, channels), at least one example.
+        features: a label's each, (examples, channels), at least one example; of one with a box,
+            what lies in it.
+        outside: a label's each, (boxes, channels), of what lies around the boxes; any number.
 
     Raises:
         ValueError: a label has no examples, or features that are no direction: not finite, or
             all 0.
     """
     unit = [_unit(examples.detach().cpu()) for examples in features]
-    directions = torch.stack([_unit(examples.sum(0)) for examples in unit])
-    return Prototypes(directions=directions.float(), scale=_scale(unit, directions))
+    means = torch.stack([_unit(examples.sum(0)) for examples in unit])
+    negatives = _negatives(outside or [], means)
+    directions = _without(means, negatives)
+    scale = _scale(unit, directions, negatives)
+    return Prototypes(directions=directions.float(), scale=scale)
 
 
-def _scale(unit: Sequence[Tensor], directions: Tensor) -> float:
+def _negatives(outside: Sequence[Tensor], means: Tensor) -> Tensor:
+    """What each label is not, less what all labels are: (labels, channels) at length 1, or 0 where
+    nothing is left."""
+    negatives = torch.zeros_like(means)
+    common = _unit(means.sum(0))
+    for label, around in enumerate(outside):
+        if not len(around):
+            continue
+        mean = _unit(_unit(around.detach().cpu()).sum(0))
+        rest = mean - (mean @ common) * common
+        if rest.norm() > _LEAST:
+            negatives[label] = _unit(rest)
+    return negatives
+
+
+def _without(directions: Tensor, negatives: Tensor) -> Tensor:
+    """Directions (N, channels) that do not point to their negatives; who points away may."""
+    along = (directions * negatives).sum(1, keepdim=True).clamp_min(0)
+    rest = directions - along * negatives
+    kept = rest.norm(dim=1, keepdim=True) > _LEAST  # nothing but its negative: it stays
+    return _unit(torch.where(kept, rest, directions))
+
+
+def _scale(unit: Sequence[Tensor], directions: Tensor, negatives: Tensor) -> float:
     """1 / temperature with the least log loss on examples that were left out."""
     cosines, truth = [], []
     for label, examples in enumerate(unit):
         if len(examples) < 2:
             continue
         of_all = examples @ directions.T
-        others = _unit(examples.sum(0) - examples)
+        negative = negatives[label].expand(len(examples), -1)
+        others = _without(_unit(examples.sum(0) - examples), negative)
         of_all[:, label] = (examples * others).sum(1)
         cosines.append(of_all)
         truth += [label] * len(examples)

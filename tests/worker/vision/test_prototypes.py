@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from worker.contract.errors import CheckpointInvalid
 from worker.contract.label_set import LabelSet
@@ -64,6 +64,29 @@ def test_the_scale_is_the_one_with_the_least_loss_on_examples_left_out() -> None
 def test_examples_far_from_other_labels_make_a_surer_classifier() -> None:
     near, far = (fit(clouds(4, 40, spread=spread)).scale for spread in (1.0, 4.0))
     assert near > 1.3 * far
+
+
+def test_a_prototype_does_not_point_to_what_lay_around_the_box() -> None:
+    thing, beside, common = torch.eye(3)
+    example, other = thing + beside + 2 * common, 2 * common - 2 * thing
+    around = beside + 2 * common
+    found = fit([example[None], other[None]], [around[None], torch.ones(0, 3)]).directions
+    plain = fit([example[None], other[None]]).directions
+    shared = nn.functional.normalize(plain.sum(0), dim=0)
+    negative = nn.functional.normalize(around, dim=0)
+    negative = negative - (negative @ shared) * shared
+    assert plain[0] @ negative > 0.1
+    assert abs(found[0] @ negative) < 1e-6
+    assert abs(found[0].norm() - 1) < 1e-6
+    assert torch.equal(found[1], plain[1])
+    assert found[0] @ shared > plain[0] @ shared  # what all labels have is not taken away
+
+
+def test_what_around_the_box_is_like_the_label_alone_or_like_all_labels_changes_nothing() -> None:
+    features = clouds(3, 1, spread=1.0)
+    plain = fit(features).directions
+    opposite = [-plain[0][None], torch.ones(0, 16), plain.sum(0)[None]]
+    assert torch.allclose(fit(features, opposite).directions, plain, atol=1e-6)
 
 
 def test_what_is_written_is_read_again() -> None:
