@@ -78,8 +78,10 @@ def build(
     seen: Sequence[tuple[int, Sequence[float] | str]],
     *,
     weights: Sequence[str] = (),
+    outside: Sequence[Sequence[float]] = (),
 ) -> ClientSet:
-    """The version after its job's end. Of each example the label, and its features or its error."""
+    """The version after its job's end. Of each example the label, and its features or its error;
+    all have boxes if there is an `outside`."""
     sets = ClientSets(store)
     examples = [Example(label=label, filename=f"{n}.jpg") for n, (label, _) in enumerate(seen)]
     sets.put_examples("one", made, examples)
@@ -96,9 +98,9 @@ def build(
             methods=("relevance",),
             channels=len(row),
             labels=(0,),
-            boxed=(False,),
+            boxed=(bool(outside),),
             inside=np.array(row, "<f4").tobytes(),
-            outside=b"",
+            outside=np.array(outside[n], "<f4").tobytes() if outside else b"",
         )
         key = keys.item_features("one", made.job or JOB, n)
         store.put(key, one.to_bytes(), content_type=BYTES)
@@ -151,6 +153,17 @@ def test_a_later_version_has_the_examples_of_its_base_too(store: ObjectStore, io
     assert np.allclose(first, [[1, 0], [0, 1]])
     assert np.allclose(second[0], [1, 0])
     assert 0 < second[1][0] < second[1][1]
+
+
+def test_what_lies_around_boxes_is_what_the_label_is_not(store: ObjectStore, io: Executor) -> None:
+    build(store, io, version(), [(0, [1.0, 0.0, 0.0]), (1, [0.0, 1.0, 0.0])])
+    made = build(store, io, version(2, base=1), [(1, [0.0, 1.0, 1.0])], outside=[[0.0, 0.1, 1.0]])
+    first, second = (scored(ClientLabelShelf(store), n) for n in (1, 2))
+    assert [label.examples for label in made.labels] == [1, 2]
+    around = np.array([0.0, 0.1, 1.0]) / np.linalg.norm([0.0, 0.1, 1.0])
+    plain = np.array([0.0, 1.0, 0.0]) + np.array([0.0, 1.0, 1.0]) / np.sqrt(2)
+    assert second[1] @ around < plain / np.linalg.norm(plain) @ around
+    assert np.array_equal(second[0], first[0])
 
 
 def scored(shelf: ClientLabelShelf, number: int) -> np.ndarray:
