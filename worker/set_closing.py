@@ -11,6 +11,8 @@ from worker.contract import keys
 from worker.contract.client_set import ClientSet, Example, FailedExample, is_of_client
 from worker.contract.client_sets import ClientSets
 from worker.contract.errors import (
+    Cancelled,
+    Expired,
     GuanwuError,
     LabelSetNotFound,
     LabelSetOutdated,
@@ -83,9 +85,13 @@ class SetClosing:
         """The version with its features written.
 
         Raises:
+            Cancelled, Expired: the job was stopped.
             TooFewExamples: a label has no picture left.
             LabelSetOutdated: not all pictures were seen with the same weights.
         """
+        if self._record.stop is not None:
+            kind = Cancelled if self._record.stop == "cancelled" else Expired
+            raise kind(f"the job that looked at the examples was {self._record.stop}")
         features = self._features(examples)
         counts = Counter() if features is None else Counter(features.labels)
         self._check_every_label(counts)

@@ -25,7 +25,7 @@ from worker.contract.job import (
     Options,
 )
 from worker.contract.objects import BYTES, ObjectStore
-from worker.contract.record import JobRecord
+from worker.contract.record import JobRecord, Stop
 from worker.example_features import ExampleFeatures
 from worker.set_closing import SetClosing
 
@@ -79,6 +79,7 @@ def build(
     *,
     weights: Sequence[str] = (),
     outside: Sequence[Sequence[float]] = (),
+    stop: Stop | None = None,
 ) -> ClientSet:
     """The version after its job's end. Of each example the label, and its features or its error;
     all have boxes if there is an `outside`."""
@@ -86,7 +87,7 @@ def build(
     examples = [Example(label=label, filename=f"{n}.jpg") for n, (label, _) in enumerate(seen)]
     sets.put_examples("one", made, examples)
     sets.put("one", made)
-    closing = SetClosing.of(store, io, record(made))
+    closing = SetClosing.of(store, io, replace(record(made), stop=stop))
     assert closing is not None
     for n, (_, row) in enumerate(seen):
         if isinstance(row, str):
@@ -121,6 +122,16 @@ def test_the_end_of_a_job_writes_the_version_and_counts_what_failed(
     assert told == [(2, "足球", "image_corrupt"), (3, "宝塔", "model_error")]
     assert made.failed_examples == 2
     assert made.ended_at is not None
+
+
+def test_a_job_that_was_stopped_makes_no_version_of_half_the_pictures(
+    store: ObjectStore, io: Executor
+) -> None:
+    seen = [(0, [1.0, 0.0]), (1, [0.0, 2.0]), (1, "cancelled")]
+    made = build(store, io, version(), seen, stop="cancelled")
+    assert (made.status, made.error and made.error.code) == ("failed", "cancelled")
+    made = build(store, io, version(2), seen, stop="expired")
+    assert (made.status, made.error and made.error.code) == ("failed", "expired")
 
 
 def test_a_label_without_examples_fails_the_version(store: ObjectStore, io: Executor) -> None:
