@@ -107,8 +107,10 @@ class ClientLabelShelf:
     def _fitted(self, tenant: str, version: ClientSet) -> Prototypes:
         key = keys.client_set_part(tenant, version.id, version.version, "features")
         seen = ExampleFeatures.from_bytes(self._store.get(key))
-        rows, owners = torch.from_numpy(seen.inside), torch.from_numpy(seen.label)
-        return fit([rows[owners == label] for label in range(len(version.labels))])
+        inside, outside = torch.from_numpy(seen.inside), torch.from_numpy(seen.outside)
+        boxed = outside.isfinite().all(1)
+        owned = [torch.from_numpy(seen.label == label) for label in range(len(version.labels))]
+        return fit([inside[own] for own in owned], [outside[own & boxed] for own in owned])
 
     def _found(self, tenant: str, name: str) -> ClientSet:
         parsed = parse_name(name)
