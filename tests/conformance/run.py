@@ -12,6 +12,7 @@ from pathlib import Path
 from deploy.stack import Stack
 from tests.conformance.scene import (
     PICTURES,
+    PROPOSAL,
     ROOT,
     finished_job,
     kept_label_sets,
@@ -67,6 +68,13 @@ values = {own_sets}
 dictionary = "own_sets"
 probability = 0.5
 
+[dictionaries.proposals]
+values = ["{proposal}"]
+
+[parameters."path.proposal_id"]
+dictionary = "proposals"
+probability = 0.7
+
 [dictionaries.webhooks]
 values = {webhooks}
 
@@ -113,6 +121,7 @@ def ask(stack: Stack, folder: Path, *, examples: int, seed: int, short: bool = F
     text = CONFIG.format(
         job=finished_job(stack),
         indices=list(range(PICTURES)),
+        proposal=PROPOSAL,
         own_sets=json.dumps(kept_label_sets(stack)),
         webhooks=json.dumps(standing_webhooks(stack)),
     )
