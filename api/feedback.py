@@ -21,7 +21,7 @@ from pydantic import (
 )
 from ulid import ULID
 
-from api import auth, idempotency, judging, label_studio, limits, pages, spec, spoken
+from api import auth, coco, idempotency, judging, label_studio, limits, pages, spec, spoken
 from api.found import FoundJob, find_job
 from api.items import ItemPath
 from api.judging import FeedbackRequest
@@ -82,8 +82,8 @@ class FeedbackQuery(JobFeedbackQuery):
     until: Moment | None = Field(None, description="made before")
     kind: Kind | None = None
     order: Literal["newest", "oldest"] = "newest"
-    format: Literal["json", "jsonl", "label-studio"] = Field(
-        "json", description="`jsonl` and `label-studio` have all, without pages"
+    format: Literal["json", "jsonl", "label-studio", "coco"] = Field(
+        "json", description="all but `json` have all, without pages; `coco` only has boxes"
     )
 
     def fits(self, given: Feedback) -> bool:
@@ -213,6 +213,9 @@ def list_feedback(query: FeedbackQuery) -> Response:
     if query.format == "label-studio":
         tasks = label_studio.tasks(found, services().store, auth.tenant())
         return Response(tasks, mimetype="application/json")
+    if query.format == "coco":
+        url = partial(label_studio.picture_url, store=services().store, tenant=auth.tenant())
+        return Response(coco.document(found, url), mimetype="application/json")
     items = list(islice(found, query.limit + 1))
     more = len(items) > query.limit
     items = items[: query.limit]

@@ -54,6 +54,9 @@ def on_starting(server: Any) -> None:
         sys.exit(f"guanwu: {exc.message}")
     if _METRICS not in os.environ:
         server.own_metrics = os.environ[_METRICS] = tempfile.mkdtemp(prefix="guanwu-metrics-")
+    # Once for all processes, which then start in a moment and share its memory. Not above: the
+    # metrics' library looks for the folder when it is imported.
+    import api.app  # noqa: F401
 
 
 def post_worker_init(worker: Any) -> None:

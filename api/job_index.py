@@ -15,15 +15,18 @@ from worker.contract.errors import ArtifactNotFound, ObjectNotFound
 from worker.contract.job import IndexRow, ItemStatus, Job, Verdict, to_ms
 from worker.contract.objects import ObjectStore
 
-Order = Literal["index", "score", "margin", "faithfulness"]
+Order = Literal["index", "score", "margin", "entropy", "faithfulness", "disagreement"]
 MAX_KEPT_JOBS = 8
-MAX_KEPT_ROWS = 2_000_000  # about 50 bytes each
+MAX_KEPT_ROWS = 2_000_000  # about 70 bytes each
 _NONE = math.nan
 
 
 @dataclass(frozen=True)
 class Query:
-    """Which items of a job, and in which order: ascending, unknown values last."""
+    """Which items of a job, and in which order: what needs a look first, unknown values last.
+
+    The least score, margin and faithfulness; the greatest entropy and disagreement.
+    """
 
     status: ItemStatus | None = None
     label: str | None = None
@@ -48,7 +51,9 @@ class JobIndex:
     verdict: array[int] = field(default_factory=lambda: array("l"))
     score: array[float] = field(default_factory=lambda: array("d"))
     margin: array[float] = field(default_factory=lambda: array("d"))
+    entropy: array[float] = field(default_factory=lambda: array("d"))
     faithfulness: array[float] = field(default_factory=lambda: array("d"))
+    disagreement: array[float] = field(default_factory=lambda: array("d"))
     _codes: dict[object, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -61,7 +66,9 @@ class JobIndex:
         self.verdict.append(self._code(row.verdict))
         self.score.append(_or_nan(row.score))
         self.margin.append(_or_nan(row.margin))
+        self.entropy.append(_or_nan(row.entropy))
         self.faithfulness.append(_or_nan(row.faithfulness))
+        self.disagreement.append(_or_nan(row.disagreement))
 
     def _code(self, value: object) -> int:
         return self._codes.setdefault(value, len(self._codes))
@@ -83,9 +90,21 @@ class JobIndex:
         if query.score_below is not None:
             rows = [n for n in rows if self.score[n] < query.score_below]
         if query.sort != "index":
-            values = {"score": self.score, "margin": self.margin}.get(query.sort, self.faithfulness)
-            rows = sorted(rows, key=lambda n: (math.isnan(values[n]), values[n], n))
+            values, sign = self._values(query.sort)
+            rows = sorted(rows, key=lambda n: (math.isnan(values[n]), sign * values[n], n))
         return array("q", (self.number[n] for n in rows))
+
+    def _values(self, order: Order) -> tuple[array[float], int]:
+        """What is sorted by, and -1 where the greatest comes first."""
+        if order == "score":
+            return self.score, 1
+        if order == "margin":
+            return self.margin, 1
+        if order == "entropy":
+            return self.entropy, -1
+        if order == "disagreement":
+            return self.disagreement, -1
+        return self.faithfulness, 1
 
     def _labels(self, name: str) -> Iterator[int]:
         """Codes of the labels called so, in Chinese or English, or by their id."""

@@ -60,10 +60,21 @@ class ResultsQuery(BaseModel):
     score_from: float | None = Field(None, ge=0, le=1, description="of the first label, at least")
     score_below: float | None = Field(None, ge=0, le=1, description="of the first label")
     verdict: Verdict | None = Field(None, description="on the map of the first label")
-    sort: Order = Field("index", description="ascending: the least certain first")
+    sort: Order | None = Field(
+        None,
+        description="what needs a look first: the least `score`, `margin` or `faithfulness`, the "
+        "greatest `entropy`, or `disagreement` of two models; default: `index`",
+    )
+    order: Order | None = Field(
+        None, description="the same as `sort`", json_schema_extra={"example": "margin"}
+    )
 
     def wanted(self) -> Query:
-        return Query(**self.model_dump(exclude={"after", "offset", "limit"}))
+        """Raises RequestError: two orders."""
+        if self.sort and self.order and self.sort != self.order:
+            raise RequestError("give `sort` or `order`, not both", field="order")
+        given = self.model_dump(exclude={"after", "offset", "limit", "sort", "order"})
+        return Query(**given, sort=self.sort or self.order or "index")
 
 
 class ResultPage(Wire):

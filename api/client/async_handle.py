@@ -106,11 +106,13 @@ class AsyncJobHandle(SeenJob):
         score_below: float | None = None,
         verdict: Verdict | None = None,
         sort: str | None = None,
+        order: str | None = None,
     ) -> AsyncIterator[ItemResult]:
         """The items that are finished, in index order; all of them once the job is done.
 
-        A job that is done can be filtered, and sorted by `score`, `margin` or
-        `faithfulness`, the least certain first.
+        A job that is done can be filtered, and sorted so that what needs a look comes first:
+        the least `score`, `margin` or `faithfulness`, the greatest `entropy`, or
+        `disagreement` of two models. `order` is the same as `sort`.
         """
         query = calls.query(
             status=status,
@@ -119,6 +121,7 @@ class AsyncJobHandle(SeenJob):
             score_below=score_below,
             verdict=verdict,
             sort=sort,
+            order=order,
         )
         return self._api.pages(ResultPage, lambda after: calls.page(self.id, query, after))
 

@@ -39,7 +39,7 @@ R = TypeVar("R")
 
 USAGE, REFUSED, UNREACHABLE, INTERRUPTED = 2, 3, 4, 130
 DEFAULT_OUT = Path("out")
-SORTS = ("index", "score", "margin", "faithfulness")
+SORTS = ("index", "score", "margin", "entropy", "faithfulness", "disagreement")
 SHELLS = ("bash", "zsh", "fish")
 ENDS = ("succeeded", "failed", "cancelled", "expired")
 
@@ -119,7 +119,7 @@ def submit(
 
 def _options(given: dict[str, Any]) -> Options:
     chosen = {name: value for name, value in given.items() if value not in (None, ())}
-    artifacts = ["labels", "overlay", "figure"]
+    artifacts = ["labels", "overlay", "figure", "thumbnail"]
     try:
         return Options.model_validate({"artifacts": artifacts, **chosen})
     except ValidationError as exc:
@@ -159,7 +159,7 @@ def status(job: str, as_json: bool, url: str | None, token: str | None) -> int:
 
 @cli.command()
 @click.argument("job")
-@click.option("--sort", type=click.Choice(SORTS), help="ascending: the least certain first")
+@click.option("--order", "--sort", "sort", type=click.Choice(SORTS), help="what needs a look first")
 @click.option("--status", type=click.Choice(ENDS), help="items that ended so")
 @click.option("--label", help="first label: in Chinese, in English or by its id")
 @click.option("--score-below", type=click.FloatRange(0, 1), help="of the first label")
@@ -379,7 +379,7 @@ def list_feedback(
     type=click.Choice(get_args(ExportFormat)),
     default="jsonl",
     show_default=True,
-    help="label-studio: tasks to import there",
+    help="label-studio: tasks to import there; coco: the boxes, for trainers",
 )
 @_since_option
 @click.option(

@@ -11,11 +11,13 @@ from importlib.metadata import version
 from api.found import FoundJob
 from api.job_index import JobIndex
 from api.report import charts
+from api.report.attention import Method, methods, read_explanations
 from api.report.tiles import Tile, least_certain
 from api.report.words import LANGUAGE_TAGS, WORDS, Language
 from api.results import Summary
 from api.services import Services
 from worker.contract import keys
+from worker.contract.attention import Explanations
 from worker.contract.errors import ObjectNotFound
 from worker.contract.job import Job, Label
 
@@ -24,14 +26,15 @@ MAX_OPTIONS_CHARS = 4000
 
 @dataclass(frozen=True)
 class Contents:
-    """A report in one language, as its template reads it. `summary` is None of a job that
-    ended without one."""
+    """A report in one language, as its template reads it. `summary` and `explanations` are
+    None of a job that ended without them."""
 
     lang: Language
     job: Job
     summary: Summary | None
     index: JobIndex
     tiles: Sequence[Tile]
+    explanations: Explanations | None
     label_set: str | None
     made_at: dt.datetime
 
@@ -48,9 +51,9 @@ class Contents:
         return WORDS[self.lang].get(word, word)
 
     def name(self, label: Label) -> str:
-        return self._named(label.zh, label.en)
+        return self.named(label.zh, label.en)
 
-    def _named(self, zh: str | None, en: str | None) -> str:
+    def named(self, zh: str | None, en: str | None) -> str:
         first, second = (zh, en) if self.lang == "zh" else (en, zh)
         return first or second or "?"
 
@@ -58,7 +61,7 @@ class Contents:
     def labels(self) -> list[charts.Bar]:
         counts: dict[str, int] = {}
         for (_, zh, en), count in self.index.labels().items():
-            name = self._named(zh, en)
+            name = self.named(zh, en)
             counts[name] = counts.get(name, 0) + count
         return charts.bars(counts, others=self.say("others"))
 
@@ -73,6 +76,10 @@ class Contents:
     def histograms(self) -> list[charts.Histogram]:
         scores: Mapping[str, list[int]] = self.summary.scores if self.summary else {}
         return [charts.histogram(model, counts) for model, counts in scores.items()]
+
+    @cached_property
+    def methods(self) -> list[Method]:
+        return methods(self.explanations) if self.explanations else []
 
     @cached_property
     def options(self) -> str:
@@ -94,6 +101,7 @@ def contents(services: Services, job: FoundJob, lang: Language) -> Contents:
         summary=_summary(services, job),
         index=index,
         tiles=least_certain(services, job, index),
+        explanations=read_explanations(services, job.tenant, job.id),
         label_set=_label_set(services, job),
         made_at=dt.datetime.now(dt.UTC),
     )

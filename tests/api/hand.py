@@ -64,6 +64,7 @@ class Hand:
         self.failing: set[int] = set()  # indices of items that will fail
         self.size_px = (4, 3)  # of every picture
         self.scores: dict[int, float] = {}  # of items, where not 0.7; labels vary, then
+        self.others: dict[int, float] = {}  # what a second model scores the same label
 
     def publish(self, catalog: Catalog = CATALOG) -> None:
         key = keys.RedisKeys(self.settings.redis_prefix).catalog
@@ -208,11 +209,15 @@ class Hand:
         zh, en, number = LABELS[item.index % len(LABELS)] if self.scores else LABELS[0]
         score = self.scores.get(item.index, 0.7)
         label = Label(rank=1, zh=zh, en=en, id=number, score=score, model="efficientnet-lite0")
+        labels = [label]
+        if item.index in self.others:
+            seen_so = {"score": self.others[item.index], "model": "another"}
+            labels.append(label.model_copy(update=seen_so))
         maps = [
             self._map(claim, item, "dinov2-small", "attention", "free"),
             self._map(claim, item, "efficientnet-lite0", "cam", "281"),
         ]
-        result = bare.model_copy(update={"image": facts, "labels": [label], "explanations": maps})
+        result = bare.model_copy(update={"image": facts, "labels": labels, "explanations": maps})
         key = keys.labels(claim.record.tenant, claim.job, item.index)
         self.store.put(key, result.model_dump_json().encode(), content_type="application/json")
         return result
@@ -229,7 +234,7 @@ class Hand:
     ) -> Explanation:
         links = {}
         for kind in claim.record.options.artifacts:
-            if kind == "labels":
+            if kind in ("labels", "thumbnail"):
                 continue
             key = keys.artifact(
                 claim.record.tenant,

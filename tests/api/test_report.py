@@ -13,6 +13,16 @@ import pytest
 from tests.api.calls import OTHER_TOKEN, PNG, Calls, problem
 from tests.api.hand import Hand
 from worker import densities
+from worker.contract import keys
+from worker.contract.attention import (
+    Agreement,
+    DensitiesOfMethod,
+    Explanations,
+    ExplanationSummary,
+    MeanDensity,
+    ShortcutFlag,
+    Spot,
+)
 from worker.contract.job import ArtifactLink, ItemResult, ManifestItem
 from worker.contract.record import Claim
 from worker.vision.density import SIDE, Density
@@ -184,3 +194,67 @@ def test_a_job_without_a_summary_still_has_a_report(
     painter.store.delete([f"t/local/jobs/{job['id']}/summary.json"])
     words = " ".join(page_of(calls, job, "en").text.split())
     assert "missile 4" in words
+
+
+def flag(label: str, spot: Spot, box: tuple[float, float, float, float] | None) -> ShortcutFlag:
+    return ShortcutFlag(
+        spot=spot, model="efficientnet-lite0", method="cam", label=label, label_en="tabby",
+        pictures=40, hot=38, share=0.95, p=2.9e-18, box=box,
+    )  # fmt: skip
+
+
+def explained(*flags: ShortcutFlag) -> Explanations:
+    """Means over all pictures and of three labels, one of them of a single picture."""
+    even = [[1 / SIDE**2] * SIDE] * SIDE
+    corner = [[0.0] * (SIDE - 1) + [1.0], *[[0.0] * SIDE] * (SIDE - 1)]
+    labels = [
+        MeanDensity(label="火箭", label_en="missile", pictures=60, density=even),
+        MeanDensity(label="日光兰", label_en="asphodel", pictures=1, density=even),
+        MeanDensity(label="虎斑猫", label_en="tabby", pictures=40, density=corner),
+    ]
+    overall = MeanDensity(pictures=101, density=even)
+    made = DensitiesOfMethod(
+        model="efficientnet-lite0", method="cam", target="label", overall=overall, labels=labels
+    )
+    summary = ExplanationSummary(
+        agreement=[
+            Agreement(
+                model="efficientnet-lite0", method="cam", other_model="efficientnet-lite0",
+                other_method="layercam", pictures=101, median=0.741, p25=0.57,
+            )
+        ],
+        flags=list(flags),
+    )  # fmt: skip
+    return Explanations(job="job_1", side=SIDE, densities=[made], summary=summary)
+
+
+def page_with(calls: Calls, painter: Painter, job: dict[str, Any], found: Explanations) -> Page:
+    key = keys.explanations("local", job["id"])
+    painter.store.put(key, found.model_dump_json().encode(), content_type="application/json")
+    return page_of(calls, job, "en")
+
+
+def test_shortcuts_are_flagged_where_they_are_with_what_to_do(
+    calls: Calls, painter: Painter, job: dict[str, Any]
+) -> None:
+    flags = (flag("虎斑猫", "place", (0.8, 0, 1, 0.2)), flag("虎斑猫", "corners", None))
+    page = page_with(calls, painter, job, explained(*flags))
+    words = " ".join(page.text.split())
+    assert "38 / 40 = 95 % (expected 5 %, allowed 25 %) 2.9e-18" in words
+    assert "What to do" in words
+    assert words.index("all pictures 101 ·") < words.index("tabby ⚠ 40 ·")
+    assert words.index("tabby ⚠ 40 ·") < words.index("missile 60 ·")
+    assert "asphodel 1 ·" not in words
+    assert len([li for li in page.named("li") if li.get("class") == "flagged"]) == 1
+    (box,) = [rect for rect in page.named("rect") if rect.get("x") == "0.8"]
+    assert float(str(box["width"])) == pytest.approx(0.2)
+    assert "101 0.74 0.57" in words
+
+
+def test_where_nothing_is_flagged_the_report_says_so(
+    calls: Calls, painter: Painter, job: dict[str, Any]
+) -> None:
+    page = page_with(calls, painter, job, explained())
+    assert "one-sided exact binomial test, level 0.001" in page.text
+    assert "What to do" not in page.text
+    assert not [li for li in page.named("li") if li.get("class") == "flagged"]

@@ -201,3 +201,17 @@ def test_artefact_that_does_not_exist_is_404_and_names_those_that_do(
         assert "labels.json, overlay.png" in body["detail"]
     body = problem(calls.get(base + "1/labels.json"), 404, "artifact_not_found")
     assert "failed" in body["detail"]
+
+
+def test_one_item_has_a_link_to_its_picture_while_it_is_kept(calls: Calls, hand: Hand) -> None:
+    job = calls.submit_form([("猫.png", PNG)]).json
+    hand.work(job["id"])
+    item = calls.get(f"/v1/jobs/{job['id']}/items/0").json
+    answer = httpx.get(item["input"]["url"])
+    assert answer.content == PNG
+    _, named = parse_options_header(answer.headers["Content-Disposition"])
+    assert named["filename"] == "猫.png"
+    (listed,) = calls.get(job["links"]["results"]).json["items"]
+    assert listed["input"] is None
+    hand.store.delete([item["input"]["key"]])
+    assert calls.get(f"/v1/jobs/{job['id']}/items/0").json["input"] is None

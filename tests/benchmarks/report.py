@@ -35,8 +35,10 @@ from tests.benchmarks.shown import Bar, report
 from tests.benchmarks.wall import CHROMIUM, WINDOW, chromium
 from tests.finished import PICTURES, TENANT, Finisher
 from worker import densities
+from worker.contract import keys
 from worker.contract.job import ItemResult, ManifestItem
 from worker.contract.record import Claim
+from worker.explained.account import ExplanationAccount
 from worker.vision.density import SIDE, Density
 
 if TYPE_CHECKING:
@@ -67,6 +69,17 @@ class Heavy(Finisher):
         rows = {index: densities.rows_of(index, [(0, made)]) for index in items}
         densities.keep(self.store, TENANT, claim.job, claim.number, rows)
         super().finish(claim)
+
+    def close(self, claim: Claim) -> None:
+        """With what is known of the maps."""
+        account = ExplanationAccount()
+        for number in range(claim.record.chunks):
+            maps = densities.read(self.store, TENANT, claim.job, number)
+            account.add(self._chunk(claim, number), maps)
+        found = account.explanations(claim.job, account.summary()).model_dump_json().encode()
+        key = keys.explanations(TENANT, claim.job)
+        self.store.put(key, found, content_type="application/json")
+        super().close(claim)
 
     def _analysed(self, claim: Claim, item: ManifestItem, bare: ItemResult) -> ItemResult:
         result = super()._analysed(claim, item, bare)

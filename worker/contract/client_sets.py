@@ -105,7 +105,7 @@ class ClientSets:
             ObjectNotFound
         """
         lines = self._store.get(_examples(tenant, version)).splitlines()
-        return [Example.model_validate_json(line) for line in lines]
+        return [Example.model_validate_json(line, extra="ignore") for line in lines]
 
     def absorbed(self, tenant: str, version: ClientSet) -> frozenset[str]:
         """Ids of the judgements whose pictures are examples of a version."""

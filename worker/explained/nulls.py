@@ -72,7 +72,8 @@ def above_shuffled(maps: Maps, mass: Maps, *, corners: bool) -> Flags:
     The same shuffles for every map: bool (n,).
     """
     n, h, w = maps.shape
-    shuffled = maps.reshape(n, -1) @ _shuffles(h, w, corners)
+    # Not as a matrix product: BLAS would wake a thread on every core for it.
+    shuffled = np.einsum("nc,sc->ns", maps.reshape(n, -1), _shuffles(h, w, corners))
     at_least = (shuffled * _NOISE >= mass[:, None]).sum(axis=1)
     above: Flags = at_least + 1 <= EXPECTED * (SHUFFLES + 1)
     return above
@@ -80,12 +81,10 @@ def above_shuffled(maps: Maps, mass: Maps, *, corners: bool) -> Flags:
 
 @lru_cache(maxsize=64)
 def _shuffles(h: int, w: int, corners: bool) -> Maps:
-    """Which cells come to lie there in each shuffle: 0 or 1, (h * w, SHUFFLES)."""
-    part = in_corner(h, w) if corners else in_ring(h, w)
+    """Which cells come to lie there in each shuffle: 0 or 1, (SHUFFLES, h * w)."""
+    part = (in_corner(h, w) if corners else in_ring(h, w)).ravel()
     chance = np.random.default_rng([SEED, h, w])
-    return np.stack([chance.permutation(part.ravel()) for _ in range(SHUFFLES)], 1).astype(
-        np.float32
-    )
+    return np.stack([chance.permutation(part) for _ in range(SHUFFLES)]).astype(np.float32)
 
 
 def in_ring(h: int, w: int) -> Flags:

@@ -1,10 +1,11 @@
 """What attention saw: q, k, v and chosen probabilities of any transformers model's layers.
 
 One attention function is registered with transformers' AttentionInterface. It computes
-scaled dot product attention exactly as `sdpa` does; while a `capture` is active it also
-hands q, k, v of the chosen layers to readers, which compute explicitly only what a method
-needs (one CLS row instead of a whole tokens x tokens matrix). `trace` keeps q, k, v and the
-output of all layers, for methods that read them after the forward pass.
+scaled dot product attention as `sdpa` does, or as `dense_attention` where that is faster;
+while a `capture` is active it also hands q, k, v of the chosen layers to readers, which
+compute explicitly only what a method needs (one CLS row instead of a whole tokens x tokens
+matrix). `trace` keeps q, k, v and the output of all layers, for methods that read them after
+the forward pass.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from worker.contract.errors import ExplanationUnavailable
+from worker.vision import dense_attention
 
 IMPLEMENTATION = "guanwu"
 """Our name in transformers' registry of attention functions."""
@@ -204,13 +206,25 @@ def _attend(
     scaling = kwargs.get("scaling") or query.shape[-1] ** -0.5
     seen = Attended(query, key, value, attention_mask, kwargs.get("position_bias"), scaling)
     _read(module, seen)
-    result: tuple[Tensor, None] = ALL_ATTENTION_FUNCTIONS["sdpa"](
-        module, query, key, value, attention_mask, **kwargs
-    )
+    result: tuple[Tensor, None]
+    if _everywhere(module, seen, kwargs) and dense_attention.suits(query, key, value):
+        result = dense_attention.attend(query, key, value, scaling=scaling), None
+    else:
+        result = ALL_ATTENTION_FUNCTIONS["sdpa"](
+            module, query, key, value, attention_mask, **kwargs
+        )
     for tracer in _tracing.get():
         if (index := tracer.index.get(id(module))) is not None:
             tracer.kept[index] = replace(seen, output=result[0])
     return result
+
+
+def _everywhere(module: nn.Module, seen: Attended, kwargs: Mapping[str, Any]) -> bool:
+    """Every token attends to every other, and all attention counts."""
+    causal = kwargs.get("is_causal")
+    causal = getattr(module, "is_causal", True) if causal is None else causal
+    plain = seen.mask is None and seen.bias is None and not kwargs.get("dropout")
+    return plain and not causal and kwargs.get("cache") is None
 
 
 def _read(module: nn.Module, seen: Attended) -> None:

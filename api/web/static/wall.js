@@ -1,8 +1,9 @@
 // A job's pictures as a wall of thumbnails: filtered, sorted, opened one by one.
 import { accessKey, keepKey } from "./access.js";
 import { addressOf, readAddress } from "./address.js";
-import { readJob, readSlice, readSummary, watch } from "./calls.js";
+import { readItem, readJob, readSlice, readSummary, watch } from "./calls.js";
 import { card } from "./card.js";
+import { element } from "./element.js";
 import { offerLabels, onFilter, writeFilters } from "./filters.js";
 import { Grid } from "./grid.js";
 import { saves } from "./report.js";
@@ -19,7 +20,7 @@ let tell = () => {};
 const viewer = new Viewer(at("viewer"), {
   item: (position) => shown.slices.item(position),
   total: () => shown.total,
-  card: (item) => card(item, item.artifacts?.thumbnail?.url ?? PLAIN, shown.job.options),
+  card: (item) => sharpened(card(item, item.artifacts?.thumbnail?.url ?? PLAIN, shown.job.options), item),
   left: (position) => shown && grid.focus(position),
 });
 const grid = new Grid(at("grid"), at("filters"), {
@@ -64,6 +65,20 @@ export async function openWall({ typed = false } = {}) {
   } catch (error) {
     if (shown === mine) tell(error);
   }
+}
+
+// The card shows its thumbnail until the picture itself has come, where it is kept.
+function sharpened(made, item) {
+  sharpen(made.querySelector(".picture img"), item).catch(() => {});
+  return made;
+}
+
+async function sharpen(image, item) {
+  const { input } = await readItem(item, accessKey());
+  if (!input) return;
+  const whole = element("img", { src: input.url });
+  await whole.decode();
+  image.src = whole.src;
 }
 
 function leave() {

@@ -109,7 +109,7 @@ def test_options_go_to_the_server(guanwu: Guanwu, at_work: Hand, photos: Path) -
     asked = json.loads(guanwu("status", job, "--json").stdout)["options"]
     assert asked["models"] == ["efficientnet-lite0"]
     assert (asked["top_k"], asked["colormap"], asked["alpha"]) == (2, "magma", 0.3)
-    assert asked["artifacts"] == ["labels", "overlay", "figure"]
+    assert asked["artifacts"] == ["labels", "overlay", "figure", "thumbnail"]
     assert asked["priority"] == "bulk"
 
 
@@ -258,6 +258,8 @@ def test_feedback_is_listed_and_exported(
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     tasks = json.loads((tmp_path / "tasks.json").read_bytes())
     assert [task["data"]["feedback"] for task in tasks] == [label.id, right.id]
+    boxes = json.loads(guanwu("feedback", "export", "--format", "coco").stdout)
+    assert boxes["images"] == []
     for since, found in (("2020-01-01", 2), ("2999-01-01T00:00:00Z", 0)):
         lines = guanwu("feedback", "export", "--since", since).stdout.splitlines()
         assert len(lines) == found
