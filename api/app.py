@@ -8,15 +8,18 @@ from flask import Response, request
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
-from api import audit, docs, errors, limits, metrics, rates, request_log, spec
+from api import audit, docs, errors, limits, metrics, rates, request_log, request_trace, spec
 from api.events import events
 from api.feedback import feedback
 from api.health import health
 from api.items import ArtifactName, items
 from api.jobs import jobs
+from api.label_sets import label_sets
 from api.labels import labels
 from api.models import models
 from api.page import page
+from api.proposals import proposals
+from api.report.call import report
 from api.results import results
 from api.services import attach, make_services
 from api.uploads import uploads
@@ -51,6 +54,7 @@ def create_app(settings: Settings) -> OpenAPI:
     limits.configure(app, settings)
     app.before_request(limits.bound_patience)
     request_log.register(app)
+    request_trace.register(app, services.traces)
     audit.register(app)
     errors.register(app)
     metrics.register(app)
@@ -59,12 +63,15 @@ def create_app(settings: Settings) -> OpenAPI:
         jobs,
         events,
         results,
+        report,
         items,
         feedback,
         uploads,
         webhooks,
         models,
         labels,
+        label_sets,
+        proposals,
         usage,
         workers,
         health,

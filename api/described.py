@@ -10,7 +10,7 @@ from worker.contract.settings import Settings
 # What can be called next, with the job or webhook that the answer tells of.
 _NEXT = {
     "submit_job": ("get_job", "watch_job", "list_results", "cancel_job"),
-    "get_job": ("list_results", "download_results", "read_summary", "retry_job"),
+    "get_job": ("list_results", "download_results", "read_summary", "download_report", "retry_job"),
     "cancel_job": ("get_job", "list_results", "download_errors", "retry_job"),
     "retry_job": ("get_job", "watch_job", "list_results", "cancel_job"),
     "create_webhook": ("get_webhook", "test_webhook", "list_deliveries", "delete_webhook"),

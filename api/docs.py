@@ -18,10 +18,13 @@ from api.form_body import Envelope
 from api.health import Health
 from api.jobs import JobPage
 from api.judging import FeedbackRequest
+from api.label_sets import SetPage
 from api.labels import FoundLabels
 from api.models import Offered
+from api.proposals import AbsorbRequest, AcceptRequest
 from api.results import ResultPage, Summary
 from api.services import services
+from api.set_request import LabelSetRequest
 from api.uploads import Upload, UploadRequest
 from api.usage import Usage
 from api.waiting import FinishedJob
@@ -35,6 +38,8 @@ from api.webhooks import (
     WebhookRequest,
     WebhookView,
 )
+from worker.contract.attention import Explanations
+from worker.contract.client_set import Proposal
 from worker.contract.job import JobRequest
 from worker.contract.pulse import Fleet
 from worker.contract.settings import Settings
@@ -47,12 +52,16 @@ _TAKEN: tuple[type[BaseModel], ...] = (
     WebhookRequest,
     RotateRequest,
     FeedbackRequest,
+    LabelSetRequest,
+    AbsorbRequest,
+    AcceptRequest,
 )
 _GIVEN: tuple[type[BaseModel], ...] = (
     JobPage,
     FinishedJob,
     ResultPage,
     Summary,
+    Explanations,
     Upload,
     WebhookView,
     NewWebhook,
@@ -62,6 +71,8 @@ _GIVEN: tuple[type[BaseModel], ...] = (
     QueuedDelivery,
     Offered,
     FoundLabels,
+    SetPage,
+    Proposal,
     Fleet,
     FeedbackList,
     FeedbackPage,

@@ -12,6 +12,8 @@ _JOB_ID = "job_01K0ZJ5T3Q8M9X4V7B2N6C1D0F"
 _ITEM_KEY = f"t/local/jobs/{_JOB_ID}/items/00000000"
 _WEBHOOK_ID = "whk_01K0ZJ6A1B2C3D4E5F6G7H8J9K"
 _FEEDBACK_ID = "fbk_01K0ZJ6A1B2C3D4E5F6G7H8J9K"
+_SET_ID = "lbs_01K0ZJ6A1B2C3D4E5F6G7H8J9K"
+_PROPOSAL_ID = "lsp_01K0ZJ6A1B2C3D4E5F6G7H8J9K"
 _STORE = "https://s3.example.com/guanwu"
 _EXPIRES_AT = "2026-01-02T04:04:05Z"
 
@@ -26,6 +28,9 @@ PARAMETERS: dict[str, Any] = {
     "label_set": "imagenet1k",
     "q": "xiongmao",
     "webhook_id": _WEBHOOK_ID,
+    "set_id": _SET_ID,
+    "proposal_id": _PROPOSAL_ID,
+    "version": 1,
     "job_id": _JOB_ID,
     "index": 3,
     "artifact": "overlay.png",
@@ -39,6 +44,7 @@ PARAMETERS: dict[str, Any] = {
     "score_below": 0.5,
     "verdict": "faithful",
     "sort": "score",
+    "lang": "en",
     "wait": 20,
     "If-None-Match": 'W/"74719a8f72324712"',
     "Last-Event-ID": "74719a8f72324712",
@@ -160,6 +166,24 @@ _WEBHOOK = {
     "disabled_at": None,
     "old_secrets_until": [],
 }
+_LABEL_SET = {
+    "id": _SET_ID,
+    "version": 1,
+    "name": "茶叶",
+    "status": "ready",
+    "model": "dinov2-small",
+    "labels": [
+        {"zh": "龙井", "en": "longjing", "examples": 12},
+        {"zh": "铁观音", "en": "tieguanyin", "examples": 11},
+    ],
+    "job": _JOB_ID,
+    "failed_examples": 1,
+    "failures": [{"index": 17, "label": "铁观音", "filename": "9.jpg", "code": "image_corrupt"}],
+    "weights_sha256": "4f1d3a0c" * 8,
+    "methods": ["relevance"],
+    "created_at": "2026-01-02T03:04:05Z",
+    "ended_at": "2026-01-02T03:04:09Z",
+}
 _FEEDBACK = {
     "id": _FEEDBACK_ID,
     "job": _JOB_ID,
@@ -193,7 +217,39 @@ ANSWERS: dict[str, Any] = {
         "status": "succeeded",
         "counts": _COUNTS,
         "labels": {"埃及猫": 1},
+        "errors": {},
+        "scores": {"efficientnet-lite0": [*[0] * 7, 1, *[0] * 12]},
+        "stages_ms": {"decode": 4.21, "forward": 31.6},
         "wall_s": 0.555,
+    },
+    "Explanations": {
+        "job": _JOB_ID,
+        "side": 2,
+        "densities": [
+            {
+                "model": "efficientnet-lite0",
+                "method": "cam",
+                "target": "label",
+                "overall": {"pictures": 40, "density": [[0.1, 0.7], [0.1, 0.1]]},
+                "labels": [],
+            }
+        ],
+        "summary": {
+            "flags": [
+                {
+                    "spot": "place",
+                    "model": "efficientnet-lite0",
+                    "method": "cam",
+                    "label": "埃及猫",
+                    "label_en": "Egyptian cat",
+                    "pictures": 40,
+                    "hot": 38,
+                    "share": 0.95,
+                    "p": 2.9e-18,
+                    "box": [0.7857, 0.0, 1.0, 0.2143],
+                }
+            ]
+        },
     },
     "Upload": {
         "id": "upl_01K0ZJ6W8R5T2Y9H3M7P4Q1S0A",
@@ -260,6 +316,25 @@ ANSWERS: dict[str, Any] = {
     "FoundLabels": {
         "label_set": "imagenet1k",
         "items": [{"id": 388, "zh": "大熊猫", "en": "giant panda"}],
+    },
+    "ClientSet": _LABEL_SET,
+    "SetPage": {"items": [_LABEL_SET], "next": None},
+    "Proposal": {
+        "id": _PROPOSAL_ID,
+        "label_set": _SET_ID,
+        "base": 1,
+        "added": {"铁观音": 1},
+        "examples": [
+            {
+                "feedback": _FEEDBACK_ID,
+                "label": 1,
+                "zh": "铁观音",
+                "filename": "cup.jpg",
+                "source": "s3://guanwu/t/local/inputs/5f0c7d8e",
+            }
+        ],
+        "skipped": {"nothing_to_correct": 3},
+        "created_at": "2026-01-02T03:04:05Z",
     },
     "Feedback": _FEEDBACK,
     "FeedbackList": {"items": [_FEEDBACK]},

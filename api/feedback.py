@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from typing import Annotated, Literal
 
@@ -20,7 +21,7 @@ from pydantic import (
 )
 from ulid import ULID
 
-from api import auth, idempotency, judging, label_studio, limits, pages, spec
+from api import auth, coco, idempotency, judging, label_studio, limits, pages, spec, spoken
 from api.found import FoundJob, find_job
 from api.items import ItemPath
 from api.judging import FeedbackRequest
@@ -81,8 +82,8 @@ class FeedbackQuery(JobFeedbackQuery):
     until: Moment | None = Field(None, description="made before")
     kind: Kind | None = None
     order: Literal["newest", "oldest"] = "newest"
-    format: Literal["json", "jsonl", "label-studio"] = Field(
-        "json", description="`jsonl` and `label-studio` have all, without pages"
+    format: Literal["json", "jsonl", "label-studio", "coco"] = Field(
+        "json", description="all but `json` have all, without pages; `coco` only has boxes"
     )
 
     def fits(self, given: Feedback) -> bool:
@@ -157,7 +158,7 @@ def _keep(job: FoundJob, item: ItemResult, asked: FeedbackRequest, made: ULID) -
         job.view.options,
         made=made,
         key=auth.key(),
-        labels=services().offer.labels_of,
+        labels=partial(spoken.labels_of, services(), auth.tenant()),
     )
     address = keep_picture(services(), job, item)
     given = given.model_copy(update={"address": address})
@@ -212,6 +213,9 @@ def list_feedback(query: FeedbackQuery) -> Response:
     if query.format == "label-studio":
         tasks = label_studio.tasks(found, services().store, auth.tenant())
         return Response(tasks, mimetype="application/json")
+    if query.format == "coco":
+        url = partial(label_studio.picture_url, store=services().store, tenant=auth.tenant())
+        return Response(coco.document(found, url), mimetype="application/json")
     items = list(islice(found, query.limit + 1))
     more = len(items) > query.limit
     items = items[: query.limit]

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from typing import Any
 
-from api.capacity import ALIVE, MAX_POLLS, MAX_STREAMS, THREADS
+from api.capacity import ALIVE, LAST_SPANS, MAX_POLLS, MAX_STREAMS, THREADS
 from worker.contract import logs, settings
 from worker.contract.errors import RedisUnfit, SettingsInvalid
 from worker.contract.redis_client import connect
@@ -54,11 +54,21 @@ def on_starting(server: Any) -> None:
         sys.exit(f"guanwu: {exc.message}")
     if _METRICS not in os.environ:
         server.own_metrics = os.environ[_METRICS] = tempfile.mkdtemp(prefix="guanwu-metrics-")
+    # Once for all processes, which then start in a moment and share its memory. Not above: the
+    # metrics' library looks for the folder when it is imported.
+    import api.app  # noqa: F401
 
 
 def post_worker_init(worker: Any) -> None:
     """Streams of events end when their process is to end, or they would hold it up."""
     worker.wsgi.extensions[ALIVE] = lambda: worker.alive
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """The last spans of its requests still go out."""
+    app = getattr(worker, "wsgi", None)  # absent if it never came up
+    if app is not None:
+        app.extensions[LAST_SPANS]()
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -78,7 +78,12 @@ def form_payload(request: Request) -> str:
 
 def json_payload(body: bytes) -> str:
     """Hash of a JSON body as it came."""
-    return _digest("json", [(hashlib.sha256(body).hexdigest(),)])
+    return body_payload("json", body)
+
+
+def body_payload(kind: str, body: bytes) -> str:
+    """Hash of a JSON body that asks for something of that kind."""
+    return _digest(kind, [(hashlib.sha256(body).hexdigest(),)])
 
 
 def item_payload(kind: str, job: str, index: int, body: bytes) -> str:
@@ -118,7 +123,7 @@ def accept_once(
         )
 
     mark = services.marks.begin(tenant, key, payload=asked.payload, made=new_id("job"))
-    return once(services.marks, mark, Job, find=partial(_made, services, tenant), make=accept)
+    return once(services.marks, mark, Job, find=partial(made_job, services, tenant), make=accept)
 
 
 def once(
@@ -136,7 +141,7 @@ def once(
         Whatever `make` raises; then the request can be sent again.
     """
     if mark.answer is not None:
-        earlier = model.model_validate_json(mark.answer)
+        earlier = model.model_validate_json(mark.answer, extra="ignore")
         return Once(earlier, mark.expires_at, replayed=True)
     try:
         found = find(mark.made) if mark.taken_over else None
@@ -148,7 +153,7 @@ def once(
     return Once(made, mark.expires_at, replayed=found is not None)
 
 
-def _made(services: Services, tenant: str, job: str) -> Job | None:
+def made_job(services: Services, tenant: str, job: str) -> Job | None:
     """The job, if the request that went before came so far as to record it.
 
     A job.json alone proves nothing while it says queued: it is written before the record.

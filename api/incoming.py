@@ -30,7 +30,8 @@ class Incoming:
 class Submission:
     """A job as asked for: of images, or of a source that a planner reads later.
 
-    `payload` is the request's hash; None without an Idempotency-Key.
+    `payload` is the request's hash; None without an Idempotency-Key. `builds`: the images
+    are the examples of the label set that the options name.
     """
 
     images: Sequence[Incoming]
@@ -39,6 +40,7 @@ class Submission:
     source: Source | None = None
     webhook: JobWebhook | None = None
     payload: str | None = None
+    builds: bool = False
 
 
 def base_name(filename: str | None) -> str | None:

@@ -66,12 +66,13 @@ class ArtifactQuery(BaseModel):
 @items.get(
     "/<int:index>",
     operation_id="get_item",
-    summary="One item with its labels and heatmap links",
+    summary="One item with its labels, heatmap links, and a link to its picture",
     responses={200: spec.json_response("The item.", ItemResult)},
 )
 def get_item(path: ItemPath) -> Response:
     job = find_job(services(), path.job_id, tenant=auth.tenant())
-    return _json(linked(pages.read_item(services(), job, path.index), services().store))
+    item = linked(pages.read_item(services(), job, path.index), services().store)
+    return _json(item.model_copy(update={"input": _input(item, job.tenant)}))
 
 
 @items.get(
@@ -144,6 +145,16 @@ def linked(item: ItemResult, store: ObjectStore) -> ItemResult:
 def _link(key: str, filename: str, store: ObjectStore) -> ArtifactLink:
     link = store.link(key, filename=filename)
     return ArtifactLink(key=key, url=link.url, expires_at=link.expires_at)
+
+
+def _input(item: ItemResult, tenant: str) -> ArtifactLink | None:
+    """A link to what was submitted, if it lies under its hash and has not been deleted."""
+    if item.image.sha256 is None:
+        return None
+    key = keys.input_key(tenant, item.image.sha256)
+    if not services().store.exists(key):
+        return None
+    return _link(key, item.image.filename or str(item.index), services().store)
 
 
 def _missing(item: ItemResult, artifact: str) -> ArtifactNotFound:

@@ -5,25 +5,28 @@ from __future__ import annotations
 import math
 import threading
 from array import array
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from worker.contract import keys
 from worker.contract.errors import ArtifactNotFound, ObjectNotFound
 from worker.contract.job import IndexRow, ItemStatus, Job, Verdict, to_ms
 from worker.contract.objects import ObjectStore
 
-Order = Literal["index", "score", "margin", "faithfulness"]
+Order = Literal["index", "score", "margin", "entropy", "faithfulness", "disagreement"]
 MAX_KEPT_JOBS = 8
-MAX_KEPT_ROWS = 2_000_000  # about 50 bytes each
+MAX_KEPT_ROWS = 2_000_000  # about 70 bytes each
 _NONE = math.nan
 
 
 @dataclass(frozen=True)
 class Query:
-    """Which items of a job, and in which order: ascending, unknown values last."""
+    """Which items of a job, and in which order: what needs a look first, unknown values last.
+
+    The least score, margin and faithfulness; the greatest entropy and disagreement.
+    """
 
     status: ItemStatus | None = None
     label: str | None = None
@@ -48,7 +51,9 @@ class JobIndex:
     verdict: array[int] = field(default_factory=lambda: array("l"))
     score: array[float] = field(default_factory=lambda: array("d"))
     margin: array[float] = field(default_factory=lambda: array("d"))
+    entropy: array[float] = field(default_factory=lambda: array("d"))
     faithfulness: array[float] = field(default_factory=lambda: array("d"))
+    disagreement: array[float] = field(default_factory=lambda: array("d"))
     _codes: dict[object, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -61,7 +66,9 @@ class JobIndex:
         self.verdict.append(self._code(row.verdict))
         self.score.append(_or_nan(row.score))
         self.margin.append(_or_nan(row.margin))
+        self.entropy.append(_or_nan(row.entropy))
         self.faithfulness.append(_or_nan(row.faithfulness))
+        self.disagreement.append(_or_nan(row.disagreement))
 
     def _code(self, value: object) -> int:
         return self._codes.setdefault(value, len(self._codes))
@@ -83,9 +90,21 @@ class JobIndex:
         if query.score_below is not None:
             rows = [n for n in rows if self.score[n] < query.score_below]
         if query.sort != "index":
-            values = {"score": self.score, "margin": self.margin}.get(query.sort, self.faithfulness)
-            rows = sorted(rows, key=lambda n: (math.isnan(values[n]), values[n], n))
+            values, sign = self._values(query.sort)
+            rows = sorted(rows, key=lambda n: (math.isnan(values[n]), sign * values[n], n))
         return array("q", (self.number[n] for n in rows))
+
+    def _values(self, order: Order) -> tuple[array[float], int]:
+        """What is sorted by, and -1 where the greatest comes first."""
+        if order == "score":
+            return self.score, 1
+        if order == "margin":
+            return self.margin, 1
+        if order == "entropy":
+            return self.entropy, -1
+        if order == "disagreement":
+            return self.disagreement, -1
+        return self.faithfulness, 1
 
     def _labels(self, name: str) -> Iterator[int]:
         """Codes of the labels called so, in Chinese or English, or by their id."""
@@ -95,6 +114,23 @@ class JobIndex:
                 known = (str(part).casefold() for part in value if part is not None)
                 if wanted in known:
                     yield code
+
+    def labels(self) -> Counter[tuple[int | None, str | None, str | None]]:
+        """How many items have each first label: its id, Chinese and English name."""
+        counts = Counter(self.label)
+        return Counter(
+            {
+                value: counts[code]
+                for value, code in self._codes.items()
+                if isinstance(value, tuple) and value != (None, None, None)
+            }
+        )
+
+    def verdicts(self) -> Counter[Verdict]:
+        """How many items' maps were judged how."""
+        counts = Counter(self.verdict)
+        verdicts: tuple[Verdict, ...] = get_args(Verdict)
+        return Counter({v: counts[self._codes[v]] for v in verdicts if v in self._codes})
 
     def unsucceeded(self) -> Iterator[tuple[int, ItemStatus]]:
         """Index and status of the items that did not succeed, in order."""

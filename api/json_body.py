@@ -28,10 +28,19 @@ def read_json(body: bytes, settings: Settings, tenant: str) -> Submission:
         source = _source(request, settings, tenant)
         return Submission((), request.options, request.metadata, source, request.webhook)
     limits.check_image_count(len(request.images), settings)
-    _refuse_forbidden(request.images, settings, tenant)
-    _refuse_urls(request.images, settings)
-    images = [_incoming(image, settings, tenant) for image in request.images]
+    images = incoming(request.images, settings, tenant)
     return Submission(images, request.options, request.metadata, webhook=request.webhook)
+
+
+def incoming(images: Sequence[ImageSource], settings: Settings, tenant: str) -> list[Incoming]:
+    """Images as they are named in a request.
+
+    Raises:
+        InputForbidden, UrlNotAllowed: some may not be read; `errors` points at them.
+    """
+    _refuse_forbidden(images, settings, tenant)
+    _refuse_urls(images, settings)
+    return [_incoming(image, settings, tenant) for image in images]
 
 
 def _incoming(image: ImageSource, settings: Settings, tenant: str) -> Incoming:

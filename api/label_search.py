@@ -6,6 +6,7 @@ import threading
 import unicodedata
 from array import array
 from bisect import bisect_left, bisect_right
+from collections import OrderedDict
 from collections.abc import Iterator
 from heapq import heapify, heappop
 
@@ -66,17 +67,24 @@ class LabelIndex:
         return first, bisect_right(self._starts, key, first, key=text)
 
 
+MAX_KEPT = 64  # clients make sets of their own
+
+
 class LabelIndexes:
-    """Indexes of label sets, each made when it is first asked for. Safe among threads."""
+    """Indexes of the label sets asked for last, each made when it is first asked for. Safe among
+    threads."""
 
     def __init__(self) -> None:
-        self._made: dict[str, LabelIndex] = {}  # by digest
+        self._made: OrderedDict[str, LabelIndex] = OrderedDict()  # by digest
         self._lock = threading.Lock()
 
     def of(self, labels: LabelSet) -> LabelIndex:
         with self._lock:  # who comes meanwhile waits instead of making it, too
             if labels.digest not in self._made:
                 self._made[labels.digest] = LabelIndex(labels)
+            self._made.move_to_end(labels.digest)
+            while len(self._made) > MAX_KEPT:
+                self._made.popitem(last=False)
             return self._made[labels.digest]
 
 

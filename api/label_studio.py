@@ -22,7 +22,7 @@ def tasks(found: Iterable[Feedback], store: ObjectStore, tenant: str) -> Iterato
     """A JSON array, task by task."""
     head = "["
     for given in found:
-        yield head + json.dumps(task(given, _url(given, store, tenant)), ensure_ascii=False)
+        yield head + json.dumps(task(given, picture_url(given, store, tenant)), ensure_ascii=False)
         head = ",\n"
     yield "[]" if head == "[" else "]"
 
@@ -86,7 +86,7 @@ def _percent(image: ImageFacts, box: tuple[int, int, int, int]) -> dict[str, flo
     }
 
 
-def _url(given: Feedback, store: ObjectStore, tenant: str) -> str | None:
+def picture_url(given: Feedback, store: ObjectStore, tenant: str) -> str | None:
     """A link to the picture as it was sent, if it was kept; else where the job found it."""
     if given.image.sha256 is None:
         return given.address

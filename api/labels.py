@@ -9,9 +9,9 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api import auth, spec
+from api import auth, spec, spoken
 from api.services import services
-from worker.contract.job import Name, Wire
+from worker.contract.job import SetName, Wire
 
 labels = APIBlueprint(
     "labels",
@@ -27,7 +27,9 @@ labels.before_request(auth.require_tenant)
 class LabelsQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    label_set: Name = Field(description="id of a label set of `GET /v1/models`")
+    label_set: SetName = Field(
+        description="id of a label set of `GET /v1/models`, or of one that you made"
+    )
     q: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
         description="what was typed so far"
     )
@@ -55,7 +57,7 @@ class FoundLabels(Wire):
     responses={200: spec.json_response("Labels that fit.", FoundLabels)},
 )
 def search_labels(query: LabelsQuery) -> Response:
-    known = services().offer.label_set(query.label_set)
+    known = spoken.named(services(), auth.tenant(), query.label_set)
     found = services().label_indexes.of(known).search(query.q, query.limit)
     items = [FoundLabel(id=n, zh=known.zh[n], en=known.en[n]) for n in found]
     body = FoundLabels(label_set=query.label_set, items=items)

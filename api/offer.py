@@ -12,6 +12,7 @@ import structlog
 from pydantic import ValidationError
 
 from worker.contract.catalog import Catalog
+from worker.contract.client_set import ClientSet
 from worker.contract.errors import LabelSetNotFound
 from worker.contract.job import Options
 from worker.contract.keys import RedisKeys
@@ -53,15 +54,16 @@ class Offer:
             self._read_at_s = time.monotonic()
             return self._known
 
-    def check(self, options: Options) -> None:
-        """Refuse options no worker can serve; accept all while nothing is known.
+    def check(self, options: Options, client: ClientSet | None = None) -> None:
+        """Refuse options no worker can serve; accept all while nothing is known. `client` is the
+        label set that they name, if a client made it.
 
         Raises:
             UnknownModel, InvalidOptions: the message lists what there is.
         """
         catalog = self.current()
         if catalog is not None:
-            catalog.check(options, partial(self._labels, catalog))
+            catalog.check(options, partial(self._labels, catalog), client=client)
 
     def labels_of(self, model: str, set_id: str | None) -> LabelSet | None:
         """The labels that a model scores, or those of `set_id`; None where they are not known."""

@@ -146,7 +146,7 @@ def _from_manifest(
 
 def _manifest(services: Services, job: FoundJob, number: int) -> list[ManifestItem]:
     body = read_shard(services.store, job.tenant, job.id, number)
-    return [ManifestItem.model_validate_json(line) for line in body.splitlines()]
+    return [ManifestItem.model_validate_json(line, extra="ignore") for line in body.splitlines()]
 
 
 def _chunk_images(services: Services, job: FoundJob) -> int:

@@ -15,8 +15,17 @@ from api.items import linked
 from api.job_index import Order, Query
 from api.services import services
 from worker.contract import keys
+from worker.contract.attention import Explanations, ExplanationSummary
 from worker.contract.errors import ArtifactNotFound, JobUnfinished, ObjectNotFound, RequestError
-from worker.contract.job import Counts, ItemResult, ItemStatus, JobStatus, Verdict, Wire
+from worker.contract.job import (
+    Counts,
+    ItemResult,
+    ItemStatus,
+    JobStatus,
+    ModelInfo,
+    Verdict,
+    Wire,
+)
 from worker.contract.objects import JSONL
 
 results = APIBlueprint(
@@ -51,10 +60,21 @@ class ResultsQuery(BaseModel):
     score_from: float | None = Field(None, ge=0, le=1, description="of the first label, at least")
     score_below: float | None = Field(None, ge=0, le=1, description="of the first label")
     verdict: Verdict | None = Field(None, description="on the map of the first label")
-    sort: Order = Field("index", description="ascending: the least certain first")
+    sort: Order | None = Field(
+        None,
+        description="what needs a look first: the least `score`, `margin` or `faithfulness`, the "
+        "greatest `entropy`, or `disagreement` of two models; default: `index`",
+    )
+    order: Order | None = Field(
+        None, description="the same as `sort`", json_schema_extra={"example": "margin"}
+    )
 
     def wanted(self) -> Query:
-        return Query(**self.model_dump(exclude={"after", "offset", "limit"}))
+        """Raises RequestError: two orders."""
+        if self.sort and self.order and self.sort != self.order:
+            raise RequestError("give `sort` or `order`, not both", field="order")
+        given = self.model_dump(exclude={"after", "offset", "limit", "sort", "order"})
+        return Query(**given, sort=self.sort or self.order or "index")
 
 
 class ResultPage(Wire):
@@ -73,8 +93,20 @@ class Summary(Wire):
     status: JobStatus
     counts: Counts
     labels: dict[str, int] = Field(description="first labels, the most frequent first")
+    errors: dict[str, int] = Field({}, description="items that did not succeed, by code")
+    scores: dict[str, list[int]] = Field(
+        {},
+        description="of each model: how many pictures' first label scored 0 to 0.05, 0.05 to 0.1, "
+        "... 0.95 to 1",
+    )
+    stages_ms: dict[str, float] = Field({}, description="what a picture took in each stage, mean")
+    models: list[ModelInfo] = Field([], description="that ran, with what identifies them")
+    devices: dict[str, int] = Field({}, description="pictures by the device that saw them")
     cached: int = Field(0, description="images that were answered without the model")
     wall_s: float
+    explanations: ExplanationSummary | None = Field(
+        None, description="of its maps; null: the job ended under an older version"
+    )
 
 
 @results.get(
@@ -119,7 +151,7 @@ def _page(job: FoundJob, query: ResultsQuery) -> pages.Page:
     responses={200: spec.jsonl_response("All items."), **spec.problems(409)},
 )
 def download_results(path: JobPath) -> Response:
-    job = _finished(path.job_id)
+    job = finished_job(path.job_id)
     return _file(keys.results(job.tenant, job.id), JSONL)
 
 
@@ -130,7 +162,7 @@ def download_results(path: JobPath) -> Response:
     responses={200: spec.jsonl_response("Items that did not succeed."), **spec.problems(409)},
 )
 def download_errors(path: JobPath) -> Response:
-    job = _finished(path.job_id)
+    job = finished_job(path.job_id)
     return _file(keys.errors(job.tenant, job.id), JSONL)
 
 
@@ -141,11 +173,29 @@ def download_errors(path: JobPath) -> Response:
     responses={200: spec.json_response("The summary.", Summary), **spec.problems(409)},
 )
 def read_summary(path: JobPath) -> Response:
-    job = _finished(path.job_id)
+    job = finished_job(path.job_id)
     return _file(keys.summary(job.tenant, job.id), "application/json")
 
 
-def _finished(job: str) -> FoundJob:
+@results.get(
+    "/explanations",
+    operation_id="read_explanations",
+    summary="Where a finished job's maps lie",
+    description="Mean densities of each method's maps, of all pictures and of the most frequent "
+    "first labels, with what the summary says of them. See docs/review.md.",
+    responses={200: spec.json_response("The densities.", Explanations), **spec.problems(409)},
+)
+def read_explanations(path: JobPath) -> Response:
+    job = finished_job(path.job_id)
+    return _file(keys.explanations(job.tenant, job.id), "application/json")
+
+
+def finished_job(job: str) -> FoundJob:
+    """The caller's job, with its files.
+
+    Raises:
+        JobNotFound, JobUnfinished
+    """
     found = find_job(services(), job, tenant=auth.tenant())
     if not found.view.done:
         raise JobUnfinished(

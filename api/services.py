@@ -11,12 +11,13 @@ import redis
 from celery import Celery
 from flask import Flask, current_app
 
-from api.capacity import MAX_POLLS, MAX_STREAMS, MAX_WAITERS
+from api.capacity import MAX_POLLS, MAX_REPORTS, MAX_STREAMS, MAX_WAITERS
 from api.job_index import JobIndexes
 from api.label_search import LabelIndexes
 from api.marks import IdempotencyMarks
 from api.offer import Offer
 from worker.contract.access import AccessKeys
+from worker.contract.client_sets import ClientSets
 from worker.contract.deliveries import Deliveries
 from worker.contract.keys import RedisKeys
 from worker.contract.objects import ObjectStore
@@ -25,6 +26,8 @@ from worker.contract.queues import make_app
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
+from worker.contract.trace import Traces
+from worker.contract.traces import open_traces
 from worker.contract.webhooks import Webhooks
 
 STORE_THREADS = 16
@@ -39,7 +42,7 @@ class Services:
     `pool` runs storage calls of requests; `probes` has its own threads, so that a full
     pool does not look like a store that is away. `healer` restores jobs, one at a time.
     `waiters` bounds the submissions that wait for their job's end, `polls` the requests that
-    wait for news of a job, `streams` those that watch one.
+    wait for news of a job, `streams` those that watch one, `reports` those that make a report.
     """
 
     settings: Settings
@@ -51,6 +54,7 @@ class Services:
     records: JobRecords
     marks: IdempotencyMarks
     store: ObjectStore
+    client_sets: ClientSets
     broker: Celery
     offer: Offer
     pool: ThreadPoolExecutor
@@ -61,6 +65,8 @@ class Services:
     waiters: Semaphore
     polls: Semaphore
     streams: Semaphore
+    traces: Traces
+    reports: Semaphore
 
 
 def make_services(settings: Settings) -> Services:
@@ -76,6 +82,7 @@ def make_services(settings: Settings) -> Services:
         records=JobRecords(client, settings),
         marks=IdempotencyMarks(client, settings),
         store=store,
+        client_sets=ClientSets(store),
         broker=make_app(settings),
         offer=Offer(client, settings),
         pool=ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"),
@@ -86,6 +93,8 @@ def make_services(settings: Settings) -> Services:
         waiters=Semaphore(MAX_WAITERS),
         polls=Semaphore(MAX_POLLS),
         streams=Semaphore(MAX_STREAMS),
+        traces=open_traces(settings, service="guanwu-api", process="api"),
+        reports=Semaphore(MAX_REPORTS),
     )
 
 

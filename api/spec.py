@@ -124,6 +124,9 @@ WEBHOOK_ID: dict[str, Any] = {"pattern": "^whk_[0-9A-HJKMNP-TV-Z]{26}$"}
 
 FEEDBACK_ID: dict[str, Any] = {"pattern": "^fbk_[0-7][0-9A-HJKMNP-TV-Z]{25}$"}
 
+LABEL_SET_ID: dict[str, Any] = {"pattern": "^lbs_[0-7][0-9A-HJKMNP-TV-Z]{25}$"}
+PROPOSAL_ID: dict[str, Any] = {"pattern": "^lsp_[0-7][0-9A-HJKMNP-TV-Z]{25}$"}
+
 INTRODUCTION = """\
 Guanwu 观物 answers two questions about every picture: **what is it** (in Chinese) and
 **where did the model look**. Submit pictures as a job, watch the job, read its results.
@@ -239,6 +242,13 @@ least certain first, and items without a value last. `offset` reads any page at 
 Links to heatmaps work without a token until `expires_at`; ask again for fresh ones.
 """
 
+REPORT = """\
+Counts, label and score distributions, verdicts on heatmaps, the least certain pictures with small
+pictures of them, timings, and where it all comes from. The file asks nothing of anywhere and
+runs no script; a browser's print makes a PDF of it. Pictures are those that the store has and that
+are small: thumbnails (`"artifacts": ["thumbnail"]`), small overlays, small inputs.
+"""
+
 ARTIFACT = """\
 Redirects to `overlay.png`, `map.png` or `figure.png` in storage. An item can have several
 maps: by default it is the one that explains its top label, `model` and `method` choose
@@ -273,6 +283,31 @@ without tones, in full (`xiongmao`) or its initials (`xm`). Labels that are call
 then those that begin so, then those that have it inside; shorter names before longer ones.
 """
 
+LABEL_SET = """\
+Labels that are words, `zh` and `en`, for models with an open vocabulary, are ready at once. With
+`examples` of every label, and the `model` that is to look at them, a job looks at the pictures and
+its end makes the set: `status` is `building`, then `ready`, or `failed` with an `error`. Pictures
+that cannot be used are counted in `failed_examples`; a label none is left of fails the version.
+Jobs name the set in `options.label_set`: `lbs_...`, or one version of it, `lbs_...@1`.
+An `Idempotency-Key` does here what it does for jobs.
+"""
+LABEL_SET_EXAMPLE = {
+    "name": "茶叶",
+    "model": "dinov2-small",
+    "labels": [
+        {"zh": "龙井", "en": "longjing", "examples": [{"s3": "s3://bucket/tea/1.jpg"}]},
+        {"zh": "铁观音", "en": "tieguanyin", "examples": [{"s3": "s3://bucket/tea/2.jpg"}]},
+    ],
+}
+
+ABSORB = """\
+For sets made of examples. Judgements that are not taken back become examples: a picture of
+`wrong_label` of the label it was corrected to; one of `wrong_region` of its label, of which what
+lies in the box counts. `added` counts them by label, `skipped` those left out by the reason; of
+several on one picture the newest counts. Nothing changes until the proposal is accepted; then a
+new version has the examples of the one before, and these.
+"""
+
 FEEDBACK = """\
 `kind` is `right`; `wrong_label`, with `correct`: the label that is right; or `wrong_region`, with
 `box_px`: where it is. It outlives its job, and keeps the picture that it names until it is
@@ -282,7 +317,8 @@ taken back. An `Idempotency-Key` does here what it does for jobs: sent again, it
 FEEDBACK_EXPORT = """\
 `format=jsonl` answers all as JSON Lines, `format=label-studio` as an array of tasks for Label
 Studio, with links to the pictures that work without a token for a while. A picture that could not
-be kept, such as one on the web, is named by its `address`, or by null.
+be kept, such as one on the web, is named by its `address`, or by null. `format=coco` answers the
+boxes as a COCO file of objects; pictures without a box are not in it. See docs/feedback.md.
 """
 
 REDIRECT = {
@@ -431,15 +467,25 @@ def jsonl_response(description: str) -> dict[str, Any]:
     }
 
 
+def html_response(description: str) -> dict[str, Any]:
+    """A response that is a page."""
+    return {"description": description, "content": {"text/html": {"schema": {"type": "string"}}}}
+
+
 def feedback_response() -> dict[str, Any]:
     """A page, or an export."""
     page = {"$ref": "#/components/schemas/FeedbackPage"}
     tasks = {"type": "array", "items": {"type": "object"}}
+    coco = {
+        "type": "object",
+        "required": ["images", "annotations", "categories"],
+        "properties": dict.fromkeys(("images", "annotations", "categories"), tasks),
+    }
     return {
-        "description": "A page; or all, as lines or as tasks.",
+        "description": "A page; or all, as lines, as tasks or as a COCO file.",
         "content": {
             "application/json": {
-                "schema": {"anyOf": [page, tasks]},
+                "schema": {"anyOf": [page, tasks, coco]},
                 "example": {"items": [], "next": None},
             },
             "application/x-ndjson": {"schema": {"type": "string"}},

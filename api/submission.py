@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from api import sources
+from api import sources, spoken
 from api.control import WAKE_UPS, wake
 from api.incoming import Submission
 from api.inputs import store_inputs
@@ -23,6 +23,7 @@ from worker.contract.objects import JSON, JSONL
 from worker.contract.quota import Allowance
 from worker.contract.record import MAX_SHARD_CHARS, JobRecord, Load
 from worker.contract.settings import Settings
+from worker.contract.trace import traceparent
 from worker.contract.views import job_view
 
 WINDOW = 8  # storage calls of one request in flight
@@ -45,12 +46,13 @@ def accept(
 
     Raises:
         InvalidOptions, UnknownModel: no worker can serve the options.
+        LabelSetBuilding, LabelSetFailed: the client's label set that they name is not ready.
         QueueFull: too many images wait already.
         QuotaExceeded: more images than may be submitted today, or this month.
         InputMissing, InputForbidden, SourceInvalid: there is nothing to read at its source.
         StoreUnavailable, RedisUnavailable: nothing was accepted.
     """
-    services.offer.check(submission.options)
+    submission = spoken.resolved(services, submission, tenant)
     services.records.check_room(tenant, max(1, len(submission.images)), allowances)
     if submission.source is not None:
         sources.check(submission.source, services.store, services.settings)
@@ -95,6 +97,7 @@ def _create(
             expires_ms=record.expires_ms,
             webhook=record.webhook,
             shard=shard,
+            traceparent=record.traceparent,
             allowances=allowances,
         )
     except (QueueFull, QuotaExceeded):
@@ -153,6 +156,7 @@ def _new_record(settings: Settings, submission: Submission, tenant: str, job: st
         source=submission.source,
         webhook=submission.webhook,
         sealed=submission.source is None,
+        traceparent=traceparent(),
     )
 
 

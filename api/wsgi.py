@@ -15,11 +15,11 @@ def make_application() -> OpenAPI:
     """The application as the environment sets it up; ends the process if that is wrong."""
     try:
         found = settings.load()
+        logs.configure(found.log_level)
+        return create_app(found)
     except SettingsInvalid as exc:
         sys.stderr.write(f"guanwu: {exc.message}\n")
         sys.exit(3)  # gunicorn's own "worker failed to boot": its master stops, too
-    logs.configure(found.log_level)
-    return create_app(found)
 
 
 application = make_application()

@@ -7,8 +7,6 @@ picture's index, so that a test knows them.
 from __future__ import annotations
 
 import colorsys
-import json
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
@@ -107,14 +105,6 @@ class Finisher(Hand):
                 "artifacts": {"thumbnail": ArtifactLink(key=_thumbnail(claim.job, item.index))},
             }
         )
-
-    def close(self, claim: Claim) -> None:
-        """The summary, too: its labels are what can be chosen from."""
-        tenant, total = claim.record.tenant, claim.record.counts.total
-        labels = Counter(NAMES[n % 3][0] for n in range(total) if not fails(n))
-        body = json.dumps({"labels": dict(labels.most_common())}).encode()
-        self.store.put(keys.summary(tenant, claim.job), body, content_type="application/json")
-        super().close(claim)
 
 
 def fails(index: int) -> bool:

@@ -71,14 +71,14 @@ class SettingsFactory:
 
 
 @contextmanager
-def running_stack(**options: Any) -> Iterator[Stack]:
+def running_stack(*, kind: type[Stack] = Stack, **options: Any) -> Iterator[Stack]:
     """A stack in a directory that is gone afterwards; `options` are those of `Stack`.
 
     Where the service programs are not installed the test is skipped; in CI it fails.
     """
     with TemporaryDirectory(prefix="guanwu-test-") as directory, ExitStack() as opened:
         try:
-            stack = opened.enter_context(Stack(Path(directory), **options))
+            stack = opened.enter_context(kind(Path(directory), **options))
         except ServiceMissing as exc:
             if os.environ.get("CI") == "true":
                 raise

@@ -19,6 +19,7 @@ from worker.contract.job import Job
 from worker.contract.objects import JSON, ObjectStore
 from worker.contract.rebuild import stored_job
 from worker.contract.records import JobRecords
+from worker.contract.trace import traceparent
 from worker.contract.webhook import Delivery, body_of, delivery_id, event_of, job_data
 from worker.contract.webhooks import Webhooks
 
@@ -72,6 +73,7 @@ class Announcements:
                 run=job.runs,
                 body=body,
                 created_at=at,
+                traceparent=traceparent(),
             )
 
     def restore(self) -> int:

@@ -18,6 +18,7 @@ from worker.contract.record import Verdict
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
+from worker.contract.traces import open_traces
 from worker.devices import Device, DeviceMonitor
 from worker.downloads import Downloads
 from worker.exposition import exposed_alone
@@ -67,6 +68,8 @@ def assemble(
 
     publisher = CatalogPublisher(client, RedisKeys(settings.redis_prefix), engine)
     meters = meters_of(device.name)
+    traces = open_traces(settings, service="guanwu-worker", process=device.name)
+    parts.callback(traces.stop)
     monitor = DeviceMonitor(device.name, gpu=device.gpu)
     readings = Readings(meters, device.name, monitor=monitor, splits=lambda: engine.splits)
     leases = Leases(records, heartbeat_s=settings.heartbeat_s, meters=meters)
@@ -103,6 +106,7 @@ def assemble(
         always=["hi"],
         slotted=["bulk"],
         slots=settings.chunk_threads,
+        traces=traces,
     )
     register(app, pump)
     return Assembly(app, pump, records, batcher)

@@ -37,11 +37,17 @@ class Analyzer(Protocol):
 
 @dataclass(frozen=True)
 class Answer:
-    """An image's analysis, how long it waited for its batch, and whether it was known."""
+    """An image's analysis, how long it waited for its batch, and whether it was known.
+
+    Attributes:
+        began_ns: when its batch of so many `images` began, in nanoseconds since 1970.
+    """
 
     analysis: Analysis
     wait_ms: float
     known: bool = False
+    began_ns: int = 0
+    images: int = 1
 
 
 @dataclass(eq=False)
@@ -183,6 +189,7 @@ class Batcher:
 
     def _analyze(self, batch: Sequence[_Waiting]) -> None:
         self._started = started = time.perf_counter()
+        began_ns = time.time_ns()
         started_cpu_s = time.thread_time()
         try:
             answers = self._engine.analyze([w.prepared for w in batch], batch[0].options)
@@ -201,7 +208,8 @@ class Batcher:
                 if self._known is not None and waiting.options.cache:
                     self._known.keep(waiting.key, answer)
                 wait_ms = (started - waiting.since) * 1000
-                waiting.future.set_result(Answer(answer, wait_ms))
+                told = Answer(answer, wait_ms, began_ns=began_ns, images=len(batch))
+                waiting.future.set_result(told)
 
     def _measure(self, batch: Sequence[_Waiting], started_s: float, started_cpu_s: float) -> None:
         self._meters.stage_cpu_s.labels("model").inc(time.thread_time() - started_cpu_s)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextvars
 import dataclasses
 import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future, wait
 from typing import Protocol
 
 import structlog
 
+from worker import densities
 from worker.batcher import Answer, Batcher
 from worker.contract import keys
 from worker.contract.errors import (
@@ -36,10 +38,14 @@ from worker.contract.manifest import read_shard
 from worker.contract.objects import JSONL, ObjectStore
 from worker.contract.record import Claim, Tally
 from worker.contract.records import JobRecords
+from worker.densities import Rows
 from worker.endings import poisoned, stopped, unfinished, unfinished_by_verdict
 from worker.item import Loaded
 from worker.leases import HeldClaim, Leases
 from worker.meters import Meters
+from worker.vision.analysis import Analysis
+from worker.vision.density import density
+from worker.vision.first_maps import first_maps
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +56,7 @@ GIVE_BACK_S = (1.0, 4.0)  # spread, so that chunks do not come back all at once
 class Pipeline(Protocol):
     """What a chunk needs around the model, image by image."""
 
-    def load(self, item: ManifestItem, options: Options) -> Loaded: ...
+    def load(self, item: ManifestItem, options: Options, claim: Claim) -> Loaded: ...
 
     def store(
         self, loaded: Loaded, answer: Answer, claim: Claim, *, device: DeviceInfo
@@ -101,11 +107,12 @@ class ChunkRunner:
         with self._leases.hold(claim) as held:
             try:
                 before = self._results_so_far(claim)
+                maps = self._maps_so_far(claim, before)
                 items = [item for item in self._manifest(claim) if item.index not in before]
-                results = [*before.values(), *self._results(held, items)]
+                results = [*before.values(), *self._results(held, items, maps)]
                 held.check()
                 with self._meters.stage("upload"):
-                    self._put_results(claim, results)
+                    self._put_results(claim, results, maps)
             except DeviceBroken as exc:
                 # Not given back: the lease runs out like that of a dead worker, so that an
                 # image which breaks devices is found out.
@@ -147,7 +154,9 @@ class ChunkRunner:
             body = record.shard.encode()  # bytes: text splits into lines at U+2028, too
         else:
             body = read_shard(self._store, record.tenant, claim.job, claim.number)
-        return [ManifestItem.model_validate_json(line) for line in body.splitlines()]
+        return [
+            ManifestItem.model_validate_json(line, extra="ignore") for line in body.splitlines()
+        ]
 
     def _results_so_far(self, claim: Claim) -> dict[int, ItemResult]:
         """Of a chunk that runs again for its failed items: those that had succeeded."""
@@ -158,22 +167,33 @@ class ChunkRunner:
             lines = self._store.get(key).splitlines()
         except ObjectNotFound:  # cancelled before it was ever planned
             return {}
-        results = [ItemResult.model_validate_json(line) for line in lines]
+        results = [ItemResult.model_validate_json(line, extra="ignore") for line in lines]
         return {r.index: r for r in results if r.status is ItemStatus.SUCCEEDED}
 
-    def _results(self, held: HeldClaim, items: Sequence[ManifestItem]) -> list[ItemResult]:
+    def _maps_so_far(self, claim: Claim, before: Iterable[int]) -> dict[int, Rows]:
+        """Densities by item: those of earlier results, to which the others are added."""
+        if not claim.retry:
+            return {}
+        tenant = claim.record.tenant
+        return densities.kept_rows(self._store, tenant, claim.job, claim.number, before)
+
+    def _results(
+        self, held: HeldClaim, items: Sequence[ManifestItem], maps: dict[int, Rows]
+    ) -> list[ItemResult]:
         claim = held.claim
         if claim.verdict not in ("run", "retry"):
             return [unfinished_by_verdict(item, claim) for item in items]
         if claim.attempts > 1:
-            return self._one_by_one(held, items)
-        tasks = [_ItemTask(self, held, item) for item in items]
+            return self._one_by_one(held, items, maps)
+        tasks = [_ItemTask(self, held, item, maps) for item in items]
         for task in tasks:
             task.start()
         wait([task.done for task in tasks])
         return [task.done.result() for task in tasks]
 
-    def _one_by_one(self, held: HeldClaim, items: Sequence[ManifestItem]) -> list[ItemResult]:
+    def _one_by_one(
+        self, held: HeldClaim, items: Sequence[ManifestItem], maps: dict[int, Rows]
+    ) -> list[ItemResult]:
         """The careful way, after a worker was lost with this chunk.
 
         Each image runs alone and is named first, so that if it kills the worker again it is
@@ -187,12 +207,16 @@ class ChunkRunner:
                     results.append(poisoned(item, held.claim))
                     continue
                 self._records.suspect(held.claim, item.index)
-                task = _ItemTask(self, held, item)
+                task = _ItemTask(self, held, item, maps)
                 task.start()
                 results.append(task.done.result())
         return results
 
-    def _put_results(self, claim: Claim, results: Sequence[ItemResult]) -> None:
+    def _put_results(
+        self, claim: Claim, results: Sequence[ItemResult], maps: Mapping[int, Rows]
+    ) -> None:
+        """The densities go first: whoever finds results finds them."""
+        densities.keep(self._store, claim.record.tenant, claim.job, claim.number, maps)
         in_order = sorted(results, key=lambda result: result.index)
         lines = "".join(result.model_dump_json() + "\n" for result in in_order)
         key = keys.chunk_results(claim.record.tenant, claim.job, claim.number)
@@ -208,7 +232,8 @@ class ChunkRunner:
     # --- what an item's task needs ---------------------------------------------
 
     def load(self, held: HeldClaim, item: ManifestItem) -> Loaded:
-        return self._pipeline.load(item, item.options or held.claim.record.options)
+        claim = held.claim
+        return self._pipeline.load(item, item.options or claim.record.options, claim)
 
     def infer(self, held: HeldClaim, loaded: Loaded) -> Future[Answer]:
         record = held.claim.record
@@ -233,14 +258,19 @@ class ChunkRunner:
 class _ItemTask:
     """One item's way through load -> model -> store, without holding a thread between.
 
-    `done` gets the item's result. It gets an exception only where the chunk as a whole
-    cannot be committed: a service is away, or the lease is lost.
+    `done` gets the item's result; before that, `maps` gets the densities of its maps. `done`
+    gets an exception only where the chunk as a whole cannot be committed: a service is away, or
+    the lease is lost.
     """
 
-    def __init__(self, runner: ChunkRunner, held: HeldClaim, item: ManifestItem) -> None:
+    def __init__(
+        self, runner: ChunkRunner, held: HeldClaim, item: ManifestItem, maps: dict[int, Rows]
+    ) -> None:
         self._runner = runner
         self._held = held
         self._item = item
+        self._context = contextvars.copy_context()
+        self._maps = maps
         self.done: Future[ItemResult] = Future()
 
     def start(self) -> None:
@@ -261,10 +291,19 @@ class _ItemTask:
     def _store(self, loaded: Loaded, inferred: Future[Answer]) -> None:
         if not self._stopped():
             answer = inferred.result()
-            self.done.set_result(self._runner.store(self._held, loaded, answer))
+            result = self._runner.store(self._held, loaded, answer)
+            if result.explanations:
+                self._keep_maps(answer.analysis)
+            self.done.set_result(result)
+
+    def _keep_maps(self, analysis: Analysis) -> None:
+        maps = [(nth, density(made.heatmap)) for nth, made in first_maps(analysis)]
+        self._maps[self._item.index] = densities.rows_of(self._item.index, maps)
 
     def _submit(self, step: Callable[[], None], *, by_url: bool = False) -> None:
-        self._runner.submit(self._held, lambda: self._guarded(step), by_url=by_url)
+        # Each step in a copy: what is bound and gathered around the chunk is around its items.
+        context = self._context.copy()
+        self._runner.submit(self._held, lambda: context.run(self._guarded, step), by_url=by_url)
 
     def _stopped(self) -> bool:
         """True, and the item has ended, if its job is to stop or its lease is lost."""
@@ -285,7 +324,7 @@ class _ItemTask:
             else:
                 self._end(ItemError.model_validate(exc.as_item_error()))
         except Exception:
-            log.exception("item failed", job_id=self._held.claim.job, item=self._item.index)
+            log.exception("item failed", item=self._item.index)
             self._end(ItemError(code="internal_error", message="see the worker's log"))
 
     def _end(self, error: ItemError) -> None:

@@ -6,15 +6,17 @@ import contextlib
 import json
 import tempfile
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, wait
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import IO
 
 import structlog
 
+from worker import densities
+from worker.account import Account
 from worker.announcements import Announcements
 from worker.contract import keys
 from worker.contract.errors import (
@@ -38,20 +40,44 @@ from worker.contract.objects import JSON, JSONL, ObjectStore
 from worker.contract.record import Claim, JobRecord
 from worker.contract.records import JobRecords
 from worker.contract.views import job_view
+from worker.densities import Densities
 from worker.endings import stopped
+from worker.explained.account import ExplanationAccount
 from worker.leases import HeldClaim, Leases
 from worker.meters import Meters
+from worker.set_closing import SetClosing
 
 log = structlog.get_logger(__name__)
 
 SPOOL_BYTES = 8 * 2**20
 READ_AHEAD = 16  # chunk files
 GIVE_BACK_S = 2.0
-SUMMARY_LABELS = 1000
+
+
+@dataclass(frozen=True)
+class _Spools:
+    results: IO[bytes]
+    errors: IO[bytes]
+    index: IO[bytes]
+
+    def add(self, result: ItemResult) -> None:
+        line = result.model_dump_json().encode() + b"\n"
+        self.results.write(line)
+        if result.status is not ItemStatus.SUCCEEDED:
+            self.errors.write(line)
+        row = IndexRow.of(result).model_dump_json(exclude_none=True)
+        self.index.write(row.encode() + b"\n")
+
+
+@dataclass
+class _Totals:
+    account: Account = field(default_factory=Account)
+    maps: ExplanationAccount = field(default_factory=ExplanationAccount)
 
 
 class Closing:
-    """Writes results.jsonl, errors.jsonl, index.jsonl, summary.json, job.json; then settles."""
+    """Writes a job's files (results, errors, index, explanations, summary), then job.json; then
+    settles."""
 
     def __init__(
         self,
@@ -100,64 +126,86 @@ class Closing:
 
     def _write_files(self, held: HeldClaim) -> JobRecord:
         record = held.claim.record
-        labels: Counter[str] = Counter()
-        cached = 0
+        label_set = SetClosing.of(self._store, self._io, record)
         with contextlib.ExitStack() as files:
-            results, errors, index = (files.enter_context(_spool()) for _ in range(3))
-            for result in self._results(held.claim):
-                line = result.model_dump_json().encode() + b"\n"
-                results.write(line)
-                if result.status is not ItemStatus.SUCCEEDED:
-                    errors.write(line)
-                index.write(IndexRow.of(result).model_dump_json(exclude_none=True).encode() + b"\n")
-                labels.update(label.zh for label in result.labels[:1])
-                cached += result.cached
-                held.check()
-            named = ((keys.results, results), (keys.errors, errors), (keys.index, index))
+            spools = _Spools(*(files.enter_context(_spool()) for _ in range(3)))
+            totals = self._spool(held, spools, label_set)
+            named = (
+                (keys.results, spools.results),
+                (keys.errors, spools.errors),
+                (keys.index, spools.index),
+            )
             puts = [
                 partial(
                     self._store.put_file, key(record.tenant, record.job), file, content_type=JSONL
                 )
                 for key, file in named
             ]
-            puts.append(partial(self._put_summary, record, labels, cached=cached))
+            puts.append(partial(self._put_summary, record, totals))
             puts.append(partial(keep_manifest, self._store, record))
             written = [self._io.submit(put) for put in puts]
             wait(written)  # all of them, or a file would be closed while it is read
         for each in written:
             each.result()
+        if label_set is not None:
+            held.check()
+            label_set.write()
         return record
 
-    def _results(self, claim: Claim) -> Iterator[ItemResult]:
-        """All results in order; the next few chunks are fetched meanwhile."""
-        ahead: deque[Future[list[ItemResult]]] = deque()
+    def _spool(self, held: HeldClaim, spools: _Spools, label_set: SetClosing | None) -> _Totals:
+        """All results once, line by line; memory does not grow with the job."""
+        totals = _Totals()
+        for chunk, maps in self._chunks(held.claim):
+            for result in chunk:
+                spools.add(result)
+                totals.account.add(result)
+                if label_set is not None:
+                    label_set.add(result)
+                held.check()
+            totals.maps.add(chunk, maps)
+        return totals
+
+    def _chunks(self, claim: Claim) -> Iterator[tuple[list[ItemResult], Densities]]:
+        """All chunks in order; the next few are fetched meanwhile."""
+        ahead: deque[Future[tuple[list[ItemResult], Densities]]] = deque()
         for number in range(claim.record.chunks):
             ahead.append(self._io.submit(self._chunk, claim, number))
             if len(ahead) >= READ_AHEAD:
-                yield from ahead.popleft().result()
+                yield ahead.popleft().result()
         for fetched in ahead:
-            yield from fetched.result()
+            yield fetched.result()
 
-    def _chunk(self, claim: Claim, number: int) -> list[ItemResult]:
+    def _chunk(self, claim: Claim, number: int) -> tuple[list[ItemResult], Densities]:
+        """A chunk's results and its maps' densities."""
+        results = self._results(claim, number)
+        if not any(result.explanations for result in results):
+            return results, densities.none()
+        return results, densities.read(self._store, claim.record.tenant, claim.job, number)
+
+    def _results(self, claim: Claim, number: int) -> list[ItemResult]:
         """A chunk's results; a chunk stopped before it was planned has only its manifest."""
         tenant, job = claim.record.tenant, claim.job
         try:
             lines = self._store.get(keys.chunk_results(tenant, job, number)).splitlines()
-            return [ItemResult.model_validate_json(line) for line in lines]
+            return [ItemResult.model_validate_json(line, extra="ignore") for line in lines]
         except ObjectNotFound:
             lines = read_shard(self._store, tenant, job, number).splitlines()
-        items = [ManifestItem.model_validate_json(line) for line in lines]
+        items = [ManifestItem.model_validate_json(line, extra="ignore") for line in lines]
         return [stopped(item, claim, claim.record.stop) for item in items]
 
-    def _put_summary(self, record: JobRecord, labels: Counter[str], *, cached: int) -> None:
+    def _put_summary(self, record: JobRecord, totals: _Totals) -> None:
+        """What is known of the maps goes first, into a file of its own."""
+        explained = totals.maps.summary()
+        whole = totals.maps.explanations(record.job, explained).model_dump_json().encode()
+        self._store.put(keys.explanations(record.tenant, record.job), whole, content_type=JSON)
         now_ms = time.time_ns() // 1_000_000
         summary = {
             "job": record.job,
             "status": _status(record).value,
             "counts": record.counts.model_dump(),
-            "labels": dict(labels.most_common(SUMMARY_LABELS)),
-            "cached": cached,
+            **totals.account.summary(),
             "wall_s": round((now_ms - (record.started_ms or now_ms)) / 1000, 3),
+            "explanations": explained.model_dump(),
         }
         body = json.dumps(summary, ensure_ascii=False).encode()
         self._store.put(keys.summary(record.tenant, record.job), body, content_type=JSON)

@@ -25,6 +25,8 @@ from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
 from worker.contract.redis_state import demand_fit
 from worker.contract.settings import Settings
+from worker.contract.trace import Traces
+from worker.contract.traces import open_traces
 from worker.contract.webhooks import Webhooks
 from worker.courier import Courier, Mender
 from worker.exposition import exposed_alone
@@ -67,6 +69,7 @@ def coordinate(settings: Settings) -> None:
     app = queues.make_app(settings)
     wake = Waker(app)
     meters = meters_of(COORDINATOR)
+    traces = open_traces(settings, service="guanwu-worker", process=COORDINATOR)
     leases = Leases(records, heartbeat_s=settings.heartbeat_s, meters=meters)
     sweeper = Sweeper(
         records,
@@ -79,12 +82,13 @@ def coordinate(settings: Settings) -> None:
         records, store, retain_s=settings.retain_s, every_s=settings.retention_sweep_s
     )
     with contextlib.ExitStack() as parts:
+        parts.callback(traces.stop)
         io = parts.enter_context(ThreadPoolExecutor(settings.io_threads, thread_name_prefix="io"))
         named = RedisKeys(settings.redis_prefix)
         recovery = Recovery(client, named, records, store, io, wake, look_s=settings.sweep_s)
         webhooks, deliveries = Webhooks(client, store, settings), Deliveries(client, settings)
         announcements = Announcements(webhooks, deliveries, records, store)
-        courier = _courier(settings, deliveries, webhooks, store, meters)
+        courier = _courier(settings, deliveries, webhooks, store, meters, traces)
         mender = Mender(
             lambda: records.take_turn(MEND, every_s=MEND_S),
             announcements.restore,
@@ -117,7 +121,7 @@ def coordinate(settings: Settings) -> None:
             meters=meters,
         )
         runners: dict[Verdict, Runner] = {"plan": planner, "finalize": closing}
-        pump = Pump(records, runners, wake, always=[COORDINATOR])
+        pump = Pump(records, runners, wake, always=[COORDINATOR], traces=traces)
         register(app, pump)
         idle = idle_beside_work(
             pump.idle_s, lambda: records.ready([COORDINATOR]) > 0, limit_s=settings.idle_limit_s
@@ -139,6 +143,7 @@ def _courier(
     webhooks: Webhooks,
     store: ObjectStore,
     meters: Meters,
+    traces: Traces,
 ) -> Courier:
     allowed = settings.allowed_addresses
     outbound = Outbound(allowed, timeout_s=settings.webhook_timeout_s, max_bytes=0)
@@ -149,4 +154,5 @@ def _courier(
         Sender(outbound, allowed),
         pauses_s=settings.webhook_pauses_s,
         meters=meters,
+        traces=traces,
     )

@@ -23,6 +23,7 @@ from worker.contract import keys
 from worker.contract.deliveries import Deliveries, Taken
 from worker.contract.errors import GuanwuError, ServiceUnavailable, StoreDenied, WebhookNotFound
 from worker.contract.objects import ObjectStore
+from worker.contract.trace import OFF, Attributes, Traces, named
 from worker.contract.webhook import Attempt, Delivery, pause_s
 from worker.contract.webhooks import Webhooks
 from worker.meters import Delivered, Meters
@@ -49,7 +50,9 @@ class Courier:
         *,
         pauses_s: Sequence[float],
         meters: Meters | None = None,
+        traces: Traces = OFF,
     ) -> None:
+        self._traces = traces
         self._meters = meters or Meters()
         self._deliveries = deliveries
         self._webhooks = webhooks
@@ -93,7 +96,8 @@ class Courier:
 
     def _deliver(self, taken: Taken) -> None:
         delivery = taken.delivery
-        with bound_contextvars(delivery=delivery.id, webhook=delivery.webhook, job_id=delivery.job):
+        bound = named(delivery.traceparent) | {"delivery": delivery.id}
+        with bound_contextvars(webhook=delivery.webhook, job_id=delivery.job, **bound):
             try:
                 self._try(taken)
             except GuanwuError as exc:
@@ -110,7 +114,7 @@ class Courier:
             self._meters.deliveries.labels("undeliverable").inc()
             return self._end(taken, None)
         at = dt.datetime.now(dt.UTC)
-        outcome = self._sender.send(taken.delivery, receiver)
+        outcome = self._sent(taken.delivery, receiver)
         if outcome.gone and taken.delivery.webhook is not None:
             self._webhooks.disable(taken.delivery.tenant, taken.delivery.webhook)
         attempt = attempt_of(
@@ -123,6 +127,21 @@ class Courier:
         self._meters.delivery_s.observe(outcome.duration_ms / 1000)
         self._meters.deliveries.labels(delivered(outcome, attempt)).inc()
         self._end(taken, attempt)
+
+    def _sent(self, delivery: Delivery, receiver: Receiver) -> Outcome:
+        """One try, as a span of the trace that the job's end was part of."""
+        if delivery.traceparent is None:
+            return self._sender.send(delivery, receiver)
+        told: Attributes = {"guanwu.delivery": delivery.id, "guanwu.attempt": delivery.attempts + 1}
+        with self._traces.span(
+            "webhook", parent=delivery.traceparent, kind="client", attributes=told
+        ) as span:
+            outcome = self._sender.send(delivery, receiver)
+            if outcome.status is not None:
+                span.say({"http.response.status_code": outcome.status})
+            if outcome.error is not None:
+                span.fail(str(outcome.status or "no_answer"))
+        return outcome
 
     def _receiver(self, delivery: Delivery) -> Receiver | None:
         """Where it goes now; None if its webhook was deleted, or is disabled."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
 
 from worker import drawing
 from worker.batcher import Answer
+from worker.client_labels import ClientLabelShelf
 from worker.contract import keys
 from worker.contract.errors import (
     InputForbidden,
@@ -28,13 +28,16 @@ from worker.contract.job import (
     ItemStatus,
     Label,
     ManifestItem,
+    ModelInfo,
     Options,
 )
-from worker.contract.objects import JSON, PNG, ObjectStore, split_address
+from worker.contract.objects import BYTES, JSON, PNG, ObjectStore, split_address
 from worker.contract.record import Claim
 from worker.downloads import Downloads
+from worker.example_features import ExampleFeatures
 from worker.meters import Meters, Stage
 from worker.vision import diagnostics, png, render
+from worker.vision.analysis import Example
 from worker.vision.engine import Analysis, Engine, MadeMap, Prepared
 from worker.vision.image import Picture, decode
 
@@ -56,20 +59,20 @@ class Stopwatch:
         self.ms: dict[str, float] = {}
         self._meters = meters
 
-    @contextmanager
-    def stage(self, name: Stage) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            with self._meters.stage(name):
-                yield
-        finally:
-            spent_ms = (time.perf_counter() - started) * 1000
-            self.ms[name] = self.ms.get(name, 0.0) + spent_ms
+    def stage(self, name: Stage) -> AbstractContextManager[None]:
+        return self._meters.stage(name, into=self.ms)
 
-    def add(self, name: Stage, ms: float) -> None:
-        """What was timed elsewhere."""
+    def add_answer(self, answer: Answer) -> None:
+        """What the batcher has timed: the wait for the batch, then one stage after the other."""
+        at_ns = answer.began_ns
+        self._add("wait", answer.wait_ms, ended_ns=at_ns)
+        for stage, ms in answer.analysis.timing_ms.items():
+            at_ns += round(ms * answer.images * 1e6)
+            self._add(cast(Stage, stage), ms, ended_ns=at_ns, images=answer.images)
+
+    def _add(self, name: Stage, ms: float, *, ended_ns: int, images: int = 1) -> None:
         self.ms[name] = ms
-        self._meters.saw(name, ms / 1000)
+        self._meters.saw(name, ms / 1000, ended_ns=ended_ns, lasted_s=ms * images / 1000)
 
 
 @dataclass
@@ -97,12 +100,13 @@ class ItemPipeline:
     ) -> None:
         self._meters = meters or Meters()
         self._store = store
+        self._client_labels = ClientLabelShelf(store)
         self._downloads = downloads
         self._engine = engine
         self._limits = limits
         self._processor_slots = threading.BoundedSemaphore(processor_slots)
 
-    def load(self, item: ManifestItem, options: Options) -> Loaded:
+    def load(self, item: ManifestItem, options: Options, claim: Claim) -> Loaded:
         """Fetch, decode and prepare one image; raises its error.
 
         At most `processor_slots` images stand decoded at a time; what is kept
@@ -110,6 +114,7 @@ class ItemPipeline:
         """
         watch = Stopwatch(self._meters)
         with watch.stage("fetch"):
+            client = self._client_labels.of(options, tenant=claim.record.tenant, job=claim.job)
             data = self._fetch(item)
         with self._processor_slots:
             with watch.stage("decode"):
@@ -120,7 +125,9 @@ class ItemPipeline:
                     enough=self._engine.enough(options),
                 )
             with watch.stage("prepare"):
-                prepared = self._engine.prepare(picture, options)
+                prepared = self._engine.prepare(picture, options, client)
+                if client is not None and item.index in client.boxes:
+                    prepared = replace(prepared, box_px=client.boxes[item.index])
                 picture = render.for_display(picture, max_side_px=options.max_side_px)
         return Loaded(item, picture, prepared, watch)
 
@@ -150,8 +157,7 @@ class ItemPipeline:
     ) -> ItemResult:
         """Render and upload an analysed image; its labels.json goes last."""
         watch, analysis = loaded.watch, answer.analysis
-        for stage, ms in {"wait": answer.wait_ms, **analysis.timing_ms}.items():
-            watch.add(cast(Stage, stage), ms)
+        watch.add_answer(answer)
         explanations = [
             self._explanation(made, loaded, claim, analysis.labels)
             for made in analysis.explanations
@@ -173,10 +179,31 @@ class ItemPipeline:
             attempts=claim.attempts,
             cached=answer.known,
         )
+        if analysis.example is not None:
+            self._put_features(analysis.example, analysis.models, loaded, claim)
         key = keys.labels(claim.record.tenant, claim.job, loaded.item.index)
         with watch.stage("upload"):
             self._store.put(key, result.model_dump_json().encode(), content_type=JSON)
         return result
+
+    def _put_features(
+        self, example: Example, models: Sequence[ModelInfo], loaded: Loaded, claim: Claim
+    ) -> None:
+        """For the end of the job, which makes the label set."""
+        (model,) = models
+        rows = example.features.astype("<f4")
+        features = ExampleFeatures(
+            weights_sha256=model.weights_sha256,
+            methods=example.methods,
+            channels=rows.shape[1],
+            labels=(0,),
+            boxed=(len(rows) == 2,),
+            inside=rows[:1].tobytes(),
+            outside=rows[1:].tobytes(),
+        )
+        key = keys.item_features(claim.record.tenant, claim.job, loaded.item.index)
+        with loaded.watch.stage("upload"):
+            self._store.put(key, features.to_bytes(), content_type=BYTES)
 
     def _explanation(
         self, made: MadeMap, loaded: Loaded, claim: Claim, labels: Sequence[Label]

@@ -18,6 +18,7 @@ from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 
+from worker import stage_times
 from worker.contract.errors import (
     DeviceBroken,
     ModelError,
@@ -147,18 +148,23 @@ class Meters:
         return Histogram(f"guanwu_{name}", text, labels, registry=self.registry, buckets=buckets)
 
     @contextmanager
-    def stage(self, name: Stage) -> Iterator[None]:
-        """Time a stage, whether it succeeds or not."""
+    def stage(self, name: Stage, *, into: dict[str, float] | None = None) -> Iterator[None]:
+        """Time a stage, whether it succeeds or not; its milliseconds are added `into` a table."""
         started_s, started_cpu_s = time.perf_counter(), time.thread_time()
         try:
             yield
         finally:
             self._cpu_s_of[name].inc(time.thread_time() - started_cpu_s)
-            self.saw(name, time.perf_counter() - started_s)
+            spent_s = time.perf_counter() - started_s
+            self._s_of[name].observe(spent_s)
+            stage_times.saw(name, spent_s)
+            if into is not None:
+                into[name] = into.get(name, 0.0) + spent_s * 1000
 
-    def saw(self, name: Stage, seconds: float) -> None:
-        """A stage that was timed elsewhere."""
+    def saw(self, name: Stage, seconds: float, *, ended_ns: int, lasted_s: float) -> None:
+        """A stage that was timed elsewhere, as `stage_times.saw` says."""
         self._s_of[name].observe(seconds)
+        stage_times.saw(name, seconds, ended_ns=ended_ns, lasted_s=lasted_s)
 
 
 def meters_of(process: str) -> Meters:

@@ -21,6 +21,7 @@ from typing import Any
 import httpcore
 import httpx
 
+from worker.contract import trace
 from worker.contract.addresses import Address, Allowed, parsed_url
 from worker.contract.errors import AddressForbidden, OutboundFailed, OutboundTooLarge
 
@@ -80,6 +81,8 @@ class Outbound:
         """
         where = parsed_url(url)
         named = [("host", where.netloc.decode("ascii")), *(headers or {}).items()]
+        if (span := trace.traceparent()) is not None:
+            named.append((trace.HEADER, span))
         timeout_s = self._timeout_s if timeout_s is None else timeout_s
         until_s = time.monotonic() + timeout_s
         backend = _CheckedBackend(self._allowed, self._resolve, until_s)

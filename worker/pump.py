@@ -11,10 +11,12 @@ from typing import Protocol
 import structlog
 from structlog.contextvars import bound_contextvars
 
+from worker.claim_span import traced
 from worker.contract.errors import LeaseLost, RedisUnavailable
 from worker.contract.keys import QueueName
 from worker.contract.record import Claim, Verdict
 from worker.contract.records import JobRecords
+from worker.contract.trace import OFF, Traces, named
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +44,9 @@ class Pump:
         always: Sequence[QueueName],
         slotted: Sequence[QueueName] = (),
         slots: int = 0,
+        traces: Traces = OFF,
     ) -> None:
+        self._traces = traces
         self._records = records
         self._runners = runners
         self._wake = wake
@@ -92,9 +96,11 @@ class Pump:
         claim = self._records.claim(queues)
         if claim is None:
             return False
-        with bound_contextvars(job_id=claim.job, chunk=claim.chunk), self._busy():
+        trace = named(claim.record.traceparent)
+        with bound_contextvars(job_id=claim.job, chunk=claim.chunk, **trace), self._busy():
             try:
-                self._tell(self._runners[claim.verdict].run(claim))
+                with traced(self._traces, claim):
+                    self._tell(self._runners[claim.verdict].run(claim))
             except LeaseLost as exc:
                 log.warning("commit refused", error=exc.message)
             except RedisUnavailable as exc:

@@ -2,7 +2,7 @@
 
 Inputs are shared by content: a job that names one writes it again, so an input older than
 any job that is kept is named by none of them. Uploads go with them. A picture that feedback
-names stays.
+names stays. A label set that was deleted goes once no kept job is old enough to run on it.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ class Retention(Rounds):
                 oldest_kept = min(oldest_kept, job.created_at)
         if self._retain_s is not None:
             self._delete_inputs(tenant, before=oldest_kept)
+            self._delete_label_sets(tenant, before=oldest_kept)
         return gone
 
     def _delete(self, tenant: str, job: str) -> None:
@@ -83,6 +84,15 @@ class Retention(Rounds):
                 for entry in entries
                 if entry.modified_at < before and entry.key not in kept
             )
+
+    def _delete_label_sets(self, tenant: str, *, before: dt.datetime) -> None:
+        """Those hidden before; the mark goes last, so that a broken sweep is taken up again."""
+        for set_id in list(self._store.folders(keys.client_sets_prefix(tenant))):
+            mark = keys.client_set_hidden(tenant, set_id)
+            if any(entry.modified_at < before for entry in self._store.entries(mark)):
+                prefix = keys.client_set_prefix(tenant, set_id)
+                self._store.delete(key for key in self._store.keys(prefix) if key != mark)
+                self._store.delete([mark])
 
     def round(self) -> None:
         try:

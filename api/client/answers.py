@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import httpx
 from pydantic import BaseModel, Field, ValidationError
 
 from api.client.errors import UnexpectedAnswer
+from worker.contract.client_set import ClientSet
 from worker.contract.job import ItemResult, Job, Wire
 from worker.contract.judgement import Feedback
 
 M = TypeVar("M", bound=BaseModel)
+Item = TypeVar("Item")
+After = int | str | None
 
 
-class ResultPage(Wire):
+class Page(Wire, Generic[Item]):
+    """Some of many; `next` is the `after` of those behind it, None: there are none."""
+
+    items: list[Item]
+    next: After
+
+    @property
+    def last(self) -> bool:
+        """There is nothing to go on for."""
+        return self.next is None
+
+
+class ResultPage(Page[ItemResult]):
     """As `GET .../results` answers."""
 
-    items: list[ItemResult]
-    next: int | str | None
     done: bool
     matched: int | None = None
 
+    @property
+    def last(self) -> bool:
+        """Also where a job that runs has come to: its other items come later."""
+        return self.done or not self.items
 
-class JobPage(Wire):
+
+class JobPage(Page[Job]):
     """As `GET /v1/jobs` answers."""
-
-    items: list[Job]
-    next: str | None
 
 
 class Upload(Wire):
@@ -58,11 +73,12 @@ class Usage(Wire):
     images: dict[str, ImagesUsed]
 
 
-class FeedbackPage(Wire):
+class FeedbackPage(Page[Feedback]):
     """As `GET /v1/feedback` answers."""
 
-    items: list[Feedback]
-    next: str | None
+
+class SetPage(Page[ClientSet]):
+    """As `GET /v1/labelsets` answers."""
 
 
 class FoundLabel(Wire):

@@ -11,6 +11,7 @@ from api.client import calls, upload
 from api.client.answers import FoundLabel, FoundLabels, JobPage, Offered, Upload, Usage, parsed
 from api.client.async_feedback import AsyncJudgements
 from api.client.async_handle import AsyncJobHandle
+from api.client.async_label_sets import AsyncLabelSets
 from api.client.async_transport import AsyncTransport
 from api.client.async_webhooks import AsyncWebhooks
 from api.client.calls import Chosen, SourceKind, Told
@@ -46,6 +47,7 @@ class AsyncClient:
         self._storage = AsyncTransport(url, headers={}, timeout_s=timeout_s, retries=retries)
         self.webhooks = AsyncWebhooks(self._api)
         self.feedback = AsyncJudgements(self._api)
+        self.labelsets = AsyncLabelSets(self._api, self.upload)
 
     async def __aenter__(self) -> Self:
         return self
@@ -119,16 +121,9 @@ class AsyncClient:
         """A job submitted earlier."""
         return AsyncJobHandle(self._api, await self._api.call(calls.get_job(job_id)))
 
-    async def jobs(self) -> AsyncIterator[Job]:
+    def jobs(self) -> AsyncIterator[Job]:
         """Your jobs, the newest first."""
-        after = None
-        while True:
-            page = parsed(JobPage, await self._api.call(calls.jobs(after)))
-            for job in page.items:
-                yield job
-            if page.next is None:
-                return
-            after = page.next
+        return self._api.pages(JobPage, lambda after: calls.jobs(after))
 
     async def models(self) -> Catalog:
         """What the workers offer."""

@@ -46,7 +46,7 @@ class AsyncJudgements:
         """Take it back: it leaves lists and exports. Twice is as good as once."""
         await self._api.call(calls.retract(feedback_id))
 
-    async def list(
+    def list(
         self,
         *,
         kind: Kind | None = None,
@@ -56,14 +56,7 @@ class AsyncJudgements:
     ) -> AsyncIterator[Feedback]:
         """The newest first; with what was taken back if `retracted`."""
         asked = calls.feedback_query(kind=kind, since=since, until=until, retracted=retracted)
-        after = None
-        while True:
-            page = parsed(FeedbackPage, await self._api.call(calls.judgements(asked, after)))
-            for given in page.items:
-                yield given
-            if page.next is None:
-                return
-            after = page.next
+        return self._api.pages(FeedbackPage, lambda after: calls.judgements(asked, after))
 
     async def export(
         self,

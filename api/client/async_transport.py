@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from api.client.answers import After, Item, Page, parsed
 from api.client.calls import Call
 from api.client.errors import ClientError
 from api.client.patience import Patience
@@ -47,6 +48,19 @@ class AsyncTransport:
             except ClientError as exc:
                 pause_s = patience.pause_s(exc)
             await asyncio.sleep(pause_s)
+
+    async def pages(
+        self, kind: type[Page[Item]], ask: Callable[[After], Call]
+    ) -> AsyncIterator[Item]:
+        """As `Transport.pages`."""
+        after: After = None
+        while True:
+            page = parsed(kind, await self.call(ask(after)))
+            for item in page.items:
+                yield item
+            if page.last:
+                return
+            after = page.next
 
     async def lines(self, call: Call, *, silence_s: float) -> AsyncGenerator[str, None]:
         """As `Transport.lines`."""

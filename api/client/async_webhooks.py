@@ -48,16 +48,9 @@ class AsyncWebhooks:
         """Queue an event `webhook.test`; the delivery's id."""
         return parsed(QueuedDelivery, await self._api.call(calls.test_webhook(webhook_id))).id
 
-    async def deliveries(self, webhook_id: str) -> AsyncIterator[Attempt]:
+    def deliveries(self, webhook_id: str) -> AsyncIterator[Attempt]:
         """Tries to deliver, the newest first."""
-        after = None
-        while True:
-            page = parsed(TriesPage, await self._api.call(calls.tries(webhook_id, after)))
-            for attempt in page.items:
-                yield attempt
-            if page.next is None:
-                return
-            after = page.next
+        return self._api.pages(TriesPage, lambda after: calls.tries(webhook_id, after))
 
     async def secret(self) -> SigningSecret:
         """What signs the deliveries to webhooks that jobs name themselves."""

@@ -5,23 +5,25 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from api.client import upload
-from api.client.answers import Upload
+from api.client.answers import After, Upload
 from worker.contract.job import ArtifactLink, ItemStatus, JobEvent, JobWebhook, Options, Verdict
 from worker.contract.judgement import Kind
 
 PAGE_ITEMS = 100
 WEBHOOKS = "/v1/webhooks"
 FEEDBACK = "/v1/feedback"
+LABEL_SETS = "/v1/labelsets"
 WEBHOOK_SECRET = "/v1/webhook-secret"
 SourceKind = Literal["manifest", "prefix", "archive"]
 Chosen = Options | Mapping[str, Any] | None
-ExportFormat = Literal["jsonl", "label-studio"]
+ExportFormat = Literal["jsonl", "label-studio", "coco"]
+ReportLanguage = Literal["zh", "en"]
 Told = JobWebhook | Mapping[str, Any] | None
 
 
@@ -124,6 +126,7 @@ def query(
     score_below: float | None,
     verdict: Verdict | None,
     sort: str | None,
+    order: str | None,
 ) -> dict[str, Any]:
     """Parameters of `page` for the items that are asked for."""
     asked: dict[str, object] = {
@@ -133,25 +136,29 @@ def query(
         "score_below": score_below,
         "verdict": verdict,
         "sort": sort,
+        "order": order,
     }
     return {name: value for name, value in asked.items() if value is not None}
 
 
-def page(job: str, query: Mapping[str, Any]) -> Call:
-    params = {"limit": PAGE_ITEMS, **query}
-    return Call("GET", f"/v1/jobs/{job}/results", options={"params": params})
+def page(job: str, asked: Mapping[str, Any], after: After) -> Call:
+    return _page_after(f"/v1/jobs/{job}/results", after, asked)
 
 
 def results_file(job: str) -> Call:
     return Call("GET", f"/v1/jobs/{job}/results.jsonl")
 
 
-def jobs(after: str | None) -> Call:
+def report(job: str, *, lang: ReportLanguage) -> Call:
+    return Call("GET", f"/v1/jobs/{job}/report", options={"params": {"lang": lang}})
+
+
+def jobs(after: After) -> Call:
     return _page_after("/v1/jobs", after)
 
 
-def _page_after(path: str, after: str | None) -> Call:
-    params = {"limit": str(PAGE_ITEMS)} | ({"after": after} if after else {})
+def _page_after(path: str, after: After, asked: Mapping[str, Any] | None = None) -> Call:
+    params = {"limit": PAGE_ITEMS, **(asked or {})} | ({} if after is None else {"after": after})
     return Call("GET", path, options={"params": params})
 
 
@@ -162,6 +169,39 @@ def models() -> Call:
 def labels(label_set: str, query: str, limit: int) -> Call:
     params = {"label_set": label_set, "q": query, "limit": limit}
     return Call("GET", "/v1/labels", options={"params": params})
+
+
+def new_label_set(labels: Sequence[Mapping[str, Any]], model: str | None, name: str | None) -> Call:
+    optional = {"model": model, "name": name}
+    told = {field: value for field, value in optional.items() if value is not None}
+    body = {"labels": list(labels), **told}
+    return Call("POST", LABEL_SETS, options={"headers": _once_under(None), "json": body})
+
+
+def label_set(set_id: str, version: int | None) -> Call:
+    params = {} if version is None else {"version": version}
+    return Call("GET", f"{LABEL_SETS}/{set_id}", options={"params": params})
+
+
+def label_sets(after: After) -> Call:
+    return _page_after(LABEL_SETS, after)
+
+
+def absorb(
+    set_id: str, *, job: str | None, since: dt.datetime | None, until: dt.datetime | None
+) -> Call:
+    asked = feedback_query(kind=None, since=since, until=until, retracted=False)
+    body = asked | ({"job": job} if job else {})
+    return Call("POST", f"{LABEL_SETS}/{set_id}/absorb", options={"json": body})
+
+
+def accept(set_id: str, proposal: str, without: Iterable[str]) -> Call:
+    path = f"{LABEL_SETS}/{set_id}/proposals/{proposal}/accept"
+    return Call("POST", path, safe=False, options={"json": {"without": list(without)}})
+
+
+def delete_label_set(set_id: str) -> Call:
+    return Call("DELETE", f"{LABEL_SETS}/{set_id}", safe=False)
 
 
 def workers() -> Call:
@@ -197,7 +237,7 @@ def test_webhook(webhook_id: str) -> Call:
     return Call("POST", f"{WEBHOOKS}/{webhook_id}/test", safe=False)
 
 
-def tries(webhook_id: str, after: str | None) -> Call:
+def tries(webhook_id: str, after: After) -> Call:
     return _page_after(f"{WEBHOOKS}/{webhook_id}/deliveries", after)
 
 
@@ -227,9 +267,8 @@ def retract(feedback_id: str) -> Call:
     return Call("DELETE", f"{FEEDBACK}/{feedback_id}")
 
 
-def judgements(asked: Mapping[str, Any], after: str | None) -> Call:
-    params = {"limit": PAGE_ITEMS, **asked} | ({"after": after} if after else {})
-    return Call("GET", FEEDBACK, options={"params": params})
+def judgements(asked: Mapping[str, Any], after: After) -> Call:
+    return _page_after(FEEDBACK, after, asked)
 
 
 def export(format: ExportFormat, asked: Mapping[str, Any]) -> Call:

@@ -18,8 +18,8 @@ import click
 from click.shell_completion import get_completion_class
 from pydantic import ValidationError
 
-from api.client import commands, hooks, judging, watching
-from api.client.calls import ExportFormat
+from api.client import commands, hooks, judging, labelling, watching
+from api.client.calls import ExportFormat, ReportLanguage
 from api.client.client import Client
 from api.client.errors import (
     ClientError,
@@ -39,7 +39,7 @@ R = TypeVar("R")
 
 USAGE, REFUSED, UNREACHABLE, INTERRUPTED = 2, 3, 4, 130
 DEFAULT_OUT = Path("out")
-SORTS = ("index", "score", "margin", "faithfulness")
+SORTS = ("index", "score", "margin", "entropy", "faithfulness", "disagreement")
 SHELLS = ("bash", "zsh", "fish")
 ENDS = ("succeeded", "failed", "cancelled", "expired")
 
@@ -119,7 +119,7 @@ def submit(
 
 def _options(given: dict[str, Any]) -> Options:
     chosen = {name: value for name, value in given.items() if value not in (None, ())}
-    artifacts = ["labels", "overlay", "figure"]
+    artifacts = ["labels", "overlay", "figure", "thumbnail"]
     try:
         return Options.model_validate({"artifacts": artifacts, **chosen})
     except ValidationError as exc:
@@ -159,7 +159,7 @@ def status(job: str, as_json: bool, url: str | None, token: str | None) -> int:
 
 @cli.command()
 @click.argument("job")
-@click.option("--sort", type=click.Choice(SORTS), help="ascending: the least certain first")
+@click.option("--order", "--sort", "sort", type=click.Choice(SORTS), help="what needs a look first")
 @click.option("--status", type=click.Choice(ENDS), help="items that ended so")
 @click.option("--label", help="first label: in Chinese, in English or by its id")
 @click.option("--score-below", type=click.FloatRange(0, 1), help="of the first label")
@@ -184,6 +184,25 @@ def results(
     asked = {name: value for name, value in query.items() if value is not None}
     with _connect(url, token) as client:
         return commands.results(client, job, folder=out, as_json=as_json, limit=limit, **asked)
+
+
+@cli.command()
+@click.argument("job")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("report.html"),
+    show_default=True,
+    help="file for it",
+)
+@click.option(
+    "--lang", type=click.Choice(get_args(ReportLanguage)), default="zh", show_default=True
+)
+@_with_server
+def report(job: str, output: Path, lang: ReportLanguage, url: str | None, token: str | None) -> int:
+    """Save the report of a finished job, one HTML file to read, print and keep."""
+    with _connect(url, token) as client:
+        return commands.report(client, job, lang=lang, output=output)
 
 
 @cli.command()
@@ -360,7 +379,7 @@ def list_feedback(
     type=click.Choice(get_args(ExportFormat)),
     default="jsonl",
     show_default=True,
-    help="label-studio: tasks to import there",
+    help="label-studio: tasks to import there; coco: the boxes, for trainers",
 )
 @_since_option
 @click.option(
@@ -379,6 +398,88 @@ def export_feedback(
     """Export all feedback, the newest first."""
     with _connect(url, token) as client:
         return judging.export(client, format, since=since, output=output)
+
+
+@cli.group()
+def labelsets() -> None:
+    """Look after label sets of your own."""
+
+
+@labelsets.command("create")
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--model", help="that looks at the pictures; default: one of the server's")
+@click.option("--name", help="default: that of PATH")
+@_json_option
+@_with_server
+def create_label_set(
+    path: Path,
+    model: str | None,
+    name: str | None,
+    as_json: bool,
+    url: str | None,
+    token: str | None,
+) -> int:
+    """Make a label set of PATH and wait until it is ready.
+
+    PATH is a folder with one folder of pictures for each label, or a text file of words, one label
+    a line. A label is called as its folder or line: in one language, or as 龙井_longjing in both.
+    """
+    with _connect(url, token) as client:
+        return labelling.create(client, path, model=model, name=name, as_json=as_json)
+
+
+@labelsets.command("list")
+@_json_option
+@_with_server
+def list_label_sets(as_json: bool, url: str | None, token: str | None) -> int:
+    """List your label sets, the newest first."""
+    with _connect(url, token) as client:
+        return labelling.show_all(client, as_json=as_json)
+
+
+@labelsets.command("show")
+@click.argument("label_set")
+@click.option("--version", type=click.IntRange(1), help="default: the newest")
+@_json_option
+@_with_server
+def show_label_set(
+    label_set: str, version: int | None, as_json: bool, url: str | None, token: str | None
+) -> int:
+    """Show a version of a label set."""
+    with _connect(url, token) as client:
+        return labelling.show(client, label_set, version=version, as_json=as_json)
+
+
+@labelsets.command("absorb")
+@click.argument("label_set")
+@click.option("--job", help="feedback on items of this job; default: all")
+@_since_option
+@click.option("--accept", is_flag=True, help="make the version, and wait until it is ready")
+@_json_option
+@_with_server
+def absorb_feedback(
+    label_set: str,
+    job: str | None,
+    since: dt.datetime | None,
+    accept: bool,
+    as_json: bool,
+    url: str | None,
+    token: str | None,
+) -> int:
+    """Show what feedback would add to a label set; with --accept it becomes a new version."""
+    with _connect(url, token) as client:
+        return labelling.absorb(
+            client, label_set, job=job, since=since, accept=accept, as_json=as_json
+        )
+
+
+@labelsets.command("delete")
+@click.argument("label_set")
+@_with_server
+def delete_label_set(label_set: str, url: str | None, token: str | None) -> int:
+    """Delete a label set; jobs that run on it end well."""
+    with _connect(url, token) as client:
+        return labelling.delete(client, label_set)
 
 
 def _hand_over(

@@ -13,6 +13,7 @@ from api.client.calls import Chosen, SourceKind, Told
 from api.client.errors import UnexpectedAnswer
 from api.client.feedback import Judgements
 from api.client.handle import JobHandle
+from api.client.label_sets import LabelSets
 from api.client.transport import Transport, headers_of
 from api.client.webhooks import Webhooks
 from worker.contract.catalog import Catalog
@@ -46,6 +47,7 @@ class Client:
         self._storage = Transport(url, headers={}, timeout_s=timeout_s, retries=retries)
         self.webhooks = Webhooks(self._api)
         self.feedback = Judgements(self._api)
+        self.labelsets = LabelSets(self._api, self.upload)
 
     def __enter__(self) -> Self:
         return self
@@ -128,13 +130,7 @@ class Client:
 
     def jobs(self) -> Iterator[Job]:
         """Your jobs, the newest first."""
-        after = None
-        while True:
-            page = parsed(JobPage, self._api.call(calls.jobs(after)))
-            yield from page.items
-            if page.next is None:
-                return
-            after = page.next
+        return self._api.pages(JobPage, lambda after: calls.jobs(after))
 
     def models(self) -> Catalog:
         """What the workers offer."""

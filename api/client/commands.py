@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from api.client import display, large, saving, showing
+from api.client.calls import ReportLanguage
 from api.client.client import Client
 from api.client.display import Row
 from api.client.errors import ClientError
@@ -159,6 +160,12 @@ def results(
     if not as_json:
         showing.print_end(job.view, folder)
     return exit_code(job.view)
+
+
+def report(client: Client, job_id: str, *, lang: ReportLanguage, output: Path) -> int:
+    client.job(job_id).report(output, lang=lang)
+    click.echo(str(output))
+    return 0
 
 
 def usage(client: Client, *, as_json: bool) -> int:

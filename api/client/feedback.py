@@ -66,13 +66,7 @@ class Judgements:
     ) -> Iterator[Feedback]:
         """The newest first; with what was taken back if `retracted`."""
         asked = calls.feedback_query(kind=kind, since=since, until=until, retracted=retracted)
-        after = None
-        while True:
-            page = parsed(FeedbackPage, self._api.call(calls.judgements(asked, after)))
-            yield from page.items
-            if page.next is None:
-                return
-            after = page.next
+        return self._api.pages(FeedbackPage, lambda after: calls.judgements(asked, after))
 
     def export(
         self,

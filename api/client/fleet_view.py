@@ -35,6 +35,11 @@ def frame(fleet: Fleet) -> RenderableType:
     return Group(*(with_gap for part in parts for with_gap in (part, Text())))
 
 
+def stale(last: RenderableType, why: str) -> RenderableType:
+    """The last look, and why there is no newer one."""
+    return Group(Text(f"as it was, waiting for the server: {why}", style="red"), last)
+
+
 def _queue(fleet: Fleet) -> Text:
     waiting = ", ".join(f"{images:,} {lane}" for lane, images in fleet.pending.items())
     chunks = ", ".join(f"{count:,} {state}" for state, count in fleet.chunks.items())

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 
 from api.client import calls
-from api.client.answers import ResultPage, parsed
-from api.client.calls import Chosen
+from api.client.answers import ResultPage
+from api.client.calls import Chosen, ReportLanguage
 from api.client.errors import ServerUnavailable, ServerUnreachable, TooMany
 from api.client.patience import Vigil
 from api.client.seen import SeenJob
@@ -101,11 +101,13 @@ class JobHandle(SeenJob):
         score_below: float | None = None,
         verdict: Verdict | None = None,
         sort: str | None = None,
+        order: str | None = None,
     ) -> Iterator[ItemResult]:
         """The items that are finished, in index order; all of them once the job is done.
 
-        A job that is done can be filtered, and sorted by `score`, `margin` or
-        `faithfulness`, the least certain first.
+        A job that is done can be filtered, and sorted so that what needs a look comes first:
+        the least `score`, `margin` or `faithfulness`, the greatest `entropy`, or
+        `disagreement` of two models. `order` is the same as `sort`.
         """
         query = calls.query(
             status=status,
@@ -114,14 +116,14 @@ class JobHandle(SeenJob):
             score_below=score_below,
             verdict=verdict,
             sort=sort,
+            order=order,
         )
-        while True:
-            page = parsed(ResultPage, self._api.call(calls.page(self.id, query)))
-            yield from page.items
-            if page.done or not page.items:
-                return
-            query["after"] = page.next
+        return self._api.pages(ResultPage, lambda after: calls.page(self.id, query, after))
 
     def save_results(self, path: Path) -> None:
         """All items of a job that is done as one file, a JSON object a line."""
         self._api.save(calls.results_file(self.id), path)
+
+    def report(self, path: Path, *, lang: ReportLanguage = "zh") -> None:
+        """The report of a job that is done, as one HTML file that needs nothing else."""
+        self._api.save(calls.report(self.id, lang=lang), path)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
+from api.client.answers import After, Item, Page, parsed
 from api.client.calls import Call
 from api.client.errors import (
     ClientError,
@@ -63,6 +64,16 @@ class Transport:
             except ClientError as exc:
                 pause_s = patience.pause_s(exc)
             time.sleep(pause_s)
+
+    def pages(self, kind: type[Page[Item]], ask: Callable[[After], Call]) -> Iterator[Item]:
+        """The items of all pages; `ask` is the call for those behind one. Raises as `call` does."""
+        after: After = None
+        while True:
+            page = parsed(kind, self.call(ask(after)))
+            yield from page.items
+            if page.last:
+                return
+            after = page.next
 
     def lines(self, call: Call, *, silence_s: float) -> Iterator[str]:
         """The lines of a stream as they come, tried once. Raises as `call`, and

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Iterator
 
 from api.client import calls
-from api.client.answers import parsed
+from api.client.answers import Page, parsed
 from api.client.transport import Transport
 from worker.contract.job import JOB_EVENTS, JobEvent, Wire
 from worker.contract.webhook import Attempt
@@ -37,9 +37,8 @@ class WebhookList(Wire):
     items: list[Webhook]
 
 
-class TriesPage(Wire):
-    items: list[Attempt]
-    next: str | None
+class TriesPage(Page[Attempt]):
+    pass
 
 
 class QueuedDelivery(Wire):
@@ -83,13 +82,7 @@ class Webhooks:
 
     def deliveries(self, webhook_id: str) -> Iterator[Attempt]:
         """Tries to deliver, the newest first."""
-        after = None
-        while True:
-            page = parsed(TriesPage, self._api.call(calls.tries(webhook_id, after)))
-            yield from page.items
-            if page.next is None:
-                return
-            after = page.next
+        return self._api.pages(TriesPage, lambda after: calls.tries(webhook_id, after))
 
     def secret(self) -> SigningSecret:
         """What signs the deliveries to webhooks that jobs name themselves."""

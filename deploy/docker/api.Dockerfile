@@ -7,6 +7,8 @@ ARG PYTHON_TAG=3.11.14-slim-bookworm
 ARG PYTHON_DIGEST=""
 
 FROM python:${PYTHON_TAG}${PYTHON_DIGEST} AS build
+# "traces" for GUANWU_TRACES=otlp.
+ARG EXTRAS=""
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE deploy/constraints.txt ./
 # The packages first, with empty ones of our own, so that a change of our code leaves this
@@ -14,7 +16,8 @@ COPY pyproject.toml README.md LICENSE deploy/constraints.txt ./
 RUN mkdir api worker deploy \
  && touch api/__init__.py worker/__init__.py deploy/__init__.py \
  && python -m venv --without-pip /opt/packages \
- && pip --python /opt/packages/bin/python install --no-cache-dir -c constraints.txt . \
+ && pip --python /opt/packages/bin/python install --no-cache-dir -c constraints.txt \
+    ".${EXTRAS:+[$EXTRAS]}" \
  && pip --python /opt/packages/bin/python uninstall --yes guanwu
 COPY api ./api
 COPY worker ./worker

@@ -22,12 +22,15 @@ RUN mkdir api worker deploy \
 
 FROM sources AS packages-cpu
 ARG TORCH_INDEX=""
+ARG EXTRAS=""
 RUN /opt/packages/bin/pip install --no-cache-dir -c constraints.txt \
-    ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} '.[worker]' \
+    ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} ".[worker${EXTRAS:+,$EXTRAS}]" \
  && /opt/packages/bin/pip uninstall --yes guanwu
 
 FROM sources AS packages-cuda
-RUN /opt/packages/bin/pip install --no-cache-dir -c constraints.txt '.[worker]' \
+# "traces" for GUANWU_TRACES=otlp.
+ARG EXTRAS=""
+RUN /opt/packages/bin/pip install --no-cache-dir -c constraints.txt ".[worker${EXTRAS:+,$EXTRAS}]" \
  && /opt/packages/bin/pip uninstall --yes guanwu
 
 FROM sources AS build

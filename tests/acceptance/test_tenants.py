@@ -25,6 +25,8 @@ NAMES = {
     "job_id": None,
     "webhook_id": None,
     "feedback_id": None,
+    "set_id": None,
+    "proposal_id": None,
     "index": "0",
     "artifact": "overlay.png",
 }
@@ -32,11 +34,14 @@ UNKNOWN = {
     "job_id": "job_01ARZ3NDEKTSV4RRFFQ69G5FAV",
     "webhook_id": "whk_01ARZ3NDEKTSV4RRFFQ69G5FAV",
     "feedback_id": "fbk_01ARZ3NDEKTSV4RRFFQ69G5FAV",
+    "set_id": "lbs_01ARZ3NDEKTSV4RRFFQ69G5FAV",
+    "proposal_id": "lsp_01ARZ3NDEKTSV4RRFFQ69G5FAV",
 }
 NOT_FOUND = {
     "job_id": "job_not_found",
     "webhook_id": "webhook_not_found",
     "feedback_id": "feedback_not_found",
+    "set_id": "label_set_not_found",
 }
 BODIES = {"feedback": {"kind": "right"}, "explain": {"top_k": 1}}  # of what wants one
 # Called last and in this order, then what deletes: they change what is named.
@@ -104,6 +109,26 @@ def feedback(owner: httpx.Client, job: str) -> str:
     return str(answer.raise_for_status().json()["id"])
 
 
+@pytest.fixture(scope="module")
+def label_set(stack: Stack, owner: httpx.Client, shared_data: Path) -> str:
+    """A label set that the owner's pictures made."""
+    photos = sorted((shared_data / "data" / "photos").glob("*.jpg"))[:2]
+    token = owner.headers["Authorization"].split()[1]
+    with Client(stack.url, token) as client:
+        made = client.labelsets.of_examples(
+            {photo.stem: [photo] for photo in photos}, model="dinov2-small", timeout_s=120
+        )
+    assert made.status == "ready", made.error
+    return made.id
+
+
+@pytest.fixture(scope="module")
+def proposal(owner: httpx.Client, label_set: str) -> str:
+    """What the owner's feedback would add to it."""
+    answer = owner.post(f"/v1/labelsets/{label_set}/absorb")
+    return str(answer.raise_for_status().json()["id"])
+
+
 def naming(document: dict[str, Any]) -> list[tuple[str, str]]:
     """Method and path of every operation that names something."""
     found = [
@@ -124,10 +149,19 @@ def test_another_tenant_gets_404_on_every_path_that_names_something(
     job: str,
     webhook: str,
     feedback: str,
+    label_set: str,
+    proposal: str,
 ) -> None:
     calls = naming(owner.get("/openapi.json").json())
     assert len(calls) >= 15
-    owned = {**NAMES, "job_id": job, "webhook_id": webhook, "feedback_id": feedback}
+    owned = {
+        **NAMES,
+        "job_id": job,
+        "webhook_id": webhook,
+        "feedback_id": feedback,
+        "set_id": label_set,
+        "proposal_id": proposal,
+    }
     for method, template in calls:
         path = template.format_map(owned)  # KeyError: name it in NAMES
         assert "None" not in path
@@ -136,6 +170,7 @@ def test_another_tenant_gets_404_on_every_path_that_names_something(
             "job_not_found": f"/v1/jobs/{job}",
             "webhook_not_found": f"/v1/webhooks/{webhook}",
             "feedback_not_found": f"/v1/feedback/{feedback}",
+            "label_set_not_found": f"/v1/labelsets/{label_set}",
         }[code]
         before = owner.get(of_owner).json()
         theirs = stranger.request(method, path)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
+import select
 import subprocess
 import sys
 import time
@@ -20,6 +22,7 @@ from tests.stack import CPU_SETTINGS, running_stack
 MODEL = "efficientnet-lite0"
 IMAGES = 300  # half a minute of work, at the most
 PATIENCE_S = 60.0
+HOME = "\x1b[H"  # where a frame begins that is drawn over the one before
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +70,56 @@ def test_json_is_one_line_for_pipes(busy: Stack) -> None:
     processes = {process["process"]: process for process in json.loads(line)["processes"]}
     assert processes.keys() == {"cpu", "coordinator"}
     assert processes["cpu"]["device"]["cpu_percent"] > 0
+
+
+def watching(stack: Stack, *options: str, **pipes: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "api.client.cli", "top", "--every", "0.5", *options]
+    own = {"GUANWU_URL": stack.url, "GUANWU_TOKEN": stack.token, "TERM": "xterm", "COLUMNS": "160"}
+    return subprocess.Popen(command, env=os.environ | own, text=True, **pipes)  # type: ignore[call-overload,no-any-return]
+
+
+def test_a_screen_keeps_its_last_look_while_redis_is_away(stack: Stack) -> None:
+    screen, terminal = pty.openpty()
+    with watching(stack, stdout=terminal) as watcher:
+        os.close(terminal)
+        try:
+            until(screen, "coordinator")
+            stack.valkey.child.kill()
+            until(screen, "as it was, waiting for the server")
+            stack.valkey.start()
+            stack.valkey.wait()
+            until(screen, f"{HOME}queue: ")
+            assert watcher.poll() is None
+        finally:
+            watcher.terminate()
+    os.close(screen)
+
+
+def until(screen: int, text: str) -> None:
+    """Read what is drawn until it holds the text."""
+    drawn, end_s = "", time.monotonic() + PATIENCE_S
+    while text not in drawn:
+        assert time.monotonic() < end_s, drawn[-2000:]
+        if select.select([screen], [], [], 1.0)[0]:
+            drawn += os.read(screen, 65_536).decode(errors="replace")
+
+
+def test_lines_go_on_after_redis_was_away(stack: Stack) -> None:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with watching(stack, "--json", **pipes) as watcher:
+        assert watcher.stdout is not None
+        assert watcher.stderr is not None
+        try:
+            assert json.loads(watcher.stdout.readline())["processes"]
+            stack.valkey.child.kill()
+            assert watcher.stderr.readline().startswith("waiting: ")
+            stack.valkey.start()
+            stack.valkey.wait()
+            assert watcher.poll() is None
+            looks = (json.loads(line) for line in watcher.stdout)
+            assert any(look["processes"] for look in looks)
+        finally:
+            watcher.terminate()
 
 
 def working(frame: str) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+from worker.account import Account
 from worker.contract import keys
 from worker.contract.catalog import Catalog, LabelSetEntry, ModelEntry
 from worker.contract.job import (
@@ -26,7 +28,7 @@ from worker.contract.job import (
 from worker.contract.label_set import LabelSet
 from worker.contract.manifest import keep_manifest, read_shard
 from worker.contract.objects import ObjectStore, split_address
-from worker.contract.record import Claim, Tally
+from worker.contract.record import Claim, JobRecord, Tally
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
 from worker.contract.settings import Settings
@@ -62,6 +64,7 @@ class Hand:
         self.failing: set[int] = set()  # indices of items that will fail
         self.size_px = (4, 3)  # of every picture
         self.scores: dict[int, float] = {}  # of items, where not 0.7; labels vary, then
+        self.others: dict[int, float] = {}  # what a second model scores the same label
 
     def publish(self, catalog: Catalog = CATALOG) -> None:
         key = keys.RedisKeys(self.settings.redis_prefix).catalog
@@ -138,6 +141,7 @@ class Hand:
         self._put(keys.results(record.tenant, record.job), results)
         self._put(keys.errors(record.tenant, record.job), failed)
         self._put(keys.index(record.tenant, record.job), [IndexRow.of(r) for r in results])
+        self._put_summary(record, results)
         stop = record.stop
         status = settled_status(
             record.counts, cancelled=stop == "cancelled", expired=stop == "expired"
@@ -148,6 +152,15 @@ class Hand:
         keep_manifest(self.store, record)
         self.store.put(key, body, content_type="application/json")
         self.records.settle(claim, JobStatus(status), finished_ms=now_ms)
+
+    def _put_summary(self, record: JobRecord, results: Sequence[ItemResult]) -> None:
+        account = Account()
+        for result in results:
+            account.add(result)
+        facts = {"job": record.job, "status": "succeeded", "counts": record.counts.model_dump()}
+        body = json.dumps({**facts, **account.summary(), "wall_s": 12.5}).encode()
+        key = keys.summary(record.tenant, record.job)
+        self.store.put(key, body, content_type="application/json")
 
     def forget(self, job: str) -> None:
         """Redis loses the job's record, as it does when its time has come."""
@@ -196,11 +209,15 @@ class Hand:
         zh, en, number = LABELS[item.index % len(LABELS)] if self.scores else LABELS[0]
         score = self.scores.get(item.index, 0.7)
         label = Label(rank=1, zh=zh, en=en, id=number, score=score, model="efficientnet-lite0")
+        labels = [label]
+        if item.index in self.others:
+            seen_so = {"score": self.others[item.index], "model": "another"}
+            labels.append(label.model_copy(update=seen_so))
         maps = [
             self._map(claim, item, "dinov2-small", "attention", "free"),
             self._map(claim, item, "efficientnet-lite0", "cam", "281"),
         ]
-        result = bare.model_copy(update={"image": facts, "labels": [label], "explanations": maps})
+        result = bare.model_copy(update={"image": facts, "labels": labels, "explanations": maps})
         key = keys.labels(claim.record.tenant, claim.job, item.index)
         self.store.put(key, result.model_dump_json().encode(), content_type="application/json")
         return result
@@ -217,7 +234,7 @@ class Hand:
     ) -> Explanation:
         links = {}
         for kind in claim.record.options.artifacts:
-            if kind == "labels":
+            if kind in ("labels", "thumbnail"):
                 continue
             key = keys.artifact(
                 claim.record.tenant,

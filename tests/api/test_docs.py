@@ -28,15 +28,24 @@ CALLS = {
     ("/v1/jobs/{job_id}/cancel", "post"),
     ("/v1/jobs/{job_id}/errors.jsonl", "get"),
     ("/v1/jobs/{job_id}/events", "get"),
+    ("/v1/jobs/{job_id}/explanations", "get"),
     ("/v1/jobs/{job_id}/items/{index}", "get"),
     ("/v1/jobs/{job_id}/items/{index}/labels.json", "get"),
     ("/v1/jobs/{job_id}/items/{index}/{artifact}", "get"),
+    ("/v1/jobs/{job_id}/report", "get"),
     ("/v1/jobs/{job_id}/results", "get"),
     ("/v1/jobs/{job_id}/results.jsonl", "get"),
     ("/v1/jobs/{job_id}/retry", "post"),
     ("/v1/jobs/{job_id}/summary", "get"),
     ("/v1/models", "get"),
     ("/v1/labels", "get"),
+    ("/v1/labelsets", "get"),
+    ("/v1/labelsets", "post"),
+    ("/v1/labelsets/{set_id}", "delete"),
+    ("/v1/labelsets/{set_id}/absorb", "post"),
+    ("/v1/labelsets/{set_id}/proposals/{proposal_id}", "get"),
+    ("/v1/labelsets/{set_id}/proposals/{proposal_id}/accept", "post"),
+    ("/v1/labelsets/{set_id}", "get"),
     ("/v1/jobs/{job_id}/items/{index}/explain", "post"),
     ("/v1/uploads", "post"),
     ("/v1/usage", "get"),
@@ -127,7 +136,7 @@ def with_examples(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any
         bodies = [("body", operation.get("requestBody", {"content": {}}))]
         for status, response in [*bodies, *operation["responses"].items()]:
             for kind, content in response.get("content", {}).items():
-                if kind.startswith(("text/plain", "application/x-ndjson", "multipart/")):
+                if kind.startswith(("text/", "application/x-ndjson", "multipart/")):
                     continue
                 found = [e["value"] for e in content.get("examples", {}).values()]
                 found += [content[k] for k in content if k == "example"]
@@ -189,6 +198,7 @@ def test_headers_that_calls_take_are_documented(document: dict[str, Any]) -> Non
     assert found == {
         ("submit_job", "Idempotency-Key"),
         ("submit_job", "Prefer"),
+        ("make_label_set", "Idempotency-Key"),
         ("get_job", "If-None-Match"),
         ("watch_job", "Last-Event-ID"),
     }

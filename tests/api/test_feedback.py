@@ -221,6 +221,29 @@ def test_exports_hold_all_with_boxes_in_percent(calls: Calls, path: str) -> None
     assert made["image"]["sha256"] in region["data"]["image"]
 
 
+def test_boxes_are_a_coco_file(calls: Calls, path: str) -> None:
+    empty = json.loads(calls.get("/v1/feedback?format=coco").text)
+    assert (empty["images"], empty["annotations"], empty["categories"]) == ([], [], [])
+    given(calls, path)
+    given(calls, path, kind="wrong_label", correct="火箭")
+    last = given(calls, path, kind="wrong_region", box_px=[1, 0, 4, 2], by="小王")
+    given(calls, path, kind="wrong_region", box_px=[0, 0, 2, 3])
+    found = json.loads(calls.get("/v1/feedback?format=coco&order=oldest").text)
+    (image,) = found["images"]
+    assert (image["width"], image["height"], image["sha256"]) == (4, 3, last["image"]["sha256"])
+    assert httpx.get(image["coco_url"]).content == PNG + b"0"
+    (category,) = found["categories"]
+    assert (category["name"], category["name_zh"], category["name_en"]) == (
+        "tabby",
+        "虎斑猫",
+        "tabby",
+    )
+    first, second = found["annotations"]
+    assert (first["bbox"], first["area"], first["iscrowd"]) == ([1, 0, 3, 2], 6, 0)
+    assert (first["feedback"], first["by"]) == (last["id"], "小王")
+    assert (second["bbox"], second["id"]) == ([0, 0, 2, 3], 2)
+
+
 @pytest.fixture
 def shelf(services: Stack, settings: SettingsFactory, hand: Hand) -> Iterator[tuple[Calls, Bucket]]:
     """A caller who may name pictures of a bucket of their own, and URLs; and the bucket."""

@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 FORBIDDEN = ("torch", "numpy", "transformers", "worker.vision", "worker.tasks")
+# Redis's client imports OpenTelemetry's SDK itself, where it is installed.
+TRACING = ("opentelemetry.exporter", "requests", "google.protobuf", "worker.contract.otlp")
 
 
 def test_front_door_loads_no_torch() -> None:
@@ -18,9 +20,37 @@ def test_front_door_loads_no_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_nobody_imports_what_only_traces_need_while_they_are_off() -> None:
+    code = (
+        "import sys, api.app, worker.__main__, worker.coordinator, worker.assembly\n"
+        "from worker.contract.settings import load\n"
+        "api.app.create_app(load({}))\n"
+        f"found = [m for m in {TRACING!r} if m in sys.modules]\n"
+        "sys.exit(', '.join(found) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_traces_without_their_packages_end_the_start_with_the_remedy() -> None:
+    code = "import sys; sys.modules['opentelemetry'] = None; import api.wsgi"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PATH": "", "GUANWU_TRACES": "otlp"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 3
+    assert done.stderr == (
+        "guanwu: GUANWU_TRACES=otlp needs packages that are not installed; "
+        "run `pip install 'guanwu[traces]'`\n"
+    )
+
+
 def test_front_door_and_coordinator_run_without_the_packages_of_workers() -> None:
     """The small image has none of them, and runs `python -m worker coordinate`."""
-    missing = ("cv2", "filelock", "numpy", "PIL", "psutil", "pynvml", "torch", "transformers")
+    missing = ("cv2", "filelock", "PIL", "psutil", "pynvml", "torch", "transformers")
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({missing!r}))\n"  # None: cannot be imported
         "import api.app, api.gunicorn_conf, worker.__main__, worker.coordinator"

@@ -12,6 +12,9 @@ from werkzeug.http import parse_options_header
 
 from tests.api.calls import PNG, Calls, problem
 from tests.api.hand import Hand
+from worker.contract import keys
+from worker.contract.attention import Explanations
+from worker.contract.objects import JSON
 
 
 def test_pages_hold_finished_items_in_order_without_gaps(calls: Calls, hand: Hand) -> None:
@@ -140,6 +143,17 @@ def test_files_of_all_items_come_when_the_job_is_done(calls: Calls, hand: Hand) 
     assert [i["index"] for i in lines(calls, job, "errors_jsonl")] == [1]
 
 
+def test_what_is_known_of_all_maps_comes_when_the_job_is_done(calls: Calls, hand: Hand) -> None:
+    job = calls.submit_form([("a.png", PNG)]).json
+    problem(calls.get(job["links"]["explanations"]), 409, "job_unfinished")
+    hand.work(job["id"])
+    body = problem(calls.get(job["links"]["explanations"]), 404, "artifact_not_found")
+    assert "without this file" in body["detail"]
+    known = Explanations(job=job["id"], side=14).model_dump_json().encode()
+    hand.store.put(keys.explanations("local", job["id"]), known, content_type=JSON)
+    assert calls.get(job["links"]["explanations"]).json["side"] == 14
+
+
 def lines(calls: Calls, job: dict[str, Any], name: str) -> list[Any]:
     answer = calls.get(job["links"][name])
     assert answer.mimetype == "application/x-ndjson"
@@ -187,3 +201,17 @@ def test_artefact_that_does_not_exist_is_404_and_names_those_that_do(
         assert "labels.json, overlay.png" in body["detail"]
     body = problem(calls.get(base + "1/labels.json"), 404, "artifact_not_found")
     assert "failed" in body["detail"]
+
+
+def test_one_item_has_a_link_to_its_picture_while_it_is_kept(calls: Calls, hand: Hand) -> None:
+    job = calls.submit_form([("猫.png", PNG)]).json
+    hand.work(job["id"])
+    item = calls.get(f"/v1/jobs/{job['id']}/items/0").json
+    answer = httpx.get(item["input"]["url"])
+    assert answer.content == PNG
+    _, named = parse_options_header(answer.headers["Content-Disposition"])
+    assert named["filename"] == "猫.png"
+    (listed,) = calls.get(job["links"]["results"]).json["items"]
+    assert listed["input"] is None
+    hand.store.delete([item["input"]["key"]])
+    assert calls.get(f"/v1/jobs/{job['id']}/items/0").json["input"] is None

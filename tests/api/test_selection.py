@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from tests.api.calls import OTHER_TOKEN, Calls, problem
 from tests.api.hand import Hand
+from worker.contract import keys
+from worker.contract.objects import JSONL
 
 
 @pytest.fixture
@@ -16,6 +19,7 @@ def job(calls: Calls, hand: Hand) -> dict[str, Any]:
     found = calls.submit(10)
     hand.failing = {3}
     hand.scores = {n: 0.95 - n / 20 for n in range(10)}
+    hand.others = {2: 0.2, 9: 0.4, 4: 0.5}
     hand.work(found["id"])
     hand.failing = set()
     return found
@@ -46,6 +50,11 @@ def indices(calls: Calls, job: dict[str, Any], query: str) -> list[int]:
         ("sort=score", [9, 8, 7, 6, 5, 4, 2, 1, 0, 3]),
         ("sort=score&status=succeeded&label=tabby", [8, 6, 4, 2, 0]),
         ("sort=faithfulness", list(range(10))),
+        ("order=score", [9, 8, 7, 6, 5, 4, 2, 1, 0, 3]),
+        ("order=score&sort=score&limit=2", [9, 8]),
+        ("order=entropy", [9, 8, 7, 6, 5, 4, 2, 1, 0, 3]),
+        ("order=disagreement", [2, 4, 9, 0, 1, 3, 5, 6, 7, 8]),
+        ("order=disagreement&status=succeeded&offset=1&limit=2", [4, 9]),
     ],
 )
 def test_results_are_filtered_and_sorted(
@@ -85,6 +94,30 @@ def test_next_of_one_query_is_not_for_another(calls: Calls, job: dict[str, Any])
     for query in (f"sort=margin&after={after}", f"after={after}", "sort=score&after=3"):
         body = problem(calls.get(f"{results}?{query}"), 422, "invalid_request")
         assert body["errors"][0]["field"] == "after"
+
+
+def test_two_orders_at_once_are_refused(calls: Calls, job: dict[str, Any]) -> None:
+    answer = calls.get(f"{job['links']['results']}?sort=score&order=margin")
+    assert problem(answer, 422, "invalid_request")["errors"][0]["field"] == "order"
+
+
+def test_pages_of_an_order_go_on_under_either_name(calls: Calls, job: dict[str, Any]) -> None:
+    results = job["links"]["results"]
+    after = calls.get(f"{results}?order=entropy&limit=8").json["next"]
+    assert indices(calls, job, f"sort=entropy&after={after}") == [0, 3]
+
+
+def test_an_index_of_an_older_version_is_read(
+    calls: Calls, hand: Hand, job: dict[str, Any]
+) -> None:
+    key = keys.index("local", job["id"])
+    rows = [json.loads(line) for line in hand.store.get(key).splitlines()]
+    for row in rows:
+        del row["entropy"], row["disagreement"]
+    body = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    hand.store.put(key, body, content_type=JSONL)
+    assert indices(calls, job, "order=entropy") == list(range(10))
+    assert indices(calls, job, "order=score&limit=2") == [9, 8]
 
 
 def test_filters_wait_for_the_end_of_the_job(calls: Calls) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-
-import numpy as np
 
 from tests.benchmarks import caltech
 from tests.benchmarks.ground import SMALL, WARM, Ground
@@ -13,12 +10,9 @@ from tests.benchmarks.limit import Bare, best_format
 from tests.benchmarks.profile import Profile
 from tests.benchmarks.same_work import SameWork
 from tests.benchmarks.scenes import VIT_ATTENTION, Scene, pixels_of
+from tests.benchmarks.turns import Figures, Way, in_turn, quartiles
 from tests.benchmarks.tutorial import Tutorial
 from tests.benchmarks.whole_way import BUCKET, key_of
-
-Figures = dict[str, float]
-Way = Callable[[], float]
-"""Images per second, measured when called."""
 
 
 def contest(ground: Ground, scene: Scene) -> tuple[Figures, Figures]:
@@ -42,23 +36,6 @@ def contest(ground: Ground, scene: Scene) -> tuple[Figures, Figures]:
     print(f"\n{scene.name}, of an image in the worker's stages and in processes:")
     print(profile.table, flush=True)
     return figures, {f"{scene.name}_{name}": ms for name, ms in profile.figures.items()}
-
-
-def in_turn(ways: Mapping[str, Way], *, rounds: int) -> dict[str, list[float]]:
-    """What each way gave in each round; the first of a round is another each time."""
-    names = list(ways)
-    rates: dict[str, list[float]] = {name: [] for name in names}
-    for n in range(rounds):
-        first = n % len(names)
-        for name in names[first:] + names[:first]:
-            rates[name].append(ways[name]())
-    return rates
-
-
-def quartiles(name: str, values: Sequence[float]) -> Figures:
-    """Their median under `name`, and their quartiles beside it."""
-    low, median, high = np.quantile(values, [0.25, 0.5, 0.75]).tolist()
-    return {name: median, f"{name}_q1": low, f"{name}_q3": high}
 
 
 def _in_process(ground: Ground, scene: Scene) -> dict[str, Way]:

@@ -20,7 +20,6 @@ And of the images of deploy/docker, beyond their base, python:slim:
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import re
@@ -31,12 +30,11 @@ from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import httpx
 from packaging.requirements import Requirement
 
 from api.client import Client
-from deploy.child import Child
 from deploy.stack import Stack
+from tests.benchmarks.start import starts
 from worker.vision.models.cache import cache_dir
 
 SETS = {
@@ -77,35 +75,6 @@ def measure(models: str, pictures: Sequence[Path], *, rounds: int) -> dict[str, 
         "worker_peak_mb": peak_mb,
         "weights_mb": weights / MB,
     }
-
-
-def start_s(*, rounds: int) -> tuple[float, float]:
-    """Median time from starting the front door to its first answer; of a clock, and of a
-    processor."""
-    with (
-        TemporaryDirectory(prefix="guanwu-bench-") as folder,
-        Stack(Path(folder), workers=0) as stack,
-        httpx.Client(base_url=stack.url, trust_env=False) as http,
-    ):
-        assert stack.api is not None
-        starts = [_one_start_s(stack.api, http) for _ in range(rounds)]
-    clock, processor = zip(*starts, strict=True)
-    return statistics.median(clock), statistics.median(processor)
-
-
-def _one_start_s(api: Child, http: httpx.Client) -> tuple[float, float]:
-    def answers() -> bool:
-        with contextlib.suppress(httpx.TransportError):
-            return http.get("/healthz").is_success
-        return False
-
-    api.stop()
-    started = time.perf_counter()
-    api.start()
-    api.wait_until(answers, timeout_s=60, what="an answer to GET /healthz")
-    took_s = time.perf_counter() - started
-    used = [process.cpu_times() for process in api.family()]
-    return took_s, sum(times.user + times.system for times in used)
 
 
 def _peak_mb(pid: int) -> float:
@@ -152,7 +121,8 @@ def _size(path: Path) -> int:
 def images(*, rounds: int) -> dict[str, float]:
     """Figures of the images, printed."""
     packages, own = packages_mb("worker"), own_mb()
-    clock_s, processor_s = start_s(rounds=rounds)
+    started = starts(rounds=rounds)
+    clock_s, processor_s = started["start_s"], started["start_cpu_s"]
     found = {
         "api_start_s": clock_s,
         "api_start_cpu_s": processor_s,

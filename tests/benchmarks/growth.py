@@ -6,9 +6,9 @@ import statistics
 from functools import partial
 from pathlib import Path
 
-from tests.benchmarks.contest import in_turn
 from tests.benchmarks.ground import Ground
 from tests.benchmarks.scenes import Scene, jpegs
+from tests.benchmarks.turns import in_turn
 
 ROUNDS = 3
 FOLDER = "growth"

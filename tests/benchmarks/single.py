@@ -8,11 +8,11 @@ import time
 
 import httpx
 
-from tests.benchmarks.contest import quartiles
 from tests.benchmarks.ground import Ground
 from tests.benchmarks.limit import Bare, best_format
 from tests.benchmarks.profile import Profile
 from tests.benchmarks.scenes import Scene, pixels_of
+from tests.benchmarks.turns import quartiles
 
 WAIT_S = 20
 WARM_UP = 2

@@ -5,9 +5,9 @@ from __future__ import annotations
 import statistics
 from functools import partial
 
-from tests.benchmarks.contest import in_turn, quartiles
 from tests.benchmarks.ground import Ground
 from tests.benchmarks.scenes import SIZES, Scene, jpegs
+from tests.benchmarks.turns import in_turn, quartiles
 
 SMALL, MIDDLE, LARGE = SIZES
 MAX_SIDE_PX = 1024

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from tests.benchmarks.agreement import correlation
-from tests.benchmarks.contest import in_turn, quartiles
 from tests.benchmarks.curves import SHARES, Ask, PixelCurves, area, difference, probability
 from tests.benchmarks.shown import Bar
 from tests.benchmarks.trust import random_above_not, score_spearman, spearman
+from tests.benchmarks.turns import in_turn, quartiles
 from worker.vision import render
 from worker.vision.heatmap import Heatmap, Window
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -92,7 +93,10 @@ def test_many_pictures_become_a_wall_with_the_workers_thumbnails(
     assert max(widths) <= 256
     tab.locator(".tile").first.click()
     sync_api.expect(tab.locator("#viewer article")).to_contain_text(photos[0].name)
+    whole = tab.locator("#viewer .picture img").first
+    sync_api.expect(whole).to_have_attribute("src", re.compile("/inputs/"))
     all_pictures_load(tab)
+    assert whole.evaluate("(image) => image.naturalWidth") > 256
 
 
 def test_a_wrong_key_is_refused_in_words(tab: sync_api.Page, shared_data: Path) -> None:

@@ -152,6 +152,21 @@ def test_marks_are_there_again_when_the_card_is_opened_from_the_wall(
     all_pictures_load(tab)
 
 
+def test_marks_of_others_appear_on_a_card_that_is_open(
+    tab: sync_api.Page, card: sync_api.Locator, client: Client
+) -> None:
+    job = next(client.jobs()).id
+    marks = card.locator(".marks li")
+    card.locator("button.right").click()
+    sync_api.expect(marks).to_have_count(1)
+    given = client.feedback.mark(job, 0, kind="wrong_region", box_px=(1, 2, 30, 40), by="小李")
+    sync_api.expect(marks).to_have_count(2, timeout=30_000)
+    sync_api.expect(marks.last).to_contain_text("[1, 2, 30, 40] · 小李 ·")
+    sync_api.expect(card.locator(".picture .box")).to_have_count(1)
+    client.feedback.retract(given.id)
+    sync_api.expect(marks).to_have_count(1, timeout=30_000)
+
+
 def test_a_click_asks_why_not_another_label(
     tab: sync_api.Page, card: sync_api.Locator, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from deploy.stack import Stack
 from tests.browser.looking import all_pictures_load, barriers
 from tests.finished import NAMES, PICTURES, Finisher, fails, faithfulness_of, score_of
 from tests.stack import running_stack
+from worker.contract.uncertainty import least_entropy
 
 sync_api = pytest.importorskip("playwright.sync_api")
 IMAGES = 1000
@@ -55,6 +56,11 @@ def filled(tab: sync_api.Page) -> None:
     """Waits until no tile that exists is empty."""
     sync_api.expect(tab.locator(".tile:empty")).to_have_count(0)
     sync_api.expect(tab.locator(".tile").first).to_be_visible()
+
+
+def entropy_of(number: int) -> float:
+    score = score_of(number)
+    return least_entropy([score, (1 - score) / 2])
 
 
 def shown(tab: sync_api.Page, count: int) -> list[int]:
@@ -159,6 +165,7 @@ def test_filters_show_what_the_front_door_answers(
 
 @pytest.mark.parametrize(("sort", "first"), [
     ("margin", min(KNOWN, key=lambda n: (score_of(n) - (1 - score_of(n)) / 2, n))),
+    ("entropy", min(KNOWN, key=lambda n: (-entropy_of(n), n))),
     ("score", min(KNOWN, key=lambda n: (score_of(n), n))),
     ("faithfulness", min(KNOWN, key=lambda n: (faithfulness_of(n).score, n))),
 ])  # fmt: skip

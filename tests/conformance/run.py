@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.stack import Stack
-from tests.conformance.scene import PICTURES, ROOT, finished_job, standing_webhooks
+from tests.conformance.scene import (
+    PICTURES,
+    PROPOSAL,
+    ROOT,
+    finished_job,
+    kept_label_sets,
+    standing_webhooks,
+)
 
 # Half of the generated ids are of a job that is done: the other half is mostly unknown.
 CONFIG = """\
@@ -53,6 +60,20 @@ values = ["numbers"]
 [parameters."query.label_set"]
 dictionary = "label_sets"
 probability = 0.5
+
+[dictionaries.own_sets]
+values = {own_sets}
+
+[parameters."path.set_id"]
+dictionary = "own_sets"
+probability = 0.5
+
+[dictionaries.proposals]
+values = ["{proposal}"]
+
+[parameters."path.proposal_id"]
+dictionary = "proposals"
+probability = 0.7
 
 [dictionaries.webhooks]
 values = {webhooks}
@@ -100,6 +121,8 @@ def ask(stack: Stack, folder: Path, *, examples: int, seed: int, short: bool = F
     text = CONFIG.format(
         job=finished_job(stack),
         indices=list(range(PICTURES)),
+        proposal=PROPOSAL,
+        own_sets=json.dumps(kept_label_sets(stack)),
         webhooks=json.dumps(standing_webhooks(stack)),
     )
     config.write_text(text + SHORT if short else text)

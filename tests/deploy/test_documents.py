@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.redis_servers import RIGHTS
+
 ROOT = Path(__file__).parents[2]
 SHELL_BLOCK = re.compile(r"```(?:bash|sh|shell)\n(.*?)```", re.DOTALL)
 # Targets that .ci/run does not call, and the test that does.
@@ -50,6 +52,10 @@ def test_contributing_names_only_files_and_fixtures_that_exist() -> None:
     assert {"settings", "s3", "services", "stack"} <= rows
     for name in ("settings", "s3", "redis_url", "redis_prefix", "services", "stack"):
         assert f"def {name}(" in conftest
+
+
+def test_the_rights_in_redis_are_those_that_tests_have() -> None:
+    assert RIGHTS.format(prefix="guanwu") in (ROOT / "docs/security.md").read_text()
 
 
 def test_every_dependency_has_an_exact_version_in_the_constraints() -> None:

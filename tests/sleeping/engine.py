@@ -21,6 +21,7 @@ from worker.contract.label_set import LabelSet
 from worker.vision.analysis import Analysis, MadeMap, Prepared
 from worker.vision.heatmap import Heatmap, Window
 from worker.vision.image import Picture
+from worker.vision.labels.client_labels import ClientLabels
 from worker.vision.memory import FittingBatches
 
 MODEL = "sleeping"
@@ -69,7 +70,9 @@ class SleepingEngine:
     def enough(self, options: Options) -> None:
         """Pictures are decoded whole."""
 
-    def prepare(self, picture: Picture, options: Options) -> Prepared:
+    def prepare(
+        self, picture: Picture, options: Options, client: ClientLabels | None = None
+    ) -> Prepared:
         pixel = picture.rgb[:1, :1].copy()
         return Prepared(width=picture.width, height=picture.height, framed={}, rgb=pixel)
 

@@ -26,7 +26,7 @@ class SleepingPipeline:
         self._io_s = io_ms / 1000
         self._meters = Meters()
 
-    def load(self, item: ManifestItem, options: Options) -> Loaded:
+    def load(self, item: ManifestItem, options: Options, claim: Claim) -> Loaded:
         time.sleep(self._io_s)
         return Loaded(item, _PICTURE, _PREPARED, Stopwatch(self._meters))
 

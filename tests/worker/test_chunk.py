@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -16,11 +17,13 @@ import pytest
 from PIL import Image
 
 from tests.stack import SettingsFactory
+from worker import densities
 from worker.announcements import Announcements
 from worker.batcher import Batcher
 from worker.chunk import ChunkRunner
 from worker.closing import Closing
 from worker.contract import keys
+from worker.contract.attention import Explanations
 from worker.contract.deliveries import Deliveries
 from worker.contract.errors import GuanwuError, LeaseLost, RedisUnavailable
 from worker.contract.job import (
@@ -44,10 +47,12 @@ from worker.contract.settings import Settings
 from worker.contract.webhooks import Webhooks
 from worker.downloads import Downloads
 from worker.item import ImageLimits, ItemPipeline
+from worker.known_answers import KnownAnswers
 from worker.leases import Leases
 from worker.vision.analysis import Analysis, MadeMap, Prepared
 from worker.vision.heatmap import Heatmap, Window
 from worker.vision.image import Picture
+from worker.vision.labels.client_labels import ClientLabels
 
 
 class SmallEngine:
@@ -59,16 +64,23 @@ class SmallEngine:
     def enough(self, options: Options) -> None:
         """Pictures are decoded whole."""
 
-    def prepare(self, picture: Picture, options: Options) -> Prepared:
+    def prepare(
+        self, picture: Picture, options: Options, client: ClientLabels | None = None
+    ) -> Prepared:
         framed = {"brightness": int(picture.rgb.mean())}
-        return Prepared(width=picture.width, height=picture.height, framed=framed)  # type: ignore[arg-type]
+        return Prepared(
+            width=picture.width,
+            height=picture.height,
+            framed=framed,  # type: ignore[arg-type]
+            sha256=picture.sha256,
+        )
 
     def analyze(self, batch: Sequence[Prepared], options: Options) -> list[Analysis | GuanwuError]:
         self.during()
-        return [self._one(prepared) for prepared in batch]
+        return [self._one(prepared, draws=options.draws) for prepared in batch]
 
     @staticmethod
-    def _one(prepared: Prepared) -> Analysis:
+    def _one(prepared: Prepared, *, draws: bool) -> Analysis:
         level = int(prepared.framed["brightness"])  # type: ignore[call-overload]
         label = Label(rank=1, zh=f"亮度{level}", en=str(level), id=level, score=0.9, model="small")
         heatmap = Heatmap(
@@ -85,7 +97,8 @@ class SmallEngine:
             slug=str(level),
             heatmap=heatmap,
         )
-        return Analysis(labels=[label], unknown=False, explanations=[made], models=[])
+        maps = [made] if draws else []
+        return Analysis(labels=[label], unknown=False, explanations=maps, models=[])
 
 
 @dataclass
@@ -160,7 +173,7 @@ def bench(settings: SettingsFactory, silent: str) -> Iterator[Bench]:
     records = JobRecords(client, own)
     store = ObjectStore(own)
     engine = SmallEngine()
-    batcher = Batcher(engine, batch_images=16, wait_ms=5)
+    batcher = Batcher(engine, batch_images=16, wait_ms=5, known=KnownAnswers(2**20))
     leases = Leases(records, heartbeat_s=own.heartbeat_s)
     limits = ImageLimits(max_bytes=1_000_000, max_pixels=10_000)
     pipeline = ItemPipeline(
@@ -329,7 +342,7 @@ def test_a_retry_whose_worker_died_between_results_and_commit_counts_each_image_
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late = ManifestItem(index=1, source=f"s3://{bench.store.bucket}/inputs/late")
-    job = bench.submit([png(1), late, png(3)], Options(artifacts=["labels"]))
+    job = bench.submit([png(1), late, png(3)], Options())
     bench.chunks.run(bench.claim())
     bench.closing.run(bench.claim())
     bench.store.put("inputs/late", png(2), content_type="image/png")
@@ -343,6 +356,7 @@ def test_a_retry_whose_worker_died_between_results_and_commit_counts_each_image_
     bench.chunks.run(bench.claim())
     counts = bench.read(job).counts
     assert (counts.succeeded, counts.failed, counts.queued) == (3, 0, 0)
+    assert densities.read(bench.store, "one", job, 0).index.tolist() == [0, 1, 2]
 
 
 def test_a_commit_waits_while_redis_is_away(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -413,6 +427,51 @@ def test_closing_writes_an_index_to_filter_and_sort_by(bench: Bench) -> None:
     first, second = (IndexRow.model_validate_json(line) for line in lines)
     assert (first.label, first.score, first.status) == ("亮度5", 0.9, ItemStatus.SUCCEEDED)
     assert (second.label, second.error) == (None, "image_empty")
+
+
+def test_closing_tells_where_all_maps_lie(bench: Bench) -> None:
+    job = bench.submit([*(png(level) for level in range(10)), b""], Options())
+    bench.chunks.run(bench.claim())
+    bench.closing.run(bench.claim())
+    whole = Explanations.model_validate_json(bench.store.get(keys.explanations("one", job)))
+    (found,) = whole.densities
+    assert (found.method, found.target, found.overall.pictures) == ("cam", "label", 10)
+    assert np.array(found.overall.density)[:, :7].sum() > 0.8  # of each, the left half
+    assert len(found.labels) == 10
+    summary = json.loads(bench.store.get(keys.summary("one", job)))
+    assert summary["explanations"] == whole.summary.model_dump()
+    assert summary["explanations"]["maps"][0]["verdicts"] == {"unjudged": 10}
+
+
+def test_a_job_whose_chunks_kept_no_coarse_maps_is_closed_all_the_same(bench: Bench) -> None:
+    job = bench.submit([png(5)], Options())
+    bench.chunks.run(bench.claim())
+    bench.store.delete([keys.chunk_densities("one", job, 0)])
+    bench.closing.run(bench.claim())
+    whole = Explanations.model_validate_json(bench.store.get(keys.explanations("one", job)))
+    assert whole.densities[0].overall.pictures == 0
+    assert whole.summary.maps[0].maps == 1
+
+
+def test_a_chunk_keeps_coarse_maps_beside_its_results_of_known_pictures_too(bench: Bench) -> None:
+    first = bench.submit([png(5)], Options())
+    bench.chunks.run(bench.claim())
+    bench.closing.run(bench.claim())
+    second = bench.submit([png(5), b""], Options())
+    bench.chunks.run(bench.claim())
+    assert [result.cached for result in bench.results(second)] == [True, False]
+    for job in (first, second):
+        kept = densities.read(bench.store, "one", job, 0)
+        assert (kept.index.tolist(), kept.nth.tolist()) == ([0], [0])
+        assert kept.cells.sum() == pytest.approx(1, abs=1e-5)
+        assert kept.cells[0, :, :7].sum() > 0.8  # the map is of the left half
+
+
+def test_a_chunk_without_maps_keeps_none(bench: Bench) -> None:
+    job = bench.submit([png(5)], Options(artifacts=["labels"]))
+    bench.chunks.run(bench.claim())
+    assert not bench.store.exists(keys.chunk_densities("one", job, 0))
+    assert len(densities.read(bench.store, "one", job, 0)) == 0
 
 
 def test_a_job_whose_files_cannot_be_written_ends_all_the_same(bench: Bench) -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from tests.stack import SettingsFactory
 from worker.contract import keys
+from worker.contract.client_set import ClientSet, SetLabel
+from worker.contract.client_sets import ClientSets
 from worker.contract.job import Counts, Job, JobStatus, Options, new_id
 from worker.contract.objects import ObjectStore
 from worker.contract.records import JobRecords
@@ -71,6 +73,41 @@ def test_inputs_older_than_every_kept_job_go(settings: SettingsFactory) -> None:
     in_two_days = dt.datetime.now(dt.UTC) + dt.timedelta(days=2)
     Retention(records, store, retain_s=DAY_S, every_s=60).sweep(in_two_days)
     assert list(store.keys("t/one/inputs/")) == []
+
+
+def test_a_deleted_label_set_goes_when_no_kept_job_can_run_on_it(
+    settings: SettingsFactory,
+) -> None:
+    store, now = ObjectStore(settings()), dt.datetime.now(dt.UTC)
+    records, sets = JobRecords(connect(settings()), settings()), ClientSets(store)
+    deleted, kept = (made_label_set(sets) for _ in range(2))
+    sets.hide("one", deleted)
+    created_at = now - dt.timedelta(minutes=1)
+    running = job(finished_days_ago=None).model_copy(update={"created_at": created_at})
+    store.put(
+        keys.job_record("one", running.id),
+        running.model_dump_json().encode(),
+        content_type="application/json",
+    )
+    retention = Retention(records, store, retain_s=DAY_S, every_s=60)
+    retention.sweep(now + dt.timedelta(days=2))
+    assert sets.versions("one", deleted) == [1]
+    store.delete([keys.job_record("one", running.id)])
+    retention.sweep(now + dt.timedelta(days=2))
+    assert list(store.keys(keys.client_set_prefix("one", deleted))) == []
+    assert sets.find("one", kept).version == 1
+
+
+def made_label_set(sets: ClientSets) -> str:
+    made = ClientSet(
+        id=new_id("lbs"),
+        version=1,
+        status="ready",
+        labels=(SetLabel(zh="茶", en="tea"), SetLabel(zh="水", en="water")),
+        created_at=NOW,
+    )
+    sets.put("one", made)
+    return made.id
 
 
 def test_one_of_all_processes_has_the_turn(settings: SettingsFactory) -> None:

@@ -11,7 +11,8 @@ from functools import partial
 
 from pydantic import Field
 
-from worker.contract.errors import InvalidOptions, UnknownModel
+from worker.contract.client_set import ClientSet
+from worker.contract.errors import InvalidOptions, LabelSetOutdated, LabelSetUnfit, UnknownModel
 from worker.contract.job import AUTO, Explain, LabelTarget, Options, TextTarget, Wire
 from worker.contract.label_set import WORDS, LabelSet
 
@@ -57,6 +58,11 @@ class ModelEntry(Wire):
         return layer_fits and (not isinstance(entry.heads, int) or entry.heads < self.heads)
 
     @property
+    def takes_examples(self) -> bool:
+        """Can labels be made of pictures for it? Not where pictures are matched with texts."""
+        return self.family != "blip"
+
+    @property
     def closed(self) -> bool:
         """True if it scores labels of its own and no others."""
         return bool(self.label_set) and not self.open_vocabulary
@@ -66,6 +72,15 @@ class ModelEntry(Wire):
         if not self.open_vocabulary:
             return self
         return self.model_copy(update={"label_set": labels, "classes": classes})
+
+    def reading(self, client: ClientSet) -> ModelEntry:
+        """The same with the labels of a client's set, if it was made for this model."""
+        if client.model is None:
+            return self.speaking(client.ref, len(client.labels))
+        if client.model != self.id:
+            return self
+        made = {"label_set": client.ref, "classes": len(client.labels), "methods": client.methods}
+        return self.model_copy(update=made)
 
     @property
     def ways(self) -> str:
@@ -99,12 +114,19 @@ class Catalog(Wire):
     models: tuple[ModelEntry, ...] = ()
     label_sets: tuple[LabelSetEntry, ...] = ()
 
-    def check(self, options: Options, labels: Labels = lambda _: None) -> None:
+    def check(
+        self,
+        options: Options,
+        labels: Labels = lambda _: None,
+        *,
+        client: ClientSet | None = None,
+    ) -> None:
         """Refuse options no worker can serve.
 
         Args:
             labels: gives a label set by its id, as far as it is known; asked only where
                 options name labels.
+            client: the set that `options.label_set` names, if a client made it.
 
         Raises:
             UnknownModel: a model that is not offered; the message lists those that are.
@@ -113,21 +135,30 @@ class Catalog(Wire):
         """
         self._check_models(options)
         chosen = self._chosen(options)
-        check_label_set(options.label_set, self._label_sets(chosen))
+        if client is not None:
+            _check_weights(client, chosen)
+            chosen = [m.reading(client) for m in chosen]
+            check_client_set(client, {m.label_set for m in chosen}, self._open())
+            labels = partial(_names_or, client.names, labels)
+        else:
+            check_label_set(options.label_set, self._label_sets(chosen))
         if options.words is not None:
             check_words(
                 closed=[m.id for m in chosen if m.closed],
                 able=any(m.open_vocabulary or m.classes is None for m in chosen),
-                offered=[m.id for m in self.models if m.open_vocabulary],
+                offered=self._open(),
             )
             chosen = [m.speaking(WORDS, len(options.words)) for m in chosen]
-            labels = partial(_words_or, LabelSet.of_words(options.words), labels)
-        elif options.label_set is not None:
+            labels = partial(_names_or, LabelSet.of_words(options.words), labels)
+        elif options.label_set is not None and client is None:
             chosen = [m.speaking(options.label_set, None) for m in chosen]
         for n, entry in enumerate(options.explain):
             _check_map(entry, chosen, labels, field=f"options.explain.{n}")
         for label in options.explain_when.labels:
             _check_label(label, chosen, labels, field="options.explain_when.labels")
+
+    def _open(self) -> list[str]:
+        return [m.id for m in self.models if m.open_vocabulary]
 
     def _check_models(self, options: Options) -> None:
         offered = {m.id for m in self.models}
@@ -167,6 +198,38 @@ def check_label_set(wanted: str | None, label_sets: Iterable[str]) -> None:
             f"label set {wanted!r} does not belong to the chosen models; there is {_listed(known)}",
             field="options.label_set",
         )
+
+
+def check_client_set(
+    client: ClientSet, label_sets: Iterable[str | None], offered: Iterable[str]
+) -> None:
+    """Refuse a client's label set that none of the chosen models scores.
+
+    Args:
+        label_sets: what the chosen models score.
+        offered: the models with an open vocabulary that there are.
+
+    Raises:
+        LabelSetUnfit: the message says which model it takes.
+    """
+    if client.ref in label_sets:
+        return
+    takes = client.model or f"a model with an open vocabulary, there is {_listed(offered)}"
+    raise LabelSetUnfit(
+        f"label set {client.ref!r} takes {takes}; name it in models, or none",
+        field="options.models",
+    )
+
+
+def _check_weights(client: ClientSet, chosen: Sequence[ModelEntry]) -> None:
+    """Raises LabelSetOutdated if the model has other weights than had seen the examples."""
+    for model in chosen:
+        known = model.id == client.model and model.weights_sha256 is not None
+        if known and model.weights_sha256 != client.weights_sha256:
+            raise LabelSetOutdated(
+                f"label set {client.ref!r} was built with other weights of {model.id} than it has "
+                "now; make it anew from its pictures"
+            )
 
 
 def check_words(*, closed: Sequence[str], able: bool, offered: Iterable[str]) -> None:
@@ -242,8 +305,8 @@ def _check_label(
         raise InvalidOptions(unknown.message, field=field) from unknown
 
 
-def _words_or(words: LabelSet, known: Labels, set_id: str) -> LabelSet | None:
-    return words if set_id == WORDS else known(set_id)
+def _names_or(names: LabelSet, known: Labels, set_id: str) -> LabelSet | None:
+    return names if set_id == names.id else known(set_id)
 
 
 def _unmade_part(entry: Explain, chosen: Sequence[ModelEntry]) -> str:

@@ -56,7 +56,7 @@ class Deliveries:
         """Lease up to `limit` lanes whose next delivery is due."""
         parts = self._call("take", limit, self._lease_ms)
         return [
-            Taken(lane, token, Delivery.model_validate_json(body))
+            Taken(lane, token, Delivery.model_validate_json(body, extra="ignore"))
             for lane, token, body in zip(parts[::3], parts[1::3], parts[2::3], strict=True)
         ]
 
@@ -92,7 +92,10 @@ class Deliveries:
                 self._keys.hook_log(webhook), max=f"({after}" if after else "+", count=limit + 1
             )
         rows = cast(list[tuple[str, dict[str, str]]], found)
-        page = [Attempt.model_validate_json(fields["attempt"]) for _, fields in rows[:limit]]
+        page = [
+            Attempt.model_validate_json(fields["attempt"], extra="ignore")
+            for _, fields in rows[:limit]
+        ]
         return page, rows[limit - 1][0] if len(rows) > limit else None
 
     def missing(self, ids: Sequence[str]) -> list[str]:

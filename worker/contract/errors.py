@@ -47,6 +47,24 @@ class UnknownModel(InvalidOptions):
     code = "unknown_model"
 
 
+class UnknownLabelSet(InvalidOptions):
+    """No label set of that id, or version, is yours."""
+
+    code = "unknown_label_set"
+
+
+class LabelSetUnfit(InvalidOptions):
+    """The label set was made for another model than those of the job."""
+
+    code = "label_set_unfit"
+
+
+class TooFewExamples(RequestError):
+    """A label has no picture left to be made from."""
+
+    code = "too_few_examples"
+
+
 class TooManyImages(RequestError):
     """The request names more images than one request may carry."""
 
@@ -167,9 +185,40 @@ class FeedbackNotFound(NotFound):
 
 
 class LabelSetNotFound(NotFound):
-    """No worker offers a label set of that id."""
+    """No worker offers a label set of that id, nor is one of yours called so."""
 
     code = "label_set_not_found"
+
+
+class ProposalNotFound(NotFound):
+    """The label set has no such proposal."""
+
+    code = "proposal_not_found"
+
+
+class ProposalOutdated(GuanwuError):
+    """The label set has another version since the proposal was made."""
+
+    code = "proposal_outdated"
+
+
+class NothingToAbsorb(GuanwuError):
+    """There is no judgement that could become an example of the label set."""
+
+    code = "nothing_to_absorb"
+
+
+class LabelSetBuilding(GuanwuError):
+    """The label set's examples are still being looked at."""
+
+    code = "label_set_building"
+    retryable = True
+
+
+class LabelSetFailed(GuanwuError):
+    """The label set's version could not be built; its record says why."""
+
+    code = "label_set_failed"
 
 
 class ItemNotSucceeded(GuanwuError):
@@ -321,6 +370,12 @@ class CheckpointInvalid(ModelError):
     code = "checkpoint_invalid"
 
 
+class LabelSetOutdated(ModelError):
+    """The label set was built with other weights than the model has now."""
+
+    code = "label_set_outdated"
+
+
 class ExplanationUnavailable(ModelError):
     """The model cannot be explained by that method or for that target."""
 
@@ -375,6 +430,12 @@ class StreamsFull(ServiceUnavailable):
     """As many event streams as one process serves are open already."""
 
     code = "streams_full"
+
+
+class ReportsFull(ServiceUnavailable):
+    """As many reports as one process makes at once are being made already."""
+
+    code = "reports_full"
 
 
 class RedisUnavailable(ServiceUnavailable):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from enum import StrEnum
+from itertools import combinations
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
@@ -16,6 +17,8 @@ from pydantic import (
 )
 from pydantic.config import JsonValue
 from ulid import ULID
+
+from worker.contract.uncertainty import disagreement, least_entropy
 
 
 class Wire(BaseModel):
@@ -55,6 +58,9 @@ Colormap = Literal[
     "jet", "turbo", "viridis", "inferno", "magma", "plasma", "cividis", "hot", "bone"
 ]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\w.\-/]+$")]
+SetName = Annotated[
+    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\w.\-/]+(@[1-9]\d{0,5})?$")
+]
 CustomId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
@@ -166,7 +172,11 @@ class Options(Wire):
         max_length=4,
         description="Model ids; null takes the server's default set.",
     )
-    label_set: Name | None = Field(None, description="Label set; null takes the model's own.")
+    label_set: SetName | None = Field(
+        None,
+        description="Label set; null takes the model's own. Of one that you made, `lbs_...`, the "
+        "newest version or one, `lbs_...@2`.",
+    )
     words: list[Word] | None = Field(
         None,
         min_length=1,
@@ -510,6 +520,9 @@ class ItemResult(Wire):
     artifacts: dict[str, ArtifactLink] = Field(
         default_factory=dict, description="of the whole item: compare, thumbnail"
     )
+    input: ArtifactLink | None = Field(
+        None, description="what was submitted, of `GET .../items/{index}` and while it is kept"
+    )
     models: list[ModelInfo] = Field(default_factory=list)
     timing_ms: dict[str, float] = Field(default_factory=dict)
     device: DeviceInfo | None = None
@@ -530,6 +543,8 @@ class IndexRow(Wire):
     label_id: int | None = None
     score: float | None = None
     margin: float | None = Field(None, description="between the two best scores")
+    entropy: float | None = Field(None, description="of the first model's scores, nats, at least")
+    disagreement: float | None = Field(None, description="of two models' scores, 0 to 1")
     verdict: Verdict | None = None
     faithfulness: float | None = None
     error: str | None = Field(None, description="code")
@@ -538,6 +553,9 @@ class IndexRow(Wire):
     def of(cls, result: ItemResult) -> Self:
         best, others = next(iter(result.labels), None), result.labels[1:]
         second = next((x.score for x in others if x and best and x.model == best.model), 0.0)
+        scores: dict[str, dict[str, float]] = {}
+        for label in result.labels:
+            scores.setdefault(label.model, {})[label.zh] = label.score
         judged = next((e.faithfulness for e in result.explanations if e.faithfulness), None)
         return cls(
             index=result.index,
@@ -547,6 +565,10 @@ class IndexRow(Wire):
             label_id=best.id if best else None,
             score=best.score if best else None,
             margin=best.score - second if best else None,
+            entropy=least_entropy(list(scores[best.model].values())) if best else None,
+            disagreement=max(
+                (disagreement(*two) for two in combinations(scores.values(), 2)), default=None
+            ),
             verdict=judged.verdict if judged else None,
             faithfulness=judged.score if judged else None,
             error=result.error.code if result.error else None,

@@ -273,6 +273,39 @@ def feedback_of_picture(tenant: str) -> str:
     return f"{tenant_prefix(tenant)}feedback-by-picture/"
 
 
+def client_sets_prefix(tenant: str) -> str:
+    """Of a tenant's label sets, one folder each; their names sort by time."""
+    return f"{tenant_prefix(tenant)}labelsets/"
+
+
+def client_set_prefix(tenant: str, set_id: str) -> str:
+    return f"{client_sets_prefix(tenant)}{set_id}/"
+
+
+def client_set_hidden(tenant: str, set_id: str) -> str:
+    """Stands from the moment a label set was deleted; jobs that run on it read on."""
+    return client_set_prefix(tenant, set_id) + "hidden.json"
+
+
+def client_set_versions(tenant: str, set_id: str) -> str:
+    return client_set_prefix(tenant, set_id) + "versions/"
+
+
+def client_set_version(tenant: str, set_id: str, version: int) -> str:
+    """A version's record. S3 is the truth."""
+    return f"{client_set_versions(tenant, set_id)}{version:06d}.json"
+
+
+def client_set_part(tenant: str, set_id: str, version: int, part: str) -> str:
+    """What belongs to a version: `examples`, `features`, `prototypes`."""
+    return f"{client_set_prefix(tenant, set_id)}{part}/{version:06d}"
+
+
+def client_set_proposal(tenant: str, set_id: str, proposal: str) -> str:
+    """What feedback would add to a label set."""
+    return f"{client_set_prefix(tenant, set_id)}proposals/{proposal}.json"
+
+
 def jobs_prefix(tenant: str) -> str:
     """Of a tenant's jobs, one folder each; their names sort by time."""
     return f"{tenant_prefix(tenant)}jobs/"
@@ -304,6 +337,16 @@ def chunk_results(tenant: str, job: str, chunk: int) -> str:
     return f"{job_prefix(tenant, job)}chunks/{chunk:06d}.jsonl"
 
 
+def chunk_densities(tenant: str, job: str, chunk: int) -> str:
+    """Coarse maps of a chunk's items, for the closing; no client reads them."""
+    return f"{job_prefix(tenant, job)}chunks/{chunk:06d}.densities"
+
+
+def explanations(tenant: str, job: str) -> str:
+    """Where the maps of a finished job lie, all of them together."""
+    return job_prefix(tenant, job) + "explanations.json"
+
+
 def results(tenant: str, job: str) -> str:
     return job_prefix(tenant, job) + "results.jsonl"
 
@@ -327,6 +370,11 @@ def item_prefix(tenant: str, job: str, index: int) -> str:
 
 def labels(tenant: str, job: str, index: int) -> str:
     return item_prefix(tenant, job, index) + "labels.json"
+
+
+def item_features(tenant: str, job: str, index: int) -> str:
+    """What the model saw in an example of a label set that the job builds."""
+    return item_prefix(tenant, job, index) + "features"
 
 
 def item_artifact(tenant: str, job: str, index: int, name: str) -> str:

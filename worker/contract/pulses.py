@@ -37,5 +37,7 @@ class Pulses:
         with translated():
             names = cast(list[str], self._client.zrange(self._keys.pulses, 0, -1))
             found = self._client.mget([self._keys.pulse(name) for name in names]) if names else []
-        pulses = [Pulse.model_validate_json(body) for body in found if body is not None]
+        pulses = [
+            Pulse.model_validate_json(body, extra="ignore") for body in found if body is not None
+        ]
         return sorted(pulses, key=lambda pulse: (pulse.host, pulse.process, pulse.pid))

@@ -110,16 +110,18 @@ def _plan(store: ObjectStore, tenant: str, job: Job) -> Plan:
         chunks = -(-job.counts.total // job.chunk_images)
         return Plan(cursor="", chunks=chunks, items=job.counts.total, sealed=True)
     try:
-        return Plan.model_validate_json(store.get(keys.plan(tenant, job.id)))
+        return Plan.model_validate_json(store.get(keys.plan(tenant, job.id)), extra="ignore")
     except ObjectNotFound:
         return Plan(cursor="", chunks=0, items=0, sealed=False)
 
 
 def _done_chunks(store: ObjectStore, tenant: str, job: str) -> list[int]:
-    folder = keys.job_prefix(tenant, job) + "chunks/"
-    return [int(key.removeprefix(folder).removesuffix(".jsonl")) for key in store.keys(folder)]
+    folder, results = keys.job_prefix(tenant, job) + "chunks/", ".jsonl"
+    names = (key.removeprefix(folder) for key in store.keys(folder))
+    return [int(name.removesuffix(results)) for name in names if name.endswith(results)]
 
 
 def _statuses(store: ObjectStore, tenant: str, job: str, number: int) -> Counter[str]:
     lines = store.get(keys.chunk_results(tenant, job, number)).splitlines()
-    return Counter(ItemResult.model_validate_json(line).status.value for line in lines)
+    told = (ItemResult.model_validate_json(line, extra="ignore") for line in lines)
+    return Counter(result.status.value for result in told)

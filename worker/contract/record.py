@@ -22,6 +22,8 @@ class JobRecord:
     Attributes:
         shard: the manifest's only shard, JSON Lines, of a small job until it is done: its
             worker need not ask the store for it.
+        traceparent: the span that made the job, where traces are on; what is done for the job
+            is below it.
     """
 
     job: str
@@ -45,6 +47,7 @@ class JobRecord:
     error: ItemError | None = None
     runs: int = 1
     webhook: JobWebhook | None = None
+    traceparent: str | None = None
 
     @property
     def left(self) -> int:
@@ -132,7 +135,7 @@ class Load:
 
 
 def parse_job(job: str, fields: Mapping[str, str]) -> JobRecord:
-    """A job's hash, read."""
+    """A job's hash, read; what only a newer version knows of is left out."""
     source, error, webhook = (fields.get(name) for name in ("source", "error", "webhook"))
     return JobRecord(
         job=job,
@@ -140,7 +143,7 @@ def parse_job(job: str, fields: Mapping[str, str]) -> JobRecord:
         lane=cast(Lane, fields["lane"]),
         status=JobStatus(fields["status"]),
         counts=_counts(fields),
-        options=Options.model_validate_json(fields["options"]),
+        options=Options.model_validate_json(fields["options"], extra="ignore"),
         metadata=json.loads(fields["metadata"]),
         chunk_images=int(fields["chunk_images"]),
         chunks=int(fields["chunks"]),
@@ -149,13 +152,16 @@ def parse_job(job: str, fields: Mapping[str, str]) -> JobRecord:
         finished_ms=_optional_int(fields.get("finished_ms")),
         expires_ms=_optional_int(fields.get("expires_ms")),
         stop=cast(Stop | None, fields.get("stop")),
-        source=None if source is None else Source.model_validate_json(source),
+        source=None if source is None else Source.model_validate_json(source, extra="ignore"),
         sealed=fields["sealed"] == "1",
         cursor=fields["cursor"],
         shard=fields.get("shard"),
-        error=None if error is None else ItemError.model_validate_json(error),
+        error=None if error is None else ItemError.model_validate_json(error, extra="ignore"),
         runs=int(fields.get("runs", 1)),
-        webhook=None if webhook is None else JobWebhook.model_validate_json(webhook),
+        webhook=None
+        if webhook is None
+        else JobWebhook.model_validate_json(webhook, extra="ignore"),
+        traceparent=fields.get("traceparent"),
     )
 
 

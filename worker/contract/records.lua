@@ -5,7 +5,7 @@
 -- job hash:   tenant lane options metadata source shard total chunk_images chunks sealed cursor
 --             planned open finished  running succeeded failed cancelled expired
 --             status error created_ms started_ms finished_ms expires_ms stop fence vtime predicted_ms
---             runs webhook
+--             runs webhook traceparent
 --             budget (of a job whose source is still to be read)
 -- chunk hash: state (queued | claimed) token attempts items retry suspect poison strike:N
 --

@@ -83,6 +83,7 @@ class JobRecords:
         expires_ms: int | None = None,
         webhook: JobWebhook | None = None,
         shard: str | None = None,
+        traceparent: str | None = None,
         allowances: Sequence[Allowance] = (),
     ) -> bool:
         """Record a job and make its first chunks ready. False if it exists already.
@@ -106,8 +107,8 @@ class JobRecords:
             expires_ms=expires_ms,
             webhook=webhook,
         )
-        if shard is not None:
-            fields["shard"] = shard
+        told = {"shard": shard, "traceparent": traceparent}
+        fields |= {name: text for name, text in told.items() if text is not None}
         fields |= {"chunks": -(-total // chunk_images), "sealed": int(source is None)}
         limits = (self._tenant_images, self._queue_images)
         budget = {self._quota_key(allowance): allowance for allowance in allowances}

@@ -339,6 +339,9 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="from this on"
     )
+    traces: Literal["off", "otlp"] = Field(
+        "off", description="otlp: spans go to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names"
+    )
 
     @model_validator(mode="after")
     def _dependent_limits(self) -> Self:

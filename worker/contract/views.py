@@ -49,6 +49,8 @@ def job_links(job: str) -> dict[str, str]:
         "results_jsonl": f"{base}/results.jsonl",
         "errors_jsonl": f"{base}/errors.jsonl",
         "summary": f"{base}/summary",
+        "report": f"{base}/report",
+        "explanations": f"{base}/explanations",
         "cancel": f"{base}/cancel",
         "retry": f"{base}/retry",
     }

@@ -95,6 +95,7 @@ class Delivery(Wire):
     body: str
     created_at: dt.datetime
     attempts: int = 0
+    traceparent: str | None = Field(None, description="the span that wrote it down")
 
     @property
     def lane(self) -> str:

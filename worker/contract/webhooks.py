@@ -113,10 +113,10 @@ class Webhooks:
         key = self._keys.webhook_secrets(tenant)
         cached = self._cached(key)
         if cached is not None:
-            return Secrets.model_validate_json(cached)
+            return Secrets.model_validate_json(cached, extra="ignore")
         with contextlib.suppress(ObjectNotFound):
-            stored = Secrets.model_validate_json(self._store.get(keys.webhook_secrets(tenant)))
-            return self._agreed(key, stored)
+            stored = self._store.get(keys.webhook_secrets(tenant))
+            return self._agreed(key, Secrets.model_validate_json(stored, extra="ignore"))
         secrets = self._agreed(key, Secrets(secrets=(Secret.new(),)))
         self._put(keys.webhook_secrets(tenant), secrets)
         return secrets
@@ -138,7 +138,9 @@ class Webhooks:
         with translated():
             self._client.set(key, secrets.model_dump_json(), ex=CACHE_S, nx=True)
             known = self._client.get(key)
-        return secrets if known is None else Secrets.model_validate_json(str(known))
+        if known is None:
+            return secrets
+        return Secrets.model_validate_json(str(known), extra="ignore")
 
     def _fresh(self, tenant: str, webhook_id: str) -> Webhook:
         """As S3 has it, for a change."""

@@ -11,7 +11,11 @@ import numpy.typing as npt
 
 from worker.contract.job import Faithfulness, Label, ModelInfo
 from worker.vision.heatmap import Heatmap
+from worker.vision.labels.client_labels import ClientLabels
 from worker.vision.models.framing import Framed
+
+Box = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in pixels of the upright picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +28,8 @@ class Prepared:
         framed: the models' inputs, by model id.
         rgb: the picture itself, kept only while a chosen model's input size is not known.
         sha256: of the picture's file; decides which pictures a sample takes.
+        client: the label set of the job, if a client made it.
+        box_px: of an example, where its label is; None is everywhere.
     """
 
     width: int
@@ -31,6 +37,8 @@ class Prepared:
     framed: Mapping[str, Framed]
     rgb: npt.NDArray[np.uint8] | None = None
     sha256: str = "0" * 64
+    client: ClientLabels | None = None
+    box_px: Box | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +64,20 @@ class MadeMap:
     heads: str | int | None = None
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Example:
+    """An example picture as a model sees it.
+
+    Attributes:
+        features: float32 (1, channels); with a second row of what lies around a box, where there
+            is one and something lies around it.
+        methods: the maps that the model makes for labels that examples made.
+    """
+
+    features: npt.NDArray[np.float32]
+    methods: tuple[str, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
     """What the models found in one picture.
@@ -66,6 +88,7 @@ class Analysis:
         explanations: the maps, in the order of models and of `options.explain`.
         models: those that took part.
         timing_ms: this picture's share of `forward`, `explain` and `judge`.
+        example: what the model made of a picture that is an example of a label.
     """
 
     labels: list[Label]
@@ -73,3 +96,4 @@ class Analysis:
     explanations: list[MadeMap]
     models: list[ModelInfo]
     timing_ms: dict[str, float] = field(default_factory=dict)
+    example: Example | None = None

@@ -7,9 +7,9 @@ thread that owns the device.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -18,12 +18,13 @@ from worker.contract.catalog import Catalog
 from worker.contract.errors import GuanwuError
 from worker.contract.job import ExplainWhen, ModelInfo, Options
 from worker.contract.label_set import LabelSet
-from worker.vision import inference, triage
-from worker.vision.analysis import Analysis, MadeMap, Prepared
+from worker.vision import examples, inference, triage
+from worker.vision.analysis import Analysis, Example, MadeMap, Prepared
 from worker.vision.calibration import Calibrations
 from worker.vision.image import Enough, Picture
 from worker.vision.inference import Finding, Judging, View
-from worker.vision.labels.label_set import label_sets, load_label_set
+from worker.vision.labelling import Labelling
+from worker.vision.labels.client_labels import ClientLabels
 from worker.vision.memory import FittingBatches
 from worker.vision.models.cache import Progress, announce
 from worker.vision.models.framing import enough_px, lay
@@ -44,6 +45,8 @@ from worker.vision.selection import (
 )
 
 __all__ = ["Analysis", "Engine", "MadeMap", "Prepared"]
+
+Found = TypeVar("Found")
 
 DEFAULT_MODELS = ("efficientnet-lite0", "dinov2-small")
 
@@ -94,6 +97,7 @@ class Engine:
             model_dir=Path(model_dir) if model_dir else None,
             progress=progress,
         )
+        self._labelling = Labelling(self._shelf)
         self.calibrations = Calibrations(model_dir)
         self._shelf.check(self.default_models)
 
@@ -154,16 +158,20 @@ class Engine:
             return None
         return Enough(long_px=options.max_side_px, short_px=max(known))
 
-    def prepare(self, picture: Picture, options: Options) -> Prepared:
-        """Lay a picture before each chosen model.
+    def prepare(
+        self, picture: Picture, options: Options, client: ClientLabels | None = None
+    ) -> Prepared:
+        """Lay a picture before each chosen model. `client` is the label set that the options
+        name, if a client made it.
 
         Raises:
             UnknownModel, InvalidOptions, ExplanationUnavailable: no analysis could serve
                 these options.
         """
         names = self._chosen(options)
-        self._asks(names, options)
-        self._policy(names, options)
+        if client is None or not client.building:
+            self._asks(names, options, client)
+            self._policy(names, options, client)
         framings = {name: self._shelf.framing(name) for name in names}
         size = {"width": picture.width, "height": picture.height}
         framed = {
@@ -175,19 +183,23 @@ class Engine:
             framed=framed,
             rgb=None if len(framed) == len(names) else picture.rgb,
             sha256=picture.sha256,
+            client=client,
         )
 
     def analyze(self, batch: Sequence[Prepared], options: Options) -> list[Analysis | GuanwuError]:
-        """Labels and maps of every picture: one analysis or error per input, in order.
+        """Labels and maps of every picture: one analysis or error per input, in order. All were
+        prepared for the same options.
 
         An error concerns its picture alone, unless a model cannot be loaded at all.
         """
         try:
             names = self._chosen(options)
-            asked = _labels_of(options)
-            models = {name: self._shelf.get(name).speaking(asked) for name in names}
-            asks = self._asks(names, options)
-            policy = self._policy(names, options)
+            client = batch[0].client
+            if client is not None and client.building:
+                return self._examples(batch, names[0], client)
+            models = {name: self._labelling.model(name, options, client) for name in names}
+            asks = self._asks(names, options, client)
+            policy = self._policy(names, options, client)
         except GuanwuError as exc:
             return [exc for _ in batch]
         found = triage.outcomes(
@@ -219,9 +231,11 @@ class Engine:
         self._shelf.check(names)
         return names
 
-    def _asks(self, names: Sequence[str], options: Options) -> dict[str, tuple[Ask, ...]]:
+    def _asks(
+        self, names: Sequence[str], options: Options, client: ClientLabels | None
+    ) -> dict[str, tuple[Ask, ...]]:
         """What maps to make; checked even where nothing is drawn. Empty while not known."""
-        candidates = self._candidates(names, options)
+        candidates = self._candidates(names, options, client)
         known = {name: c for name, c in candidates.items() if c is not None}
         if len(known) < len(names):
             return {}
@@ -230,17 +244,54 @@ class Engine:
         check_count(asks, most=self.max_maps)
         return asks if options.draws else dict.fromkeys(names, ())
 
-    def _policy(self, names: Sequence[str], options: Options) -> Policy:
+    def _policy(
+        self, names: Sequence[str], options: Options, client: ClientLabels | None
+    ) -> Policy:
         """When to make them; `always` while only loading would tell a model's labels."""
-        candidates = self._candidates(names, options)
+        candidates = self._candidates(names, options, client)
         if not all(candidates.values()):
             return Policy(ExplainWhen(always=True))
         label_sets = {name: c.labels for name, c in candidates.items() if c and c.labels}
         return resolve(options.explain_when, label_sets)
 
-    def _candidates(self, names: Sequence[str], options: Options) -> dict[str, Candidate | None]:
-        labels = _labels_of(options)
-        return {name: self._shelf.candidate(name, labels) for name in names}
+    def _candidates(
+        self, names: Sequence[str], options: Options, client: ClientLabels | None
+    ) -> dict[str, Candidate | None]:
+        return {name: self._labelling.candidate(name, options, client) for name in names}
+
+    def _examples(
+        self, batch: Sequence[Prepared], name: str, client: ClientLabels
+    ) -> list[Analysis | GuanwuError]:
+        """What a model makes of pictures that are examples of a client's labels."""
+        model = self._shelf.get(name)
+        whole = [prepared for prepared in batch if prepared.box_px is None]
+        of_whole = iter(
+            self._by_shape(model, whole, lambda part: examples.look(model, part, client.labels))
+        )
+        seen = [
+            next(of_whole) if prepared.box_px is None else self._boxed(model, prepared, client)
+            for prepared in batch
+        ]
+        info = self._info(model)
+        return [
+            one
+            if isinstance(one, GuanwuError)
+            else Analysis(labels=[], unknown=False, explanations=[], models=[info], example=one)
+            for one in seen
+        ]
+
+    def _boxed(
+        self, model: VisionModel, prepared: Prepared, client: ClientLabels
+    ) -> Example | GuanwuError:
+        """Boxes are of different sizes, so each has a pass of its own."""
+        box = prepared.box_px
+        assert box is not None
+        (seen,) = self._by_shape(
+            model,
+            [prepared],
+            lambda part: [examples.look_inside(model, view, box, client.labels) for view in part],
+        )
+        return seen
 
     def _run(
         self,
@@ -256,19 +307,29 @@ class Engine:
         temperature = self._temperature(model) or 1.0
         # a margin takes two labels, even where one is asked for
         top_k = max(options.top_k, 1 if options.explain_when.margin_below is None else 2)
+        return self._by_shape(
+            model,
+            batch,
+            lambda part: inference.look(
+                model, part, asks, top_k=top_k, temperature=temperature, judging=judging
+            ),
+        )
+
+    def _by_shape(
+        self,
+        model: VisionModel,
+        batch: Sequence[Prepared],
+        look: Callable[[Sequence[View]], Sequence[Found | GuanwuError]],
+    ) -> list[Found | GuanwuError]:
+        """What a look at views of one shape finds in each picture, in order."""
         views = [_view(model, prepared) for prepared in batch]
         by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for n, view in enumerate(views):
             by_shape[view.framed.pixels.shape].append(n)
-        found: dict[int, Finding | GuanwuError] = {}
+        found: dict[int, Found | GuanwuError] = {}
         for shape, members in by_shape.items():
-            results = self._batches.run(
-                (model.spec.id, shape),
-                [views[n] for n in members],
-                lambda part: inference.look(
-                    model, part, asks, top_k=top_k, temperature=temperature, judging=judging
-                ),
-            )
+            own = [views[n] for n in members]
+            results = self._batches.run((model.spec.id, shape), own, look)
             found.update(zip(members, results, strict=True))
         return [found[n] for n in range(len(batch))]
 
@@ -295,20 +356,6 @@ class Engine:
         found = inference.look(model, [view], asks, top_k=1, judging=Judging(None))[0]
         if isinstance(found, GuanwuError):
             raise found
-
-
-def _labels_of(options: Options) -> LabelSet | None:
-    """What models with an open vocabulary are to score; None is their own set."""
-    if options.words is not None:
-        return _of_words(tuple(options.words))
-    ships = options.label_set in label_sets()
-    return load_label_set(options.label_set) if options.label_set and ships else None
-
-
-@lru_cache(maxsize=16)
-def _of_words(words: tuple[str, ...]) -> LabelSet:
-    """Asked for several times a picture, so a job's words are read once."""
-    return LabelSet.of_words(words)
 
 
 def _view(model: VisionModel, prepared: Prepared) -> View:

@@ -86,6 +86,7 @@ export async function* results(job, key) {
 }
 
 export const readJob = (id, key) => json(`/v1/jobs/${encodeURIComponent(id)}`, key);
+export const readItem = ({ job, index }, key) => json(`/v1/jobs/${job}/items/${index}`, key);
 export const readSlice = (job, query, key) => json(`${job.links.results}?${new URLSearchParams(query)}`, key);
 export const readSummary = (job, key) => json(job.links.summary, key);
 export const recentJobs = async (key) => (await json("/v1/jobs?limit=10", key)).items;

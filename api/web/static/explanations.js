@@ -1,6 +1,6 @@
 // The maps of one picture: one is shown at a time, buttons switch between them.
 import { accessKey } from "./access.js";
-import { json } from "./calls.js";
+import { readItem } from "./calls.js";
 import { facts, measured } from "./details.js";
 import { element } from "./element.js";
 import { labelName, say } from "./words.js";
@@ -54,8 +54,7 @@ class View {
     const map = this.maps[this.chosen];
     if (map.renewed) return;
     map.renewed = true;
-    const { job, index } = map.source ?? this.item;
-    const fresh = await json(`/v1/jobs/${job}/items/${index}`, accessKey()).catch(() => null);
+    const fresh = await readItem(map.source ?? this.item, accessKey()).catch(() => null);
     const same = fresh?.explanations.find((each) => each.artifacts.overlay?.key === map.artifacts.overlay.key);
     if (!same) return;
     map.artifacts = same.artifacts;

@@ -1,7 +1,7 @@
 // People say whether an item's label and map are right, see what was said, and take it back.
 import { choice } from "./choice.js";
 import { element } from "./element.js";
-import { judge, judgements, retract } from "./judgements.js";
+import { judge, judgements, onNews, retract } from "./judgements.js";
 import { searchAny } from "./labels.js";
 import { askRegion, outline } from "./region.js";
 import { labelName, problem, say, when } from "./words.js";
@@ -25,6 +25,7 @@ class Review {
     const group = element("div", { className: "judge", role: "group", ariaLabel: say("review") }, ...this.buttons);
     this.panel = element("div", { className: "review" }, group, this.told, this.marks);
     this.refresh();
+    onNews(item, this.panel, () => this.refresh());
   }
 
   button(kind, onClick) {
@@ -96,6 +97,9 @@ class Review {
 
   async refresh() {
     const given = await judgements(this.item).catch(() => []);
+    const seen = given.map((each) => each.id).join();
+    if (seen === this.seen) return; // what is written again loses the focus
+    this.seen = seen;
     this.marks.replaceChildren(...given.map((each) => this.mark(each)));
     this.buttons[0].disabled = given.some((each) => each.kind === "right");
     this.frame.querySelectorAll(":scope > .box").forEach((box) => box.remove());

@@ -1,10 +1,12 @@
 // A job's pictures as a wall of thumbnails: filtered, sorted, opened one by one.
 import { accessKey, keepKey } from "./access.js";
 import { addressOf, readAddress } from "./address.js";
-import { readJob, readSlice, readSummary, watch } from "./calls.js";
+import { readItem, readJob, readSlice, readSummary, watch } from "./calls.js";
 import { card } from "./card.js";
+import { element } from "./element.js";
 import { offerLabels, onFilter, writeFilters } from "./filters.js";
 import { Grid } from "./grid.js";
+import { saves } from "./report.js";
 import { Slices } from "./slices.js";
 import { tile } from "./tile.js";
 import { Viewer } from "./viewer.js";
@@ -18,7 +20,7 @@ let tell = () => {};
 const viewer = new Viewer(at("viewer"), {
   item: (position) => shown.slices.item(position),
   total: () => shown.total,
-  card: (item) => card(item, item.artifacts?.thumbnail?.url ?? PLAIN, shown.job.options),
+  card: (item) => sharpened(card(item, item.artifacts?.thumbnail?.url ?? PLAIN, shown.job.options), item),
   left: (position) => shown && grid.focus(position),
 });
 const grid = new Grid(at("grid"), at("filters"), {
@@ -30,6 +32,7 @@ const grid = new Grid(at("grid"), at("filters"), {
 // Shows the wall that the page's address names; `report` is told of errors.
 export async function startWall(report) {
   tell = report;
+  saves(at("report"), () => shown.job);
   onFilter((query) => { history.replaceState(null, "", addressOf(readAddress().job, query)); openWall({ typed: true }); });
   addEventListener("hashchange", () => openWall());
   await openWall();
@@ -64,12 +67,27 @@ export async function openWall({ typed = false } = {}) {
   }
 }
 
+// The card shows its thumbnail until the picture itself has come, where it is kept.
+function sharpened(made, item) {
+  sharpen(made.querySelector(".picture img"), item).catch(() => {});
+  return made;
+}
+
+async function sharpen(image, item) {
+  const { input } = await readItem(item, accessKey());
+  if (!input) return;
+  const whole = element("img", { src: input.url });
+  await whole.decode();
+  image.src = whole.src;
+}
+
 function leave() {
   shown?.ended.abort();
   shown = null;
   grid.show(0);
   viewer.close();
   at("matched").textContent = "";
+  at("report").hidden = true;
 }
 
 async function show(mine, job, query) {
@@ -103,6 +121,7 @@ function fill(cell, position) {
 
 function count() {
   const { counts, done } = shown.job;
+  at("report").hidden = !done;
   const ended = counts.total - counts.queued - counts.running;
   const some = done ? shown.total : ended;
   const part = shown.whole && done ? counts.total : `${some} / ${counts.total}`;

@@ -8,7 +8,8 @@ const WORDS = {
     recent: "最近的任务", pictures: "张图片", picture: "图片", back: "返回", filters: "筛选和排序",
     label: "标签", score_from: "置信度 % 从", score_below: "到", verdict: "热图判定", status: "状态",
     sort: "排序", all: "全部", index: "原始顺序", margin: "最不确定的在前",
-    lowest: "置信度最低的在前", least_faithful: "热图最不可信的在前", wall: "图片墙",
+    lowest: "置信度最低的在前", least_faithful: "热图最不可信的在前", most_spread: "置信度最分散的在前",
+    least_agreed: "模型分歧最大的在前", wall: "图片墙",
     unfinished: "完成后可筛选和排序", previous: "上一张", next: "下一张", close: "关闭",
     queued: "排队中", running: "进行中", succeeded: "成功", partially_succeeded: "部分成功",
     cancelling: "正在取消", cancelled: "已取消", expired: "已过期",
@@ -24,7 +25,8 @@ const WORDS = {
     wrong_label: "标签错误", wrong_region: "区域错误", correct: "正确的标签（汉字、拼音或英文）",
     freeText: "标签表之外", undo: "撤销", nobody: "未署名", drawHere: "在图片上拖出应当关注的区域，或填写像素坐标",
     left_px: "左", top_px: "上", right_px: "右", bottom_px: "下", saveBox: "保存区域",
-    contrast: "为什么不是…", whyNot: "为什么不是", whyNotAny: "其他标签（汉字、拼音或英文）", asking: "正在识别" },
+    contrast: "为什么不是…", whyNot: "为什么不是", whyNotAny: "其他标签（汉字、拼音或英文）", asking: "正在识别",
+    report: "保存报告" },
   en: { key: "Access key", files: "Choose, drop or paste pictures", progress: "Progress",
     opacity: "Heatmap opacity", wipe: "Before and after", result: "Recognised", score: "Score",
     faithful: "The heatmap is faithful", weak: "The heatmap is weakly faithful",
@@ -34,7 +36,8 @@ const WORDS = {
     recent: "Last jobs", pictures: "pictures", picture: "Picture", back: "Back", filters: "Filter and sort",
     label: "Label", score_from: "Score % from", score_below: "to", verdict: "Heatmap", status: "Status",
     sort: "Order", all: "all", index: "as submitted", margin: "least certain first",
-    lowest: "lowest score first", least_faithful: "least faithful first", wall: "Wall of pictures",
+    lowest: "lowest score first", least_faithful: "least faithful first",
+    most_spread: "most spread scores first", least_agreed: "models disagree most first", wall: "Wall of pictures",
     unfinished: "to be filtered and sorted when done", previous: "Previous", next: "Next", close: "Close",
     partially_succeeded: "partly succeeded",
     heatmap: "Heatmap", free: "any label", against: "rather than", diagnostics: "The heatmap in numbers",
@@ -49,7 +52,7 @@ const WORDS = {
     drawHere: "Drag a box on the picture around what should count, or write it in pixels",
     left_px: "Left", top_px: "Top", right_px: "Right", bottom_px: "Bottom", saveBox: "Save the box",
     contrast: "Why not …", whyNot: "Why not ", whyNotAny: "Another label (Chinese, pinyin or English)",
-    asking: "Being recognised", prepare: "preparation", judge: "faithfulness check" },
+    asking: "Being recognised", report: "Save the report", prepare: "preparation", judge: "faithfulness check" },
 };
 let language = "zh";
 

@@ -69,12 +69,14 @@ def test_pictures_come_back_with_labels_and_heatmaps(
         link = items[0].explanations[0].artifacts["overlay"]
         assert await client.download(link) == b"dinov2-small overlay"
         await job.save_results(tmp_path / "results.jsonl")
+        await job.report(tmp_path / "report.html", lang="en")
         gone = ArtifactLink(key="x", url=str(link.url).replace(".png?", "_.png?"))
         with pytest.raises(UnexpectedAnswer, match="fresh ones"):
             await client.download(gone)
 
     run(submit)
     assert sum(sent) == len(PNG) * 1000
+    assert "Report of a job" in (tmp_path / "report.html").read_text()
     lines = (tmp_path / "results.jsonl").read_text().splitlines()
     assert [json.loads(line)["index"] for line in lines] == [0, 1, 2]
 

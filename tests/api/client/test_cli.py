@@ -109,7 +109,7 @@ def test_options_go_to_the_server(guanwu: Guanwu, at_work: Hand, photos: Path) -
     asked = json.loads(guanwu("status", job, "--json").stdout)["options"]
     assert asked["models"] == ["efficientnet-lite0"]
     assert (asked["top_k"], asked["colormap"], asked["alpha"]) == (2, "magma", 0.3)
-    assert asked["artifacts"] == ["labels", "overlay", "figure"]
+    assert asked["artifacts"] == ["labels", "overlay", "figure", "thumbnail"]
     assert asked["priority"] == "bulk"
 
 
@@ -258,6 +258,8 @@ def test_feedback_is_listed_and_exported(
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     tasks = json.loads((tmp_path / "tasks.json").read_bytes())
     assert [task["data"]["feedback"] for task in tasks] == [label.id, right.id]
+    boxes = json.loads(guanwu("feedback", "export", "--format", "coco").stdout)
+    assert boxes["images"] == []
     for since, found in (("2020-01-01", 2), ("2999-01-01T00:00:00Z", 0)):
         lines = guanwu("feedback", "export", "--since", since).stdout.splitlines()
         assert len(lines) == found
@@ -285,3 +287,16 @@ def test_worked_example_of_the_document_works(
     for result in task["predictions"][0]["result"] + task["annotations"][0]["result"]:
         assert f'name="{result["from_name"]}" toName="{result["to_name"]}"' in interface
     assert json.loads((tmp_path / "said.jsonl").read_bytes())["correct"]["zh"] == "埃及猫"
+
+
+def test_a_report_is_saved_in_the_language_asked_for(
+    guanwu: Guanwu, at_work: Hand, photos: Path, tmp_path: Path
+) -> None:
+    job = json.loads(guanwu("submit", "photos", "--json").stdout.splitlines()[0])["job"]
+    done = guanwu("report", job, "--output", "one.html", "--lang", "en")
+    assert (done.returncode, done.stdout) == (0, "one.html\n"), done.stderr
+    assert f"Report of a job {job}" in (tmp_path / "one.html").read_text()
+    assert guanwu("report", job).returncode == 0
+    assert "任务报告" in (tmp_path / "report.html").read_text()
+    assert guanwu("report", job, "--lang", "fr").returncode == 2
+    assert guanwu("report", "job_01ARZ3NDEKTSV4RRFFQ69G5FAV").returncode == 3

@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import torch
 from torch import Tensor, nn
 from transformers import BlipForImageTextRetrieval
 
-from worker.contract.errors import ExplanationUnavailable
+from worker.contract.errors import ExplanationUnavailable, InvalidOptions
 from worker.contract.label_set import LabelSet
 from worker.vision.explain.attention import cls_attention
 from worker.vision.labels.label_set import load_label_set
@@ -35,6 +35,7 @@ from worker.vision.models.preprocessing import Normalisation
 from worker.vision.models.registry import BLIP, ModelSpec, Offer, folder_of
 from worker.vision.models.shortlist import SHORTLIST, ranked_behind
 from worker.vision.models.text_tower import DEFAULT_LABELS, TextTower, tokenizer_of
+from worker.vision.prototypes import Prototypes
 
 SENTENCES: Mapping[Language, tuple[str, ...]] = {
     "zh": ("一张{}的照片",),
@@ -64,6 +65,18 @@ class ImageTextMatcher:
         assert labels is not None
         offer = replace(self.offer, classes=len(labels), label_set=labels.id)
         return replace(self, labels=labels, offer=offer)
+
+    def with_prototypes(self, labels: LabelSet, prototypes: Prototypes) -> NoReturn:
+        self._takes_no_examples()
+
+    def features(self, pixels: Tensor, cells: Tensor | None = None) -> NoReturn:
+        self._takes_no_examples()
+
+    def _takes_no_examples(self) -> NoReturn:
+        raise InvalidOptions(
+            f"{self.spec.id} scores texts only, and its maps are of texts; for labels made of "
+            "example pictures take a model of another family"
+        )
 
     def look(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> Evidence:
         layers = self._vision_layers if "attention" in methods else ()

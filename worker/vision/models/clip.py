@@ -33,6 +33,7 @@ from worker.vision.models.registry import ModelSpec, Offer
 from worker.vision.models.text_tower import DEFAULT_LABELS, SENTENCES, TextTower, tokenizer_of
 from worker.vision.models.vit import VisionTransformer
 from worker.vision.models.zero_shot import ZeroShotNetwork
+from worker.vision.prototypes import Prototypes
 
 MULTILINGUAL_VOCABULARY = 200_000  # tokens; SigLIP 2 has Gemma's 256,000, all others far fewer
 
@@ -50,6 +51,8 @@ class ZeroShotTransformer(VisionTransformer):
         return replace(evidence, pooling=read[0] if read else None)
 
     def speaking(self, labels: LabelSet | None) -> ZeroShotTransformer:
+        if not self.offer.open_vocabulary:  # it has prototypes
+            return self
         labels = labels or self.labels
         assert labels is not None
         return replace(
@@ -57,6 +60,16 @@ class ZeroShotTransformer(VisionTransformer):
             network=cast(PreTrainedModel, self._network.reading(self.texts.of_labels(labels))),
             labels=labels,
             offer=replace(self.offer, classes=len(labels), label_set=labels.id),
+        )
+
+    def with_prototypes(self, labels: LabelSet, prototypes: Prototypes) -> ZeroShotTransformer:
+        prototypes.check(labels)
+        network = self._network.with_prototypes(prototypes, self.placement.device)
+        return replace(
+            self,
+            network=cast(PreTrainedModel, network),
+            labels=labels,
+            offer=self._offer_of(labels),
         )
 
     def of_phrase(self, method: str, evidence: Evidence, text: str) -> Tensor | None:
@@ -67,6 +80,10 @@ class ZeroShotTransformer(VisionTransformer):
         with torch.inference_mode(False), torch.enable_grad():
             explained = self._network.unchanged_length(trail.embedding, phrase.clone())
         return relevance(explained, trail.hidden, grid=evidence.grid)
+
+    def _embedding(self, x: Tensor) -> Tensor:
+        projected: Tensor = self._network.projection(super()._embedding(x))
+        return projected
 
     @property
     def _network(self) -> ZeroShotNetwork:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -21,6 +21,7 @@ from worker.vision.models.placement import Placement
 from worker.vision.models.pooled_head import PooledHead
 from worker.vision.models.preprocessing import Normalisation
 from worker.vision.models.registry import CNN_METHODS, ModelSpec, Offer
+from worker.vision.prototypes import Prototypes
 
 _FINER = 2  # layercam's cells along an axis, for each of the last features'
 
@@ -58,6 +59,19 @@ class ConvolutionalClassifier:
 
     def speaking(self, labels: LabelSet | None) -> ConvolutionalClassifier:
         return self
+
+    def with_prototypes(self, labels: LabelSet, prototypes: Prototypes) -> ConvolutionalClassifier:
+        prototypes.check(labels)
+        return replace(
+            self,
+            head=self.head.with_prototypes(prototypes, self.placement.device),
+            labels=labels,
+            offer=replace(self.offer, classes=len(labels), label_set=labels.id),
+        )
+
+    def features(self, pixels: Tensor, cells: Tensor | None = None) -> Tensor:
+        shown = pixels if cells is None else occlusion.blurred_beyond(pixels, cells)
+        return self.head.embedding(self.network.features(self.normalised(shown))).float()
 
     def look(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> Evidence:
         x = self.normalised(pixels)

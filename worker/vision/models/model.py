@@ -15,6 +15,7 @@ from worker.vision.models.framing import Framing
 from worker.vision.models.passes import Trail
 from worker.vision.models.placement import Placement
 from worker.vision.models.registry import ModelSpec, Offer
+from worker.vision.prototypes import Prototypes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,27 @@ class VisionModel(Protocol):
     def speaking(self, labels: LabelSet | None) -> VisionModel:
         """The model with these labels, if its vocabulary is open; itself otherwise, and for
         None."""
+        ...
+
+    def with_prototypes(self, labels: LabelSet, prototypes: Prototypes) -> VisionModel:
+        """The model with these labels, one a prototype, instead of its own or any texts. Same id
+        and weights; none are copied.
+
+        Raises:
+            CheckpointInvalid: there are more prototypes than labels, or fewer.
+            InvalidOptions: the family takes no prototypes.
+        """
+        ...
+
+    def features(self, pixels: Tensor, cells: Tensor | None = None) -> Tensor:
+        """What a head would read of uint8 (N, h, w, 3): float32 (N, channels), of any length.
+
+        With `cells`, bool (N, gh, gw) and equally many in each, of what those show alone, as in
+        `show`.
+
+        Raises:
+            InvalidOptions: the family takes no prototypes.
+        """
         ...
 
     def look(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> Evidence:

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from worker.vision.capture import Attended, trace
 from worker.vision.models.anatomy import Anatomy
+from worker.vision.models.prototype_head import PrototypeHead
 from worker.vision.substitution import substituted
 
 
@@ -55,10 +56,17 @@ def whole(
         output = network(pixel_values=x)
         return Trail(
             logits=getattr(output, "logits", None),
-            embedding=pooled[0] if pooled else _pooled(network, output),
+            embedding=pooled[0] if pooled else pooled_tokens(network, output),
             hidden=tuple(hidden[index] for index in at),
             attended=attended,
         )
+
+
+def embedding(network: PreTrainedModel, x: Tensor) -> Tensor:
+    """What the head reads, (N, channels); without a head the pooled tokens. No graph."""
+    with torch.no_grad(), _head_input(network) as read:
+        output = network(pixel_values=x)
+    return read[0] if read else pooled_tokens(network, output)
 
 
 def block_by_block(network: PreTrainedModel, x: Tensor, anatomy: Anatomy) -> Trail:
@@ -77,7 +85,7 @@ def block_by_block(network: PreTrainedModel, x: Tensor, anatomy: Anatomy) -> Tra
         by_layer = network(pixel_values=x[:1]).logits
         return Trail(
             logits=output.logits,
-            embedding=pooled[0] if pooled else _pooled(network, output),
+            embedding=pooled[0] if pooled else pooled_tokens(network, output),
             attended=attended,
             by_layer=by_layer.view(len(every), len(x), -1),
         )
@@ -121,13 +129,14 @@ def _head_input(network: nn.Module) -> Iterator[list[Tensor]]:
     seen: list[Tensor] = []
     with ExitStack() as stack:
         for child in network.children():
-            if isinstance(child, nn.Linear):
+            if isinstance(child, (nn.Linear, PrototypeHead)):
                 handle = child.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
                 stack.callback(handle.remove)
         yield seen
 
 
-def _pooled(network: PreTrainedModel, output: Any) -> Tensor:
+def pooled_tokens(network: PreTrainedModel, output: Any) -> Tensor:
+    """What stands for the picture in the output of a network without a head."""
     pooled: Tensor | None = getattr(output, "pooler_output", None)
     if pooled is None or hasattr(network, "pooler"):  # whose weights checkpoints often leave out
         pooled = output.last_hidden_state[:, 0]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Set
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,14 @@ from transformers import PreTrainedModel
 
 from worker.contract.errors import CheckpointInvalid, ExplanationUnavailable
 from worker.contract.label_set import LabelSet
-from worker.vision.models import dinov2_onnx, occlusion, preprocessing, vit_maps
+from worker.vision.models import (
+    dinov2_onnx,
+    occlusion,
+    passes,
+    preprocessing,
+    prototype_network,
+    vit_maps,
+)
 from worker.vision.models.anatomy import Anatomy, dissect
 from worker.vision.models.cache import Progress, cached
 from worker.vision.models.checkpoint import CheckpointFiles, build, found
@@ -30,6 +38,7 @@ from worker.vision.models.positions import whole_picture
 from worker.vision.models.preprocessing import Normalisation
 from worker.vision.models.registry import ModelSpec, Offer, converted_folder, folder_of
 from worker.vision.models.sources import WheelFile, wheel_file
+from worker.vision.prototypes import Prototypes
 
 
 @dataclass(kw_only=True)
@@ -51,6 +60,16 @@ class VisionTransformer:
 
     def speaking(self, labels: LabelSet | None) -> VisionTransformer:
         return self
+
+    def with_prototypes(self, labels: LabelSet, prototypes: Prototypes) -> VisionTransformer:
+        prototypes.check(labels)
+        network = prototype_network.with_prototypes(self.network, prototypes, self.placement.device)
+        return replace(self, network=network, labels=labels, offer=self._offer_of(labels))
+
+    def features(self, pixels: Tensor, cells: Tensor | None = None) -> Tensor:
+        shown, only = self._restricted(pixels, cells)
+        with only, torch.no_grad():
+            return self._embedding(self.normalised(shown)).float()
 
     def look(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> Evidence:
         x = self.normalised(pixels)
@@ -90,12 +109,9 @@ class VisionTransformer:
         return None
 
     def show(self, pixels: Tensor, cells: Tensor) -> Tensor:
-        if self.entrance is None:
-            logits = self._logits(self.normalised(occlusion.blurred_beyond(pixels, cells)))
-        else:
-            prefix_tokens = self.anatomy.prefix_tokens
-            with occlusion.kept_tokens(self.entrance, cells, prefix_tokens=prefix_tokens):
-                logits = self._logits(self.normalised(pixels))
+        shown, only = self._restricted(pixels, cells)
+        with only:
+            logits = self._logits(self.normalised(shown))
         if logits is None:
             raise ExplanationUnavailable(f"{self.spec.id} gives no labels to ask for")
         return logits
@@ -103,6 +119,32 @@ class VisionTransformer:
     def normalised(self, pixels: Tensor) -> Tensor:
         """uint8 (N, h, w, 3) -> the network's (N, 3, h, w)."""
         return self.normalisation.of(pixels, dtype=self.placement.dtype)
+
+    def _restricted(
+        self, pixels: Tensor, cells: Tensor | None
+    ) -> tuple[Tensor, AbstractContextManager[None]]:
+        """Pixels, and the block inside which a pass over them sees nothing but `cells`."""
+        if cells is None:
+            return pixels, nullcontext()
+        if self.entrance is None:
+            return occlusion.blurred_beyond(pixels, cells), nullcontext()
+        prefix_tokens = self.anatomy.prefix_tokens
+        return pixels, occlusion.kept_tokens(self.entrance, cells, prefix_tokens=prefix_tokens)
+
+    def _embedding(self, x: Tensor) -> Tensor:
+        """What a head reads of the network's (N, 3, h, w): (N, channels)."""
+        return passes.embedding(self.network, x)
+
+    def _offer_of(self, labels: LabelSet) -> Offer:
+        """What can be asked for with prototypes as labels."""
+        methods = vit_maps.offer(self.anatomy, labels).methods
+        return replace(
+            self.offer,
+            classes=len(labels),
+            methods=methods,
+            label_set=labels.id,
+            open_vocabulary=False,
+        )
 
     def _logits(self, x: Tensor) -> Tensor | None:
         logits = getattr(self.network(pixel_values=x), "logits", None)

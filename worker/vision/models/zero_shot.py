@@ -10,10 +10,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from worker.vision.models.patch_sequence import PATCH_SEQUENCE_TYPES, patch_sequence
+from worker.vision.models.prototype_head import PrototypeHead
+from worker.vision.prototypes import Prototypes
 from worker.vision.unit_length import UnitLength
 
 
@@ -24,17 +27,24 @@ class ZeroShotNetwork(nn.Module):
 
     Attributes:
         texts: (texts, channels) at length 1, or None before the first label set.
+        prototypes: what scores pictures in the place of texts, if not None.
     """
 
     texts: Tensor | None
 
-    def __init__(self, towers: PreTrainedModel, texts: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        towers: PreTrainedModel,
+        texts: Tensor | None = None,
+        prototypes: PrototypeHead | None = None,
+    ) -> None:
         super().__init__()
         whole: Any = towers
         self._towers = (whole,)  # hidden from `modules()`: no rule is for the text half
         self.vision_model = whole.vision_model
         self.projection = getattr(whole, "visual_projection", nn.Identity())
         self.unit_length = UnitLength()
+        self.prototypes = prototypes
         self.register_buffer("texts", texts, persistent=False)
 
     @property
@@ -53,10 +63,19 @@ class ZeroShotNetwork(nn.Module):
         """The same with other texts."""
         return ZeroShotNetwork(self.towers, texts)
 
+    def with_prototypes(self, prototypes: Prototypes, device: torch.device) -> ZeroShotNetwork:
+        """The same with prototypes of projected features for a head."""
+        return ZeroShotNetwork(self.towers, prototypes=PrototypeHead(prototypes, device))
+
     def forward(self, pixel_values: Tensor) -> SimpleNamespace:
         pooled: Tensor = self.vision_model(**self._inputs(pixel_values)).pooler_output
-        logits = None if self.texts is None else self.likeness(pooled, self.texts)
-        return SimpleNamespace(logits=logits, pooler_output=pooled)
+        return SimpleNamespace(logits=self._logits(pooled), pooler_output=pooled)
+
+    def _logits(self, pooled: Tensor) -> Tensor | None:
+        if self.prototypes is not None:
+            logits: Tensor = self.prototypes(self.projection(pooled))
+            return logits
+        return None if self.texts is None else self.likeness(pooled, self.texts)
 
     def _inputs(self, pixel_values: Tensor) -> dict[str, Tensor | None]:
         if self.config.model_type in PATCH_SEQUENCE_TYPES:

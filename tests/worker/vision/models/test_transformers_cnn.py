@@ -104,7 +104,9 @@ def test_labels_are_those_of_transformers_and_a_class_map_adds_up(
         assert found is not None
         assert torch.allclose(found, expected, atol=1e-5)
     chosen = expected.gather(1, first[:, None])[:, 0].double()
-    residual = maps.double().mean((1, 2)) + model.head.offsets(first).double() - chosen
+    assert evidence.features is not None
+    offsets = model.head.offsets(evidence.features, first).double()
+    residual = maps.double().mean((1, 2)) + offsets - chosen
     assert residual.abs().max() < 1e-4
     assert maps.std((1, 2)).min() > 0.01  # and not since there is nothing to add up
     assert torch.allclose(contrast, maps - other, atol=1e-4)

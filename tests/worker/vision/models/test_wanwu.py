@@ -68,7 +68,9 @@ def test_a_class_map_adds_up_to_its_logit(wanwu: ConvolutionalClassifier) -> Non
         fine = wanwu.maps("layercam", evidence, first)
     assert evidence.logits is not None
     logits = evidence.logits.gather(1, torch.stack([first, second], 1)).double()
-    offsets = torch.stack([wanwu.head.offsets(first), wanwu.head.offsets(second)], 1).double()
+    assert evidence.features is not None
+    of_pair = [wanwu.head.offsets(evidence.features, classes) for classes in (first, second)]
+    offsets = torch.stack(of_pair, 1).double()
     residual = maps.double().mean((1, 2)) + offsets[:, 0] - logits[:, 0]
     assert residual.abs().max() < 1e-4
     assert logits.abs().max() > 1

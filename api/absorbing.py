@@ -1,0 +1,274 @@
+"""From feedback to examples: what a label set would learn from it, and the version that does."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+
+from ulid import ULID
+
+from api import set_building
+from api.incoming import Incoming
+from api.services import Services
+from worker.contract import keys, urls
+from worker.contract.client_set import (
+    ClientSet,
+    Example,
+    Proposal,
+    ProposedExample,
+    Reason,
+    SkippedFeedback,
+)
+from worker.contract.errors import (
+    InvalidOptions,
+    LabelSetBuilding,
+    LabelSetFailed,
+    NothingToAbsorb,
+    ProposalOutdated,
+    UrlNotAllowed,
+)
+from worker.contract.feedback import FeedbackRecords
+from worker.contract.inputs import may_read
+from worker.contract.judgement import Feedback
+from worker.contract.label_set import LabelSet
+from worker.contract.quota import Allowance
+
+MOST_SKIPPED = 1000
+TURN_S = 5.0
+SourceOf = Callable[[Feedback], str | None]  # where a judgement's picture lies; None: nowhere
+
+
+def propose(
+    services: Services,
+    tenant: str,
+    set_id: str,
+    *,
+    since: dt.datetime | None,
+    until: dt.datetime | None,
+    job: str | None,
+) -> Proposal:
+    """What the tenant's feedback would add to the newest ready version; it is kept.
+
+    Raises:
+        LabelSetNotFound
+        LabelSetBuilding, LabelSetFailed: no version is ready.
+        NothingToAbsorb: the set is made of words.
+    """
+    base = _base(services, tenant, set_id)
+    said = _said(FeedbackRecords(services.store), tenant, job=job, since=since, until=until)
+    examples, skipped = sorted_out(
+        said,
+        base.names,
+        absorbed=services.client_sets.absorbed(tenant, base),
+        source_of=lambda given: _source(services, tenant, given),
+        most=services.settings.max_images_per_request,
+    )
+    proposal = Proposal(
+        id=f"lsp_{ULID()}",
+        label_set=set_id,
+        base=base.version,
+        since=since,
+        until=until,
+        job=job,
+        added=dict(Counter(example.zh for example in examples)),
+        examples=tuple(examples),
+        skipped=dict(Counter(one.reason for one in skipped)),
+        skipped_feedback=tuple(skipped[:MOST_SKIPPED]),
+        created_at=dt.datetime.now(dt.UTC),
+    )
+    services.client_sets.put_proposal(tenant, proposal)
+    return proposal
+
+
+def sorted_out(
+    said: Iterable[Feedback],
+    names: LabelSet,
+    *,
+    absorbed: Set[str],
+    source_of: SourceOf,
+    most: int,
+) -> tuple[list[ProposedExample], list[SkippedFeedback]]:
+    """Judgements, the newest first, that become examples, and those that do not.
+
+    Of several on one picture the newest counts.
+    """
+    examples: list[ProposedExample] = []
+    skipped: list[SkippedFeedback] = []
+    seen: set[tuple[str, int]] = set()
+    for given in said:
+        found = _example(given, names, absorbed, seen, source_of, room=most - len(examples))
+        if isinstance(found, ProposedExample):
+            examples.append(found)
+        else:
+            skipped.append(SkippedFeedback(feedback=given.id, reason=found))
+        seen.add((given.job, given.index))
+    return examples, skipped
+
+
+def _example(
+    given: Feedback,
+    names: LabelSet,
+    absorbed: Set[str],
+    seen: Set[tuple[str, int]],
+    source_of: SourceOf,
+    *,
+    room: int,
+) -> ProposedExample | Reason:
+    if (given.job, given.index) in seen:
+        return "superseded"
+    if given.kind == "right":
+        return "nothing_to_correct"
+    label = _label(given, names)
+    if label is None:
+        return "unknown_label"
+    if given.id in absorbed:
+        return "already_absorbed"
+    source = source_of(given)
+    if source is None:
+        return "picture_gone"
+    if room <= 0:
+        return "too_many"
+    return ProposedExample(
+        feedback=given.id,
+        label=label,
+        zh=names.zh[label],
+        box_px=given.box_px,
+        filename=given.image.filename,
+        source=source,
+    )
+
+
+def _label(given: Feedback, names: LabelSet) -> int | None:
+    """What the picture shows: as corrected, or, where only the region was wrong, as labelled."""
+    if given.correct is not None:
+        called: Sequence[str | None] = (given.correct.zh, given.correct.en)
+    else:
+        called = (given.label.zh, given.label.en)
+    for name in called:
+        if name is not None and (found := _index(name, names)) is not None:
+            return found
+    return None
+
+
+def _index(name: str, names: LabelSet) -> int | None:
+    """By name alone: an id of another set says nothing here."""
+    if name.strip().isdecimal() and name not in names.zh and name not in names.en:
+        return None
+    try:
+        return names.find(name)
+    except InvalidOptions:
+        return None
+
+
+def accept(
+    services: Services,
+    tenant: str,
+    proposal: Proposal,
+    *,
+    without: Set[str],
+    key: str | None,
+    allowances: Sequence[Allowance],
+) -> ClientSet:
+    """A new version, being built, with the proposed examples but for judgements `without`.
+
+    Raises:
+        ProposalOutdated: the set has another version since.
+        NothingToAbsorb: nothing is left of the proposal.
+        LabelSetBuilding: somebody else is making a version just now.
+        Whatever `set_building.build` raises.
+    """
+    base = _base(services, tenant, proposal.label_set)
+    chosen = [example for example in proposal.examples if example.feedback not in without]
+    if not chosen:
+        raise NothingToAbsorb("the proposal has no example, or none is left of it; absorb again")
+    newest = services.client_sets.find(tenant, proposal.label_set)
+    newest = set_building.seen(services, tenant, newest)
+    if newest.status == "building":
+        raise LabelSetBuilding(f"version {newest.version} is still being built; wait for it")
+    if base.version != proposal.base:
+        raise ProposalOutdated(f"the label set has version {base.version} by now; absorb again")
+    if not services.records.take_turn(f"labelset:{base.id}", every_s=TURN_S):
+        raise LabelSetBuilding("a version of the label set is being made just now; try again soon")
+    version = _next(base, newest.version + 1, chosen, key=key)
+    pictures = [Incoming(None, one.filename, address=one.source) for one in chosen]
+    examples = [
+        Example(label=one.label, filename=one.filename, feedback=one.feedback, box_px=one.box_px)
+        for one in chosen
+    ]
+    return set_building.build(
+        services, version, pictures, examples, tenant=tenant, allowances=allowances
+    )
+
+
+def _next(
+    base: ClientSet, number: int, chosen: Sequence[ProposedExample], *, key: str | None
+) -> ClientSet:
+    """The version that has the examples of `base`, and those chosen."""
+    added = Counter(example.label for example in chosen)
+    labels = tuple(
+        label.model_copy(update={"examples": (label.examples or 0) + added[n]})
+        for n, label in enumerate(base.labels)
+    )
+    return ClientSet(
+        id=base.id,
+        version=number,
+        name=base.name,
+        status="building",
+        model=base.model,
+        labels=labels,
+        base=base.version,
+        key=key,
+        created_at=dt.datetime.now(dt.UTC),
+    )
+
+
+def _base(services: Services, tenant: str, set_id: str) -> ClientSet:
+    """The newest version that is ready."""
+    base = services.client_sets.newest_ready(tenant, set_id)
+    if base.model is None:
+        raise NothingToAbsorb("the label set is made of words; make one of examples to add to it")
+    if base.status == "building":
+        raise LabelSetBuilding(f"label set {base.ref!r} is still being built; wait for it")
+    if base.status == "failed":
+        raise LabelSetFailed(f"label set {base.ref!r} could not be built; its record says why")
+    return base
+
+
+def _said(
+    records: FeedbackRecords,
+    tenant: str,
+    *,
+    job: str | None,
+    since: dt.datetime | None,
+    until: dt.datetime | None,
+) -> Iterator[Feedback]:
+    """What was said and not taken back, the newest first."""
+    if job is not None:
+        walk: Iterable[Feedback] = reversed(list(records.of_job(tenant, job)))
+    else:
+        walk = records.walk(tenant, newest=True, since=since, until=until)
+    for given in walk:
+        in_time = (since is None or given.created_at >= since) and (
+            until is None or given.created_at < until
+        )
+        if in_time and given.retracted_at is None:
+            yield given
+
+
+def _source(services: Services, tenant: str, given: Feedback) -> str | None:
+    """Where a worker finds the picture: kept with the feedback, or where the job had found it."""
+    if given.image.sha256 is not None:
+        key = keys.input_key(tenant, given.image.sha256)
+        if services.store.exists(key):
+            return f"s3://{services.settings.s3_bucket}/{key}"
+    address = given.address
+    if address is None:
+        return None
+    if address.startswith("s3://"):
+        return address if may_read(address, services.settings, tenant=tenant) else None
+    try:
+        urls.check_url(address, services.settings)
+    except UrlNotAllowed:
+        return None
+    return address

@@ -1,0 +1,129 @@
+"""Feedback as a COCO file of objects: the boxes that people drew, for trainers.
+
+https://cocodataset.org/#format-data: boxes are x, y, width, height in pixels of the upright
+picture. Only pictures with a box are in it: one without would say that nothing is to be seen.
+Fields beside the format's own: `sha256`, `job`, `index`, `feedback`, `by`, `name_zh`, `name_en`,
+`label_id`.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from worker.contract.judgement import Feedback
+
+SPOOL_BYTES = 8 * 2**20
+
+Name = tuple[str, str | None, int | None]
+"""A label in Chinese and English, and its id in the label set."""
+
+
+@dataclass
+class _Numbers:
+    """Ids from 1, in the order in which things are met."""
+
+    images: dict[str, int] = field(default_factory=dict)
+    files: set[str] = field(default_factory=set)
+    categories: dict[Name, int] = field(default_factory=dict)
+    annotations: int = 0
+
+
+def document(found: Iterable[Feedback], url: Callable[[Feedback], str | None]) -> Iterator[str]:
+    """The file, piece by piece; annotations wait on disk until all pictures are named.
+
+    `url` gives a link to a picture, if there is any.
+    """
+    numbers = _Numbers()
+    with tempfile.SpooledTemporaryFile(SPOOL_BYTES, "w+", encoding="utf-8") as annotations:
+        yield '{"info": ' + _written({"description": "Guanwu: boxes of people's feedback"})
+        yield ', "images": ['
+        for given in found:
+            if given.box_px is None or not (given.image.width and given.image.height):
+                continue
+            picture = given.image.sha256 or f"{given.job}/{given.index}"
+            if picture not in numbers.images:
+                yield (",\n" if numbers.images else "\n") + _image(
+                    given, picture, numbers, url(given)
+                )
+            _annotate(annotations, given, numbers, image=numbers.images[picture])
+        yield '],\n"annotations": ['
+        yield from _lines(annotations)
+    categories = [_category(name, number) for name, number in numbers.categories.items()]
+    yield '],\n"categories": ' + _written(categories) + "}\n"
+
+
+def _annotate(file: IO[str], given: Feedback, numbers: _Numbers, *, image: int) -> None:
+    name = _name(given)
+    category = numbers.categories.setdefault(name, len(numbers.categories) + 1)
+    numbers.annotations += 1
+    line = _annotation(given, numbers.annotations, image=image, category=category)
+    file.write((",\n" if numbers.annotations > 1 else "\n") + _written(line))
+
+
+def _lines(file: IO[str]) -> Iterator[str]:
+    file.seek(0)
+    yield from file
+
+
+def _name(given: Feedback) -> Name:
+    """What the box is around: what the person says it is, else the label that was judged."""
+    said = given.correct or given.label
+    return said.zh, said.en, said.id
+
+
+def _image(given: Feedback, picture: str, numbers: _Numbers, url: str | None) -> str:
+    """A picture met for the first time; no two have one name."""
+    numbers.images[picture] = len(numbers.images) + 1
+    plain = picture.replace("/", "-")
+    name = given.image.filename or plain
+    if name in numbers.files:
+        name = f"{plain}-{name}"
+    numbers.files.add(name)
+    return _written(
+        {
+            "id": numbers.images[picture],
+            "width": given.image.width,
+            "height": given.image.height,
+            "file_name": name,
+            "coco_url": url,
+            "sha256": given.image.sha256,
+            "job": given.job,
+            "index": given.index,
+        }
+    )
+
+
+def _annotation(given: Feedback, number: int, *, image: int, category: int) -> dict[str, Any]:
+    assert given.box_px is not None
+    x0, y0, x1, y1 = given.box_px
+    return {
+        "id": number,
+        "image_id": image,
+        "category_id": category,
+        "bbox": [x0, y0, x1 - x0, y1 - y0],
+        "area": (x1 - x0) * (y1 - y0),
+        "segmentation": [],
+        "iscrowd": 0,
+        "feedback": given.id,
+        "by": given.by,
+    }
+
+
+def _category(name: Name, number: int) -> dict[str, Any]:
+    zh, en, label = name
+    return {
+        "id": number,
+        "name": en or zh,
+        "name_zh": zh,
+        "name_en": en,
+        "label_id": label,
+        "supercategory": "",
+    }
+
+
+def _written(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

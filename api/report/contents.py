@@ -1,0 +1,126 @@
+"""What a job's report says, from its summary, its index and a few of its results."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+
+from api.found import FoundJob
+from api.job_index import JobIndex
+from api.report import charts
+from api.report.attention import Method, methods, read_explanations
+from api.report.tiles import Tile, least_certain
+from api.report.words import LANGUAGE_TAGS, WORDS, Language
+from api.results import Summary
+from api.services import Services
+from worker.contract import keys
+from worker.contract.attention import Explanations
+from worker.contract.errors import ObjectNotFound
+from worker.contract.job import Job, Label
+
+MAX_OPTIONS_CHARS = 4000
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A report in one language, as its template reads it. `summary` and `explanations` are
+    None of a job that ended without them."""
+
+    lang: Language
+    job: Job
+    summary: Summary | None
+    index: JobIndex
+    tiles: Sequence[Tile]
+    explanations: Explanations | None
+    label_set: str | None
+    made_at: dt.datetime
+
+    @property
+    def tag(self) -> str:
+        return LANGUAGE_TAGS[self.lang]
+
+    @property
+    def software(self) -> str:
+        return f"Guanwu {version('guanwu')}"
+
+    def say(self, word: str) -> str:
+        """A word of the report in its language; an unknown one as it is."""
+        return WORDS[self.lang].get(word, word)
+
+    def name(self, label: Label) -> str:
+        return self.named(label.zh, label.en)
+
+    def named(self, zh: str | None, en: str | None) -> str:
+        first, second = (zh, en) if self.lang == "zh" else (en, zh)
+        return first or second or "?"
+
+    @cached_property
+    def labels(self) -> list[charts.Bar]:
+        counts: dict[str, int] = {}
+        for (_, zh, en), count in self.index.labels().items():
+            name = self.named(zh, en)
+            counts[name] = counts.get(name, 0) + count
+        return charts.bars(counts, others=self.say("others"))
+
+    @cached_property
+    def verdicts(self) -> list[charts.Bar]:
+        counts = self.index.verdicts()
+        named = {self.say(verdict): count for verdict, count in counts.items()}
+        kinds = {self.say(verdict): verdict for verdict in counts}
+        return charts.bars(named, others="", kinds=kinds)
+
+    @cached_property
+    def histograms(self) -> list[charts.Histogram]:
+        scores: Mapping[str, list[int]] = self.summary.scores if self.summary else {}
+        return [charts.histogram(model, counts) for model, counts in scores.items()]
+
+    @cached_property
+    def methods(self) -> list[Method]:
+        return methods(self.explanations) if self.explanations else []
+
+    @cached_property
+    def options(self) -> str:
+        text = self.job.options.model_dump_json(exclude_none=True)
+        return text if len(text) <= MAX_OPTIONS_CHARS else text[:MAX_OPTIONS_CHARS] + " …"
+
+
+def contents(services: Services, job: FoundJob, lang: Language) -> Contents:
+    """Read what the report of a finished job says.
+
+    Raises:
+        ArtifactNotFound: the job ended without an index.
+        StoreUnavailable
+    """
+    index = services.indexes.of(services.store, job.tenant, job.view)
+    return Contents(
+        lang=lang,
+        job=job.view,
+        summary=_summary(services, job),
+        index=index,
+        tiles=least_certain(services, job, index),
+        explanations=read_explanations(services, job.tenant, job.id),
+        label_set=_label_set(services, job),
+        made_at=dt.datetime.now(dt.UTC),
+    )
+
+
+def _summary(services: Services, job: FoundJob) -> Summary | None:
+    try:
+        body = services.store.get(keys.summary(job.tenant, job.id))
+    except ObjectNotFound:
+        return None
+    return Summary.model_validate_json(body, extra="ignore")
+
+
+def _label_set(services: Services, job: FoundJob) -> str | None:
+    """The label set that was asked for; else, as far as it is known now, that of the models."""
+    asked = job.view.options
+    if asked.label_set is not None or asked.words is not None:
+        return asked.label_set
+    catalog = services.offer.current()
+    models = catalog.models if catalog else ()
+    named = [m for m in models if (m.id in asked.models if asked.models else m.default)]
+    return ", ".join(sorted({m.label_set for m in named if m.label_set})) or None

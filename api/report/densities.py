@@ -1,0 +1,70 @@
+"""Coarse maps of single items, out of what their chunks keep beside their results.
+
+The worker writes them (worker/densities.py); the front door reads them without numpy.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from api.found import FoundJob
+from api.parallel import in_order
+from api.report.heat import Grid
+from api.services import Services
+from worker.contract import keys
+from worker.contract.errors import ObjectNotFound
+from worker.contract.job import ItemResult
+
+SIDE = 14
+_ROW = struct.Struct(f"<qh4b{SIDE * SIDE}H")  # item, place of the explanation, seen part, cells
+WINDOW = 8
+
+
+def grids(services: Services, job: FoundJob, items: Sequence[ItemResult]) -> dict[int, Grid]:
+    """Of each item that has maps, by its index, the grid of the one for its first label."""
+    size = job.view.chunk_images
+    if not size:
+        return {}
+    wanted = {item.index: item for item in items}
+    numbers = sorted({index // size for index in wanted})
+    bodies = in_order(
+        services.pool, [partial(_read, services, job, n) for n in numbers], window=WINDOW
+    )
+    found: dict[int, Grid] = {}
+    for body in bodies:
+        found |= _of_items(body, wanted)
+    return found
+
+
+def _read(services: Services, job: FoundJob, number: int) -> bytes:
+    try:
+        return services.store.get(keys.chunk_densities(job.tenant, job.id, number))
+    except ObjectNotFound:
+        return b""
+
+
+def _of_items(body: bytes, wanted: dict[int, ItemResult]) -> dict[int, Grid]:
+    whole = len(body) // _ROW.size * _ROW.size
+    found: dict[int, Grid] = {}
+    for row in _ROW.iter_unpack(body[:whole]):
+        index, nth = row[0], row[1]
+        if index not in wanted or not _explains(wanted[index], nth):
+            continue
+        found.setdefault(index, _grid(row[6:]))
+    return found
+
+
+def _explains(item: ItemResult, nth: int) -> bool:
+    """Is it the map for a label, or the only kind that there is?"""
+    if nth >= len(item.explanations):
+        return False
+    return item.explanations[nth].target is not None or all(
+        made.target is None for made in item.explanations
+    )
+
+
+def _grid(cells: Iterable[int]) -> Grid:
+    row = list(map(float, cells))
+    return [row[n : n + SIDE] for n in range(0, len(row), SIDE)]

@@ -1,0 +1,141 @@
+"""From what a client asks for to a version of its label set: at once for words; for examples
+through a job that looks at them, whose end writes the version."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+from collections.abc import Sequence
+
+from api import json_body, limits, submission
+from api.incoming import Incoming, Submission
+from api.services import Services
+from api.set_request import LabelSetRequest
+from worker.contract.client_set import ClientSet, Example, SetLabel
+from worker.contract.errors import GuanwuError, LabelSetUnfit, UnknownModel
+from worker.contract.job import ItemError, JobStatus, Options, new_id
+from worker.contract.quota import Allowance
+from worker.contract.rebuild import stored_job
+
+LOST_S = 60.0  # after which a version whose job never came to be is given up
+
+
+def make_version(
+    services: Services,
+    asked: LabelSetRequest,
+    *,
+    tenant: str,
+    set_id: str,
+    key: str | None,
+    allowances: Sequence[Allowance],
+) -> ClientSet:
+    """The first version of a label set; ready, or with a job that builds it.
+
+    Raises:
+        UnknownModel, LabelSetUnfit: no worker has the model, or it takes no examples.
+        TooManyImages, InputForbidden, UrlNotAllowed: examples that cannot be taken.
+        QueueFull, QuotaExceeded, StoreUnavailable, RedisUnavailable: nothing was made.
+    """
+    labels = tuple(_label(*label.names, label.examples) for label in asked.labels)
+    made = ClientSet(
+        id=set_id,
+        version=1,
+        name=asked.name,
+        status="building" if asked.model else "ready",
+        model=asked.model,
+        labels=labels,
+        key=key,
+        created_at=dt.datetime.now(dt.UTC),
+    )
+    if asked.model is None:
+        made = made.model_copy(update={"ended_at": made.created_at})
+        services.client_sets.put(tenant, made)
+        return made
+    pictures = _pictures(services, asked, tenant)
+    owners = [n for n, label in enumerate(asked.labels) for _ in label.examples or ()]
+    examples = [
+        Example(label=owner, custom_id=picture.custom_id, filename=picture.filename)
+        for owner, picture in zip(owners, pictures, strict=True)
+    ]
+    return build(services, made, pictures, examples, tenant=tenant, allowances=allowances)
+
+
+def build(
+    services: Services,
+    version: ClientSet,
+    pictures: Sequence[Incoming],
+    examples: Sequence[Example],
+    *,
+    tenant: str,
+    allowances: Sequence[Allowance],
+) -> ClientSet:
+    """Record a version as being built, and submit the job that does it. Raises as
+    `make_version`."""
+    assert version.model is not None
+    _check_offered(services, version.model)
+    version = version.model_copy(update={"job": new_id("job")})
+    options = Options(
+        models=[version.model],
+        label_set=version.ref,
+        explain=[],
+        artifacts=["labels"],
+        faithfulness=False,
+        cache=False,
+    )
+    job = Submission(pictures, options, {"label_set": version.ref}, builds=True)
+    services.client_sets.put_examples(tenant, version, examples)
+    services.client_sets.put(tenant, version)
+    try:
+        submission.accept(services, job, tenant=tenant, allowances=allowances, job=version.job)
+    except Exception:
+        with contextlib.suppress(GuanwuError):
+            services.client_sets.erase(tenant, version)
+        raise
+    return version
+
+
+def seen(services: Services, tenant: str, version: ClientSet) -> ClientSet:
+    """A version as it is now: one whose job has ended without it has failed.
+
+    The job's end writes the version first, so of one that is ready this never says so.
+    """
+    if version.status != "building" or version.job is None:
+        return version
+    job = stored_job(services.store, tenant, version.job)
+    age = dt.datetime.now(dt.UTC) - version.created_at
+    if (job is None and age.total_seconds() < LOST_S) or (job is not None and not job.done):
+        return version
+    again = services.client_sets.find(tenant, version.ref, hidden=True)
+    if again.status != "building":
+        return again
+    cancelled = job is not None and job.status is JobStatus.CANCELLED
+    error = ItemError(
+        code="cancelled" if cancelled else "label_set_failed",
+        message=f"its job {version.job} was cancelled" if cancelled else "its job was lost",
+    )
+    return version.model_copy(update={"status": "failed", "error": error})
+
+
+def _label(zh: str, en: str, examples: Sequence[object] | None) -> SetLabel:
+    return SetLabel(zh=zh, en=en, examples=None if examples is None else len(examples))
+
+
+def _pictures(services: Services, asked: LabelSetRequest, tenant: str) -> Sequence[Incoming]:
+    sources = [source for label in asked.labels for source in label.examples or ()]
+    limits.check_image_count(len(sources), services.settings)
+    return json_body.incoming(sources, services.settings, tenant)
+
+
+def _check_offered(services: Services, model: str) -> None:
+    catalog = services.offer.current()
+    if catalog is None:
+        return
+    entry = next((entry for entry in catalog.models if entry.id == model), None)
+    able = ", ".join(sorted(entry.id for entry in catalog.models if entry.takes_examples)) or "none"
+    if entry is None:
+        raise UnknownModel(f"model {model!r} is not offered; there is {able}", field="model")
+    if not entry.takes_examples:
+        raise LabelSetUnfit(
+            f"{model} scores texts alone; of those that take examples there is {able}",
+            field="model",
+        )

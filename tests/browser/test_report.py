@@ -1,0 +1,83 @@
+"""The report of a thousand pictures, saved from the page and opened in Debian's Chromium."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api.client import Client
+from deploy.stack import Stack
+from tests.browser.looking import all_pictures_load, barriers
+from tests.finished import PICTURES, Finisher
+from tests.stack import running_stack
+
+sync_api = pytest.importorskip("playwright.sync_api")
+IMAGES = 1000
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """A stack without workers; the job is made by hand."""
+    with running_stack(settings={"GUANWU_S3_INPUT_BUCKETS": PICTURES}, workers=0) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def job(stack: Stack) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in stack.environment.items():
+            if name.startswith("AWS_"):
+                patch.setenv(name, value)
+        yield Finisher(stack).job(IMAGES)
+
+
+@pytest.fixture
+def alone(tab: sync_api.Page) -> sync_api.Page:
+    """A tab that reaches nothing; what it asks for fails the test, as does what it complains of."""
+    page = tab.context.browser.new_page(viewport={"width": 1200, "height": 900}, offline=True)
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda r: r.url.startswith(("file:", "data:")) or complaints.append(r.url))
+    yield page
+    assert complaints == []
+
+
+@pytest.mark.parametrize(("lang", "heading"), [("zh", "任务报告"), ("en", "Report of a job")])
+def test_a_report_opens_without_a_network_and_prints_on_few_pages(
+    alone: sync_api.Page, stack: Stack, job: str, lang: str, heading: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "report.html"
+    with Client(stack.url, stack.token) as client:
+        client.job(job).report(file, lang=lang)
+    alone.goto(file.as_uri())
+    sync_api.expect(alone.locator("h1")).to_contain_text(heading)
+    sync_api.expect(alone.locator(".tiles li")).to_have_count(48)
+    shown = alone.locator(".tiles image")
+    assert shown.count() == 48
+    assert all(shown.nth(n).bounding_box()["width"] > 100 for n in range(48))
+    assert barriers(alone) == []
+    alone.screenshot(path=tmp_path / "1200.png", full_page=True)
+    alone.set_viewport_size({"width": 390, "height": 844})
+    assert alone.evaluate("document.documentElement.scrollWidth") <= 390
+    printed = alone.pdf(prefer_css_page_size=True)
+    assert 2 <= printed.count(b"/Type /Page\n") <= 6
+
+
+def test_the_wall_and_the_list_of_jobs_save_the_report_in_the_pages_language(
+    tab: sync_api.Page, stack: Stack, job: str
+) -> None:
+    tab.fill("#key", stack.token)
+    tab.locator("#key").blur()
+    with tab.expect_download() as saved:
+        tab.locator("#recent-list").get_by_role("button", name="保存报告").click()
+    assert saved.value.suggested_filename == f"{job}.html"
+    assert "任务报告" in saved.value.path().read_text()
+    tab.goto(f"{stack.url}/#job={job}")
+    all_pictures_load(tab)
+    tab.click("#language")
+    with tab.expect_download() as saved:
+        tab.get_by_role("button", name="Save the report").click()
+    assert "Report of a job" in saved.value.path().read_text()

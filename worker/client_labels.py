@@ -1,0 +1,134 @@
+"""Clients' label sets, read from the store when a job names one, and kept.
+
+What examples became is fitted by the worker that needs it first, and stored for all others.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worker.contract import keys
+from worker.contract.client_set import ClientSet, is_of_client, parse_name
+from worker.contract.client_sets import ClientSets
+from worker.contract.errors import (
+    LabelSetBuilding,
+    LabelSetFailed,
+    LabelSetNotFound,
+    ObjectNotFound,
+    UnknownLabelSet,
+)
+from worker.contract.job import Options
+from worker.contract.objects import BYTES, ObjectStore
+from worker.example_features import ExampleFeatures
+from worker.vision.labels.client_labels import ClientLabels
+from worker.vision.prototypes import Prototypes, fit
+
+MAX_KEPT = 32
+
+
+class ClientLabelShelf:
+    """The versions that were used last. Any thread may call it.
+
+    They are found under the tenant of the job alone, so nobody works with another's.
+    """
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._sets = ClientSets(store)
+        self._kept: OrderedDict[tuple[str, str, str], ClientLabels] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, options: Options, *, tenant: str, job: str) -> ClientLabels | None:
+        """The set that a job's options name; None if it is none of a client's. To the job that
+        builds it, it has labels and a model, and nothing to score with yet.
+
+        Raises:
+            UnknownLabelSet: no such version, or none is named.
+            LabelSetBuilding, LabelSetFailed: it is not ready.
+            StoreUnavailable
+        """
+        if not is_of_client(options.label_set):
+            return None
+        name = options.label_set or ""
+        for kept in ((tenant, name, ""), (tenant, name, job)):
+            if (found := self._find(kept)) is not None:
+                return found
+        version = self._found(tenant, name)
+        if version.status == "building" and version.job == job:
+            return self._keep((tenant, name, job), self._unbuilt(tenant, version))
+        return self._keep((tenant, name, ""), self._read(tenant, version))
+
+    def _find(self, key: tuple[str, str, str]) -> ClientLabels | None:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def _keep(self, key: tuple[str, str, str], labels: ClientLabels) -> ClientLabels:
+        with self._lock:
+            self._kept[key] = labels
+            while len(self._kept) > MAX_KEPT:
+                self._kept.popitem(last=False)
+        return labels
+
+    def _unbuilt(self, tenant: str, version: ClientSet) -> ClientLabels:
+        examples = self._sets.examples(tenant, version)
+        boxes = {n: example.box_px for n, example in enumerate(examples) if example.box_px}
+        return ClientLabels(labels=version.names, model=version.model, boxes=boxes)
+
+    def _read(self, tenant: str, version: ClientSet) -> ClientLabels:
+        name = version.ref
+        if version.status == "building":
+            raise LabelSetBuilding(f"label set {name!r} is still being built; try again later")
+        if version.status == "failed":
+            raise LabelSetFailed(f"label set {name!r} could not be built; its record says why")
+        if version.model is None:
+            return ClientLabels(labels=version.names)
+        return ClientLabels(
+            labels=version.names,
+            model=version.model,
+            prototypes=self._prototypes(tenant, version),
+            methods=version.methods,
+            weights_sha256=version.weights_sha256,
+        )
+
+    def _prototypes(self, tenant: str, version: ClientSet) -> Prototypes:
+        key = keys.client_set_part(tenant, version.id, version.version, "prototypes")
+        try:
+            return Prototypes.from_bytes(self._store.get(key))
+        except ObjectNotFound:
+            made = self._fitted(tenant, version)
+        self._store.put(key, made.to_bytes(), content_type=BYTES)
+        return made
+
+    def _fitted(self, tenant: str, version: ClientSet) -> Prototypes:
+        key = keys.client_set_part(tenant, version.id, version.version, "features")
+        seen = ExampleFeatures.from_bytes(self._store.get(key))
+        owners = torch.tensor(seen.labels)
+        inside = _by_label(seen.inside, owners, seen.channels, count=len(version.labels))
+        boxed = owners[torch.tensor(seen.boxed)]
+        outside = _by_label(seen.outside, boxed, seen.channels, count=len(version.labels))
+        try:
+            return fit(inside, outside)
+        except ValueError as exc:
+            raise LabelSetFailed(f"label set {version.ref!r} cannot be fitted: {exc}") from exc
+
+    def _found(self, tenant: str, name: str) -> ClientSet:
+        parsed = parse_name(name)
+        if parsed is None or parsed[1] is None:
+            raise UnknownLabelSet(f"name a version of label set {name!r}, such as {name}@1")
+        try:
+            return self._sets.find(tenant, name, hidden=True)
+        except LabelSetNotFound as exc:
+            raise UnknownLabelSet(exc.message) from exc
+
+
+def _by_label(rows: bytes, owners: Tensor, channels: int, *, count: int) -> list[Tensor]:
+    """Of each label its rows, float32 (rows, channels)."""
+    all_rows = torch.tensor(np.frombuffer(rows, "<f4")).view(-1, channels)
+    return [all_rows[owners == label] for label in range(count)]

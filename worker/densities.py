@@ -1,0 +1,100 @@
+"""What a chunk keeps of its maps beside its results: a coarse density of each, for the closing.
+
+They are no part of what clients read: a job's results do not grow by them. The object is written
+before the results, so whoever finds results finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from worker.contract import keys
+from worker.contract.errors import ObjectNotFound
+from worker.contract.objects import BYTES, ObjectStore
+from worker.vision.density import SIDE, Density
+
+_ROW = np.dtype(
+    [("index", "<i8"), ("nth", "<i2"), ("seen", "i1", (4,)), ("cells", "<u2", (SIDE, SIDE))]
+)
+_MOST = np.iinfo(np.uint16).max
+
+Rows = npt.NDArray[np.void]
+"""Of one item, as they are stored: cells in shares of the hottest."""
+
+
+@dataclass(frozen=True)
+class Densities:
+    """Maps of a chunk's items, in the order of the items.
+
+    Attributes:
+        index: int64 (n,), the items'.
+        nth: int16 (n,), which of the item's explanations.
+        seen: int8 (n, 4), as `Density.seen`.
+        cells: float32 (n, SIDE, SIDE); each sums to 1, or is all 0.
+    """
+
+    index: npt.NDArray[np.int64]
+    nth: npt.NDArray[np.int16]
+    seen: npt.NDArray[np.int8]
+    cells: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+def rows_of(index: int, maps: Sequence[tuple[int, Density]]) -> Rows:
+    """An item's maps, each with its place among the item's explanations."""
+    rows = np.zeros(len(maps), _ROW)
+    for row, (nth, found) in zip(rows, maps, strict=True):
+        hottest = float(found.cells.max())
+        row["index"], row["nth"], row["seen"] = index, nth, found.seen
+        row["cells"] = np.rint(found.cells * (_MOST / hottest)) if hottest > 0 else 0
+    return rows
+
+
+def keep(store: ObjectStore, tenant: str, job: str, chunk: int, rows: Mapping[int, Rows]) -> None:
+    """Write a chunk's densities, by item; where there are none, nothing."""
+    body = b"".join(rows[index].tobytes() for index in sorted(rows))
+    if body:
+        store.put(keys.chunk_densities(tenant, job, chunk), body, content_type=BYTES)
+
+
+def kept_rows(
+    store: ObjectStore, tenant: str, job: str, chunk: int, indices: Iterable[int]
+) -> dict[int, Rows]:
+    """What these items of a chunk that ran before have."""
+    rows = _read(store, tenant, job, chunk)
+    return {index: rows[rows["index"] == index] for index in indices}
+
+
+def none() -> Densities:
+    """Of a chunk without maps."""
+    return _densities(np.zeros(0, _ROW))
+
+
+def read(store: ObjectStore, tenant: str, job: str, chunk: int) -> Densities:
+    """A chunk's densities; none where it made no maps, or an older version ran it."""
+    return _densities(_read(store, tenant, job, chunk))
+
+
+def _densities(rows: Rows) -> Densities:
+    cells = rows["cells"].astype(np.float32)
+    total = cells.sum(axis=(1, 2), keepdims=True)
+    return Densities(
+        index=rows["index"],
+        nth=rows["nth"],
+        seen=rows["seen"],
+        cells=np.divide(cells, total, out=cells, where=total > 0),
+    )
+
+
+def _read(store: ObjectStore, tenant: str, job: str, chunk: int) -> Rows:
+    try:
+        body = store.get(keys.chunk_densities(tenant, job, chunk))
+    except ObjectNotFound:
+        body = b""
+    return np.frombuffer(body, _ROW)

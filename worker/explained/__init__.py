@@ -1,0 +1,1 @@
+"""Explanation QA: the maps of a whole job looked at together."""
