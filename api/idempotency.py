@@ -123,7 +123,7 @@ def accept_once(
         )
 
     mark = services.marks.begin(tenant, key, payload=asked.payload, made=new_id("job"))
-    return once(services.marks, mark, Job, find=partial(_made, services, tenant), make=accept)
+    return once(services.marks, mark, Job, find=partial(made_job, services, tenant), make=accept)
 
 
 def once(
@@ -153,7 +153,7 @@ def once(
     return Once(made, mark.expires_at, replayed=found is not None)
 
 
-def _made(services: Services, tenant: str, job: str) -> Job | None:
+def made_job(services: Services, tenant: str, job: str) -> Job | None:
     """The job, if the request that went before came so far as to record it.
 
     A job.json alone proves nothing while it says queued: it is written before the record.

@@ -72,7 +72,7 @@ class ArtifactQuery(BaseModel):
 def get_item(path: ItemPath) -> Response:
     job = find_job(services(), path.job_id, tenant=auth.tenant())
     item = linked(pages.read_item(services(), job, path.index), services().store)
-    return _json(item.model_copy(update={"picture": _picture(item, job.tenant)}))
+    return _json(item.model_copy(update={"input": _input(item, job.tenant)}))
 
 
 @items.get(
@@ -147,7 +147,7 @@ def _link(key: str, filename: str, store: ObjectStore) -> ArtifactLink:
     return ArtifactLink(key=key, url=link.url, expires_at=link.expires_at)
 
 
-def _picture(item: ItemResult, tenant: str) -> ArtifactLink | None:
+def _input(item: ItemResult, tenant: str) -> ArtifactLink | None:
     """A link to what was submitted, if it lies under its hash and has not been deleted."""
     if item.image.sha256 is None:
         return None

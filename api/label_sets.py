@@ -113,9 +113,12 @@ def _make(asked: LabelSetRequest, set_id: str) -> ClientSet:
 
 
 def _kept(set_id: str) -> ClientSet | None:
+    """What an earlier request came to make; None if its job never came to be."""
     try:
         found = services().client_sets.find(auth.tenant(), set_id)
     except LabelSetNotFound:
+        return None
+    if found.job is not None and not idempotency.made_job(services(), auth.tenant(), found.job):
         return None
     return set_building.seen(services(), auth.tenant(), found)
 

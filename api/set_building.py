@@ -3,6 +3,7 @@ through a job that looks at them, whose end writes the version."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Sequence
 
@@ -11,7 +12,7 @@ from api.incoming import Incoming, Submission
 from api.services import Services
 from api.set_request import LabelSetRequest
 from worker.contract.client_set import ClientSet, Example, SetLabel
-from worker.contract.errors import UnknownModel
+from worker.contract.errors import GuanwuError, LabelSetUnfit, UnknownModel
 from worker.contract.job import ItemError, JobStatus, Options, new_id
 from worker.contract.quota import Allowance
 from worker.contract.rebuild import stored_job
@@ -31,7 +32,7 @@ def make_version(
     """The first version of a label set; ready, or with a job that builds it.
 
     Raises:
-        UnknownModel: no worker has the model.
+        UnknownModel, LabelSetUnfit: no worker has the model, or it takes no examples.
         TooManyImages, InputForbidden, UrlNotAllowed: examples that cannot be taken.
         QueueFull, QuotaExceeded, StoreUnavailable, RedisUnavailable: nothing was made.
     """
@@ -87,7 +88,8 @@ def build(
     try:
         submission.accept(services, job, tenant=tenant, allowances=allowances, job=version.job)
     except Exception:
-        services.client_sets.erase(tenant, version)
+        with contextlib.suppress(GuanwuError):
+            services.client_sets.erase(tenant, version)
         raise
     return version
 
@@ -119,18 +121,25 @@ def _label(zh: str, en: str, examples: Sequence[object] | None) -> SetLabel:
 
 
 def _pictures(services: Services, asked: LabelSetRequest, tenant: str) -> Sequence[Incoming]:
-    sources = [source for label in asked.labels for source in label.examples or ()]
-    limits.check_image_count(len(sources), services.settings)
-    return json_body.incoming(sources, services.settings, tenant)
+    named = {
+        f"labels.{n}.examples.{m}": source
+        for n, label in enumerate(asked.labels)
+        for m, source in enumerate(label.examples or ())
+    }
+    limits.check_image_count(len(named), services.settings)
+    return json_body.incoming([*named.values()], [*named], services.settings, tenant)
 
 
 def _check_offered(services: Services, model: str) -> None:
     catalog = services.offer.current()
     if catalog is None:
         return
-    offered = sorted(entry.id for entry in catalog.models)
-    if model not in offered:
-        raise UnknownModel(
-            f"model {model!r} is not offered; there is {', '.join(offered) or 'none'}",
+    entry = next((entry for entry in catalog.models if entry.id == model), None)
+    able = ", ".join(sorted(entry.id for entry in catalog.models if entry.takes_examples)) or "none"
+    if entry is None:
+        raise UnknownModel(f"model {model!r} is not offered; there is {able}", field="model")
+    if not entry.takes_examples:
+        raise LabelSetUnfit(
+            f"{model} scores texts alone; of those that take examples there is {able}",
             field="model",
         )

@@ -1,8 +1,8 @@
 """Dynamic batching in front of one engine: one thread owns the model.
 
 Images of all chunks meet here. A batch holds images that want the same analysis; lane
-`hi` goes first and is filled up from `bulk`. A batch leaves when it is full or when its
-oldest image has waited `wait_ms`.
+`hi` goes first and is filled up from `bulk`. A batch leaves when it is full, when its oldest
+image has waited `wait_ms`, or with the first that comes alone.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class _Waiting:
     since: float
     wanted: Callable[[], bool]
     key: Key
+    alone: bool
     future: Future[Answer] = field(default_factory=Future)
 
 
@@ -97,10 +98,15 @@ class Batcher:
         lane: Lane,
         tenant: str = "",
         wanted: Callable[[], bool] = lambda: True,
+        alone: bool = False,
     ) -> Future[Answer]:
-        """Hand in one image. Its future is cancelled if it is not `wanted` when its turn comes."""
+        """Hand in one image. Its future is cancelled if it is not `wanted` when its turn comes.
+
+        With one that comes `alone` no others of its job are on their way: while the model is idle
+        it waits for none.
+        """
         key = (tenant, prepared.sha256, options.analysis_key)
-        waiting = _Waiting(prepared, options, time.perf_counter(), wanted, key)
+        waiting = _Waiting(prepared, options, time.perf_counter(), wanted, key, alone)
         if (found := self._answer(waiting)) is not None:
             waiting.future.set_result(Answer(found, wait_ms=0.0, known=True))
             return waiting.future
@@ -150,7 +156,7 @@ class Batcher:
                     return None
                 self._changed.wait()
             while not self._closed and self._count(key) < self._batch_images:
-                left_s = self._wait_s - (time.perf_counter() - self._oldest(key))
+                left_s = self._leaves_at(key) - time.perf_counter()
                 if left_s <= 0 or not self._changed.wait(left_s):
                     break
                 key = self._oldest_key() or key
@@ -166,8 +172,10 @@ class Batcher:
     def _count(self, key: str) -> int:
         return sum(len(self._waiting[lane].get(key, ())) for lane in LANES)
 
-    def _oldest(self, key: str) -> float:
-        return min(q[key][0].since for q in self._waiting.values() if key in q)
+    def _leaves_at(self, key: str) -> float:
+        """When the next batch of this kind stops waiting for company."""
+        waiting = [w for queues in self._waiting.values() for w in queues.get(key, ())]
+        return min(w.since + (0.0 if w.alone else self._wait_s) for w in waiting)
 
     def _take(self, key: str) -> list[_Waiting]:
         batch: list[_Waiting] = []

@@ -244,6 +244,7 @@ class ChunkRunner:
             lane=record.lane,
             tenant=record.tenant,
             wanted=lambda: held.wanted,
+            alone=held.claim.items == 1,
         )
 
     def store(self, held: HeldClaim, loaded: Loaded, answer: Answer) -> ItemResult:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from worker.contract import keys
 from worker.contract.client_set import ClientSet, is_of_client, parse_name
@@ -107,8 +109,14 @@ class ClientLabelShelf:
     def _fitted(self, tenant: str, version: ClientSet) -> Prototypes:
         key = keys.client_set_part(tenant, version.id, version.version, "features")
         seen = ExampleFeatures.from_bytes(self._store.get(key))
-        rows, owners = torch.from_numpy(seen.inside), torch.from_numpy(seen.label)
-        return fit([rows[owners == label] for label in range(len(version.labels))])
+        owners = torch.tensor(seen.labels)
+        inside = _by_label(seen.inside, owners, seen.channels, count=len(version.labels))
+        boxed = owners[torch.tensor(seen.boxed)]
+        outside = _by_label(seen.outside, boxed, seen.channels, count=len(version.labels))
+        try:
+            return fit(inside, outside)
+        except ValueError as exc:
+            raise LabelSetFailed(f"label set {version.ref!r} cannot be fitted: {exc}") from exc
 
     def _found(self, tenant: str, name: str) -> ClientSet:
         parsed = parse_name(name)
@@ -118,3 +126,9 @@ class ClientLabelShelf:
             return self._sets.find(tenant, name, hidden=True)
         except LabelSetNotFound as exc:
             raise UnknownLabelSet(exc.message) from exc
+
+
+def _by_label(rows: bytes, owners: Tensor, channels: int, *, count: int) -> list[Tensor]:
+    """Of each label its rows, float32 (rows, channels)."""
+    all_rows = torch.tensor(np.frombuffer(rows, "<f4")).view(-1, channels)
+    return [all_rows[owners == label] for label in range(count)]

@@ -1,90 +1,75 @@
-"""What a model made of example pictures, as it lies in the store beside a job or a label set."""
+"""What a model made of example pictures, as it lies in the store beside a job or a label set.
+
+A line of JSON, then float32, little-endian. The end of a job joins these without knowing numbers:
+coordinators run without the packages of workers.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
-
-import numpy as np
-import numpy.typing as npt
-from safetensors.numpy import load, save
-
-Rows = npt.NDArray[np.float32]
+from itertools import chain
+from typing import Self
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True)
 class ExampleFeatures:
     """Features of examples, of one model.
 
     Attributes:
         weights_sha256: of the model.
         methods: the maps it makes for labels that examples made.
+        channels: of each row.
+        labels: of each example; 0 where it is not known yet.
+        boxed: of each example, whether there is a row of what lies around its box.
         inside: float32 (examples, channels), of the picture, or of a box in it.
-        outside: float32 (examples, channels), of what lies around the box; NaN without a box.
-        label: int64 (examples,); 0 where it is not known yet.
+        outside: float32 (boxed examples, channels), of what lies around the box.
     """
 
     weights_sha256: str
     methods: tuple[str, ...]
-    inside: Rows
-    outside: Rows
-    label: npt.NDArray[np.int64]
-
-    @classmethod
-    def of_one(cls, rows: Rows, *, weights_sha256: str, methods: Sequence[str]) -> Self:
-        """Of one example: (1, channels), or (2, channels) with what lies around its box."""
-        outside = rows[1:] if len(rows) == 2 else np.full_like(rows[:1], np.nan)
-        return cls(
-            weights_sha256=weights_sha256,
-            methods=tuple(methods),
-            inside=rows[:1],
-            outside=outside,
-            label=np.zeros(1, np.int64),
-        )
+    channels: int
+    labels: tuple[int, ...]
+    boxed: tuple[bool, ...]
+    inside: bytes
+    outside: bytes
 
     @classmethod
     def joined(cls, parts: Sequence[Self], labels: Sequence[int] | None = None) -> Self:
         """All of them in order, of the same model; `labels` one a part, if they are to change."""
-        owners = [part.label for part in parts]
-        if labels is not None:
-            owners = [
-                np.full(len(part.label), label) for part, label in zip(parts, labels, strict=True)
-            ]
+        own = chain.from_iterable(part.labels for part in parts)
         return cls(
             weights_sha256=parts[0].weights_sha256,
             methods=parts[0].methods,
-            inside=np.concatenate([part.inside for part in parts]),
-            outside=np.concatenate([part.outside for part in parts]),
-            label=np.concatenate(owners),
+            channels=parts[0].channels,
+            labels=tuple(own if labels is None else labels),
+            boxed=tuple(chain.from_iterable(part.boxed for part in parts)),
+            inside=b"".join(part.inside for part in parts),
+            outside=b"".join(part.outside for part in parts),
         )
 
-    @property
-    def usable(self) -> bool:
-        """Are all of them directions: finite, and not all 0?"""
-        length = np.linalg.norm(self.inside.astype(np.float64), axis=1)
-        return bool((np.isfinite(length) & (length > 0)).all())
-
     def to_bytes(self) -> bytes:
-        """As a safetensors file: no code can be in it."""
-        told = json.dumps({"weights_sha256": self.weights_sha256, "methods": self.methods})
-        tensors: dict[str, npt.NDArray[Any]] = {
-            "told": np.frombuffer(told.encode(), np.uint8),
-            "inside": np.ascontiguousarray(self.inside),
-            "outside": np.ascontiguousarray(self.outside),
-            "label": self.label,
+        told = {
+            "weights_sha256": self.weights_sha256,
+            "methods": self.methods,
+            "channels": self.channels,
+            "labels": self.labels,
+            "boxed": self.boxed,
         }
-        return save(tensors)
+        return json.dumps(told).encode() + b"\n" + self.inside + self.outside
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        tensors = load(data)
-        told = json.loads(tensors["told"].tobytes())
+        head, _, rows = data.partition(b"\n")
+        told = json.loads(head)
+        inside_bytes = 4 * told["channels"] * len(told["labels"])
         return cls(
             weights_sha256=told["weights_sha256"],
             methods=tuple(told["methods"]),
-            inside=tensors["inside"],
-            outside=tensors["outside"],
-            label=tensors["label"],
+            channels=told["channels"],
+            labels=tuple(told["labels"]),
+            boxed=tuple(told["boxed"]),
+            inside=rows[:inside_bytes],
+            outside=rows[inside_bytes:],
         )

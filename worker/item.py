@@ -191,8 +191,15 @@ class ItemPipeline:
     ) -> None:
         """For the end of the job, which makes the label set."""
         (model,) = models
-        features = ExampleFeatures.of_one(
-            example.features, weights_sha256=model.weights_sha256, methods=example.methods
+        rows = example.features.astype("<f4")
+        features = ExampleFeatures(
+            weights_sha256=model.weights_sha256,
+            methods=example.methods,
+            channels=rows.shape[1],
+            labels=(0,),
+            boxed=(len(rows) == 2,),
+            inside=rows[:1].tobytes(),
+            outside=rows[1:].tobytes(),
         )
         key = keys.item_features(claim.record.tenant, claim.job, loaded.item.index)
         with loaded.watch.stage("upload"):

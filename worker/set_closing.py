@@ -11,6 +11,8 @@ from worker.contract import keys
 from worker.contract.client_set import ClientSet, Example, FailedExample, is_of_client
 from worker.contract.client_sets import ClientSets
 from worker.contract.errors import (
+    Cancelled,
+    Expired,
     GuanwuError,
     LabelSetNotFound,
     LabelSetOutdated,
@@ -83,11 +85,15 @@ class SetClosing:
         """The version with its features written.
 
         Raises:
+            Cancelled, Expired: the job was stopped.
             TooFewExamples: a label has no picture left.
             LabelSetOutdated: not all pictures were seen with the same weights.
         """
+        if self._record.stop is not None:
+            kind = Cancelled if self._record.stop == "cancelled" else Expired
+            raise kind(f"the job that looked at the examples was {self._record.stop}")
         features = self._features(examples)
-        counts = Counter() if features is None else Counter(features.label.tolist())
+        counts = Counter() if features is None else Counter(features.labels)
         self._check_every_label(counts)
         assert features is not None
         version = self._version
@@ -127,13 +133,12 @@ class SetClosing:
         return ExampleFeatures.joined(joined) if joined else None
 
     def _of_item(self, index: int) -> ExampleFeatures | None:
-        """None if they are no directions, or were never written."""
+        """None if they were never written."""
         key = keys.item_features(self._record.tenant, self._record.job, index)
         try:
-            found = ExampleFeatures.from_bytes(self._store.get(key))
+            return ExampleFeatures.from_bytes(self._store.get(key))
         except ObjectNotFound:
             return None
-        return found if found.usable else None
 
     def _of_base(self, base: int) -> ExampleFeatures:
         key = keys.client_set_part(self._record.tenant, self._version.id, base, "features")

@@ -119,7 +119,7 @@ def submit(
 
 def _options(given: dict[str, Any]) -> Options:
     chosen = {name: value for name, value in given.items() if value not in (None, ())}
-    artifacts = ["labels", "overlay", "figure"]
+    artifacts = ["labels", "overlay", "figure", "thumbnail"]
     try:
         return Options.model_validate({"artifacts": artifacts, **chosen})
     except ValidationError as exc:

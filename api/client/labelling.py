@@ -13,7 +13,7 @@ from api.client.pictures import find_pictures
 from worker.contract.client_set import ClientSet
 
 FAILED = 1
-_TAKES_EXAMPLES = ("vit", "clip", "cnn", "resnest")  # families, those that make most of few first
+_FAMILIES = ("vit", "clip", "cnn", "resnest")  # those that make most of few pictures first
 
 
 def create(
@@ -93,8 +93,8 @@ def _default_model(client: Client) -> str:
     Raises:
         click.UsageError: there is none that takes examples.
     """
-    fitting = [m for m in client.models().models if m.family in _TAKES_EXAMPLES]
-    fitting.sort(key=lambda m: (not m.default, _TAKES_EXAMPLES.index(m.family)))
+    fitting = [m for m in client.models().models if m.family in _FAMILIES]
+    fitting.sort(key=lambda m: (not m.default, _FAMILIES.index(m.family)))
     if not fitting:
         raise click.UsageError("no worker has a model that takes examples; name one with --model")
     return fitting[0].id

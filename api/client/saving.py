@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from api.client.client import Client
@@ -58,16 +58,16 @@ def _target(explanation: Explanation, n: int) -> str:
 def without_links(item: ItemResult) -> ItemResult:
     """The item as it will still be true tomorrow: keys, but no links that expire."""
     explanations = [
-        explanation.model_copy(
-            update={
-                "artifacts": {
-                    kind: ArtifactLink(key=link.key) for kind, link in explanation.artifacts.items()
-                }
-            }
-        )
+        explanation.model_copy(update={"artifacts": _keys(explanation.artifacts)})
         for explanation in item.explanations
     ]
-    return item.model_copy(update={"explanations": explanations})
+    return item.model_copy(
+        update={"explanations": explanations, "artifacts": _keys(item.artifacts), "input": None}
+    )
+
+
+def _keys(links: Mapping[str, ArtifactLink]) -> dict[str, ArtifactLink]:
+    return {kind: ArtifactLink(key=link.key) for kind, link in links.items()}
 
 
 def _write(path: Path, body: bytes) -> Path:

@@ -31,7 +31,7 @@ def test_the_base_install_runs_the_front_door_without_torch(
         text=True,
     ).stdout.lower()
     assert "guanwu==" in listed
-    assert not [name for name in ("torch==", "numpy==", "pillow==") if name in listed]
+    assert not [name for name in ("torch==", "pillow==", "opencv") if name in listed]
 
     port = keep_or_choose(None)
     environment = {**os.environ, **settings.environment()}

@@ -42,17 +42,22 @@ class LimitedStack(Stack):
         admin = self.seaweed.client()
         for bucket in (INPUT_BUCKET, OTHER_BUCKET):
             admin.create_bucket(Bucket=bucket)
-        iam = boto3.Session().client("iam", **called_as(self))
-        iam.create_user(UserName="guanwu")
-        iam.put_user_policy(UserName="guanwu", PolicyName="least", PolicyDocument=policy())
-        made = iam.create_access_key(UserName="guanwu")["AccessKey"]
-        self.environment |= {
+        admin.close()
+        self.admin = called_as(self)
+        self.environment |= self.user("guanwu", policy())
+        super()._start_programs()
+
+    def user(self, name: str, document: str) -> dict[str, str]:
+        """A user of the store with these rights: the keys, as variables of the environment."""
+        iam = boto3.Session().client("iam", **self.admin)
+        iam.create_user(UserName=name)
+        iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=document)
+        made = iam.create_access_key(UserName=name)["AccessKey"]
+        iam.close()
+        return {
             "AWS_ACCESS_KEY_ID": made["AccessKeyId"],
             "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"],
         }
-        iam.close()
-        admin.close()
-        super()._start_programs()
 
 
 def called_as(stack: Stack) -> dict[str, Any]:
@@ -66,7 +71,7 @@ def called_as(stack: Stack) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def limited() -> Iterator[Stack]:
+def limited() -> Iterator[LimitedStack]:
     plain = deploy.seaweedfs._flags
     with pytest.MonkeyPatch.context() as patch:
         # Users are made through its IAM interface, which is otherwise for reading.
@@ -74,6 +79,7 @@ def limited() -> Iterator[Stack]:
             deploy.seaweedfs, "_flags", lambda ports: [*plain(ports), "-s3.iam.readOnly=false"]
         )
         with running_stack(kind=LimitedStack, settings=CPU_SETTINGS) as stack:
+            assert isinstance(stack, LimitedStack)
             yield stack
 
 
@@ -133,3 +139,24 @@ def test_other_buckets_take_nothing(limited: Stack, bucket: str) -> None:
         with pytest.raises(ClientError, match="AccessDenied"):
             s3.list_objects_v2(Bucket=bucket)
     s3.close()
+
+
+@pytest.mark.parametrize("right", ["GetObject", "PutObject", "DeleteObject", "ListBucket"])
+def test_each_right_is_needed(
+    limited: LimitedStack, right: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in limited.user(f"without-{right}", policy_without(right)).items():
+        monkeypatch.setenv(name, value)
+    found = [f.what for f in store_doctor.examine(limited.settings) if f.level == "problem"]
+    assert found
+    assert not any("InvalidAccessKeyId" in what for what in found)  # the user is known by now
+
+
+def policy_without(right: str) -> str:
+    document = json.loads(policy())
+    for statement in document["Statement"]:
+        actions = statement["Action"]
+        every = [actions] if isinstance(actions, str) else actions
+        statement["Action"] = [action for action in every if action != f"s3:{right}"]
+    document["Statement"] = [s for s in document["Statement"] if s["Action"]]
+    return json.dumps(document)

@@ -234,7 +234,7 @@ class Hand:
     ) -> Explanation:
         links = {}
         for kind in claim.record.options.artifacts:
-            if kind == "labels":
+            if kind in ("labels", "thumbnail"):
                 continue
             key = keys.artifact(
                 claim.record.tenant,

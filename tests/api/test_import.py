@@ -50,7 +50,7 @@ def test_traces_without_their_packages_end_the_start_with_the_remedy() -> None:
 
 def test_front_door_and_coordinator_run_without_the_packages_of_workers() -> None:
     """The small image has none of them, and runs `python -m worker coordinate`."""
-    missing = ("cv2", "filelock", "numpy", "PIL", "psutil", "pynvml", "torch", "transformers")
+    missing = ("cv2", "filelock", "PIL", "psutil", "pynvml", "torch", "transformers")
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({missing!r}))\n"  # None: cannot be imported
         "import api.app, api.gunicorn_conf, worker.__main__, worker.coordinator"

@@ -207,11 +207,11 @@ def test_one_item_has_a_link_to_its_picture_while_it_is_kept(calls: Calls, hand:
     job = calls.submit_form([("猫.png", PNG)]).json
     hand.work(job["id"])
     item = calls.get(f"/v1/jobs/{job['id']}/items/0").json
-    answer = httpx.get(item["picture"]["url"])
+    answer = httpx.get(item["input"]["url"])
     assert answer.content == PNG
     _, named = parse_options_header(answer.headers["Content-Disposition"])
     assert named["filename"] == "猫.png"
     (listed,) = calls.get(job["links"]["results"]).json["items"]
-    assert listed["picture"] is None
-    hand.store.delete([item["picture"]["key"]])
-    assert calls.get(f"/v1/jobs/{job['id']}/items/0").json["picture"] is None
+    assert listed["input"] is None
+    hand.store.delete([item["input"]["key"]])
+    assert calls.get(f"/v1/jobs/{job['id']}/items/0").json["input"] is None

@@ -12,6 +12,7 @@ from pathlib import Path
 from deploy.stack import Stack
 from tests.conformance.scene import (
     PICTURES,
+    PROPOSAL,
     ROOT,
     finished_job,
     kept_label_sets,
@@ -67,6 +68,13 @@ values = {own_sets}
 dictionary = "own_sets"
 probability = 0.5
 
+[dictionaries.proposals]
+values = ["{proposal}"]
+
+[parameters."path.proposal_id"]
+dictionary = "proposals"
+probability = 0.7
+
 [dictionaries.webhooks]
 values = {webhooks}
 
@@ -110,10 +118,12 @@ class Findings:
 def ask(stack: Stack, folder: Path, *, examples: int, seed: int, short: bool = False) -> Findings:
     """Generate so many cases a call, and more by coverage and links, and check the answers."""
     config, report = folder / "schemathesis.toml", folder / "report.ndjson"
+    job = finished_job(stack)
     text = CONFIG.format(
-        job=finished_job(stack),
+        job=job,
         indices=list(range(PICTURES)),
-        own_sets=json.dumps(kept_label_sets(stack)),
+        proposal=PROPOSAL,
+        own_sets=json.dumps(kept_label_sets(stack, job)),
         webhooks=json.dumps(standing_webhooks(stack)),
     )
     config.write_text(text + SHORT if short else text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,9 @@ from deploy.stack import Stack
 from tests.sleeping.behaviour import Behaviour
 from tests.sleeping.pictures import picture
 from tests.stack import running_stack
+from worker.contract import keys
+from worker.contract.client_set import ClientSet, Proposal, ProposedExample, SetLabel
+from worker.contract.job import new_id
 
 ROOT = Path(__file__).parents[2]
 BUCKET = "bucket"  # that the document's examples name, as their objects do
@@ -28,6 +32,8 @@ PICTURES = 4
 RECEIVER = "https://shop.example.com/hooks"
 WEBHOOKS = 15
 LABEL_SETS = 15
+TENANT, MODEL = "local", "sleeping"
+PROPOSAL = "lsp_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 READY_S = 120.0
 
 
@@ -82,7 +88,39 @@ def standing_webhooks(stack: Stack) -> list[str]:
         return [client.webhooks.create(RECEIVER).id for _ in range(WEBHOOKS)]
 
 
-def kept_label_sets(stack: Stack) -> list[str]:
-    """Ids of label sets; so many that some are left when others have been deleted."""
-    with Client(stack.url, stack.token) as client:
-        return [client.labelsets.of_words(["龙井", "铁观音"]).id for _ in range(LABEL_SETS)]
+def kept_label_sets(stack: Stack, job: str) -> list[str]:
+    """Ids of label sets of examples, each with the proposal `PROPOSAL`; so many that some are left
+    when others have been deleted. As a worker would leave them: this one sees no pictures."""
+    with Client(stack.url, stack.token) as door:
+        said = door.feedback.mark(job, 0, kind="wrong_label", correct="铁观音", free=True)
+    client = stack.seaweed.client()
+    ids = [new_id("lbs") for _ in range(LABEL_SETS)]
+    for set_id in ids:
+        made = ClientSet(
+            id=set_id,
+            version=1,
+            status="ready",
+            model=MODEL,
+            labels=(SetLabel(zh="龙井", en="longjing"), SetLabel(zh="铁观音", en="tieguanyin")),
+            created_at=dt.datetime.now(dt.UTC),
+        )
+        example = ProposedExample(
+            feedback=said.id, label=1, zh="铁观音", source=f"s3://{BUCKET}/{OBJECT}"
+        )
+        proposal = Proposal(
+            id=PROPOSAL,
+            label_set=set_id,
+            base=1,
+            added={example.zh: 1},
+            examples=(example,),
+            skipped={},
+            created_at=made.created_at,
+        )
+        for key, kept in (
+            (keys.client_set_version(TENANT, set_id, 1), made),
+            (keys.client_set_proposal(TENANT, set_id, PROPOSAL), proposal),
+        ):
+            body = kept.model_dump_json().encode()
+            client.put_object(Bucket=stack.settings.s3_bucket, Key=key, Body=body)
+    client.close()
+    return ids

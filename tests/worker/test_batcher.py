@@ -74,6 +74,24 @@ def test_a_single_image_does_not_wait_for_company(
     assert answer.wait_ms >= 0
 
 
+def test_only_an_image_that_comes_alone_does_not_wait_for_more_on_an_idle_model(
+    engine: RecordingEngine,
+) -> None:
+    engine.gate.set()
+    patient = Batcher(engine, batch_images=4, wait_ms=ANSWER_S * 2000)
+    patient.start()
+    try:
+        waiting = patient.submit(image("of many"), Options(), lane="bulk")
+        with pytest.raises(TimeoutError):
+            waiting.result(0.1)
+        patient.submit(image("a"), Options(), lane="hi", alone=True).result(ANSWER_S)
+        waiting.result(ANSWER_S)
+        assert engine.batches == [["a", "of many"]]
+        patient.submit(image("b"), Options(), lane="hi", alone=True).result(ANSWER_S)
+    finally:
+        patient.stop()
+
+
 def test_what_waits_together_runs_together_and_no_batch_is_too_large(
     engine: RecordingEngine, batcher: Batcher
 ) -> None:

@@ -25,12 +25,11 @@ from worker.contract.job import (
     Options,
 )
 from worker.contract.objects import BYTES, ObjectStore
-from worker.contract.record import JobRecord
+from worker.contract.record import JobRecord, Stop
 from worker.example_features import ExampleFeatures
 from worker.set_closing import SetClosing
 
 SET, JOB, WEIGHTS = "lbs_01ARZ3NDEKTSV4RRFFQ69G5FAV", "job_01ARZ3NDEKTSV4RRFFQ69G5FAV", "a" * 64
-NAN, OFF = [float("nan"), 0.0], [0.0, 0.0]
 
 
 @pytest.fixture
@@ -79,23 +78,30 @@ def build(
     seen: Sequence[tuple[int, Sequence[float] | str]],
     *,
     weights: Sequence[str] = (),
+    outside: Sequence[Sequence[float]] = (),
+    stop: Stop | None = None,
 ) -> ClientSet:
-    """The version after its job's end. Of each example the label, and its features or its error."""
+    """The version after its job's end. Of each example the label, and its features or its error;
+    all have boxes if there is an `outside`."""
     sets = ClientSets(store)
     examples = [Example(label=label, filename=f"{n}.jpg") for n, (label, _) in enumerate(seen)]
     sets.put_examples("one", made, examples)
     sets.put("one", made)
-    closing = SetClosing.of(store, io, record(made))
+    closing = SetClosing.of(store, io, replace(record(made), stop=stop))
     assert closing is not None
     for n, (_, row) in enumerate(seen):
         if isinstance(row, str):
             error = ItemError(code=row, message="it is not")
             closing.add(ItemResult(job=JOB, index=n, status=ItemStatus.FAILED, error=error))
             continue
-        one = ExampleFeatures.of_one(
-            np.array([row], np.float32),
+        one = ExampleFeatures(
             weights_sha256=weights[n] if weights else WEIGHTS,
-            methods=["relevance"],
+            methods=("relevance",),
+            channels=len(row),
+            labels=(0,),
+            boxed=(bool(outside),),
+            inside=np.array(row, "<f4").tobytes(),
+            outside=np.array(outside[n], "<f4").tobytes() if outside else b"",
         )
         key = keys.item_features("one", made.job or JOB, n)
         store.put(key, one.to_bytes(), content_type=BYTES)
@@ -108,18 +114,24 @@ def build(
 def test_the_end_of_a_job_writes_the_version_and_counts_what_failed(
     store: ObjectStore, io: Executor
 ) -> None:
-    seen = [(0, [1.0, 0.0]), (1, [0.0, 2.0]), (1, "image_corrupt"), (1, NAN), (0, OFF)]
+    seen = [(0, [1.0, 0.0]), (1, [0.0, 2.0]), (1, "image_corrupt"), (0, "model_error")]
     made = build(store, io, version(), seen)
     assert (made.status, made.weights_sha256, made.methods) == ("ready", WEIGHTS, ("relevance",))
     assert [label.examples for label in made.labels] == [1, 1]
     told = [(one.index, one.label, one.code) for one in made.failures]
-    assert told == [
-        (2, "足球", "image_corrupt"),
-        (3, "足球", "model_error"),
-        (4, "宝塔", "model_error"),
-    ]
-    assert made.failed_examples == 3
+    assert told == [(2, "足球", "image_corrupt"), (3, "宝塔", "model_error")]
+    assert made.failed_examples == 2
     assert made.ended_at is not None
+
+
+def test_a_job_that_was_stopped_makes_no_version_of_half_the_pictures(
+    store: ObjectStore, io: Executor
+) -> None:
+    seen = [(0, [1.0, 0.0]), (1, [0.0, 2.0]), (1, "cancelled")]
+    made = build(store, io, version(), seen, stop="cancelled")
+    assert (made.status, made.error and made.error.code) == ("failed", "cancelled")
+    made = build(store, io, version(2), seen, stop="expired")
+    assert (made.status, made.error and made.error.code) == ("failed", "expired")
 
 
 def test_a_label_without_examples_fails_the_version(store: ObjectStore, io: Executor) -> None:
@@ -152,6 +164,17 @@ def test_a_later_version_has_the_examples_of_its_base_too(store: ObjectStore, io
     assert np.allclose(first, [[1, 0], [0, 1]])
     assert np.allclose(second[0], [1, 0])
     assert 0 < second[1][0] < second[1][1]
+
+
+def test_what_lies_around_boxes_is_what_the_label_is_not(store: ObjectStore, io: Executor) -> None:
+    build(store, io, version(), [(0, [1.0, 0.0, 0.0]), (1, [0.0, 1.0, 0.0])])
+    made = build(store, io, version(2, base=1), [(1, [0.0, 1.0, 1.0])], outside=[[0.0, 0.1, 1.0]])
+    first, second = (scored(ClientLabelShelf(store), n) for n in (1, 2))
+    assert [label.examples for label in made.labels] == [1, 2]
+    around = np.array([0.0, 0.1, 1.0]) / np.linalg.norm([0.0, 0.1, 1.0])
+    plain = np.array([0.0, 1.0, 0.0]) + np.array([0.0, 1.0, 1.0]) / np.sqrt(2)
+    assert second[1] @ around < plain / np.linalg.norm(plain) @ around
+    assert np.array_equal(second[0], first[0])
 
 
 def scored(shelf: ClientLabelShelf, number: int) -> np.ndarray:

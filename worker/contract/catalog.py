@@ -58,6 +58,11 @@ class ModelEntry(Wire):
         return layer_fits and (not isinstance(entry.heads, int) or entry.heads < self.heads)
 
     @property
+    def takes_examples(self) -> bool:
+        """Can labels be made of pictures for it? Not where pictures are matched with texts."""
+        return self.family != "blip"
+
+    @property
     def closed(self) -> bool:
         """True if it scores labels of its own and no others."""
         return bool(self.label_set) and not self.open_vocabulary

@@ -520,7 +520,7 @@ class ItemResult(Wire):
     artifacts: dict[str, ArtifactLink] = Field(
         default_factory=dict, description="of the whole item: compare, thumbnail"
     )
-    picture: ArtifactLink | None = Field(
+    input: ArtifactLink | None = Field(
         None, description="what was submitted, of `GET .../items/{index}` and while it is kept"
     )
     models: list[ModelInfo] = Field(default_factory=list)

@@ -116,8 +116,9 @@ def _plan(store: ObjectStore, tenant: str, job: Job) -> Plan:
 
 
 def _done_chunks(store: ObjectStore, tenant: str, job: str) -> list[int]:
-    folder = keys.job_prefix(tenant, job) + "chunks/"
-    return [int(key.removeprefix(folder).removesuffix(".jsonl")) for key in store.keys(folder)]
+    folder, results = keys.job_prefix(tenant, job) + "chunks/", ".jsonl"
+    names = (key.removeprefix(folder) for key in store.keys(folder))
+    return [int(name.removesuffix(results)) for name in names if name.endswith(results)]
 
 
 def _statuses(store: ObjectStore, tenant: str, job: str, number: int) -> Counter[str]:

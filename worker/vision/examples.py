@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from worker.contract.errors import GuanwuError, ModelError
 from worker.contract.label_set import LabelSet
 from worker.vision.analysis import Box, Example
 from worker.vision.inference import View
@@ -17,19 +18,23 @@ from worker.vision.prototypes import Prototypes
 
 
 @torch.no_grad()
-def look(model: VisionModel, views: Sequence[View], labels: LabelSet) -> list[Example]:
-    """One example per view, in order. Views share one input shape.
+def look(
+    model: VisionModel, views: Sequence[View], labels: LabelSet
+) -> list[Example | GuanwuError]:
+    """One example or error per view, in order. Views share one input shape.
 
     Raises:
         InvalidOptions: the model takes no examples.
     """
     features = model.features(_pixels(model, views)).float().cpu()
     methods = _methods(model, labels, channels=features.shape[1])
-    return [Example(features=row[None], methods=methods) for row in features.numpy()]
+    return [_example(row[None], methods) for row in features.numpy()]
 
 
 @torch.no_grad()
-def look_inside(model: VisionModel, view: View, box: Box, labels: LabelSet) -> Example:
+def look_inside(
+    model: VisionModel, view: View, box: Box, labels: LabelSet
+) -> Example | GuanwuError:
     """What the model makes of a box in the picture, and of what lies around it.
 
     Raises:
@@ -41,7 +46,15 @@ def look_inside(model: VisionModel, view: View, box: Box, labels: LabelSet) -> E
     parts = [inside] if bool(inside.all()) else [inside, ~inside]
     rows = torch.cat([model.features(pixels, cells).float().cpu() for cells in parts])
     methods = _methods(model, labels, channels=rows.shape[1])
-    return Example(features=rows.numpy(), methods=methods)
+    return _example(rows.numpy(), methods)
+
+
+def _example(rows: npt.NDArray[np.float32], methods: tuple[str, ...]) -> Example | GuanwuError:
+    """A row that is no direction, not finite or all 0, is no example."""
+    length = np.linalg.norm(rows.astype(np.float64), axis=1)
+    if not (np.isfinite(length) & (length > 0)).all():
+        return ModelError("the model sees nothing in this picture that could be an example")
+    return Example(features=rows, methods=methods)
 
 
 def cells_inside(view: View, box: Box, grid: tuple[int, int]) -> npt.NDArray[np.bool_]:

@@ -74,9 +74,9 @@ function sharpened(made, item) {
 }
 
 async function sharpen(image, item) {
-  const { picture } = await readItem(item, accessKey());
-  if (!picture) return;
-  const whole = element("img", { src: picture.url });
+  const { input } = await readItem(item, accessKey());
+  if (!input) return;
+  const whole = element("img", { src: input.url });
   await whole.decode();
   image.src = whole.src;
 }

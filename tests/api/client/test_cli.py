@@ -109,7 +109,7 @@ def test_options_go_to_the_server(guanwu: Guanwu, at_work: Hand, photos: Path) -
     asked = json.loads(guanwu("status", job, "--json").stdout)["options"]
     assert asked["models"] == ["efficientnet-lite0"]
     assert (asked["top_k"], asked["colormap"], asked["alpha"]) == (2, "magma", 0.3)
-    assert asked["artifacts"] == ["labels", "overlay", "figure"]
+    assert asked["artifacts"] == ["labels", "overlay", "figure", "thumbnail"]
     assert asked["priority"] == "bulk"
 
 

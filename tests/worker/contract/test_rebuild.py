@@ -76,6 +76,8 @@ def write_chunk(store: ObjectStore, job: str, number: int, *statuses: ItemStatus
         ItemResult(job=job, index=first + n, status=status) for n, status in enumerate(statuses)
     ]
     body = "\n".join(result.model_dump_json() for result in results).encode()
+    # What else of a chunk is kept there comes before its results, which may be missing.
+    store.put(keys.chunk_densities(TENANT, job, number), b"maps", content_type="text/plain")
     store.put(keys.chunk_results(TENANT, job, number), body, content_type="text/plain")
 
 

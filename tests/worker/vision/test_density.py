@@ -12,7 +12,7 @@ from worker.vision.first_maps import first_maps
 from worker.vision.heatmap import Heatmap, Window
 
 
-def heatmap(grid: list[list[float]], *, width: int = 80, height: int = 40) -> Heatmap:
+def heatmap(grid: list[list[float]], *, width: int = 100, height: int = 40) -> Heatmap:
     side = min(width, height)
     left, top = (width - side) / 2, (height - side) / 2
     window = Window(left, top, left + side, top + side)
@@ -24,7 +24,7 @@ def heatmap(grid: list[list[float]], *, width: int = 80, height: int = 40) -> He
 def test_mass_is_one_and_lies_where_the_model_looked() -> None:
     found = density(heatmap([[4.0, 0.0], [0.0, 0.0]]))
     assert found.cells.sum() == pytest.approx(1)
-    assert found.seen == (0, SIDE, 4, 10)  # the middle half of a picture twice as wide as high
+    assert found.seen == (0, SIDE, 4, 10)  # the middle of a wide picture
     row, column = divmod(int(found.cells.argmax()), SIDE)
     assert row < SIDE // 2
     assert 4 <= column < 7

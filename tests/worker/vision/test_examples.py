@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from worker.contract.errors import LabelSetOutdated
+from worker.contract.errors import LabelSetOutdated, ModelError
 from worker.contract.job import Options
 from worker.contract.label_set import LabelSet
 from worker.vision import examples
@@ -123,3 +123,16 @@ def test_cells_lie_in_a_box_by_their_centres_and_one_always_does(
     view = View(Framed(blank, Window(0, 0, 40, 20)), width=40, height=20)
     found = examples.cells_inside(view, box, (2, 4))
     assert found.astype(int).tolist() == cells
+
+
+def test_a_picture_in_which_the_model_sees_nothing_is_no_example(
+    engine: Engine, pictures: list[tuple[Picture, Picture]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = engine.model("caltech")
+    blind = torch.tensor([[0.0, 0.0], [float("nan"), 1.0], [3.0, 4.0]])
+    monkeypatch.setattr(type(model), "features", lambda *_: blind)
+    batch = [engine.prepare(first, OPTIONS, UNBUILT) for first, _ in pictures]
+    first, second, third = engine.analyze(batch, OPTIONS)
+    assert isinstance(first, ModelError)
+    assert isinstance(second, ModelError)
+    assert isinstance(third, Analysis)

@@ -9,6 +9,7 @@ activation maps are exact.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import NamedTuple, cast
 
 import torch
@@ -45,17 +46,25 @@ STAGES = (
 
 
 class SameConv(nn.Conv2d):
-    """A convolution padded like TensorFlow's SAME for inputs that `stride` divides."""
+    """A convolution padded like TensorFlow's SAME for inputs that `stride` divides.
+
+    With a stride that takes one row and column more behind than before. The kernel gets one of
+    zeros in front, so that all sides are padded alike and no input has to be copied.
+    """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1):
-        even = kernel // 2 if stride == 1 else 0
-        super().__init__(inputs, outputs, kernel, stride=stride, padding=even, groups=groups)
-        before = (kernel - stride) // 2
-        after = kernel - stride - before
-        self.uneven = None if stride == 1 else (before, after, before, after)
+        side = kernel if stride == 1 else kernel + 1
+        super().__init__(inputs, outputs, side, stride=stride, padding=kernel // 2, groups=groups)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x if self.uneven is None else functional.pad(x, self.uneven))
+    def clipped(self, x: Tensor) -> Tensor:
+        """With ReLU6 behind it; in one step where oneDNN computes it and no graph is wanted."""
+        if torch.is_grad_enabled() or x.device.type != "cpu" or not _fusible(x.dtype):
+            return functional.relu6(self(x), inplace=True)  # nothing else reads what it is of
+        shape = (self.padding, self.stride, self.dilation, self.groups)
+        made: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            x, self.weight, self.bias, *shape, "hardtanh", [0.0, 6.0], ""
+        )
+        return made
 
 
 class InvertedResidual(nn.Module):
@@ -74,11 +83,11 @@ class InvertedResidual(nn.Module):
 
     def widened(self, x: Tensor) -> Tensor:
         """What the depthwise filters get, not negative: (N, inputs * expand, h, w)."""
-        return x if self.expand is None else _clipped(self.expand(x))
+        return x if self.expand is None else self.expand.clipped(x)
 
     def narrowed(self, wide: Tensor, x: Tensor) -> Tensor:
         """The rest of the block, from what `widened` made of `x`."""
-        out: Tensor = self.project(_clipped(self.depthwise(wide)))
+        out: Tensor = self.project(self.depthwise.clipped(wide))
         return out + x if self.skips else out
 
 
@@ -94,14 +103,14 @@ class EfficientNetLite0(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """The last feature maps, (N, 1280, h/32, w/32), not negative."""
-        return _clipped(self.head(self.blocks(_clipped(self.stem(x)))))
+        return self.head.clipped(self.blocks(self.stem.clipped(x)))
 
     def traced(self, x: Tensor, at: Sequence[int] = _DEPTHS) -> tuple[list[Tensor], Tensor]:
         """What the depthwise filters of the blocks `at` get, and the last feature maps.
 
         The graph begins at the first of `at`: nothing before it is part of it.
         """
-        x = _clipped(self.stem(x))
+        x = self.stem.clipped(x)
         for n in range(min(at)):
             x = self.blocks[n](x)
         wides: list[Tensor] = []
@@ -114,7 +123,7 @@ class EfficientNetLite0(nn.Module):
                 if n in at:
                     wides.append(wide)
                 x = block.narrowed(wide, x)
-            return wides, _clipped(self.head(x))
+            return wides, self.head.clipped(x)
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.classifier(self.features(x).mean((2, 3)))
@@ -131,20 +140,26 @@ def fold(checkpoint: Mapping[str, Tensor]) -> dict[str, Tensor]:
         "classifier.weight": checkpoint["_fc.weight"],
         "classifier.bias": checkpoint["_fc.bias"],
     }
-    for conv, norm, ours in _convolutions():
+    for conv, norm, ours, strided in _convolutions():
         gain = checkpoint[f"{norm}.weight"] * torch.rsqrt(
             checkpoint[f"{norm}.running_var"] + _NORM_EPS
         )
-        folded[f"{ours}.weight"] = checkpoint[f"{conv}.weight"] * gain[:, None, None, None]
+        weight = checkpoint[f"{conv}.weight"] * gain[:, None, None, None]
+        folded[f"{ours}.weight"] = functional.pad(weight, (1, 0, 1, 0)) if strided else weight
         folded[f"{ours}.bias"] = (
             checkpoint[f"{norm}.bias"] - checkpoint[f"{norm}.running_mean"] * gain
         )
     return folded
 
 
-def _clipped(x: Tensor) -> Tensor:
-    """ReLU6 of what a convolution gave, in its place: nothing else reads that."""
-    return functional.relu6(x, inplace=True)
+@cache
+def _fusible(dtype: torch.dtype) -> bool:
+    """Whether oneDNN computes in this format on this processor."""
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # torch's own
+        return False
+    if dtype == torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return dtype == torch.float32
 
 
 def _blocks() -> list[InvertedResidual]:
@@ -162,13 +177,14 @@ def _blocks() -> list[InvertedResidual]:
     return blocks
 
 
-def _convolutions() -> list[tuple[str, str, str]]:
-    """(convolution, batch norm, our name) of every folded pair."""
-    named = [("_conv_stem", "_bn0", "stem"), ("_conv_head", "_bn1", "head")]
+def _convolutions() -> list[tuple[str, str, str, bool]]:
+    """(convolution, batch norm, our name, whether it has a stride) of every folded pair."""
+    named = [("_conv_stem", "_bn0", "stem", True), ("_conv_head", "_bn1", "head", False)]
     parts = (("expand", "_bn0"), ("depthwise", "_bn1"), ("project", "_bn2"))
-    expands = [stage.expand > 1 for stage in STAGES for _ in range(stage.repeats)]
-    for n, has_expand in enumerate(expands):
-        for part, norm in parts if has_expand else parts[1:]:
-            block = f"_blocks.{n}"
-            named.append((f"{block}._{part}_conv", f"{block}.{norm}", f"blocks.{n}.{part}"))
+    blocks = [(stage, n) for stage in STAGES for n in range(stage.repeats)]
+    for number, (stage, n) in enumerate(blocks):
+        for part, norm in parts if stage.expand > 1 else parts[1:]:
+            theirs, ours = f"_blocks.{number}", f"blocks.{number}.{part}"
+            strided = part == "depthwise" and n == 0 and stage.stride > 1
+            named.append((f"{theirs}._{part}_conv", f"{theirs}.{norm}", ours, strided))
     return named

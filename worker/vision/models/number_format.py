@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import logging
 from collections.abc import Callable
@@ -25,48 +26,77 @@ def name_of(dtype: torch.dtype) -> str:
 
 
 def chosen(
-    full: VisionModel,
+    model_id: str,
+    full: Callable[[], VisionModel],
     half: Callable[[], VisionModel],
     *,
     faster: torch.dtype,
     model_dir: Path | None,
 ) -> VisionModel:
-    """`full`, which is in float32, or what `half` loads in the format `faster`.
+    """What `full` loads in float32, or what `half` loads in the format `faster`.
 
     The trial is made once: its outcome is kept beside the weights, and the next start on a
-    machine like this reads it. A model whose trial cannot be made stays as it is.
+    machine like this reads it and loads the model once. A model whose trial cannot be made stays
+    in float32.
+
+    Raises:
+        GuanwuError: `full` does not load.
     """
-    name = f"{full.spec.id} in {name_of(faster)}"
+    folder = cache_dir(model_dir) / "formats"
+    tried = _loaded(half) if _held_before(model_id, folder) else None
+    if tried is not None and (trial := _known(tried, faster, folder)) and trial.holds:
+        return tried
+    model = full()
+    name = f"{model_id} in {name_of(faster)}"
     try:
-        trial, tried = _trial(full, half, faster=faster, model_dir=model_dir)
+        trial = _known(model, faster, folder)
+        if trial is None:
+            tried = tried or half()
+            trial = compare(model, tried)
+            _keep(trial, _path(model, faster, folder))
         log.info("%s: %s, %s", name, trial, "kept" if trial.holds else "refused")
-        return (tried or half()) if trial.holds else full
+        return (tried or half()) if trial.holds else model
     except Exception:  # float32 always works: no optimisation may cost a start
         log.warning("%s could not be tried; it stays in float32", name, exc_info=True)
-        return full
+        return model
 
 
-def _trial(
-    full: VisionModel,
-    half: Callable[[], VisionModel],
-    *,
-    faster: torch.dtype,
-    model_dir: Path | None,
-) -> tuple[Trial, VisionModel | None]:
-    """The outcome, and the model in the half format if it had to be loaded for it."""
-    made_of = "|".join([full.weights_sha256, name_of(faster), torch.__version__, _machine(full)])
-    name = f"{full.spec.id}-{sha256(made_of.encode()).hexdigest()[:16]}.json"
-    path = cache_dir(model_dir) / "formats" / name
-    if path.is_file():
-        return Trial(**json.loads(path.read_text())), None
-    tried = half()
-    trial = compare(full, tried)
-    if trial.speedup >= LEAST_SPEEDUP:  # a slower one may only have met a busy machine
-        _keep(trial, path)
-    return trial, tried
+def _held_before(model_id: str, folder: Path) -> bool:
+    """Whether any trial of a model of this name held, of whatever weights on whatever machine."""
+    kept = [_read(path) for path in folder.glob(f"{glob.escape(model_id)}-*.json")]
+    return any(trial is not None and trial.holds for trial in kept)
+
+
+def _loaded(half: Callable[[], VisionModel]) -> VisionModel | None:
+    """None where it does not load: what is amiss shows when the model is loaded in float32."""
+    try:
+        return half()
+    except Exception:
+        log.info("a half format that held before does not load", exc_info=True)
+        return None
+
+
+def _known(model: VisionModel, faster: torch.dtype, folder: Path) -> Trial | None:
+    """The kept trial of these weights on a machine like this."""
+    return _read(_path(model, faster, folder))
+
+
+def _read(path: Path) -> Trial | None:
+    try:
+        return Trial(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):  # none, or not ours
+        return None
+
+
+def _path(model: VisionModel, faster: torch.dtype, folder: Path) -> Path:
+    """Where the trial of `model`, which may be in either format, is kept."""
+    made_of = "|".join([model.weights_sha256, name_of(faster), torch.__version__, _machine(model)])
+    return folder / f"{model.spec.id}-{sha256(made_of.encode()).hexdigest()[:16]}.json"
 
 
 def _keep(trial: Trial, path: Path) -> None:
+    if trial.speedup < LEAST_SPEEDUP:  # it may only have met a busy machine
+        return
     try:
         cached(path, lambda part: part.write_text(json.dumps(asdict(trial))), progress=log.debug)
     except ModelUnavailable as exc:

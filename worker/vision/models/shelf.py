@@ -89,15 +89,7 @@ class ModelShelf:
         started = time.perf_counter()
         try:
             here = at_hand(spec, model_dir=self._model_dir, progress=self._progress)
-            model = self._placed(here, self.placement)
-            if (faster := self.placement.faster) is not None:
-                half = replace(self.placement, dtype=faster)
-                model = number_format.chosen(
-                    model,
-                    lambda: self._placed(here, half),
-                    faster=faster,
-                    model_dir=self._model_dir,
-                )
+            model = self._chosen(here)
         except GuanwuError:
             raise
         except Exception as exc:
@@ -106,6 +98,19 @@ class ModelShelf:
             ) from exc
         log.info("loaded %s in %.1f s", spec.id, time.perf_counter() - started)
         return model
+
+    def _chosen(self, spec: ModelSpec) -> VisionModel:
+        """The model in the placement's number format, or the faster one if that is to be tried."""
+        if (faster := self.placement.faster) is None:
+            return self._placed(spec, self.placement)
+        half = replace(self.placement, dtype=faster)
+        return number_format.chosen(
+            spec.id,
+            lambda: self._placed(spec, self.placement),
+            lambda: self._placed(spec, half),
+            faster=faster,
+            model_dir=self._model_dir,
+        )
 
     def _placed(self, spec: ModelSpec, placement: Placement) -> VisionModel:
         return _loader(spec.family)(

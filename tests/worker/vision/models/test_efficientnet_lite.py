@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from worker.vision.models.convolutional import ConvolutionalClassifier
-from worker.vision.models.efficientnet_lite import EfficientNetLite0, fold
+from worker.vision.models.efficientnet_lite import EfficientNetLite0, SameConv, fold
 
 # kernel, stride, expansion, channels, repeats: table 1 of Tan and Le 2019, written out again
 TABLE = [(3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3)]
@@ -66,3 +66,20 @@ def test_folding_takes_every_tensor_of_the_checkpoint(lite0_checkpoint: dict[str
             continue  # num_batches_tracked
         with pytest.raises(KeyError):
             fold({k: v for k, v in lite0_checkpoint.items() if k != name})
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_clipped_convolution_gives_the_same_with_a_graph_and_without(
+    stride: int, dtype: torch.dtype
+) -> None:
+    torch.manual_seed(0)
+    conv = SameConv(8, 8, 3, stride=stride, groups=8).to(dtype)
+    x = (9 * torch.randn(2, 8, 16, 24)).to(dtype, memory_format=torch.channels_last)
+    with torch.no_grad():
+        fused = conv.clipped(x)
+    assert (fused == 0).any()
+    assert (fused == 6).any()
+    plain = conv.clipped(x)
+    assert plain.requires_grad
+    assert torch.allclose(fused.float(), plain.float(), atol=1e-5)

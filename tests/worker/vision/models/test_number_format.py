@@ -1,4 +1,5 @@
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,12 @@ def slow(half: VisionModel, monkeypatch: pytest.MonkeyPatch) -> VisionModel:
 
     monkeypatch.setattr(half, "look", slowly)
     return half
+
+
+def choice(
+    full: Callable[[], VisionModel], half: Callable[[], VisionModel], model_dir: Path
+) -> VisionModel:
+    return chosen(LITE0, full, half, faster=torch.bfloat16, model_dir=model_dir)
 
 
 def test_a_faster_format_that_changes_nothing_holds() -> None:
@@ -105,7 +112,9 @@ def test_a_trial_that_breaks_leaves_the_model_in_float32(
         raise RuntimeError("no kernel for this format")
 
     with caplog.at_level(logging.WARNING):
-        assert chosen(full, broken, faster=torch.bfloat16, model_dir=tmp_path) is full
+        assert (
+            chosen(LITE0, lambda: full, broken, faster=torch.bfloat16, model_dir=tmp_path) is full
+        )
     assert "stays in float32" in caplog.text
 
 
@@ -114,16 +123,46 @@ def test_a_verdict_that_cannot_be_kept_counts_all_the_same(
 ) -> None:
     (tmp_path / "formats").write_text("a file where the folder should be")
     monkeypatch.setattr(number_format, "compare", lambda *_: GOOD)
-    assert chosen(full, lambda: half, faster=torch.bfloat16, model_dir=tmp_path) is half
+    assert choice(lambda: full, lambda: half, tmp_path) is half
 
 
 def test_the_next_start_reads_the_verdict(
     full: VisionModel, half: VisionModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(number_format, "compare", lambda *_: GOOD)
-    assert chosen(full, lambda: half, faster=torch.bfloat16, model_dir=tmp_path) is half
+    assert choice(lambda: full, lambda: half, tmp_path) is half
     monkeypatch.setattr(number_format, "compare", lambda *_: pytest.fail("tried again"))
-    assert chosen(full, lambda: half, faster=torch.bfloat16, model_dir=tmp_path) is half
+    again = lambda: pytest.fail("loaded in float32 again")  # noqa: E731
+    assert choice(again, lambda: half, tmp_path) is half
+
+
+def test_a_verdict_of_other_weights_does_not_count(
+    full: VisionModel, half: VisionModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(number_format, "compare", lambda *_: GOOD)
+    choice(lambda: full, lambda: half, tmp_path)
+    monkeypatch.setattr(number_format, "compare", lambda *_: replace(GOOD, flipped=1))
+    with monkeypatch.context() as changed:
+        changed.setattr(full, "weights_sha256", "0" * 64)
+        changed.setattr(half, "weights_sha256", "0" * 64)
+        assert choice(lambda: full, lambda: half, tmp_path) is full
+        assert choice(lambda: full, lambda: half, tmp_path) is full
+    assert choice(lambda: full, lambda: half, tmp_path) is half
+
+
+def test_a_half_format_that_held_and_no_longer_loads_leaves_float32(
+    full: VisionModel, half: VisionModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(number_format, "compare", lambda *_: GOOD)
+    choice(lambda: full, lambda: half, tmp_path)
+
+    def broken() -> VisionModel:
+        raise RuntimeError("no kernel for this format")
+
+    assert choice(lambda: full, broken, tmp_path) is full
+    for kept in (tmp_path / "formats").iterdir():
+        kept.write_text("{")
+    assert choice(lambda: full, lambda: half, tmp_path) is half
 
 
 def test_auto_tells_in_results_what_a_model_runs_in(tmp_path: Path) -> None:
