@@ -179,3 +179,13 @@ def test_a_build_that_is_refused_leaves_the_version_before(
     hand.redis.delete(keys.RedisKeys(hand.settings.redis_prefix).catalog)
     assert ClientSets(hand.store).versions("local", cats) == [1]
     assert accept(calls, proposal).status_code == 202
+
+
+def test_a_versions_name_is_no_id_to_add_to_or_to_delete(
+    calls: Calls, job: str, cats: str
+) -> None:
+    say(calls, job, 0, kind="wrong_label", correct="埃及猫", free=True)
+    path = f"/v1/labelsets/{cats}@1"
+    problem(calls.post(f"{path}/absorb", json={}), 404, "label_set_not_found")
+    problem(calls.delete(path), 404, "label_set_not_found")
+    assert [one["id"] for one in calls.get("/v1/labelsets").json["items"]] == [cats]
