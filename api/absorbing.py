@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
@@ -21,6 +22,7 @@ from worker.contract.errors import (
     LabelSetFailed,
     NothingToAbsorb,
     ProposalOutdated,
+    RedisUnavailable,
     UrlNotAllowed,
 )
 from worker.contract.feedback import FeedbackRecords
@@ -29,7 +31,7 @@ from worker.contract.judgement import Feedback
 from worker.contract.quota import Allowance
 
 MOST_SKIPPED = 1000
-TURN_S = 5.0
+TURN_S = 60.0  # of a front door that died while it had the turn
 WINDOW = 8  # storage calls of one request in flight
 
 
@@ -93,6 +95,27 @@ def accept(
         LabelSetBuilding: somebody else is making a version just now.
         Whatever `set_building.build` raises.
     """
+    kept = [example for example in proposal.examples if example.feedback not in without]
+    chosen = _standing(services, tenant, kept)
+    if not chosen:
+        raise NothingToAbsorb("the proposal has no example, or none is left of it; absorb again")
+    turn = f"labelset:{proposal.label_set}"
+    if not services.records.take_turn(turn, every_s=TURN_S):
+        raise LabelSetBuilding("a version of the label set is being made just now; try again soon")
+    try:  # with the turn taken: nobody else makes a version of this number
+        version = _next(*_before(services, tenant, proposal), chosen, key=key)
+        pictures = [Incoming(None, one.filename, address=one.source) for one in chosen]
+        examples = [_as_example(one) for one in chosen]
+        return set_building.build(
+            services, version, pictures, examples, tenant=tenant, allowances=allowances
+        )
+    finally:
+        with contextlib.suppress(RedisUnavailable):
+            services.records.end_turn(turn)
+
+
+def _before(services: Services, tenant: str, proposal: Proposal) -> tuple[ClientSet, int]:
+    """The version that a proposal adds to, and the number of the next one."""
     base = _base(services, tenant, proposal.label_set)
     newest = services.client_sets.find(tenant, proposal.label_set)
     newest = set_building.seen(services, tenant, newest)
@@ -100,21 +123,11 @@ def accept(
         raise LabelSetBuilding(f"version {newest.version} is still being built; wait for it")
     if base.version != proposal.base:
         raise ProposalOutdated(f"the label set has version {base.version} by now; absorb again")
-    kept = [example for example in proposal.examples if example.feedback not in without]
-    chosen = _standing(services, tenant, kept)
-    if not chosen:
-        raise NothingToAbsorb("the proposal has no example, or none is left of it; absorb again")
-    if not services.records.take_turn(f"labelset:{base.id}", every_s=TURN_S):
-        raise LabelSetBuilding("a version of the label set is being made just now; try again soon")
-    version = _next(base, newest.version + 1, chosen, key=key)
-    pictures = [Incoming(None, one.filename, address=one.source) for one in chosen]
-    examples = [
-        Example(label=one.label, filename=one.filename, feedback=one.feedback, box_px=one.box_px)
-        for one in chosen
-    ]
-    return set_building.build(
-        services, version, pictures, examples, tenant=tenant, allowances=allowances
-    )
+    return base, newest.version + 1
+
+
+def _as_example(one: ProposedExample) -> Example:
+    return Example(label=one.label, filename=one.filename, feedback=one.feedback, box_px=one.box_px)
 
 
 def _standing(

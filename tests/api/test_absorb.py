@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from api import set_building
 from tests.api.calls import OTHER_TOKEN, PNG, Calls, problem
 from tests.api.hand import Hand
 from worker.contract.client_sets import ClientSets
+from worker.contract.errors import QueueFull
+from worker.contract.records import JobRecords
 from worker.retention import Retention
 
 WEIGHTS = "0" * 64
@@ -181,3 +184,49 @@ def test_what_was_taken_back_since_does_not_become_an_example(
     made = accept(calls, proposal).json
     assert [label["examples"] for label in made["labels"]] == [1, 2]
     assert kept in {one["feedback"] for one in proposal["examples"]}
+
+
+def test_a_versions_name_is_no_id_to_add_to_or_to_delete(calls: Calls, job: str, cats: str) -> None:
+    say(calls, job, 0, kind="wrong_label", correct="埃及猫", free=True)
+    path = f"/v1/labelsets/{cats}@1"
+    problem(calls.post(f"{path}/absorb", json={}), 404, "label_set_not_found")
+    problem(calls.delete(path), 404, "label_set_not_found")
+    assert [one["id"] for one in calls.get("/v1/labelsets").json["items"]] == [cats]
+
+
+def test_of_two_that_accept_at_once_one_makes_the_version(
+    calls: Calls, hand: Hand, job: str, cats: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(calls, job, 0, kind="wrong_label", correct="埃及猫", free=True)
+    proposal = absorb(calls, cats)
+    answers: list[Any] = []
+    really = JobRecords.take_turn
+
+    def take_turn(records: JobRecords, what: str, *, every_s: float) -> bool:
+        if not answers:  # another comes first, when all has been looked at
+            answers.append(None)
+            answers[0] = accept(calls, proposal)
+            records.end_turn(what)  # it has lapsed, where the second was slow
+        return really(records, what, every_s=every_s)
+
+    monkeypatch.setattr(JobRecords, "take_turn", take_turn)
+    second = accept(calls, proposal)
+    assert answers[0].status_code == 202
+    problem(second, 409, "label_set_building")
+    assert "version 2" in second.json["detail"]
+    assert ClientSets(hand.store).find("local", cats).job == answers[0].json["job"]
+
+
+def test_a_build_that_was_refused_may_be_asked_for_at_once(
+    calls: Calls, job: str, cats: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(calls, job, 0, kind="wrong_label", correct="埃及猫", free=True)
+    proposal = absorb(calls, cats)
+    with monkeypatch.context() as patch:
+        patch.setattr(set_building, "build", _full)
+        problem(accept(calls, proposal), 429, "queue_full")
+    assert accept(calls, proposal).status_code == 202
+
+
+def _full(*_: object, **__: object) -> None:
+    raise QueueFull("too many pictures wait already")

@@ -53,6 +53,7 @@ class ClientSets:
         Raises:
             LabelSetNotFound
         """
+        _check_id(set_id)
         newest = self.find(tenant, set_id)
         if newest.status == "ready":
             return newest
@@ -85,6 +86,7 @@ class ClientSets:
         Raises:
             LabelSetNotFound
         """
+        _check_id(set_id)
         self.find(tenant, set_id)
         self._store.put(keys.client_set_hidden(tenant, set_id), b"{}", content_type=JSON)
 
@@ -132,6 +134,13 @@ class ClientSets:
         except ObjectNotFound as exc:
             raise _no_proposal() from exc
         return Proposal.model_validate_json(body, extra="ignore")
+
+
+def _check_id(set_id: str) -> None:
+    """A set is meant whole: a version's name is not its id, and names no folder."""
+    parsed = parse_name(set_id)
+    if parsed is None or parsed[1] is not None:
+        raise _not_found()
 
 
 def _no_proposal() -> ProposalNotFound:
