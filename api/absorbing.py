@@ -31,6 +31,7 @@ from worker.contract.judgement import Feedback
 from worker.contract.quota import Allowance
 
 MOST_SKIPPED = 1000
+MOST_EXAMPLES = 20_000  # of a set: the end of a build has all their features in memory
 TURN_S = 60.0  # of a front door that died while it had the turn
 WINDOW = 8  # storage calls of one request in flight
 
@@ -58,7 +59,7 @@ def propose(
         base.names,
         absorbed=services.client_sets.absorbed(tenant, base),
         source_of=lambda given: _source(services, tenant, given),
-        most=services.settings.max_images_per_request,
+        most=_room(services, base),
     )
     proposal = Proposal(
         id=f"lsp_{ULID()}",
@@ -75,6 +76,12 @@ def propose(
     )
     services.client_sets.put_proposal(tenant, proposal)
     return proposal
+
+
+def _room(services: Services, base: ClientSet) -> int:
+    """How many examples may still come: as many as a request has, and a set holds."""
+    held = sum(label.examples or 0 for label in base.labels)
+    return min(services.settings.max_images_per_request, MOST_EXAMPLES - held)
 
 
 def accept(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api import set_building
+from api import absorbing, set_building
 from tests.api.calls import OTHER_TOKEN, PNG, Calls, problem
 from tests.api.hand import Hand
 from worker.contract.client_sets import ClientSets
@@ -192,6 +192,20 @@ def test_a_versions_name_is_no_id_to_add_to_or_to_delete(calls: Calls, job: str,
     problem(calls.post(f"{path}/absorb", json={}), 404, "label_set_not_found")
     problem(calls.delete(path), 404, "label_set_not_found")
     assert [one["id"] for one in calls.get("/v1/labelsets").json["items"]] == [cats]
+
+
+def test_a_set_holds_only_so_many_examples(
+    calls: Calls, hand: Hand, job: str, cats: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(absorbing, "MOST_EXAMPLES", 3)
+    for index in range(3):
+        newest = say(calls, job, index, kind="wrong_label", correct="埃及猫", free=True)
+    proposal = absorb(calls, cats)
+    assert [one["feedback"] for one in proposal["examples"]] == [newest]
+    assert proposal["skipped"] == {"too_many": 2}
+    hand.work(accept(calls, proposal).json["job"])
+    ready(hand, cats)
+    assert absorb(calls, cats)["skipped"] == {"already_absorbed": 1, "too_many": 2}
 
 
 def test_of_two_that_accept_at_once_one_makes_the_version(

@@ -166,6 +166,17 @@ def test_a_later_version_has_the_examples_of_its_base_too(store: ObjectStore, io
     assert 0 < second[1][0] < second[1][1]
 
 
+def test_feedback_whose_picture_could_not_be_used_is_not_absorbed(
+    store: ObjectStore, io: Executor
+) -> None:
+    build(store, io, version(), [(0, [1.0, 0.0]), (1, [0.0, 1.0])])
+    made = build(store, io, version(2, base=1), [(1, [1.0, 1.0]), (1, "url_unreachable")])
+    sets = ClientSets(store)
+    said = [Example(label=1, feedback=f"fbk_{n}") for n in range(2)]
+    sets.put_examples("one", made, said)
+    assert sets.absorbed("one", made) == {"fbk_0"}
+
+
 def test_what_lies_around_boxes_is_what_the_label_is_not(store: ObjectStore, io: Executor) -> None:
     build(store, io, version(), [(0, [1.0, 0.0, 0.0]), (1, [0.0, 1.0, 0.0])])
     made = build(store, io, version(2, base=1), [(1, [0.0, 1.0, 1.0])], outside=[[0.0, 0.1, 1.0]])

@@ -110,10 +110,13 @@ class ClientSets:
         return [Example.model_validate_json(line, extra="ignore") for line in lines]
 
     def absorbed(self, tenant: str, version: ClientSet) -> frozenset[str]:
-        """Ids of the judgements whose pictures are examples of a version."""
+        """Ids of the judgements whose pictures are examples of a version; those that could not be
+        used may be tried again, as far as the version names them."""
         found: set[str] = set()
         while version.base is not None:
-            found |= {e.feedback for e in self.examples(tenant, version) if e.feedback}
+            failed = {failure.index for failure in version.failures}
+            examples = enumerate(self.examples(tenant, version))
+            found |= {e.feedback for n, e in examples if e.feedback and n not in failed}
             version = self.find(tenant, f"{version.id}@{version.base}", hidden=True)
         return frozenset(found)
 

@@ -7,7 +7,9 @@ on disk by weights, names and sentences: a vocabulary of thousands costs its min
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,8 +21,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoTokenizer
 
+from worker.contract.client_set import is_of_client
 from worker.contract.errors import CheckpointInvalid
-from worker.contract.label_set import LabelSet
+from worker.contract.label_set import WORDS, LabelSet
 from worker.vision.models.cache import Progress, cache_dir, cached
 from worker.vision.models.families import Language
 from worker.vision.unit_length import UnitLength
@@ -33,6 +36,7 @@ VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "to
 DEFAULT_LABELS = "wanwu"
 BATCH = 64
 MOST_SETS = 16  # in memory; 1,000 words of 512 channels have 2 MB
+MOST_OF_CLIENTS = 64  # sets of clients and words of jobs on disk
 WORTH_KEEPING = 256  # labels: fewer are made again in no time
 _EMBEDDINGS = "texts"
 
@@ -82,9 +86,15 @@ class TextTower:
             self.progress(f"reading the {len(labels):,} labels of {labels.id}")
             save_file({_EMBEDDINGS: self._made(labels).cpu()}, part)
 
-        folder = cache_dir(self.model_dir) / "texts"
+        folder = cache_dir(self.model_dir) / ("texts" if _is_ours(labels) else "texts-of-clients")
         path = cached(folder / f"{name}.safetensors", make, progress=self.progress)
-        return load_file(path)[_EMBEDDINGS]
+        try:
+            kept = load_file(path)[_EMBEDDINGS]
+        except FileNotFoundError:  # another worker has made room
+            return self._made(labels)
+        if not _is_ours(labels):
+            _make_room(path)
+        return kept
 
     @torch.no_grad()
     def _made(self, labels: LabelSet) -> Tensor:
@@ -139,3 +149,17 @@ def tokenizer_of(folder: Path) -> Any:
             f"{folder.name} has no tokenizer that transformers can load; copy its tokenizer "
             "files (tokenizer.json, or vocab.txt, ...) beside config.json"
         ) from exc
+
+
+def _is_ours(labels: LabelSet) -> bool:
+    """Of the models; clients make sets without end."""
+    return labels.id != WORDS and not is_of_client(labels.id)
+
+
+def _make_room(used: Path) -> None:
+    """Delete what lies beside `used` but for the files used last."""
+    with contextlib.suppress(OSError):  # another worker does the same, or nobody may write
+        os.utime(used)
+        files = sorted(used.parent.glob("*.safetensors"), key=lambda file: file.stat().st_mtime)
+        for file in files[:-MOST_OF_CLIENTS]:
+            file.unlink()

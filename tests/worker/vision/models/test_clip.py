@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +116,24 @@ def test_texts_of_a_set_are_made_once_and_kept_on_disk_where_they_are_many(
     assert [line for line in told if "labels of words" in line] == ["reading the 4 labels of words"]
     other = LabelSet.of_words([*WORDS[:-1], "a"])
     assert not torch.equal(first.texts.of_labels(other), made)
+
+
+def test_only_so_many_sets_of_clients_are_kept_on_disk(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(text_tower, "WORTH_KEEPING", 2)
+    monkeypatch.setattr(text_tower, "MOST_OF_CLIENTS", 3)
+    texts = replace(load(folder).texts, model_dir=tmp_path / "kept")
+    names = [(chr(ord("a") + n), "猫") for n in range(5)]
+    own = LabelSet(id="of_a_model", zh=("狗", "猫"), en=("dog", "cat"))
+    made = [texts.of_labels(own)]
+    for n, both in enumerate(names):
+        set_id = f"lbs_01ARZ3NDEKTSV4RRFFQ69G5FAV@{n + 1}"
+        made.append(texts.of_labels(LabelSet(id=set_id, zh=both, en=both)))
+    assert len(list((tmp_path / "kept").rglob("*.safetensors"))) == 1 + 3
+    again = replace(texts, _known=OrderedDict())
+    assert torch.equal(again.of_labels(LabelSet(id="words", zh=names[0], en=names[0])), made[1])
+    assert torch.equal(again.of_labels(own), made[0])
 
 
 def test_only_so_many_sets_are_kept_in_memory(folder: Path) -> None:
