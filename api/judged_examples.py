@@ -22,32 +22,44 @@ def sorted_out(
 ) -> tuple[list[ProposedExample], list[SkippedFeedback]]:
     """Judgements, the newest first, that become examples, and those that do not.
 
-    Of several on one picture the newest counts.
+    Of several on one picture the newest counts; a box or a corrected label that it lacks is taken
+    from the newest that has one.
     """
     examples: list[ProposedExample] = []
     skipped: list[SkippedFeedback] = []
-    seen: set[tuple[str, int]] = set()
-    for given in said:
-        found = _example(given, names, absorbed, seen, source_of, room=most - len(examples))
+    for newest, *older in _by_picture(said):
+        given = _joined(newest, older)
+        found = _example(given, names, absorbed, source_of, room=most - len(examples))
         if isinstance(found, ProposedExample):
             examples.append(found)
         else:
             skipped.append(SkippedFeedback(feedback=given.id, reason=found))
-        seen.add((given.job, given.index))
+        skipped += [SkippedFeedback(feedback=one.id, reason="superseded") for one in older]
     return examples, skipped
+
+
+def _by_picture(said: Iterable[Feedback]) -> Iterable[list[Feedback]]:
+    pictures: dict[tuple[str, int], list[Feedback]] = {}
+    for given in said:
+        pictures.setdefault((given.job, given.index), []).append(given)
+    return pictures.values()
+
+
+def _joined(newest: Feedback, older: Sequence[Feedback]) -> Feedback:
+    said = [one for one in (newest, *older) if one.kind != "right"]
+    correct = next((one.correct for one in said if one.correct is not None), None)
+    box_px = next((one.box_px for one in said if one.box_px is not None), None)
+    return newest.model_copy(update={"correct": correct, "box_px": box_px})
 
 
 def _example(
     given: Feedback,
     names: LabelSet,
     absorbed: Set[str],
-    seen: Set[tuple[str, int]],
     source_of: SourceOf,
     *,
     room: int,
 ) -> ProposedExample | Reason:
-    if (given.job, given.index) in seen:
-        return "superseded"
     if given.kind == "right":
         return "nothing_to_correct"
     label = _label(given, names)
@@ -55,11 +67,11 @@ def _example(
         return "unknown_label"
     if given.id in absorbed:
         return "already_absorbed"
+    if room <= 0:
+        return "too_many"
     source = source_of(given)
     if source is None:
         return "picture_gone"
-    if room <= 0:
-        return "too_many"
     return ProposedExample(
         feedback=given.id,
         label=label,

@@ -37,7 +37,8 @@ class FeedbackRequest(Wire):
     )
     free: bool = Field(False, description="`correct` is any text")
     box_px: Annotated[list[int], Field(min_length=4, max_length=4)] | None = Field(
-        None, description="with wrong_region: x0, y0, x1, y1 in the picture, upright"
+        None,
+        description="where it is: x0, y0, x1, y1 in the picture, upright; wrong_region needs it",
     )
     by: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
     note: Annotated[str, StringConstraints(max_length=1000)] | None = None
@@ -134,7 +135,7 @@ def _correct(
 
 
 def _box(asked: FeedbackRequest, item: ItemResult) -> Box | None:
-    if asked.kind != "wrong_region" or asked.box_px is None:
+    if asked.kind == "right" or asked.box_px is None:
         return None
     x0, y0, x1, y1 = asked.box_px
     width, height = item.image.width or 0, item.image.height or 0

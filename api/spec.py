@@ -304,14 +304,16 @@ ABSORB = """\
 For sets made of examples. Judgements that are not taken back become examples: a picture of
 `wrong_label` of the label it was corrected to; one of `wrong_region` of its label, of which what
 lies in the box counts. `added` counts them by label, `skipped` those left out by the reason; of
-several on one picture the newest counts. Nothing changes until the proposal is accepted; then a
+several on one picture the newest counts, with the box or the corrected label of the others where it
+has none. Nothing changes until the proposal is accepted; then a
 new version has the examples of the one before, and these.
 """
 
 FEEDBACK = """\
-`kind` is `right`; `wrong_label`, with `correct`: the label that is right; or `wrong_region`, with
-`box_px`: where it is. It outlives its job, and keeps the picture that it names until it is
-taken back. An `Idempotency-Key` does here what it does for jobs: sent again, it is kept once.
+`kind` is `right`; `wrong_label`, with `correct`: the label that is right, and with `box_px` if
+you like; or `wrong_region`, with `box_px`: where it is. It outlives its job, and keeps the
+picture that it names until it is taken back. An `Idempotency-Key` does here what it does for
+jobs: sent again, it is kept once.
 """
 
 FEEDBACK_EXPORT = """\

@@ -42,7 +42,8 @@ class Judgements:
 
         `wrong_label` needs `correct`: what it is, a label of the job's set or words, or any
         text if it is `free`. `wrong_region` needs `box_px`: x0, y0, x1, y1 in pixels of the
-        picture, upright. `model` and `label` name what is judged; by default the first.
+        picture, upright; `wrong_label` may have it. `model` and `label` name what is judged;
+        by default the first.
         """
         said = {"kind": kind, "model": model, "label": label, "correct": correct, "free": free,
                 "box_px": box_px and list(box_px), "by": by, "note": note}  # fmt: skip

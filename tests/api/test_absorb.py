@@ -95,6 +95,22 @@ def test_corrected_labels_and_boxes_are_proposed_and_the_rest_is_told(
     assert proposal["skipped"] == dict.fromkeys(reasons.values(), 1)
 
 
+@pytest.mark.parametrize("corrected_first", [True, False])
+def test_a_corrected_label_and_a_box_of_one_picture_are_one_example(
+    calls: Calls, job: str, cats: str, corrected_first: bool
+) -> None:
+    said: list[dict[str, Any]] = [
+        {"kind": "wrong_label", "correct": "埃及猫", "free": True},
+        {"kind": "wrong_region", "box_px": [0, 1, 4, 3]},
+    ]
+    older, newer = (say(calls, job, 0, **one) for one in (said if corrected_first else said[::-1]))
+    proposal = absorb(calls, cats)
+    (example,) = proposal["examples"]
+    assert example["feedback"] == newer
+    assert (example["zh"], example["box_px"]) == ("埃及猫", [0, 1, 4, 3])
+    assert proposal["skipped_feedback"] == [{"feedback": older, "reason": "superseded"}]
+
+
 def test_feedback_is_chosen_by_time_and_job(calls: Calls, job: str, cats: str) -> None:
     said = say(calls, job, 0, kind="wrong_label", correct="埃及猫", free=True)
     now = dt.datetime.now(dt.UTC)

@@ -56,7 +56,9 @@ def test_every_kind_is_kept_whole(calls: Calls, path: str) -> None:
     assert free["correct"] == {"zh": "我家的猫", "en": None, "id": None}
     region = given(calls, path, kind="wrong_region", box_px=[0, 1, 4, 3])
     assert region["box_px"] == [0, 1, 4, 3]
-    made = [right, label, marked, free, region]
+    both = given(calls, path, kind="wrong_label", correct="missile", box_px=[0, 1, 4, 3])
+    assert (both["correct"]["zh"], both["box_px"]) == ("火箭", [0, 1, 4, 3])
+    made = [right, label, marked, free, region, both]
     assert calls.get(path.replace("/items/0", "")).json == {"items": made}
     assert calls.get("/v1/feedback").json == {"items": made[::-1], "next": None}
 
@@ -105,6 +107,7 @@ def test_feedback_that_was_refused_leaves_its_key_free(calls: Calls, path: str) 
         ({"kind": "wrong_region"}, None),
         ({"kind": "wrong_region", "box_px": [2, 0, 2, 3]}, "box_px"),
         ({"kind": "wrong_region", "box_px": [0, 0, 5, 3]}, "box_px"),
+        ({"kind": "wrong_label", "correct": "火箭", "box_px": [0, 0, 5, 3]}, "box_px"),
         ({"kind": "wrong_region", "box_px": [-1, 0, 2, 3]}, "box_px"),
         ({"kind": "right", "model": "other"}, "model"),
         ({"kind": "right", "label": "狗"}, "label"),
