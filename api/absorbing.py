@@ -5,24 +5,19 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
+from functools import partial
 
 from ulid import ULID
 
 from api import set_building, set_status
 from api.incoming import Incoming
+from api.judged_examples import sorted_out
+from api.parallel import in_order
 from api.services import Services
 from worker.contract import keys, urls
-from worker.contract.client_set import (
-    ClientSet,
-    Example,
-    Proposal,
-    ProposedExample,
-    Reason,
-    SkippedFeedback,
-)
+from worker.contract.client_set import ClientSet, Example, Proposal, ProposedExample
 from worker.contract.errors import (
-    InvalidOptions,
     LabelSetBuilding,
     LabelSetFailed,
     NothingToAbsorb,
@@ -33,13 +28,12 @@ from worker.contract.errors import (
 from worker.contract.feedback import FeedbackRecords
 from worker.contract.inputs import may_read
 from worker.contract.judgement import Feedback
-from worker.contract.label_set import LabelSet
 from worker.contract.quota import Allowance
 
 MOST_SKIPPED = 1000
 MOST_EXAMPLES = 20_000  # of a set: the end of a build has all their features in memory
 TURN_S = 60.0  # of a front door that died while it had the turn
-SourceOf = Callable[[Feedback], str | None]  # where a judgement's picture lies; None: nowhere
+WINDOW = 8  # storage calls of one request in flight
 
 
 def propose(
@@ -90,86 +84,6 @@ def _room(services: Services, base: ClientSet) -> int:
     return min(services.settings.max_images_per_request, MOST_EXAMPLES - held)
 
 
-def sorted_out(
-    said: Iterable[Feedback],
-    names: LabelSet,
-    *,
-    absorbed: Set[str],
-    source_of: SourceOf,
-    most: int,
-) -> tuple[list[ProposedExample], list[SkippedFeedback]]:
-    """Judgements, the newest first, that become examples, and those that do not.
-
-    Of several on one picture the newest counts.
-    """
-    examples: list[ProposedExample] = []
-    skipped: list[SkippedFeedback] = []
-    seen: set[tuple[str, int]] = set()
-    for given in said:
-        found = _example(given, names, absorbed, seen, source_of, room=most - len(examples))
-        if isinstance(found, ProposedExample):
-            examples.append(found)
-        else:
-            skipped.append(SkippedFeedback(feedback=given.id, reason=found))
-        seen.add((given.job, given.index))
-    return examples, skipped
-
-
-def _example(
-    given: Feedback,
-    names: LabelSet,
-    absorbed: Set[str],
-    seen: Set[tuple[str, int]],
-    source_of: SourceOf,
-    *,
-    room: int,
-) -> ProposedExample | Reason:
-    if (given.job, given.index) in seen:
-        return "superseded"
-    if given.kind == "right":
-        return "nothing_to_correct"
-    label = _label(given, names)
-    if label is None:
-        return "unknown_label"
-    if given.id in absorbed:
-        return "already_absorbed"
-    if room <= 0:
-        return "too_many"
-    source = source_of(given)
-    if source is None:
-        return "picture_gone"
-    return ProposedExample(
-        feedback=given.id,
-        label=label,
-        zh=names.zh[label],
-        box_px=given.box_px,
-        filename=given.image.filename,
-        source=source,
-    )
-
-
-def _label(given: Feedback, names: LabelSet) -> int | None:
-    """What the picture shows: as corrected, or, where only the region was wrong, as labelled."""
-    if given.correct is not None:
-        called: Sequence[str | None] = (given.correct.zh, given.correct.en)
-    else:
-        called = (given.label.zh, given.label.en)
-    for name in called:
-        if name is not None and (found := _index(name, names)) is not None:
-            return found
-    return None
-
-
-def _index(name: str, names: LabelSet) -> int | None:
-    """By name alone: an id of another set says nothing here."""
-    if name.strip().isdecimal() and name not in names.zh and name not in names.en:
-        return None
-    try:
-        return names.find(name)
-    except InvalidOptions:
-        return None
-
-
 def accept(
     services: Services,
     tenant: str,
@@ -179,7 +93,8 @@ def accept(
     key: str | None,
     allowances: Sequence[Allowance],
 ) -> ClientSet:
-    """A new version, being built, with the proposed examples but for judgements `without`.
+    """A new version, being built, with the proposed examples but for judgements `without`, and
+    those taken back since.
 
     Raises:
         ProposalOutdated: the set has another version since.
@@ -187,7 +102,8 @@ def accept(
         LabelSetBuilding: somebody else is making a version just now.
         Whatever `set_building.build` raises.
     """
-    chosen = [example for example in proposal.examples if example.feedback not in without]
+    kept = [example for example in proposal.examples if example.feedback not in without]
+    chosen = _standing(services, tenant, kept)
     if not chosen:
         raise NothingToAbsorb("the proposal has no example, or none is left of it; absorb again")
     turn = f"labelset:{proposal.label_set}"
@@ -219,6 +135,18 @@ def _before(services: Services, tenant: str, proposal: Proposal) -> tuple[Client
 
 def _as_example(one: ProposedExample) -> Example:
     return Example(label=one.label, filename=one.filename, feedback=one.feedback, box_px=one.box_px)
+
+
+def _standing(
+    services: Services, tenant: str, examples: Sequence[ProposedExample]
+) -> list[ProposedExample]:
+    """Those whose judgement was not taken back."""
+    records = FeedbackRecords(services.store)
+    asked = (partial(records.find, tenant, example.feedback) for example in examples)
+    found = in_order(services.pool, asked, window=WINDOW)
+    return [
+        example for example, said in zip(examples, found, strict=True) if said.retracted_at is None
+    ]
 
 
 def _next(

@@ -28,18 +28,21 @@ def read_json(body: bytes, settings: Settings, tenant: str) -> Submission:
         source = _source(request, settings, tenant)
         return Submission((), request.options, request.metadata, source, request.webhook)
     limits.check_image_count(len(request.images), settings)
-    images = incoming(request.images, settings, tenant)
+    fields = [f"images.{n}" for n in range(len(request.images))]
+    images = incoming(request.images, fields, settings, tenant)
     return Submission(images, request.options, request.metadata, webhook=request.webhook)
 
 
-def incoming(images: Sequence[ImageSource], settings: Settings, tenant: str) -> list[Incoming]:
-    """Images as they are named in a request.
+def incoming(
+    images: Sequence[ImageSource], fields: Sequence[str], settings: Settings, tenant: str
+) -> list[Incoming]:
+    """Images as a request names them in these fields.
 
     Raises:
         InputForbidden, UrlNotAllowed: some may not be read; `errors` points at them.
     """
-    _refuse_forbidden(images, settings, tenant)
-    _refuse_urls(images, settings)
+    _refuse_forbidden(images, fields, settings, tenant)
+    _refuse_urls(images, fields, settings)
     return [_incoming(image, settings, tenant) for image in images]
 
 
@@ -75,25 +78,27 @@ def _uploaded(upload_id: str, settings: Settings, tenant: str) -> str:
     return f"s3://{settings.s3_bucket}/{keys.upload(tenant, upload_id)}"
 
 
-def _refuse_forbidden(images: Sequence[ImageSource], settings: Settings, tenant: str) -> None:
+def _refuse_forbidden(
+    images: Sequence[ImageSource], fields: Sequence[str], settings: Settings, tenant: str
+) -> None:
     forbidden = [
-        FieldError(field=f"images.{n}.s3", message=f"{image.s3} may not be read")
-        for n, image in enumerate(images)
+        FieldError(field=f"{field}.s3", message=f"{image.s3} may not be read")
+        for field, image in zip(fields, images, strict=True)
         if image.s3 is not None and not may_read(image.s3, settings, tenant=tenant)
     ]
     if forbidden:
         raise _forbidden(forbidden)
 
 
-def _refuse_urls(images: Sequence[ImageSource], settings: Settings) -> None:
+def _refuse_urls(images: Sequence[ImageSource], fields: Sequence[str], settings: Settings) -> None:
     """Raises UrlNotAllowed."""
     refused = []
-    for n, image in enumerate(images):
+    for field, image in zip(fields, images, strict=True):
         if image.url is not None:
             try:
                 urls.check_url(image.url, settings)
             except UrlNotAllowed as exc:
-                refused.append(FieldError(field=f"images.{n}.url", message=exc.message))
+                refused.append(FieldError(field=f"{field}.url", message=exc.message))
     if refused:
         raise UrlNotAllowed(refused[0].message, errors=refused[:MAX_FIELD_ERRORS])
 

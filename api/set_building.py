@@ -96,9 +96,13 @@ def _label(zh: str, en: str, examples: Sequence[object] | None) -> SetLabel:
 
 
 def _pictures(services: Services, asked: LabelSetRequest, tenant: str) -> Sequence[Incoming]:
-    sources = [source for label in asked.labels for source in label.examples or ()]
-    limits.check_image_count(len(sources), services.settings)
-    return json_body.incoming(sources, services.settings, tenant)
+    named = {
+        f"labels.{n}.examples.{m}": source
+        for n, label in enumerate(asked.labels)
+        for m, source in enumerate(label.examples or ())
+    }
+    limits.check_image_count(len(named), services.settings)
+    return json_body.incoming([*named.values()], [*named], services.settings, tenant)
 
 
 def _check_offered(services: Services, model: str) -> None:

@@ -120,6 +120,7 @@ class Closing:
         if claim.attempts <= self._max_attempts:
             return None
         log.error("job ends without its files", attempts=claim.attempts)
+        keep_manifest(self._store, claim.record)
         message = "the job's final files could not be written; read its results page by page"
         return replace(claim.record, error=ItemError(code=GuanwuError.code, message=message))
 
@@ -141,6 +142,7 @@ class Closing:
                 for key, file in named
             ]
             puts.append(partial(self._put_summary, record, totals))
+            puts.append(partial(keep_manifest, self._store, record))
             written = [self._io.submit(put) for put in puts]
             wait(written)  # all of them, or a file would be closed while it is read
         for each in written:
@@ -212,7 +214,6 @@ class Closing:
         """What is to be told, the final job.json, then the status: who sees it done finds all."""
         finished_ms = time.time_ns() // 1_000_000
         ended = replace(record, status=_status(record), finished_ms=finished_ms)
-        keep_manifest(self._store, record)
         view = job_view(ended, now_ms=finished_ms)
         told = self._announcements.of(record.tenant, view)
         body = view.model_dump_json().encode()

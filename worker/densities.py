@@ -1,7 +1,9 @@
 """What a chunk keeps of its maps beside its results: a coarse density of each, for the closing.
 
 They are no part of what clients read: a job's results do not grow by them. The object is written
-before the results, so whoever finds results finds it.
+before the results, so whoever finds results finds it. Another layout of rows takes another key,
+for workers of two versions may run one job. The front door reads them, too
+(api/report/densities.py).
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ PICTURES = 3
 PATIENCE_S = 120
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TRACE, CALLERS_SPAN = CALLER.split("-")[1:3]
+ORDER = ("fetch", "decode", "wait", "forward", "render", "commit")  # of their beginnings
 STAGES = {
     *("fetch", "decode", "prepare", "wait", "forward", "explain", "judge"),
     *("render", "encode", "upload", "commit"),
@@ -129,10 +130,9 @@ def test_a_traced_call_goes_on_into_the_worker_and_out_by_the_webhook(
 def test_a_chunk_has_one_span_a_stage_in_their_order(spans: list[SeenSpan]) -> None:
     chunk = the(spans, "chunk")
     assert below(spans, chunk) == STAGES
-    began = [the(spans, stage).began_ns for stage in ("fetch", "decode", "wait", "forward")]
+    began = [the(spans, stage).began_ns for stage in ORDER]
     assert began == sorted(began)
     assert the(spans, "fetch").attributes["guanwu.calls"] == PICTURES
-    assert the(spans, "render").began_ns >= the(spans, "forward").ended_ns - 50_000_000
     for stage in STAGES:
         span = the(spans, stage)
         assert chunk.began_ns <= span.began_ns < span.ended_ns <= chunk.ended_ns + 1_000_000
@@ -199,21 +199,25 @@ def test_reads_and_probes_are_no_spans(
 @pytest.mark.slow
 def test_a_silent_collector_fails_no_job_and_holds_up_no_end(photos: list[bytes]) -> None:
     more = {"GUANWU_TRACES": "otlp", "OTEL_BSP_MAX_QUEUE_SIZE": "64"}
-    more["OTEL_BSP_MAX_EXPORT_BATCH_SIZE"] = "8"
+    more |= {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "8", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
     files = [("files", (f"{n}.jpg", photos[n % PICTURES])) for n in range(64)]
     with collecting(awake=False) as silent:
         with running_stack(settings=environment(silent, **more)) as stack:
             answer = httpx.post(f"{stack.url}/v1/jobs", files=files, headers=stack.authorization)
             job = ended(stack, answer.raise_for_status().json()["id"])
             assert (job.status, job.counts.succeeded) == (JobStatus.SUCCEEDED, 64)
-            wait_until(lambda: silent.calls > 0, what="a try to send spans")
+            log = stack.directory / "logs" / "worker.log"
+            wait_until(lambda: bool(told(log)), what="a line that says so")
             began_s = time.monotonic()
             stack.stop()
             assert time.monotonic() - began_s < 15
-            log = (stack.directory / "logs" / "worker.log").read_text()
-            noise = [line for line in log.splitlines() if "opentelemetry" in line]
-            assert 0 < len(noise) < 10  # of two processes, a line each minute
+            assert len(told(log)) < 6  # of two processes, one each in a minute
         assert silent.calls > 0
+
+
+def told(log: Path) -> list[str]:
+    """Of the collector's absence."""
+    return [line for line in log.read_text().splitlines() if "opentelemetry" in line]
 
 
 def test_nothing_is_traced_unless_it_is_asked_for(

@@ -11,7 +11,6 @@ import pytest
 from api import absorbing, set_building
 from tests.api.calls import OTHER_TOKEN, PNG, Calls, problem
 from tests.api.hand import Hand
-from worker.contract import keys
 from worker.contract.client_sets import ClientSets
 from worker.contract.errors import QueueFull
 from worker.contract.records import JobRecords
@@ -174,14 +173,17 @@ def test_proposals_are_found_under_their_own_set_and_tenant(
     problem(calls.post(f"/v1/labelsets/{cats}/absorb", json={"job": "x"}), 422, "invalid_request")
 
 
-def test_a_build_that_is_refused_leaves_the_version_before(
-    calls: Calls, hand: Hand, job: str, cats: str
+def test_what_was_taken_back_since_does_not_become_an_example(
+    calls: Calls, job: str, cats: str
 ) -> None:
-    say(calls, job, 0, kind="wrong_label", correct="埃及猫", free=True)
+    kept, taken_back = (
+        say(calls, job, n, kind="wrong_label", correct="埃及猫", free=True) for n in (0, 1)
+    )
     proposal = absorb(calls, cats)
-    hand.redis.delete(keys.RedisKeys(hand.settings.redis_prefix).catalog)
-    assert ClientSets(hand.store).versions("local", cats) == [1]
-    assert accept(calls, proposal).status_code == 202
+    calls.delete(f"/v1/feedback/{taken_back}")
+    made = accept(calls, proposal).json
+    assert [label["examples"] for label in made["labels"]] == [1, 2]
+    assert kept in {one["feedback"] for one in proposal["examples"]}
 
 
 def test_a_versions_name_is_no_id_to_add_to_or_to_delete(calls: Calls, job: str, cats: str) -> None:

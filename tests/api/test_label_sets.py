@@ -180,6 +180,17 @@ def test_examples_need_a_model_that_is_offered(calls: Calls) -> None:
     assert calls.get("/v1/labelsets").json["items"] == []
 
 
+def test_a_model_that_matches_pictures_with_texts_takes_no_examples(
+    calls: Calls, hand: Hand
+) -> None:
+    matcher = READER.model_copy(update={"id": "matcher", "family": "blip"})
+    hand.publish(Catalog(models=(*CATALOG.models, READER, matcher)))
+    labels = [{"zh": zh, "examples": pictures(1)} for zh in ("龙井", "铁观音")]
+    answer = calls.post("/v1/labelsets", json={"model": "matcher", "labels": labels})
+    body = problem(answer, 422, "label_set_unfit")
+    assert "efficientnet-lite0, reader" in body["detail"]
+
+
 def test_more_examples_than_a_request_may_carry_are_refused(limited: Calls) -> None:
     labels = [{"zh": zh, "examples": pictures(3)} for zh in ("龙井", "铁观音")]
     asked = {"model": "efficientnet-lite0", "labels": labels}
@@ -189,7 +200,9 @@ def test_more_examples_than_a_request_may_carry_are_refused(limited: Calls) -> N
 def test_pictures_of_others_cannot_be_named_as_examples(calls: Calls) -> None:
     labels = [{"zh": zh, "examples": [{"s3": "s3://theirs/1.jpg"}]} for zh in ("龙井", "铁观音")]
     asked = {"model": "efficientnet-lite0", "labels": labels}
-    problem(calls.post("/v1/labelsets", json=asked), 422, "input_forbidden")
+    body = problem(calls.post("/v1/labelsets", json=asked), 422, "input_forbidden")
+    fields = [error["field"] for error in body["errors"]]
+    assert fields == ["labels.0.examples.0.s3", "labels.1.examples.0.s3"]
     for label in labels:
         label["examples"] = [{"url": "https://127.0.0.1/1.jpg"}]
     problem(calls.post("/v1/labelsets", json=asked), 422, "url_not_allowed")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import statistics
 
-from tests.benchmarks import caltech
 from tests.benchmarks.ground import SMALL, WARM, Ground
 from tests.benchmarks.limit import Bare, best_format
 from tests.benchmarks.profile import Profile
 from tests.benchmarks.same_work import SameWork
 from tests.benchmarks.scenes import VIT_ATTENTION, Scene, pixels_of
 from tests.benchmarks.turns import Figures, Way, in_turn, quartiles
-from tests.benchmarks.tutorial import Tutorial
 from tests.benchmarks.whole_way import BUCKET, key_of
 
 
@@ -56,10 +54,9 @@ def _in_process(ground: Ground, scene: Scene) -> dict[str, Way]:
 def _slow(ground: Ground) -> dict[str, Way]:
     """What people write first, with attention maps, over fewer pictures."""
     few = ground.extent.few
-    tutorial = Tutorial(caltech.folder(), ground.folder)
     keys = [key_of(SMALL, number) for number in range(few)]
     return {
-        "tutorial": lambda: tutorial.per_s(ground.pictures[:few]),
+        "tutorial": lambda: ground.tutorial.per_s(ground.pictures[:few]),
         "naive_queue": lambda: ground.naive.per_s(BUCKET, keys),
         "naive_queue_one_thread": lambda: ground.one_thread.per_s(BUCKET, keys),
     }

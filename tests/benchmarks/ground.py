@@ -10,9 +10,11 @@ from tempfile import TemporaryDirectory
 
 from deploy.ports import LOOPBACK, keep_or_choose
 from deploy.stack import Stack
+from tests.benchmarks import caltech
 from tests.benchmarks.naive_queue import NaiveQueue
 from tests.benchmarks.networks import Networks
 from tests.benchmarks.scenes import BATCH, jpegs, worker_settings
+from tests.benchmarks.tutorial import Tutorial
 from tests.benchmarks.whole_way import BUCKET, WholeWay
 
 SMALL, WARM = "small", "warm"
@@ -49,7 +51,7 @@ QUICK = Extent(
 
 @dataclass
 class Ground:
-    """The running stack, two naive queues beside it, the models in this process, and pictures.
+    """The running stack, what runs beside it, the models in this process, and pictures.
 
     Attributes:
         pictures: JPEGs of 0.15 MP, in the folder `SMALL` of the bucket too, the first of them
@@ -63,6 +65,7 @@ class Ground:
     way: WholeWay
     naive: NaiveQueue
     one_thread: NaiveQueue
+    tutorial: Tutorial
     metrics: str
     networks: Networks = field(default_factory=Networks)
     pictures: list[bytes] = field(default_factory=list)
@@ -80,9 +83,16 @@ def standing(extent: Extent, *, dtype: str) -> Iterator[Ground]:
         WholeWay(stack) as way,
         NaiveQueue(stack, Path(name) / "naive.log", database=1) as naive,
         NaiveQueue(stack, Path(name) / "one.log", database=2, threads=1) as one_thread,
+        Tutorial(caltech.folder(), Path(name)) as tutorial,
     ):
         ground = Ground(
-            extent, Path(name), way, naive, one_thread, f"http://{LOOPBACK}:{port}/metrics"
+            extent,
+            Path(name),
+            way,
+            naive,
+            one_thread,
+            tutorial,
+            f"http://{LOOPBACK}:{port}/metrics",
         )
         ground.pictures = jpegs("0.15mp", extent.images)
         way.put(SMALL, ground.pictures)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
 
+from api.job_index import Order
 from deploy.stack import Stack
 from tests.browser.looking import all_pictures_load, barriers
 from tests.finished import NAMES, PICTURES, Finisher, fails, faithfulness_of, score_of
@@ -181,6 +182,16 @@ def test_the_least_certain_and_the_least_faithful_come_first_and_failures_last(
     filled(wall)
     last = wall.locator(".tile:focus")
     sync_api.expect(last.locator(".failed")).to_have_text("!")
+
+
+def test_every_order_of_the_front_door_has_a_name_in_both_languages(wall: sync_api.Page) -> None:
+    options = wall.locator("#sort option")
+    offered = options.evaluate_all("all => all.map((option) => option.value || 'index')")
+    assert sorted(offered) == sorted(get_args(Order))
+    assert "模型分歧最大的在前" in options.all_inner_texts()
+    wall.click("#language")
+    sync_api.expect(options.last).to_have_text("models disagree most first")
+    assert "most spread scores first" in options.all_inner_texts()
 
 
 def test_nothing_that_fits_is_said_and_the_wall_comes_back(wall: sync_api.Page) -> None:

@@ -118,11 +118,12 @@ class Findings:
 def ask(stack: Stack, folder: Path, *, examples: int, seed: int, short: bool = False) -> Findings:
     """Generate so many cases a call, and more by coverage and links, and check the answers."""
     config, report = folder / "schemathesis.toml", folder / "report.ndjson"
+    job = finished_job(stack)
     text = CONFIG.format(
-        job=finished_job(stack),
+        job=job,
         indices=list(range(PICTURES)),
         proposal=PROPOSAL,
-        own_sets=json.dumps(kept_label_sets(stack)),
+        own_sets=json.dumps(kept_label_sets(stack, job)),
         webhooks=json.dumps(standing_webhooks(stack)),
     )
     config.write_text(text + SHORT if short else text)

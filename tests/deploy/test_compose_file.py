@@ -51,6 +51,7 @@ def test_our_services_get_only_real_settings_with_values_they_take(
     assert {k for k in environment if not k.startswith(PREFIX)} == {
         "AWS_SHARED_CREDENTIALS_FILE",
         "AWS_EC2_METADATA_DISABLED",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
     }
 
 

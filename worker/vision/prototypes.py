@@ -30,6 +30,10 @@ DEFAULT_SCALE = 20.0
 """Where no label has a second example to fit it to. On the modest side: a ViT-S whose features
 tell 101 classes apart has the least loss at 30."""
 
+LEAST_SCALE = 5.0
+"""Examples that contradict each other, as corrected ones do at first, would fit a scale of 0: every
+label alike, whatever the picture."""
+
 _VERSION = 1
 _LEAST = 1e-6  # length of a difference of directions that is more than rounding
 
@@ -145,7 +149,7 @@ def _scale(unit: Sequence[Tensor], directions: Tensor, negatives: Tensor) -> flo
         truth += [label] * len(examples)
     if not truth or len(directions) < 2:
         return DEFAULT_SCALE
-    return 1 / temperature(torch.cat(cosines), torch.tensor(truth))
+    return max(LEAST_SCALE, 1 / temperature(torch.cat(cosines), torch.tensor(truth)))
 
 
 def _unit(vectors: Tensor) -> Tensor:

@@ -101,7 +101,7 @@ def test_uploads_become_a_manifest_job(run: Run, at_work: Hand, tmp_path: Path) 
         job = await client.submit_source("manifest", {"upload": listed}, metadata={"批": 1})
         view = await job.wait(timeout_s=30)
         assert (view.counts.succeeded, view.metadata) == (1, {"批": 1})
-        (item,) = [item async for item in job.results(status="succeeded")]
+        (item,) = [item async for item in job.results(status="succeeded", order="entropy")]
         assert item.custom_id == "a"
 
     run(submit)

@@ -101,7 +101,10 @@ def test_command_uploads_a_tree_of_any_size(
     (line,) = failed.stdout.splitlines()
     assert json.loads(line)["error"]["code"] == "input_missing"
     first = guanwu("results", job, "--sort", "score", "--limit", "2", "--json")
-    assert len(first.stdout.splitlines()) == 2
+    same = guanwu("results", job, "--order", "score", "--limit", "2", "--json")
+    found = [[json.loads(x)["index"] for x in one.stdout.splitlines()] for one in (first, same)]
+    assert len(found[0]) == 2
+    assert found[0] == found[1]
     at_work.failing = set()
     assert "1 images run again" in guanwu("retry", job).stdout
     with Client(url, TOKEN) as client:
@@ -145,6 +148,7 @@ def test_results_of_the_client_are_filtered_and_sorted(
     hand.work(job.id)
     assert [item.index for item in job.results(status=ItemStatus.FAILED)] == [4]
     assert [item.index for item in job.results(sort="score", label="火箭")] == [9, 7, 5, 3, 1]
+    assert [item.index for item in job.results(order="entropy", label="火箭")] == [9, 7, 5, 3, 1]
     hand.failing = set()
     assert job.retry().counts.queued == 1
 

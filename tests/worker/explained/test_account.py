@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -118,3 +121,12 @@ def test_labels_beyond_count_leave_the_most_frequent(monkeypatch: pytest.MonkeyP
     made = account(anywhere(400), labels)
     first = made.explanations("job", made.summary()).densities[0].labels[0]
     assert (first.label, first.pictures) == ("cat", 200)
+
+
+def test_closing_loads_no_model_and_no_codec() -> None:
+    code = (
+        "import sys, worker.closing; "
+        "print([m for m in ('torch', 'cv2', 'PIL', 'transformers') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from worker.contract.errors import CheckpointInvalid
 from worker.contract.label_set import LabelSet
-from worker.vision.prototypes import DEFAULT_SCALE, Prototypes, fit
+from worker.vision.prototypes import DEFAULT_SCALE, LEAST_SCALE, Prototypes, fit
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -64,6 +64,11 @@ def test_the_scale_is_the_one_with_the_least_loss_on_examples_left_out() -> None
 def test_examples_far_from_other_labels_make_a_surer_classifier() -> None:
     near, far = (fit(clouds(4, 40, spread=spread)).scale for spread in (1.0, 4.0))
     assert near > 1.3 * far
+
+
+def test_examples_that_contradict_each_other_still_tell_labels_apart() -> None:
+    east, north = torch.eye(2)
+    assert fit([torch.stack([east, north]), torch.stack([north, east])]).scale == LEAST_SCALE
 
 
 def test_a_prototype_does_not_point_to_what_lay_around_the_box() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -22,13 +22,6 @@ class HeadedBackbone(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.head = head
-
-    @property
-    def config(self) -> Any:
-        return self.backbone.config
-
-    def set_attn_implementation(self, name: str) -> None:
-        self.backbone.set_attn_implementation(name)
 
     def forward(self, pixel_values: Tensor) -> SimpleNamespace:
         output = self.backbone(pixel_values=pixel_values)
