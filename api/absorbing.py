@@ -10,7 +10,7 @@ from functools import partial
 
 from ulid import ULID
 
-from api import set_building
+from api import set_building, set_status
 from api.incoming import Incoming
 from api.judged_examples import sorted_out
 from api.parallel import in_order
@@ -125,7 +125,7 @@ def _before(services: Services, tenant: str, proposal: Proposal) -> tuple[Client
     """The version that a proposal adds to, and the number of the next one."""
     base = _base(services, tenant, proposal.label_set)
     newest = services.client_sets.find(tenant, proposal.label_set)
-    newest = set_building.seen(services, tenant, newest)
+    newest = set_status.seen(services, tenant, newest)
     if newest.status == "building":
         raise LabelSetBuilding(f"version {newest.version} is still being built; wait for it")
     if base.version != proposal.base:
@@ -173,7 +173,7 @@ def _next(
 
 def _base(services: Services, tenant: str, set_id: str) -> ClientSet:
     """The newest version that is ready."""
-    base = services.client_sets.newest_ready(tenant, set_id)
+    base = set_status.seen(services, tenant, services.client_sets.newest_ready(tenant, set_id))
     if base.model is None:
         raise NothingToAbsorb("the label set is made of words; make one of examples to add to it")
     if base.status == "building":

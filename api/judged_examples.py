@@ -68,7 +68,7 @@ def _example(
     if given.id in absorbed:
         return "already_absorbed"
     if room <= 0:
-        return "too_many"
+        return "too_many"  # before the store is asked: there may be any number
     source = source_of(given)
     if source is None:
         return "picture_gone"

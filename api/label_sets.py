@@ -10,7 +10,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 from ulid import ULID
 
-from api import auth, idempotency, limits, set_building, spec
+from api import auth, idempotency, limits, set_building, set_status, spec
 from api.services import services
 from api.set_request import LabelSetRequest
 from api.validation import validated
@@ -120,7 +120,7 @@ def _kept(set_id: str) -> ClientSet | None:
         return None
     if found.job is not None and not idempotency.made_job(services(), auth.tenant(), found.job):
         return None
-    return set_building.seen(services(), auth.tenant(), found)
+    return set_status.seen(services(), auth.tenant(), found)
 
 
 def _made(made: ClientSet) -> Response:
@@ -138,7 +138,7 @@ def _made(made: ClientSet) -> Response:
 def list_label_sets(query: SetsQuery) -> Response:
     walk = services().client_sets.walk(auth.tenant(), before=query.after)
     found = list(islice(walk, query.limit + 1))
-    items = [set_building.seen(services(), auth.tenant(), one) for one in found[: query.limit]]
+    items = [set_status.seen(services(), auth.tenant(), one) for one in found[: query.limit]]
     more = len(found) > query.limit
     return _json(SetPage(items=items, next=items[-1].id if more else None))
 
@@ -155,7 +155,7 @@ def list_label_sets(query: SetsQuery) -> Response:
 def get_label_set(path: SetPath, query: VersionQuery) -> Response:
     name = path.set_id if query.version is None else f"{path.set_id}@{query.version}"
     found = services().client_sets.find(auth.tenant(), name)
-    return _json(set_building.seen(services(), auth.tenant(), found))
+    return _json(set_status.seen(services(), auth.tenant(), found))
 
 
 @label_sets.delete(

@@ -13,11 +13,8 @@ from api.services import Services
 from api.set_request import LabelSetRequest
 from worker.contract.client_set import ClientSet, Example, SetLabel
 from worker.contract.errors import GuanwuError, LabelSetUnfit, UnknownModel
-from worker.contract.job import ItemError, JobStatus, Options, new_id
+from worker.contract.job import Options, new_id
 from worker.contract.quota import Allowance
-from worker.contract.rebuild import stored_job
-
-LOST_S = 60.0  # after which a version whose job never came to be is given up
 
 
 def make_version(
@@ -92,28 +89,6 @@ def build(
             services.client_sets.erase(tenant, version)
         raise
     return version
-
-
-def seen(services: Services, tenant: str, version: ClientSet) -> ClientSet:
-    """A version as it is now: one whose job has ended without it has failed.
-
-    The job's end writes the version first, so of one that is ready this never says so.
-    """
-    if version.status != "building" or version.job is None:
-        return version
-    job = stored_job(services.store, tenant, version.job)
-    age = dt.datetime.now(dt.UTC) - version.created_at
-    if (job is None and age.total_seconds() < LOST_S) or (job is not None and not job.done):
-        return version
-    again = services.client_sets.find(tenant, version.ref, hidden=True)
-    if again.status != "building":
-        return again
-    cancelled = job is not None and job.status is JobStatus.CANCELLED
-    error = ItemError(
-        code="cancelled" if cancelled else "label_set_failed",
-        message=f"its job {version.job} was cancelled" if cancelled else "its job was lost",
-    )
-    return version.model_copy(update={"status": "failed", "error": error})
 
 
 def _label(zh: str, en: str, examples: Sequence[object] | None) -> SetLabel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from api import set_status
 from api.incoming import Submission
 from api.services import Services
 from worker.contract.client_set import ClientSet, is_of_client, parse_name
@@ -69,7 +70,7 @@ def _ready(services: Services, options: Options, tenant: str) -> ClientSet:
     try:
         named = parsed is not None and parsed[1] is not None
         find = services.client_sets.find if named else services.client_sets.newest_ready
-        client = find(tenant, name)
+        client = set_status.seen(services, tenant, find(tenant, name))
     except LabelSetNotFound as exc:
         raise UnknownLabelSet(exc.message, field="options.label_set") from exc
     if client.status == "building":

@@ -150,6 +150,9 @@ def test_a_version_whose_job_was_cancelled_has_failed(calls: Calls, hand: Hand) 
     hand.work(tea["job"])
     found = calls.get(f"/v1/labelsets/{tea['id']}").json
     assert (found["status"], found["error"]["code"]) == ("failed", "cancelled")
+    said = problem(submit(calls, label_set=tea["id"]), 409, "label_set_failed")["detail"]
+    assert "was cancelled" in said
+    problem(calls.post(f"/v1/labelsets/{tea['id']}/absorb"), 409, "label_set_failed")
 
 
 @pytest.mark.parametrize(
