@@ -80,7 +80,7 @@ def _image(given: Feedback, picture: str, numbers: _Numbers, url: str | None) ->
     numbers.images[picture] = len(numbers.images) + 1
     plain = picture.replace("/", "-")
     name = given.image.filename or plain
-    if name in numbers.files:
+    while name in numbers.files:  # another may be called as this one would be now
         name = f"{plain}-{name}"
     numbers.files.add(name)
     return _written(

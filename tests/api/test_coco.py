@@ -69,6 +69,12 @@ def test_pictures_of_one_name_are_told_apart() -> None:
     assert nameless["images"][0]["file_name"] == f"{3:064d}"
 
 
+def test_no_picture_takes_the_name_that_another_is_given() -> None:
+    taken = said(1, box=(0, 0, 1, 1), name=f"{3:064d}-a.jpg")
+    found = written(taken, said(2, box=(0, 0, 1, 1)), said(3, box=(0, 0, 1, 1)))
+    assert len({image["file_name"] for image in found["images"]}) == 3
+
+
 def test_a_box_is_of_what_the_person_says_it_is() -> None:
     own = Correct(zh="我家的猫")
     given = said(0, box=(1, 2, 3, 4)).model_copy(update={"correct": own})

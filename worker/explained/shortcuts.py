@@ -75,7 +75,7 @@ def at_least(hot: int, pictures: int, share: float) -> float:
     for k in range(hot, pictures + 1):
         tail += term
         term *= (pictures - k) / (k + 1) * share / (1 - share)
-        if term < 1e-12 * tail:
+        if term <= 1e-12 * tail:  # both are 0 where the first is less than any float
             break
     return min(1.0, tail)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -21,6 +22,12 @@ def test_a_tail_of_a_hundred_thousand_pictures_is_a_number() -> None:
     assert at_least(25_000, 100_000, 0.25) == 1.0
     assert 0.0 < at_least(25_500, 100_000, 0.25) < 0.001
     assert at_least(100_000, 100_000, 0.25) == 0.0
+
+
+def test_a_tail_less_than_any_float_is_not_summed() -> None:
+    began_s = time.process_time()
+    assert [at_least(300_000, 1_000_000, 0.25) for _ in range(100)] == [0.0] * 100
+    assert time.process_time() - began_s < 1.0
 
 
 def test_quantiles_are_exact_to_a_bin() -> None:
