@@ -8,9 +8,11 @@ import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
+from pydantic import TypeAdapter
 
 from worker.contract.errors import ModelUnavailable
 from worker.vision.models.cache import cache_dir, cached
@@ -18,6 +20,8 @@ from worker.vision.models.format_trial import LEAST_SPEEDUP, Trial, compare
 from worker.vision.models.model import VisionModel
 
 log = logging.getLogger(__name__)
+
+_TRIAL = TypeAdapter(Trial)
 
 
 def name_of(dtype: torch.dtype) -> str:
@@ -83,14 +87,18 @@ def _known(model: VisionModel, faster: torch.dtype, folder: Path) -> Trial | Non
 
 def _read(path: Path) -> Trial | None:
     try:
-        return Trial(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):  # none, or not ours
+        return _TRIAL.validate_json(path.read_bytes())
+    except (OSError, ValueError):  # none, or not ours
         return None
 
 
 def _path(model: VisionModel, faster: torch.dtype, folder: Path) -> Path:
-    """Where the trial of `model`, which may be in either format, is kept."""
-    made_of = "|".join([model.weights_sha256, name_of(faster), torch.__version__, _machine(model)])
+    """Where the trial of `model`, which may be in either format, is kept.
+
+    A trial of other software says nothing: how it multiplies decides what a format costs.
+    """
+    software = [f"{name} {version(name)}" for name in ("guanwu", "torch", "transformers")]
+    made_of = "|".join([model.weights_sha256, name_of(faster), *software, _machine(model)])
     return folder / f"{model.spec.id}-{sha256(made_of.encode()).hexdigest()[:16]}.json"
 
 

@@ -150,6 +150,27 @@ def test_a_verdict_of_other_weights_does_not_count(
     assert choice(lambda: full, lambda: half, tmp_path) is half
 
 
+def test_a_verdict_of_another_version_does_not_count(
+    full: VisionModel, half: VisionModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(number_format, "compare", lambda *_: GOOD)
+    assert choice(lambda: full, lambda: half, tmp_path) is half
+    monkeypatch.setattr(number_format, "compare", lambda *_: replace(GOOD, flipped=1))
+    monkeypatch.setattr(number_format, "version", lambda _: "99.0")
+    assert choice(lambda: full, lambda: half, tmp_path) is full
+
+
+@pytest.mark.parametrize("body", ["{", "null", '{"speedup": "fast"}', '{"speedup": [2]}'])
+def test_a_verdict_that_is_not_ours_is_made_anew(
+    full: VisionModel, half: VisionModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    monkeypatch.setattr(number_format, "compare", lambda *_: GOOD)
+    choice(lambda: full, lambda: half, tmp_path)
+    for kept in (tmp_path / "formats").iterdir():
+        kept.write_text(body)
+    assert choice(lambda: full, lambda: half, tmp_path) is half
+
+
 def test_a_half_format_that_held_and_no_longer_loads_leaves_float32(
     full: VisionModel, half: VisionModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
