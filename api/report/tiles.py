@@ -15,10 +15,11 @@ from api.report import densities, heat
 from api.services import Services
 from worker.contract import keys
 from worker.contract.errors import ImageTooLarge, ObjectNotFound, StoreDenied
-from worker.contract.job import ItemResult, ItemStatus, Label, Verdict
+from worker.contract.job import ImageFacts, ItemResult, ItemStatus, Label, Verdict
 
 TILES = 48
 MAX_PICTURE_BYTES = 100_000  # of each; all of them make a report of 7 MB at most
+MAX_PICTURE_PIXELS = 4_000_000  # decoded by a browser, all 48 of them; 100 kB may be 100 million
 WINDOW = 8
 # Formats of inputs that browsers show.
 _SHOWN = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
@@ -98,6 +99,12 @@ def _candidates(job: FoundJob, item: ItemResult) -> Iterator[tuple[str, str, boo
     if "thumbnail" in item.artifacts:
         yield item.artifacts["thumbnail"].key, "image/webp", False
     facts = item.image
-    small = facts.bytes is not None and facts.bytes <= MAX_PICTURE_BYTES
-    if facts.sha256 is not None and small and facts.format in _SHOWN:
+    if facts.sha256 is not None and _is_small(facts) and facts.format in _SHOWN:
         yield keys.input_key(job.tenant, facts.sha256), _SHOWN[facts.format], False
+
+
+def _is_small(facts: ImageFacts) -> bool:
+    if facts.bytes is None or facts.width is None or facts.height is None:
+        return False
+    pixels = facts.width * facts.height
+    return facts.bytes <= MAX_PICTURE_BYTES and pixels <= MAX_PICTURE_PIXELS
