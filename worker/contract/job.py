@@ -555,7 +555,9 @@ class IndexRow(Wire):
         second = next((x.score for x in others if x and best and x.model == best.model), 0.0)
         scores: dict[str, dict[str, float]] = {}
         for label in result.labels:
-            scores.setdefault(label.model, {})[label.zh] = label.score
+            of_model = scores.setdefault(label.model, {})  # labels of one's own may share a name
+            of_model[label.zh] = of_model.get(label.zh, 0.0) + label.score
+        listed = [label.score for label in result.labels if best and label.model == best.model]
         judged = next((e.faithfulness for e in result.explanations if e.faithfulness), None)
         return cls(
             index=result.index,
@@ -565,7 +567,7 @@ class IndexRow(Wire):
             label_id=best.id if best else None,
             score=best.score if best else None,
             margin=best.score - second if best else None,
-            entropy=least_entropy(list(scores[best.model].values())) if best else None,
+            entropy=least_entropy(listed) if best else None,
             disagreement=max(
                 (disagreement(*two) for two in combinations(scores.values(), 2)), default=None
             ),

@@ -57,6 +57,17 @@ def test_a_row_has_the_greatest_disagreement_of_its_models() -> None:
     assert alone.disagreement is None
 
 
+def test_labels_of_one_name_are_added_up_where_names_are_compared() -> None:
+    labels = [
+        label("crane", 0.6, "a", 1),
+        label("crane", 0.4, "a", 2),
+        label("crane", 1.0, "b", 1),
+    ]
+    row = IndexRow.of(ItemResult(job="j", index=0, status=ItemStatus.SUCCEEDED, labels=labels))
+    assert row.disagreement == pytest.approx(0.0)
+    assert row.entropy == pytest.approx(least_entropy([0.6, 0.4]))
+
+
 def test_rows_of_an_older_index_are_read() -> None:
     row = IndexRow.model_validate_json('{"index": 1, "status": "succeeded", "score": 0.5}')
     assert (row.entropy, row.disagreement) == (None, None)
