@@ -76,7 +76,7 @@ def test_the_recipe_of_the_front_door_makes_what_its_command_needs(tmp_path: Pat
     make(stages(DOCKERFILES[0])["build"].lines, tmp_path)
     code = (
         "import importlib.util as found, api.wsgi, gunicorn, worker.__main__, worker.coordinator\n"
-        "print(api.__file__, [n for n in ('torch', 'numpy', 'PIL') if found.find_spec(n)])"
+        "print(api.__file__, [n for n in ('torch', 'cv2', 'PIL') if found.find_spec(n)])"
     )
     told = run(tmp_path / "opt/packages/bin/python", code, tmp_path)
     assert told == [str(tmp_path / "opt/guanwu/api/__init__.py"), "[]"]

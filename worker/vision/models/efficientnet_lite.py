@@ -57,7 +57,8 @@ class SameConv(nn.Conv2d):
         super().__init__(inputs, outputs, side, stride=stride, padding=kernel // 2, groups=groups)
 
     def clipped(self, x: Tensor) -> Tensor:
-        """With ReLU6 behind it; in one step where oneDNN computes it and no graph is wanted."""
+        """With ReLU6 behind it; in one step where oneDNN computes it and no graph is wanted.
+        That clips what is no number to 0."""
         if torch.is_grad_enabled() or x.device.type != "cpu" or not _fusible(x.dtype):
             return functional.relu6(self(x), inplace=True)  # nothing else reads what it is of
         shape = (self.padding, self.stride, self.dilation, self.groups)
