@@ -9,6 +9,7 @@ is what closing does beside reading, so the time is its own, and its memory is t
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 import time
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--quick", action="store_true", help="1,000 items")
+    parser.add_argument("--json", action="store_true", help="end with one JSON object")
     given = parser.parse_args(arguments)
     items = 1000 if given.quick else given.items
     chance = np.random.default_rng(1)
@@ -49,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{os.cpu_count()} cores, numpy {np.__version__}; {items} items of {len(METHODS)} maps")
     print(f"an item: {middle:.0f} us of processor time ({low:.0f} to {high:.0f})")
     print(f"the end: {1000 * ended_s:.0f} ms")
+    if given.json:
+        figures = {"item_us": middle, "item_us_q1": low, "item_us_q3": high}
+        print(json.dumps(figures | {"end_ms": 1000 * ended_s, "peak_mb": peak}))
 
 
 if __name__ == "__main__":
