@@ -19,6 +19,7 @@ from worker.contract.job import Job
 
 FIRST_LOOK_S = 0.01
 MAX_LOOK_S = 0.2
+END_LOOK_S = 1.0  # of who waits for the end alone, which wakes up who waits
 LATENESS = 1 / 8  # of the time waited so far, that an answer may come later for being polled
 MAX_PAUSE_S = 30
 MAX_BLIND_PAUSE_S = 10  # while nobody can tell when the job will end
@@ -64,17 +65,31 @@ def look_s(waited_s: float) -> float:
 
 
 def watched(
-    services: Services, job: str, *, tenant: str, news: News, end_s: float
+    services: Services,
+    job: str,
+    *,
+    tenant: str,
+    news: News,
+    end_s: float,
+    only_end: bool = False,
 ) -> FoundJob | None:
     """The job once it is as `news` says; None if it is not by `end_s` of `time.perf_counter`.
+
+    Args:
+        only_end: nothing but the job's end is news, so it is looked at less often until then.
 
     Raises:
         JobNotFound, RedisUnavailable, StoreUnavailable
     """
     alive, began_s = current_app.extensions.get(ALIVE, lambda: True), time.perf_counter()
+    ended = False
     while not news((found := find_job(services, job, tenant=tenant)).view):
         now_s = time.perf_counter()
         if now_s >= end_s or not alive():
             return None
-        time.sleep(min(look_s(now_s - began_s), end_s - now_s))
+        pause_s = min(END_LOOK_S if only_end else look_s(now_s - began_s), end_s - now_s)
+        if ended:  # and yet no news: it runs again
+            time.sleep(min(pause_s, MAX_LOOK_S))
+        else:
+            ended = services.records.wait_for_end(job, timeout_s=pause_s)
     return found

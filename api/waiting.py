@@ -65,7 +65,9 @@ def wait(services: Services, job: Job, *, tenant: str, end_s: float) -> Waited:
 
 
 def _finished(services: Services, job: str, tenant: str, end_s: float) -> FinishedJob | None:
-    found = watched(services, job, tenant=tenant, news=lambda view: view.done, end_s=end_s)
+    found = watched(
+        services, job, tenant=tenant, news=lambda view: view.done, end_s=end_s, only_end=True
+    )
     if found is None:
         return None
     page = pages.read_page(services, found, after=-1, limit=found.view.counts.total)

@@ -13,6 +13,7 @@ COORDINATOR: QueueName = "coordinator"  # planning and closing: work on jobs, no
 QUEUES: tuple[QueueName, ...] = (COORDINATOR, *LANES)
 FINAL = "final"  # the pseudo-chunk that writes a job's final record
 PLAN = "plan"  # the pseudo-chunk that turns a job's source into manifest shards
+ENDED_S = 60
 WINDOW_CHUNKS = 64  # of one job, ready or claimed at a time
 
 
@@ -70,6 +71,10 @@ class RedisKeys:
     def pace(self, bucket: int) -> str:
         """Images finished by all workers in one bucket of 10 s."""
         return f"{self.prefix}:pace:{bucket}"
+
+    def ended(self, job: str) -> str:
+        """Stream of one entry, for a minute after the job's end: it wakes up who waits for it."""
+        return f"{self.prefix}:ended:{job}"
 
     @property
     def eta(self) -> str:
@@ -193,6 +198,7 @@ class RedisKeys:
             "expiring": self.expiring,
             "pending": self.pending,
             "pace": f"{self.prefix}:pace:",
+            "ended": self.ended(""),
             "eta": self.eta,
             "delivery": self.delivery(""),
             "hook_lane": self.hook_lane(""),
@@ -203,7 +209,8 @@ class RedisKeys:
         }
         pairs = ", ".join(f"{name} = '{head}'" for name, head in heads.items())
         names = f"local COORDINATOR, FINAL, PLAN = '{COORDINATOR}', '{FINAL}', '{PLAN}'\n"
-        return f"local K = {{{pairs}}}\nlocal WINDOW = {WINDOW_CHUNKS}\n" + names
+        names += f"local WINDOW, ENDED_S = {WINDOW_CHUNKS}, {ENDED_S}\n"
+        return f"local K = {{{pairs}}}\n" + names
 
 
 # --- S3 ------------------------------------------------------------------------

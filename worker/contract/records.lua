@@ -375,6 +375,8 @@ function command.settle(job, token, status, finished_ms, ttl_s, ...)
   redis.call('ZREM', K.active, job)
   redis.call('ZREM', K.expiring, job)
   redis.call('EXPIRE', K.job .. job, ttl_s)
+  redis.call('XADD', K.ended .. job, '*', 'status', status)
+  redis.call('EXPIRE', K.ended .. job, ENDED_S)
   local predicted, halfway = int(field(job, 'predicted_ms')), int(field(job, 'halfway_ms'))
   if finished_ms - halfway > 1000 and halfway > 0 then
     local wrong = math.abs(predicted - finished_ms) / (finished_ms - halfway)
@@ -399,6 +401,7 @@ end
 function command.reopen(job, failed, cancelled, expired, chunks)
   if not field(job, 'finished_ms') then return 0 end
   redis.call('PERSIST', K.job .. job)
+  redis.call('DEL', K.ended .. job)
   redis.call('HDEL', K.job .. job, 'finished_ms', 'stop', 'halfway_ms', 'expires_ms')
   set(job, 'status', 'queued', 'runs', (tonumber(field(job, 'runs')) or 1) + 1)
   add(job, 'failed', -int(failed))

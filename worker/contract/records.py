@@ -56,6 +56,7 @@ class JobRecords:
         self._tenant_images = settings.max_tenant_images
         self._queue_images = settings.max_queue_images
         self._ttl_s = settings.record_ttl_s
+        self._patience_s = settings.redis_timeout_s
         files = resources.files("worker.contract")
         lua = "".join(files.joinpath(f"{name}.lua").read_text() for name in ("hooks", "records"))
         self._script = client.register_script(self._keys.lua_preamble() + lua)
@@ -308,6 +309,17 @@ class JobRecords:
         args = (claim.job, claim.token, status.value, finished_ms, self._ttl_s, *told)
         if not self._call("settle", *args):
             raise _lost(claim)
+
+    def wait_for_end(self, job: str, *, timeout_s: float) -> bool:
+        """Wait until a job ends, at most so long and half as long as one command may take. True
+        if it has ended, within the last minute; it may run again by now.
+
+        Raises:
+            RedisUnavailable
+        """
+        wait_ms = max(1, int(1000 * min(timeout_s, self._patience_s / 2)))
+        with translated():
+            return bool(self._client.xread({self._keys.ended(job): "0"}, count=1, block=wait_ms))
 
     def cancel(self, tenant: str, job: str) -> JobRecord | None:
         """Ask for a job's end. None if the tenant has no such job."""

@@ -162,6 +162,20 @@ def test_the_last_chunk_makes_the_final_record_ready_and_settling_ends_the_job(
     assert records.claim() is None
 
 
+def test_who_waits_for_a_jobs_end_wakes_up_with_it(records: JobRecords) -> None:
+    job = create(records, 3)
+    assert not records.wait_for_end(job, timeout_s=0.05)
+    records.finish(claim(records), Tally(succeeded=2, failed=1))
+    with ThreadPoolExecutor(2) as waiting:
+        woken = [waiting.submit(records.wait_for_end, job, timeout_s=60) for _ in range(2)]
+        time.sleep(0.2)
+        records.settle(claim(records), JobStatus.PARTIALLY_SUCCEEDED, finished_ms=1)
+        assert [each.result(timeout=0.5) for each in woken] == [True, True]
+    assert records.wait_for_end(job, timeout_s=60)
+    assert records.reopen("one", job, Tally(failed=1), [Reopened(0, 1)])
+    assert not records.wait_for_end(job, timeout_s=0.05)
+
+
 def test_an_expired_lease_is_taken_back_and_the_stale_commit_refused(records: JobRecords) -> None:
     job = create(records, 4)
     stale = claim(records)
