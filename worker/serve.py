@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -43,7 +44,11 @@ def serve(settings: Settings, device: Device) -> None:
     """Load the models, then work until told to stop (SIGTERM) and drained."""
     _share_the_processor()
     engine = make_engine(settings, device="cpu" if device.gpu is None else "cuda")
-    engine.load()
+    # In a thread that ends, and OpenMP's threads with it: while a process has more of them than
+    # processors, those that wait sleep at once, whatever GOMP_SPINCOUNT says, and the model's
+    # thread would have to wake its own for each operation.
+    with ThreadPoolExecutor(1, thread_name_prefix="load") as loading:
+        loading.submit(engine.load).result()
     work(settings, device, engine)
 
 

@@ -68,3 +68,33 @@ def test_memory_that_a_thread_used_before_is_used_again_without_asking_the_syste
 
     plain = {name: text for name, text in os.environ.items() if name != "GLIBC_TUNABLES"}
     assert faults(plain | memory_environment()) < 100 < faults(plain)
+
+
+TEAM = """
+import os, time, torch
+from concurrent.futures import ThreadPoolExecutor
+
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+def work():
+    torch.ones(2**22).exp()
+    return threads()
+
+before = threads()
+with ThreadPoolExecutor(1) as one:
+    meanwhile = one.submit(work).result()
+deadline = time.monotonic() + 10
+while threads() > before and time.monotonic() < deadline:
+    time.sleep(0.01)
+print(meanwhile - before, threads() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads as Linux does")
+def test_openmps_threads_end_with_the_thread_that_had_them() -> None:
+    environment = os.environ | thread_environment() | {"OMP_NUM_THREADS": "2"}
+    told = subprocess.run(
+        [sys.executable, "-c", TEAM], env=environment, capture_output=True, check=True
+    )
+    assert told.stdout.split() == [b"2", b"0"]
