@@ -29,9 +29,9 @@ def thread_environment() -> Mapping[str, str]:
 
     A thread that waits spins a few microseconds, until the next operation of a forward pass, and
     then sleeps. Spinning for as long as it does by itself, it takes the processor from the threads
-    that decode and draw for the same batch; asleep at once, it has to be woken for each operation. So it is, whatever is said here, while a
-    process has more of these threads than processors: two threads of ours must not both use torch
-    in parallel.
+    that decode and draw for the same batch; asleep at once, it has to be woken for each operation.
+    So it is, whatever is said here, while a process has more of these threads than processors: no
+    two threads of ours may both use torch in parallel.
     """
     return {
         "OMP_WAIT_POLICY": "PASSIVE",
