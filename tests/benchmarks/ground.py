@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -83,7 +83,7 @@ def standing(extent: Extent, *, dtype: str) -> Iterator[Ground]:
         WholeWay(stack) as way,
         NaiveQueue(stack, Path(name) / "naive.log", database=1) as naive,
         NaiveQueue(stack, Path(name) / "one.log", database=2, threads=1) as one_thread,
-        Tutorial(caltech.folder(), Path(name)) as tutorial,
+        closing(Tutorial(caltech.folder(), Path(name))) as tutorial,
     ):
         ground = Ground(
             extent,

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import matplotlib as mpl
 from PIL import Image
@@ -24,22 +22,15 @@ from matplotlib import pyplot as plt
 
 
 class Tutorial:
-    """Picture and heatmap side by side under the label, saved as PNG; inside the `with` block."""
+    """Picture and heatmap side by side under the label, saved as PNG."""
 
     def __init__(self, model: Path, folder: Path) -> None:
         self._process = ProcessPoolExecutor(
             1, mp_context=get_context("spawn"), initializer=_load, initargs=(model, folder)
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End the process."""
         self._process.shutdown(cancel_futures=True)
 
     def per_s(self, pictures: Sequence[bytes]) -> float:
