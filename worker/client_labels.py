@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from functools import partial
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from worker.contract.errors import (
 from worker.contract.job import Options
 from worker.contract.objects import BYTES, ObjectStore
 from worker.example_features import ExampleFeatures
+from worker.processors import in_a_thread_that_ends
 from worker.vision.labels.client_labels import ClientLabels
 from worker.vision.prototypes import Prototypes, fit
 
@@ -42,6 +44,7 @@ class ClientLabelShelf:
         self._sets = ClientSets(store)
         self._kept: OrderedDict[tuple[str, str, str], ClientLabels] = OrderedDict()
         self._lock = threading.Lock()
+        self._reading = threading.Lock()
 
     def of(self, options: Options, *, tenant: str, job: str) -> ClientLabels | None:
         """The set that a job's options name; None if it is none of a client's. To the job that
@@ -55,19 +58,24 @@ class ClientLabelShelf:
         if not is_of_client(options.label_set):
             return None
         name = options.label_set or ""
-        for kept in ((tenant, name, ""), (tenant, name, job)):
-            if (found := self._find(kept)) is not None:
-                return found
+        if (found := self._find(tenant, name, job)) is not None:
+            return found
+        with self._reading:  # a job's pictures all ask at once, and a set is fitted once
+            return self._find(tenant, name, job) or self._load(tenant, name, job)
+
+    def _load(self, tenant: str, name: str, job: str) -> ClientLabels:
         version = self._found(tenant, name)
         if version.status == "building" and version.job == job:
             return self._keep((tenant, name, job), self._unbuilt(tenant, version))
         return self._keep((tenant, name, ""), self._read(tenant, version))
 
-    def _find(self, key: tuple[str, str, str]) -> ClientLabels | None:
+    def _find(self, tenant: str, name: str, job: str) -> ClientLabels | None:
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
+            for key in ((tenant, name, ""), (tenant, name, job)):
+                if key in self._kept:
+                    self._kept.move_to_end(key)
+                    return self._kept[key]
+        return None
 
     def _keep(self, key: tuple[str, str, str], labels: ClientLabels) -> ClientLabels:
         with self._lock:
@@ -114,7 +122,7 @@ class ClientLabelShelf:
         boxed = owners[torch.tensor(seen.boxed)]
         outside = _by_label(seen.outside, boxed, seen.channels, count=len(version.labels))
         try:
-            return fit(inside, outside)
+            return in_a_thread_that_ends(partial(fit, inside, outside))
         except ValueError as exc:
             raise LabelSetFailed(f"label set {version.ref!r} cannot be fitted: {exc}") from exc
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+Made = TypeVar("Made")
 
 
 def available(quota: Path = QUOTA) -> int:
@@ -57,3 +61,17 @@ def memory_environment() -> Mapping[str, str]:
     }
     told = ":".join(f"glibc.malloc.{name}={value}" for name, value in tunables.items())
     return {"GLIBC_TUNABLES": told}
+
+
+def in_a_thread_that_ends(work: Callable[[], Made]) -> Made:
+    """What `work` makes, by torch in parallel, on another thread than the model's.
+
+    OpenMP's threads end with the thread that had them. While a process has more of them than
+    processors, those that wait sleep at once, whatever GOMP_SPINCOUNT says, and the model's thread
+    would have to wake its own for each operation.
+
+    Raises:
+        Whatever `work` raises.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="passing") as passing:
+        return passing.submit(work).result()

@@ -7,7 +7,6 @@ import gc
 import os
 import sys
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -22,6 +21,7 @@ from worker.contract.keys import LANES
 from worker.contract.settings import Settings
 from worker.devices import Device
 from worker.process import live
+from worker.processors import in_a_thread_that_ends
 from worker.vision.engine import Engine
 from worker.vision.models.cache import Progress, announce
 from worker.vision.models.own import OwnModel
@@ -44,11 +44,7 @@ def serve(settings: Settings, device: Device) -> None:
     """Load the models, then work until told to stop (SIGTERM) and drained."""
     _share_the_processor()
     engine = make_engine(settings, device="cpu" if device.gpu is None else "cuda")
-    # In a thread that ends, and OpenMP's threads with it: while a process has more of them than
-    # processors, those that wait sleep at once, whatever GOMP_SPINCOUNT says, and the model's
-    # thread would have to wake its own for each operation.
-    with ThreadPoolExecutor(1, thread_name_prefix="load") as loading:
-        loading.submit(engine.load).result()
+    in_a_thread_that_ends(engine.load)
     work(settings, device, engine)
 
 
