@@ -68,12 +68,22 @@ class Pump:
         self._draining.set()
 
     def run(self) -> None:
-        """Until nothing is ready, this thread may not take what is, or the worker drains."""
+        """Until nothing is ready, this thread may not take what is, or the worker drains.
+
+        Where the first chunk leaves more in its queue it wakes one more: so a large job that
+        began with one wake-up soon has all who idle, and none is sent while all are busy.
+        """
+        first = True
         while not self._draining.is_set():
             slot = self._slots.acquire(blocking=False)
             try:
-                if not self._run_one(self._all if slot else self._always):
+                claim = self._records.claim(self._all if slot else self._always)
+                if claim is None:
                     return
+                if first and claim.more is not None:
+                    self._wake(claim.more)
+                first = False
+                self._run_one(claim)
             except RedisUnavailable as exc:
                 log.warning("no claim", error=exc.message)
                 return
@@ -92,10 +102,7 @@ class Pump:
                 self._running -= 1
                 self._last_claim = time.monotonic()
 
-    def _run_one(self, queues: Sequence[QueueName]) -> bool:
-        claim = self._records.claim(queues)
-        if claim is None:
-            return False
+    def _run_one(self, claim: Claim) -> None:
         trace = named(claim.record.traceparent)
         with bound_contextvars(job_id=claim.job, chunk=claim.chunk, **trace), self._busy():
             try:
@@ -108,7 +115,6 @@ class Pump:
             except Exception:
                 log.exception("chunk failed")
                 self._records.release(claim, delay_s=float(claim.attempts))
-        return True
 
     def _tell(self, ready: QueueName | None) -> None:
         """Wake others up for what became ready, unless this thread takes it next, or its like."""

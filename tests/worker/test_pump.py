@@ -70,6 +70,39 @@ def test_one_wake_up_works_until_nothing_is_ready(records: JobRecords) -> None:
     assert records.read("one", job).counts.succeeded == 5  # type: ignore[union-attr]
 
 
+def test_one_wake_up_leads_to_as_many_as_there_are_chunks(records: JobRecords) -> None:
+    create(records, 3)
+    woken: list[QueueName] = []
+    started, leave = threading.Barrier(4), threading.Event()
+
+    def hold(_: Claim) -> None:
+        started.wait(ANSWER_S)
+        assert leave.wait(ANSWER_S)
+
+    def answer(queue: QueueName) -> None:
+        woken.append(queue)
+        another = threading.Thread(target=pump.run)
+        threads.append(another)
+        another.start()
+
+    threads: list[threading.Thread] = []
+    pump = make_pump(records, FinishingRunner(records, hold), bulk_slots=3, wake=answer)
+    threads.append(threading.Thread(target=pump.run))
+    threads[0].start()
+    started.wait(ANSWER_S)  # all three chunks at once
+    assert woken == ["bulk", "bulk"]  # none for the last
+    leave.set()
+    for thread in threads:
+        thread.join(ANSWER_S)
+
+
+def test_who_goes_on_wakes_nobody(records: JobRecords) -> None:
+    create(records, 5)
+    woken: list[QueueName] = []
+    make_pump(records, FinishingRunner(records), wake=woken.append).run()
+    assert woken.count("bulk") == 1  # at its first chunk alone
+
+
 def test_a_wake_up_for_nothing_does_nothing(records: JobRecords) -> None:
     runner = FinishingRunner(records)
     make_pump(records, runner).run()
@@ -115,6 +148,7 @@ def test_only_a_draining_pump_wakes_others_for_what_its_commits_make_ready(
 
     def drain_at_the_second(claim: Claim) -> None:
         if claim.number == 1:
+            woken.clear()
             pump.drain()
 
     pump = make_pump(records, FinishingRunner(records, drain_at_the_second), wake=woken.append)

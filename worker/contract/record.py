@@ -61,6 +61,7 @@ class Claim:
 
     `items` counts the images that are to end: all of the chunk, or those of a retry.
     `poison` are the indices of images that killed workers and must not run again.
+    `more` is the queue it came from, where that holds more.
     """
 
     verdict: Verdict
@@ -71,6 +72,7 @@ class Claim:
     record: JobRecord
     retry: bool = False
     poison: frozenset[int] = frozenset()
+    more: QueueName | None = None
 
     @property
     def job(self) -> str:

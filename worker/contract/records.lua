@@ -242,7 +242,8 @@ function command.restore(job, undone, ...)
   return 1
 end
 
--- lease_ms, max_attempts, queue ... -> verdict, job, chunk, token, attempts, items, poison, job hash
+-- lease_ms, max_attempts, queue ... -> verdict, job, chunk, token, attempts, items, retry, poison,
+-- job hash, the queue it came from if that has more | ''
 function command.claim(lease_ms, max_attempts, ...)
   for _, queue in ipairs({...}) do
     while true do
@@ -274,7 +275,8 @@ function command.claim(lease_ms, max_attempts, ...)
           verdict = 'exhausted'
         end
         return {verdict, job, chunk, token, attempts, int(chunk_fields[1]), chunk_fields[2],
-          chunk_fields[3] or '', redis.call('HGETALL', K.job .. job)}
+          chunk_fields[3] or '', redis.call('HGETALL', K.job .. job),
+          redis.call('EXISTS', K.ready .. queue) == 1 and queue or ''}
       end
     end
   end

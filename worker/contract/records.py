@@ -197,7 +197,7 @@ class JobRecords:
         answer = self._call("claim", self._lease_ms, self._max_attempts, *queues)
         if answer is None:
             return None
-        verdict, job, chunk, token, attempts, items, retry, poison, flat = answer
+        verdict, job, chunk, token, attempts, items, retry, poison, flat, more = answer
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
         return Claim(
             verdict=cast(Verdict, verdict),
@@ -208,6 +208,7 @@ class JobRecords:
             record=parse_job(job, fields),
             retry=retry == "1",
             poison=frozenset(int(index) for index in poison.split(",") if index),
+            more=cast(QueueName, more) if more else None,
         )
 
     def heartbeat(self, claim: Claim) -> Stop | None:
