@@ -105,15 +105,22 @@ def _regions(heatmap: Heatmap) -> list[Region]:
     total = float(heat.sum(dtype=np.float64))
     if total <= 0:  # all heat lies in the padding beyond the picture
         return []
-    hot = (heat >= HOT_LEVEL * heat.max()).astype(np.uint8)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(hot, connectivity=8)
     regions = []
-    for left, top, w, h in stats[1:, :4].tolist():
+    for left, top, w, h in _boxes(heat >= HOT_LEVEL * heat.max()):
         inside = float(heat[top : top + h, left : left + w].sum(dtype=np.float64)) / total
         box = _box_px(heatmap, (left / width, top / height, (left + w) / width, (top + h) / height))
         regions.append(Region(box_px=box, mass=min(1.0, inside)))
     regions.sort(key=lambda region: -region.mass)
     return [r for r in regions if r.mass >= LEAST_REGION_MASS][:MOST_REGIONS]
+
+
+def _boxes(hot: npt.NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:
+    """(left, top, width, height) of each connected part."""
+    mask = hot.view(np.uint8)
+    x, y, width, height = cv2.boundingRect(mask)  # to search no more than what holds them all
+    part = np.ascontiguousarray(mask[y : y + height, x : x + width])
+    _, _, stats, _ = cv2.connectedComponentsWithStats(part, connectivity=8)
+    return [(x + left, y + top, w, h) for left, top, w, h in stats[1:, :4].tolist()]
 
 
 def _box_px(heatmap: Heatmap, box: tuple[float, float, float, float]) -> tuple[int, int, int, int]:

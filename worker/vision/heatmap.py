@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -124,11 +125,12 @@ def _inside(start: float, stop: float, length: int, pixels: int) -> npt.NDArray[
 Taps = tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]
 
 
+@lru_cache(maxsize=64)  # pictures of one job are often of one size, and each has several maps
 def _taps(cells: int, start: float, stop: float, length: int, pixels: int) -> Taps:
     """Which cells give how much to each pixel along one axis.
 
-    Indices and weights, both (taps, pixels); two taps where pixels are smaller than cells.
-    Weights of a pixel sum to 1 inside the window and are 0 outside.
+    Indices and weights, both (taps, pixels), not to be written to; two taps where pixels are
+    smaller than cells. Weights of a pixel sum to 1 inside the window and are 0 outside.
     """
     cell_px = (stop - start) / cells
     at = ((np.arange(pixels) + 0.5) * (length / pixels) - start) / cell_px - 0.5
@@ -138,7 +140,10 @@ def _taps(cells: int, start: float, stop: float, length: int, pixels: int) -> Ta
     weight = np.maximum(0.0, 1.0 - np.abs(at - index) / reach)
     weight /= weight.sum(axis=0)
     weight[:, ~_inside(start, stop, length, pixels)] = 0.0
-    return np.clip(index, 0, cells - 1).astype(np.intp), weight.astype(np.float32)
+    taps = np.clip(index, 0, cells - 1).astype(np.intp), weight.astype(np.float32)
+    for each in taps:
+        each.flags.writeable = False
+    return taps
 
 
 def _blended(rows: npt.NDArray[np.float32], taps: Taps) -> npt.NDArray[np.float32]:
