@@ -1,6 +1,6 @@
 """How much of the machine the whole way leaves to the model: images/s beside other ways.
 
-    python -m tests.benchmarks.end_to_end [--json] [--quick] [--linear] [--scene S]
+    python -m tests.benchmarks.end_to_end [--json] [--quick] [--linear] [--long] [--scene S]
 
 The embedded stack with one worker, pictures of 0.15 MP already in S3, one job for a folder:
 labels and overlay, faithfulness off. Rates count from submission to `done`, when the last
@@ -23,6 +23,8 @@ Figures are medians over rounds of ratios within a round, with quartiles:
 - large_over_small: time an image of 12 MP over one of 0.15 MP, artefacts up to 1,024 px
 - linear_spread, worker_growth (with --linear): how much rates of jobs of 250, 1,000 and 4,000
   images differ, and how much memory the worker gains from the first of the largest to the last
+- endurance_growth (with --long): how much memory the worker gains over 50,000 images, from the
+  mean of the first fifth to that of the last
 - for each scene a table: time and processor time an image of every stage and process
 """
 
@@ -40,7 +42,7 @@ import torch
 from tests.benchmarks.agreement import agreement
 from tests.benchmarks.contest import Figures, contest
 from tests.benchmarks.ground import QUICK, Extent, Ground, standing
-from tests.benchmarks.growth import growth
+from tests.benchmarks.growth import endurance, growth
 from tests.benchmarks.scenes import BATCH, LITE0, SCENES, VIT_ATTENTION, Scene
 from tests.benchmarks.shown import Bar, report
 from tests.benchmarks.single import single
@@ -56,10 +58,13 @@ BARS = {scene.figure: Bar(at_least=scene.bar) for scene in SCENES} | {
     "large_over_small": Bar(at_most=2.5),
     "linear_spread": Bar(at_most=0.10),
     "worker_growth": Bar(at_most=0.05),
+    "endurance_growth": Bar(at_most=0.05),
 }
 
 
-def measure(ground: Ground, scenes: Sequence[Scene], *, linear: bool) -> tuple[Figures, Figures]:
+def measure(
+    ground: Ground, scenes: Sequence[Scene], *, linear: bool, long: bool
+) -> tuple[Figures, Figures]:
     """All figures, and the profiles of all scenes."""
     figures: Figures = {}
     profiles: Figures = {}
@@ -73,6 +78,8 @@ def measure(ground: Ground, scenes: Sequence[Scene], *, linear: bool) -> tuple[F
         figures |= single(ground, VIT_ATTENTION) | sizes(ground, VIT_ATTENTION)
     if linear and LITE0 in scenes:
         figures |= growth(ground, LITE0)
+    if long and LITE0 in scenes:
+        figures |= endurance(ground, LITE0)
     return figures, profiles
 
 
@@ -85,7 +92,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     scenes = [s for s in SCENES if args.scene in (None, s.name)]
     load = os.getloadavg()[0]
     with standing(extent, dtype=args.dtype) as ground:
-        figures, profiles = measure(ground, scenes, linear=args.linear or args.quick)
+        figures, profiles = measure(
+            ground, scenes, linear=args.linear or args.quick, long=args.long or args.quick
+        )
     told = f"{extent.images} images, {extent.rounds} rounds, {torch.get_num_threads()} threads"
     settings = f"{told}, worker in {args.dtype}, batch {BATCH}; torch {torch.__version__}"
     report(figures, settings, load=load, bars=BARS)
@@ -96,11 +105,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__.partition("\n")[0],
-        epilog="On two idle cores about 10 minutes, and 9 more with --linear.",
+        epilog="On two idle cores about 10 minutes, 4 more with --linear, 12 more with --long.",
     )
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     parser.add_argument("--quick", action="store_true", help="a little of everything")
     parser.add_argument("--linear", action="store_true", help="jobs of up to 4,000 images, too")
+    parser.add_argument("--long", action="store_true", help="50,000 images for the memory, too")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--images", type=int, help="of a job")
     parser.add_argument(

@@ -32,6 +32,7 @@ class Extent:
         singles: jobs of one picture.
         large: pictures of each size.
         growth: images of the jobs whose cost is to grow with their size alone.
+        long: images of a job, and how many jobs one after the other, for memory.
     """
 
     images: int = 256
@@ -41,11 +42,20 @@ class Extent:
     singles: int = 50
     large: int = 32
     growth: tuple[int, int, int] = (250, 1000, 4000)
+    long: tuple[int, int] = (2500, 20)
     rounds: int = 3
 
 
 QUICK = Extent(
-    images=24, beside=8, few=4, trial=4, singles=5, large=4, growth=(8, 16, 32), rounds=1
+    images=24,
+    beside=8,
+    few=4,
+    trial=4,
+    singles=5,
+    large=4,
+    growth=(8, 16, 32),
+    long=(16, 2),
+    rounds=1,
 )
 
 

@@ -1,4 +1,5 @@
-"""Whether cost grows with the number of images alone: rates and memory of jobs of three sizes."""
+"""Whether cost grows with the number of images alone: rates and memory of jobs of three sizes,
+and memory over many jobs one after the other."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from tests.benchmarks.turns import in_turn
 
 ROUNDS = 3
 FOLDER = "growth"
+LONG = "long"
 
 
 def growth(ground: Ground, scene: Scene) -> dict[str, float]:
@@ -35,6 +37,28 @@ def growth(ground: Ground, scene: Scene) -> dict[str, float]:
         "linear_spread": max(medians.values()) / min(medians.values()) - 1,
         **{f"worker_{when}_mb": statistics.median(of) for when, of in memory_mb.items()},
         "worker_growth": largest[-1] / largest[0] - 1,
+        "worker_peak_mb": _worker_mb(ground, "VmHWM"),
+    }
+
+
+def endurance(ground: Ground, scene: Scene) -> dict[str, float]:
+    """MB of the worker after each job of `extent.long`; growth from the first fifth of the jobs
+    to the last."""
+    images, jobs = ground.extent.long
+    ground.way.put(LONG, jpegs("0.15mp", images))
+    memory_mb = []
+    for number in range(jobs):
+        rate = ground.way.per_s(scene, LONG)
+        memory_mb.append(_worker_mb(ground, "VmRSS"))
+        told = f"{images * (number + 1):,} images: {memory_mb[-1]:.0f} MB, {rate:.0f} a second"
+        print(f"endurance {told}", flush=True)
+    fifth = max(1, jobs // 5)
+    first, last = memory_mb[:fifth], memory_mb[-fifth:]
+    return {
+        "endurance_images": float(images * jobs),
+        "endurance_first_mb": statistics.mean(first),
+        "endurance_last_mb": statistics.mean(last),
+        "endurance_growth": statistics.mean(last) / statistics.mean(first) - 1,
         "worker_peak_mb": _worker_mb(ground, "VmHWM"),
     }
 
