@@ -36,10 +36,11 @@ from tests.benchmarks.wall import CHROMIUM, WINDOW, chromium
 from tests.finished import PICTURES, TENANT, Finisher
 from worker import densities
 from worker.contract import keys
+from worker.contract.densities import SIDE
 from worker.contract.job import ItemResult, ManifestItem
 from worker.contract.record import Claim
 from worker.explained.account import ExplanationAccount
-from worker.vision.density import SIDE, Density
+from worker.vision.density import Density
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
