@@ -166,6 +166,21 @@ def test_a_set_of_words_asks_the_model_that_reads_them(
     assert scored(tab) == {"猫", "狗"}
 
 
+def test_pictures_keep_the_set_that_was_chosen_when_they_were_dropped(
+    tab: sync_api.Page, stack: Stack, things: ClientSet, photos: dict[str, list[Path]]
+) -> None:
+    enter(tab, stack)
+    tab.set_input_files("#files", photos["pagoda"][1])
+    tab.select_option(FIELD, things.id)
+    tab.set_input_files("#files", photos["panda"][1])
+    sync_api.expect(tab.locator("#message")).to_have_text("排队等待的图片：1")
+    tab.select_option(FIELD, "")
+    sync_api.expect(tab.locator("article")).to_have_count(2, timeout=90_000)
+    assert newest_options(stack)["label_set"] == things.ref
+    named = [each.count("标签集") for each in tab.locator("article").all_inner_texts()]
+    assert named == [1, 0]  # the newest first
+
+
 def test_without_a_set_of_ones_own_nothing_is_offered(
     tab: sync_api.Page, stack: Stack, client: Client
 ) -> None:
