@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from itertools import islice
 
 from flask import Response, request
@@ -94,14 +96,16 @@ def make_label_set() -> Response:
         mark,
         ClientSet,
         find=_kept,
-        make=lambda mark: _make(asked, mark.made),
+        make=lambda mark: _make(asked, mark.made, hold=partial(services().marks.renew, mark)),
     )
     response = _made(once.made)
     once.show(response)
     return response
 
 
-def _make(asked: LabelSetRequest, set_id: str) -> ClientSet:
+def _make(
+    asked: LabelSetRequest, set_id: str, *, hold: Callable[[], None] | None = None
+) -> ClientSet:
     return set_building.make_version(
         services(),
         asked,
@@ -109,6 +113,7 @@ def _make(asked: LabelSetRequest, set_id: str) -> ClientSet:
         set_id=set_id,
         key=auth.key(),
         allowances=auth.allowances(),
+        hold=hold,
     )
 
 

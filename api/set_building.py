@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from api import json_body, limits, submission
 from api.incoming import Incoming, Submission
@@ -25,8 +25,11 @@ def make_version(
     set_id: str,
     key: str | None,
     allowances: Sequence[Allowance],
+    hold: Callable[[], None] | None = None,
 ) -> ClientSet:
     """The first version of a label set; ready, or with a job that builds it.
+
+    `hold` as `submission.accept` asks it.
 
     Raises:
         UnknownModel, LabelSetUnfit: no worker has the model, or it takes no examples.
@@ -54,7 +57,9 @@ def make_version(
         Example(label=owner, custom_id=picture.custom_id, filename=picture.filename)
         for owner, picture in zip(owners, pictures, strict=True)
     ]
-    return build(services, made, pictures, examples, tenant=tenant, allowances=allowances)
+    return build(
+        services, made, pictures, examples, tenant=tenant, allowances=allowances, hold=hold
+    )
 
 
 def build(
@@ -65,6 +70,7 @@ def build(
     *,
     tenant: str,
     allowances: Sequence[Allowance],
+    hold: Callable[[], None] | None = None,
 ) -> ClientSet:
     """Record a version as being built, and submit the job that does it. Raises as
     `make_version`."""
@@ -83,12 +89,20 @@ def build(
     services.client_sets.put_examples(tenant, version, examples)
     services.client_sets.put(tenant, version)
     try:
-        submission.accept(services, job, tenant=tenant, allowances=allowances, job=version.job)
+        submission.accept(
+            services, job, tenant=tenant, allowances=allowances, job=version.job, hold=hold
+        )
     except Exception:
         with contextlib.suppress(GuanwuError):
-            services.client_sets.erase(tenant, version)
+            _take_back(services, tenant, version)
         raise
     return version
+
+
+def _take_back(services: Services, tenant: str, version: ClientSet) -> None:
+    """Erase a version that never came to be; not what a later request has made in its place."""
+    if services.client_sets.find(tenant, version.ref, hidden=True).job == version.job:
+        services.client_sets.erase(tenant, version)
 
 
 def _label(zh: str, en: str, examples: Sequence[object] | None) -> SetLabel:

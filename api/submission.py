@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from api import sources, spoken
@@ -27,6 +27,7 @@ from worker.contract.trace import traceparent
 from worker.contract.views import job_view
 
 WINDOW = 8  # storage calls of one request in flight
+HOLD_EVERY_S = 2.0  # with `STALL_S` of one call after it less than the lease of a key
 
 
 def accept(
@@ -41,8 +42,9 @@ def accept(
     """Store and record a job, and wake workers up for it.
 
     With the id `job` it may be called again after a failure or a crash: the record is made
-    once. `hold` raises if somebody else has begun that since; it is asked before the job's
-    own objects are written, which must not come over those of a job that is done.
+    once. `hold` raises if somebody else has begun that since, and else keeps others from it; it
+    is asked while inputs are stored, and before the job's own objects are written, which must not
+    come over those of a job that is done.
 
     Raises:
         InvalidOptions, UnknownModel: no worker can serve the options.
@@ -57,9 +59,8 @@ def accept(
     if submission.source is not None:
         sources.check(submission.source, services.store, services.settings)
     record = _new_record(services.settings, submission, tenant, job or new_id("job"))
-    items = list(store_inputs(services, submission.images, tenant))
-    if hold is not None:
-        hold()
+    stored = store_inputs(services, submission.images, tenant)
+    items = list(stored) if hold is None else list(_held(stored, hold))
     view = job_view(record, now_ms=record.created_ms)
     shards = _shards(items, images=record.chunk_images)
     small = _small_shard(shards)
@@ -74,6 +75,18 @@ def accept(
     else:
         wake(services, COORDINATOR)
     return _recorded(services, record) or view
+
+
+def _held(items: Iterable[ManifestItem], hold: Callable[[], None]) -> Iterator[ManifestItem]:
+    """The items; what holds the request is renewed while they come, and at their end."""
+    held_s = time.monotonic()
+    for item in items:
+        yield item
+        if time.monotonic() - held_s >= HOLD_EVERY_S:
+            with contextlib.suppress(RedisUnavailable):  # it has to be there at the end
+                hold()
+            held_s = time.monotonic()
+    hold()
 
 
 def _create(

@@ -105,7 +105,7 @@ class Batcher:
         With one that comes `alone` no others of its job are on their way: while the model is idle
         it waits for none.
         """
-        key = (tenant, prepared.sha256, options.analysis_key)
+        key = (tenant, prepared.sha256, prepared.question(options))
         waiting = _Waiting(prepared, options, time.perf_counter(), wanted, key, alone)
         if (found := self._answer(waiting)) is not None:
             waiting.future.set_result(Answer(found, wait_ms=0.0, known=True))

@@ -87,7 +87,9 @@ class ClientLabelShelf:
     def _unbuilt(self, tenant: str, version: ClientSet) -> ClientLabels:
         examples = self._sets.examples(tenant, version)
         boxes = {n: example.box_px for n, example in enumerate(examples) if example.box_px}
-        return ClientLabels(labels=version.names, model=version.model, boxes=boxes)
+        return ClientLabels(
+            labels=version.names, model=version.model, job=version.job or "", boxes=boxes
+        )
 
     def _read(self, tenant: str, version: ClientSet) -> ClientLabels:
         name = version.ref

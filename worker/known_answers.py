@@ -17,7 +17,7 @@ _FACT_BYTES = 1024
 """About what a label, and a map beside its grid, take."""
 
 Key = tuple[str, str, str]
-"""Tenant, SHA-256 of the file, `Options.analysis_key`."""
+"""Tenant, SHA-256 of the file, `Prepared.question`."""
 
 
 class KnownAnswers:

@@ -56,7 +56,8 @@ class _Shown:
 def least_certain(services: Services, job: FoundJob, index: JobIndex) -> list[Tile]:
     """The pictures whose two best labels are closest, the closest first."""
     query = Query(status=ItemStatus.SUCCEEDED, sort="margin")
-    items = selection.read_items(services, job, index.select(query)[:TILES])
+    closest = index.items(index.select(query)[:TILES])
+    items = selection.read_items(services, job, closest)
     tasks = [partial(_picture, services, job, item) for item in items]
     pictures = in_order(services.pool, tasks, window=WINDOW)
     grids = densities.grids(services, job, items)

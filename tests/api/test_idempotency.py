@@ -225,6 +225,26 @@ def test_late_front_door_does_not_write_over_a_job_that_another_took_over(
     assert job_ids(calls) == [answers[1].json["id"]]
 
 
+def test_a_request_with_slow_pictures_keeps_its_key(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(marks, "LEASE_S", 0.6)
+    monkeypatch.setattr(submission, "HOLD_EVERY_S", 0.1)
+    store, answers = submission.store_inputs, []
+
+    def slow(*args: Any) -> Any:
+        for item in store(*args):
+            time.sleep(0.3)
+            yield item
+        answers.append(send(calls, images=body()["images"] * 4))
+
+    monkeypatch.setattr(submission, "store_inputs", slow)
+    first = send(calls, images=body()["images"] * 4)
+    assert first.status_code == 202
+    problem(answers[0], 409, "idempotency_in_flight")
+    assert job_ids(calls) == [first.json["id"]]
+
+
 def test_refused_request_leaves_its_key_free(calls: Calls, hand: Hand) -> None:
     hand.publish()
     problem(send(calls, options={"models": ["nobody"]}), 422, "unknown_model")

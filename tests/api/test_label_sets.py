@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import time
 from typing import Any
 
 import pytest
 
+from api import marks, submission
 from tests.api.calls import OTHER_TOKEN, PNG, TOKENS, Calls, front_door, problem
 from tests.api.hand import CATALOG, Hand
 from tests.stack import SettingsFactory
@@ -215,6 +217,31 @@ def test_the_same_request_sent_again_makes_no_second_set(calls: Calls) -> None:
     assert answers[1].headers["Idempotent-Replayed"] == "true"
     other = keyed.post("/v1/labelsets", json={"labels": WORDS[:2]})
     problem(other, 422, "idempotency_key_reused")
+
+
+def test_a_late_front_door_does_not_write_over_a_set_that_another_took_over(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(marks, "LEASE_S", 0.3)
+    keyed = calls.with_headers(Idempotency_Key="tea-1")
+    labels = [{"zh": zh, "examples": pictures(2)} for zh in ("龙井", "铁观音")]
+    asked = {"model": "efficientnet-lite0", "labels": labels}
+    store, answers = submission.store_inputs, []
+
+    def slow(*args: Any) -> Any:
+        items = list(store(*args))
+        if not answers:
+            answers.append(None)
+            time.sleep(0.4)
+            answers.append(keyed.post("/v1/labelsets", json=asked))
+        return items
+
+    monkeypatch.setattr(submission, "store_inputs", slow)
+    problem(keyed.post("/v1/labelsets", json=asked), 409, "idempotency_in_flight")
+    assert answers[1].status_code == 202
+    made = answers[1].json
+    assert [job["id"] for job in calls.get("/v1/jobs").json["items"]] == [made["job"]]
+    assert calls.get(f"/v1/labelsets/{made['id']}").json["job"] == made["job"]
 
 
 def test_sets_survive_a_redis_that_forgets(calls: Calls, hand: Hand) -> None:

@@ -25,7 +25,7 @@ Figures are medians over rounds of ratios within a round, with quartiles:
 - linear_spread, worker_growth (with --linear): how much rates of jobs of 250, 1,000 and 4,000
   images differ, and how much memory the worker gains from the first of the largest to the last
 - endurance_growth (with --long): how much memory the worker gains over 50,000 images, from the
-  mean of the first fifth to that of the last
+  mean of the second fifth to that of the last; the first fills what a worker keeps
 - for each scene a table: time and processor time an image of every stage and process
 """
 

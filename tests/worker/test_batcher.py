@@ -54,6 +54,9 @@ class Named(str):
     def sha256(self) -> str:
         return str(self)
 
+    def question(self, options: Options) -> str:
+        return options.analysis_key
+
 
 def image(name: str) -> Prepared:
     return cast(Prepared, Named(name))

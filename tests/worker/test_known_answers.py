@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from worker.batcher import Batcher
 from worker.contract.errors import CorruptImage, GuanwuError
 from worker.contract.job import Label, Options
+from worker.contract.label_set import LabelSet
 from worker.known_answers import KnownAnswers
 from worker.vision.analysis import Analysis, MadeMap, Prepared
 from worker.vision.heatmap import Heatmap, Window
+from worker.vision.labels.client_labels import ClientLabels
+from worker.vision.prototypes import Prototypes
 
 ANSWER_S = 10
 GRID = np.arange(64 * 64, dtype=np.float32).reshape(64, 64)
@@ -33,9 +39,11 @@ class CountingEngine:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.gate = threading.Lock()
 
     def analyze(self, batch: Sequence[Prepared], options: Options) -> list[Analysis | GuanwuError]:
-        self.asked += [prepared.sha256 for prepared in batch]
+        with self.gate:
+            self.asked += [prepared.sha256 for prepared in batch]
         return [CorruptImage("bad") if p.sha256 == "bad" else analysis() for p in batch]
 
 
@@ -90,6 +98,27 @@ def test_anything_else_goes_to_the_model(
     answer = batcher.submit(picture(sha256), options, lane="hi", tenant=tenant).result(ANSWER_S)
     assert not answer.known
     assert engine.asked == ["a", sha256]
+
+
+def test_an_example_of_a_label_set_never_answers_for_a_picture_that_the_set_names(
+    engine: CountingEngine, batcher: Batcher
+) -> None:
+    """A build may still run, its lease lost, when its set is ready and a job names it."""
+    names = LabelSet.from_names("lbs_1@1", ["pagoda", "ball"])
+    unbuilt = ClientLabels(labels=names, model="vit", job="job_1")
+    built = replace(unbuilt, prototypes=Prototypes(directions=torch.zeros(2, 1), scale=1.0), job="")
+    options = Options(label_set="lbs_1@1")
+    with engine.gate:  # both wait for the model together
+        first = batcher.submit(picture("z"), Options(), lane="hi")
+        asked = [
+            batcher.submit(replace(picture("a"), client=client), options, lane="bulk")
+            for client in (unbuilt, built)
+        ]
+    answers = [future.result(ANSWER_S) for future in (first, *asked)]
+    assert engine.asked == ["z", "a", "a"]
+    assert [answer.images for answer in answers] == [1, 1, 1]
+    named = replace(picture("a"), client=built)
+    assert batcher.submit(named, options, lane="bulk").result(ANSWER_S).known
 
 
 def test_errors_are_not_kept(engine: CountingEngine, batcher: Batcher) -> None:

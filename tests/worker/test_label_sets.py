@@ -227,7 +227,7 @@ def test_a_version_is_unbuilt_to_its_own_job_alone(store: ObjectStore, io: Execu
     shelf, options = ClientLabelShelf(store), Options(label_set=made.ref)
     own = shelf.of(options, tenant="one", job=JOB)
     assert own is not None
-    assert (own.building, own.boxes) == (True, {1: box})
+    assert (own.building, own.job, own.boxes) == (True, JOB, {1: box})
     with pytest.raises(LabelSetBuilding):
         shelf.of(options, tenant="one", job="job_x")
     sets.put("one", made.model_copy(update={"status": "failed"}))

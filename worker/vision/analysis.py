@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from worker.contract.job import Faithfulness, Label, ModelInfo
+from worker.contract.job import Faithfulness, Label, ModelInfo, Options
 from worker.vision.heatmap import Heatmap
 from worker.vision.labels.client_labels import ClientLabels
 from worker.vision.models.framing import Framed
@@ -39,6 +39,13 @@ class Prepared:
     sha256: str = "0" * 64
     client: ClientLabels | None = None
     box_px: Box | None = None
+
+    def question(self, options: Options) -> str:
+        """Equal for pictures of which these options ask the same. Examples are asked for features:
+        a job that builds a label set may still run when others name the set."""
+        if self.client is None or not self.client.building:
+            return options.analysis_key
+        return f"example of {self.client.job}:{options.analysis_key}"
 
 
 @dataclass(frozen=True, kw_only=True)

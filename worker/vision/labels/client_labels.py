@@ -18,6 +18,7 @@ class ClientLabels:
         prototypes: what the examples became; None while they are still to be looked at.
         methods: the maps that the model makes for these labels.
         weights_sha256: of the model that saw the examples.
+        job: that looks at the examples; "" once it has.
         boxes: of examples that are still to be looked at, by item of their job: where the label
             is, x0, y0, x1, y1 in pixels.
     """
@@ -27,6 +28,7 @@ class ClientLabels:
     prototypes: Prototypes | None = None
     methods: tuple[str, ...] = ()
     weights_sha256: str | None = None
+    job: str = ""
     boxes: Mapping[int, tuple[int, int, int, int]] = field(default_factory=dict)
 
     @property
