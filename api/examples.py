@@ -316,6 +316,7 @@ ANSWERS: dict[str, Any] = {
     "FoundLabels": {
         "label_set": "imagenet1k",
         "items": [{"id": 388, "zh": "大熊猫", "en": "giant panda"}],
+        "complete": True,
     },
     "ClientSet": _LABEL_SET,
     "SetPage": {"items": [_LABEL_SET], "next": None},

@@ -6,8 +6,9 @@ import threading
 import unicodedata
 from array import array
 from bisect import bisect_left, bisect_right
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from heapq import heapify, heappop
 
 from worker.contract.label_set import LabelSet
@@ -32,8 +33,7 @@ class LabelIndex:
 
     def __init__(self, labels: LabelSet) -> None:
         self.labels = labels
-        entries = [e for n in range(len(labels)) for e in _entries(labels.zh[n], labels.en[n], n)]
-        entries.sort()
+        entries = [*_in_order(e for n in range(len(labels)) for e in _entries_of(labels, n))]
         self._text = _END.join(key for key, _ in entries) + _END
         self._weights = array("Q", (weight for _, weight in entries))
         self._starts = array("I", _starts(key for key, _ in entries))
@@ -41,14 +41,7 @@ class LabelIndex:
     def search(self, query: str, limit: int) -> list[int]:
         """Ids of the labels that fit, the best first: those called so, those that begin so,
         those that have it inside; of these the shorter names first."""
-        letters = _letters(query)
-        keys = {letters, letters.replace("ü", "v"), _words(query)} - {""}
-        weights = [weight for key in keys for weight in self._found(key)]
-        heapify(weights)  # of some ten thousand the best few are wanted
-        found: dict[int, None] = {}
-        while weights and len(found) < limit:
-            found[heappop(weights) & _PLACE] = None
-        return [*found]
+        return _best([weight for key in _keys(query) for weight in self._found(key)], limit)
 
     def _found(self, key: str) -> list[int]:
         """Weights of the entries that begin with the key."""
@@ -67,25 +60,99 @@ class LabelIndex:
         return first, bisect_right(self._starts, key, first, key=text)
 
 
+class NameScan:
+    """A label set's names without their readings, one after the other: for as long as its index
+    is being made. Finds in its order what `LabelIndex` finds by these alone."""
+
+    def __init__(self, labels: LabelSet) -> None:
+        self._zh = [_letters(name) for name in labels.zh]
+        self._en = [_words(name) for name in labels.en]
+
+    def search(self, query: str, limit: int) -> list[int]:
+        """Ids of the labels that fit, the best first."""
+        found = [_in_name(self._zh, key) for key in _keys(query)]
+        found += [_in_name(self._en, key, between=" ") for key in _keys(query)]
+        return _best([weight for weights in found for weight in weights], limit)
+
+
 MAX_KEPT = 64  # clients make sets of their own
+MAKERS = 2  # a large set holds up no small one
+WAIT_S = 0.25
 
 
 class LabelIndexes:
-    """Indexes of the label sets asked for last, each made when it is first asked for. Safe among
-    threads."""
+    """Indexes of the label sets asked for last, each made when it is first asked for, by a thread
+    of its own. Safe among threads."""
 
     def __init__(self) -> None:
-        self._made: OrderedDict[str, LabelIndex] = OrderedDict()  # by digest
+        self._made: OrderedDict[str, Future[LabelIndex]] = OrderedDict()  # by digest
+        self._scans: dict[str, NameScan] = {}
         self._lock = threading.Lock()
+        self._makers = ThreadPoolExecutor(MAKERS, thread_name_prefix="labels")
 
-    def of(self, labels: LabelSet) -> LabelIndex:
-        with self._lock:  # who comes meanwhile waits instead of making it, too
+    def of(self, labels: LabelSet) -> LabelIndex | NameScan:
+        """The index; the names alone where it is not there within `WAIT_S`."""
+        making = self._making(labels)
+        try:
+            index = making.result(WAIT_S)
+        except TimeoutError:
+            return self._scan(labels)
+        self._scans.pop(labels.digest, None)
+        return index
+
+    def _making(self, labels: LabelSet) -> Future[LabelIndex]:
+        with self._lock:
             if labels.digest not in self._made:
-                self._made[labels.digest] = LabelIndex(labels)
+                self._made[labels.digest] = self._makers.submit(LabelIndex, labels)
             self._made.move_to_end(labels.digest)
             while len(self._made) > MAX_KEPT:
-                self._made.popitem(last=False)
+                oldest, _ = self._made.popitem(last=False)
+                self._scans.pop(oldest, None)
             return self._made[labels.digest]
+
+    def _scan(self, labels: LabelSet) -> NameScan:
+        if labels.digest not in self._scans:
+            self._scans[labels.digest] = NameScan(labels)
+        return self._scans[labels.digest]
+
+
+def _keys(query: str) -> set[str]:
+    """What a query is looked up as."""
+    letters = _letters(query)
+    return {letters, letters.replace("ü", "v"), _words(query)} - {""}
+
+
+def _best(weights: list[int], limit: int) -> list[int]:
+    """Ids of labels by their least weights."""
+    heapify(weights)  # of some ten thousand the best few are wanted
+    found: dict[int, None] = {}
+    while weights and len(found) < limit:
+        found[heappop(weights) & _PLACE] = None
+    return [*found]
+
+
+def _in_name(names: Sequence[str], key: str, *, between: str = "") -> Iterator[int]:
+    """Weights of the names that have the key at one of their parts' beginning."""
+    inner = between + key
+    for label, name in enumerate(names):
+        if name.startswith(key):
+            weight = _weight(_WHOLE, len(name), label)
+            yield weight - _EXACT if name == key else weight
+        elif inner in name:
+            yield _weight(_INNER, len(name), label)
+
+
+def _in_order(entries: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    """Sorted, letter by letter: while a list of all were sorted, no other thread would run."""
+    by_letter: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for entry in entries:
+        by_letter[entry[0][:1]].append(entry)
+    for letter in sorted(by_letter):
+        yield from sorted(by_letter.pop(letter))
+
+
+def _entries_of(labels: LabelSet, label: int) -> Iterator[tuple[str, int]]:
+    return _entries(labels.zh[label], labels.en[label], label)
 
 
 def _entries(zh: str, en: str, label: int) -> Iterator[tuple[str, int]]:

@@ -10,6 +10,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api import auth, spec, spoken
+from api.label_search import LabelIndex
 from api.services import services
 from worker.contract.job import SetName, Wire
 
@@ -47,6 +48,10 @@ class FoundLabels(Wire):
 
     label_set: str
     items: list[FoundLabel]
+    complete: bool = Field(
+        description="false: pinyin is not searched yet, for some seconds after a set was first "
+        "asked for"
+    )
 
 
 @labels.get(
@@ -58,7 +63,9 @@ class FoundLabels(Wire):
 )
 def search_labels(query: LabelsQuery) -> Response:
     known = spoken.named(services(), auth.tenant(), query.label_set)
-    found = services().label_indexes.of(known).search(query.q, query.limit)
+    names = services().label_indexes.of(known)
+    found = names.search(query.q, query.limit)
     items = [FoundLabel(id=n, zh=known.zh[n], en=known.en[n]) for n in found]
-    body = FoundLabels(label_set=query.label_set, items=items)
+    complete = isinstance(names, LabelIndex)
+    body = FoundLabels(label_set=query.label_set, items=items, complete=complete)
     return Response(body.model_dump_json(), mimetype="application/json")

@@ -307,7 +307,8 @@ For sets made of examples. Judgements that are not taken back become examples: a
 lies in the box counts. `added` counts them by label, `skipped` those left out by the reason; of
 several on one picture the newest counts, with the box or the corrected label of the others where it
 has none. Nothing changes until the proposal is accepted; then a
-new version has the examples of the one before, and these.
+new version has the examples of the one before, and these. A proposal is kept for a while, 30 days
+where the operator has set nothing else.
 """
 
 FEEDBACK = """\

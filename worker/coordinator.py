@@ -79,7 +79,11 @@ def coordinate(settings: Settings) -> None:
         meters=meters,
     )
     retention = Retention(
-        records, store, retain_s=settings.retain_s, every_s=settings.retention_sweep_s
+        records,
+        store,
+        retain_s=settings.retain_s,
+        proposal_retain_s=settings.proposal_retain_s,
+        every_s=settings.retention_sweep_s,
     )
     with contextlib.ExitStack() as parts:
         parts.callback(traces.stop)

@@ -2,7 +2,8 @@
 
 Inputs are shared by content: a job that names one writes it again, so an input older than
 any job that is kept is named by none of them. Uploads go with them. A picture that feedback
-names stays. A label set that was deleted goes once no kept job is old enough to run on it.
+names stays. A label set that was deleted goes once no kept job is old enough to run on it; a
+proposal of what feedback would add to one, by its own age.
 """
 
 from __future__ import annotations
@@ -37,12 +38,19 @@ class Retention(Rounds):
     """A thread of every coordinator; one of them sweeps at a time."""
 
     def __init__(
-        self, records: JobRecords, store: ObjectStore, *, retain_s: int | None, every_s: float
+        self,
+        records: JobRecords,
+        store: ObjectStore,
+        *,
+        retain_s: int | None,
+        proposal_retain_s: int | None,
+        every_s: float,
     ) -> None:
         super().__init__("retention", every_s=min(60.0, every_s))
         self._records = records
         self._store = store
         self._retain_s = retain_s
+        self._proposal_retain_s = proposal_retain_s
         self._turn_s = every_s
 
     def sweep(self, now: dt.datetime) -> int:
@@ -65,6 +73,10 @@ class Retention(Rounds):
         if self._retain_s is not None:
             self._delete_inputs(tenant, before=oldest_kept)
             self._delete_label_sets(tenant, before=oldest_kept)
+        if self._proposal_retain_s is not None:
+            self._delete_proposals(
+                tenant, before=now - dt.timedelta(seconds=self._proposal_retain_s)
+            )
         return gone
 
     def _delete(self, tenant: str, job: str) -> None:
@@ -93,6 +105,11 @@ class Retention(Rounds):
                 prefix = keys.client_set_prefix(tenant, set_id)
                 self._store.delete(key for key in self._store.keys(prefix) if key != mark)
                 self._store.delete([mark])
+
+    def _delete_proposals(self, tenant: str, *, before: dt.datetime) -> None:
+        for set_id in list(self._store.folders(keys.client_sets_prefix(tenant))):
+            entries = self._store.entries(keys.client_set_proposals(tenant, set_id))
+            self._store.delete(entry.key for entry in entries if entry.modified_at < before)
 
     def round(self) -> None:
         try:

@@ -154,7 +154,7 @@ def test_feedback_survives_its_job_and_a_redis_that_forgets(
     calls: Calls, hand: Hand, job: str, cats: str
 ) -> None:
     said = say(calls, job, 0, kind="wrong_label", correct="埃及猫", free=True)
-    retention = Retention(hand.records, hand.store, retain_s=60, every_s=60)
+    retention = Retention(hand.records, hand.store, retain_s=60, proposal_retain_s=None, every_s=60)
     assert retention.sweep(dt.datetime.now(dt.UTC) + dt.timedelta(days=40)) > 0
     for key in hand.redis.scan_iter(f"{hand.settings.redis_prefix}:*"):
         hand.redis.delete(key)

@@ -196,7 +196,9 @@ def test_feedback_and_its_picture_outlive_redis_and_the_job(
     for name in hand.redis.scan_iter(f"{hand.settings.redis_prefix}:*"):
         hand.redis.delete(name)
     later = dt.datetime.now(dt.UTC) + dt.timedelta(days=9)
-    retention = Retention(hand.records, hand.store, retain_s=86_400, every_s=60)
+    retention = Retention(
+        hand.records, hand.store, retain_s=86_400, proposal_retain_s=None, every_s=60
+    )
     assert retention.sweep(later) == 1
     assert calls.get("/v1/feedback").json["items"] == [made]
     assert list(hand.store.keys(keys.input_key("local", ""))) == [picture]

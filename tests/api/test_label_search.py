@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
-from api.label_search import LabelIndex
+from api import label_search
+from api.label_search import LabelIndex, LabelIndexes, NameScan
 from worker.contract.label_set import LabelSet
 
 SET = LabelSet(
@@ -54,3 +57,35 @@ def test_labels_without_letters_are_not_found_and_harm_nothing() -> None:
     index = LabelIndex(LabelSet("odd", zh=("！", "", "\n猫"), en=("?", "", "cat\nb")))
     assert index.search("猫", 9) == [2]
     assert index.search("b", 9) == [2]
+
+
+@pytest.mark.parametrize(
+    "typed", ["猫", "熊 猫", "pan", "cat", "T-Shirt", "ｔａｂｂｙ，cat", "t", "狗"]
+)
+def test_names_are_found_without_an_index_in_the_same_order(typed: str) -> None:
+    by_name = NameScan(SET).search(typed, 9)
+    by_index = INDEX.search(typed, 9)
+    assert by_name == [label for label in by_index if label in by_name]
+    assert {label for label in by_index if typed in SET.zh[label]} <= set(by_name)
+
+
+def test_who_searches_while_an_index_is_made_gets_names_and_then_pinyin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate = threading.Event()
+    made = label_search._syllables
+
+    def slow(name: str) -> list[str]:
+        assert gate.wait(20)
+        return made(name)
+
+    monkeypatch.setattr(label_search, "_syllables", slow)
+    monkeypatch.setattr(label_search, "WAIT_S", 0.01)
+    indexes = LabelIndexes()
+    early = indexes.of(SET)
+    assert [SET.zh[n] for n in early.search("熊猫", 9)] == ["熊猫", "大熊猫"]
+    assert early.search("xiongmao", 9) == []
+    assert indexes.of(SET) is early
+    gate.set()
+    monkeypatch.setattr(label_search, "WAIT_S", 20)
+    assert [SET.zh[n] for n in indexes.of(SET).search("xiongmao", 9)] == ["熊猫", "大熊猫"]

@@ -23,6 +23,7 @@ def test_labels_come_with_ids_and_both_names(zoo: Calls) -> None:
     assert answer.json == {
         "label_set": "zoo",
         "items": [{"id": 0, "zh": "熊猫", "en": "panda"}],
+        "complete": True,
     }
     found = zoo.get("/v1/labels?label_set=zoo&q=猫").json["items"]
     assert [one["zh"] for one in found] == ["熊猫", "<img src=x>猫"]

@@ -53,10 +53,7 @@ Cell = tuple[int, int]
 def real(model: VisionModel, named: Sequence[place.Named]) -> Figures:
     """Of every method that explains a label."""
     shown = torch.tensor([label for _, label in named])
-    absent = shown.roll(1)
-    for n in range(len(named)):  # neighbours may show the same
-        while absent[n] == shown[n]:
-            absent[n] = shown[torch.randint(len(shown), ())]
+    absent = absent_labels(shown)
     pixels = torch.from_numpy(np.stack([model.framing.fit(rgb).pixels for rgb, _ in named]))
     figures: Figures = {}
     for method in model.offer.methods:
@@ -69,6 +66,16 @@ def real(model: VisionModel, named: Sequence[place.Named]) -> Figures:
             pairs += list(zip(present, other, strict=True))
         figures[f"{model.spec.id}.{method}"] = _compared(pairs)
     return figures
+
+
+def absent_labels(shown: Tensor) -> Tensor:
+    """For each picture (N,) the label of another that it does not show, the same each time."""
+    chance = torch.Generator().manual_seed(0)
+    absent = shown.roll(1)
+    for n in range(len(shown)):  # neighbours may show the same
+        while absent[n] == shown[n]:
+            absent[n] = shown[torch.randint(len(shown), (), generator=chance)]
+    return absent
 
 
 def _compared(pairs: Sequence[tuple[Tensor, Tensor]]) -> dict[str, float]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tests.benchmarks.agreement import correlation
+from tests.benchmarks.attention_kinds import absent_labels
 from tests.benchmarks.curves import SHARES, Ask, PixelCurves, area, difference, probability
 from tests.benchmarks.shown import Bar
 from tests.benchmarks.trust import random_above_not, score_spearman, spearman
@@ -128,3 +129,13 @@ def test_ways_take_turns_and_ratios_are_told_with_their_quartiles() -> None:
 def test_a_bar_holds_up_to_its_own_value() -> None:
     assert Bar(at_least=0.8).beside(0.8) == "bar >= 0.8: holds"
     assert Bar(at_most=60).beside(61) == "bar <= 60: MISSED"
+
+
+def test_absent_labels_are_the_same_each_time_and_never_those_shown() -> None:
+    shown = torch.tensor([1] * 20 + [2, 3, 4, 5])
+    drawn = []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        drawn.append(absent_labels(shown).tolist())
+    assert drawn[0] == drawn[1] == drawn[2]
+    assert all(absent != label for absent, label in zip(drawn[0], shown.tolist(), strict=True))

@@ -6,8 +6,9 @@ import pytest
 
 from tests.stack import SettingsFactory
 from worker.contract import keys
-from worker.contract.client_set import ClientSet, SetLabel
+from worker.contract.client_set import ClientSet, Proposal, SetLabel
 from worker.contract.client_sets import ClientSets
+from worker.contract.errors import ProposalNotFound
 from worker.contract.job import Counts, Job, JobStatus, Options, new_id
 from worker.contract.objects import ObjectStore
 from worker.contract.records import JobRecords
@@ -59,7 +60,7 @@ def test_a_job_that_is_over_goes_with_all_it_has_and_others_stay(
         store.put(keys.labels("one", one.id, 0), b"{}", content_type="application/json")
     shared = keys.input_key("one", "ab" * 32)
     store.put(shared, b"still young", content_type="image/png")
-    retention = Retention(records, store, retain_s=7 * DAY_S, every_s=60)
+    retention = Retention(records, store, retain_s=7 * DAY_S, proposal_retain_s=None, every_s=60)
     assert retention.sweep(NOW) == 1
     assert list(store.keys(keys.job_prefix("one", old.id))) == []
     assert len(list(store.keys(keys.job_prefix("one", new.id)))) == 2
@@ -71,7 +72,7 @@ def test_inputs_older_than_every_kept_job_go(settings: SettingsFactory) -> None:
     records = JobRecords(connect(settings()), settings())
     store.put(keys.input_key("one", "cd" * 32), b"old", content_type="image/png")
     in_two_days = dt.datetime.now(dt.UTC) + dt.timedelta(days=2)
-    Retention(records, store, retain_s=DAY_S, every_s=60).sweep(in_two_days)
+    Retention(records, store, retain_s=DAY_S, proposal_retain_s=None, every_s=60).sweep(in_two_days)
     assert list(store.keys("t/one/inputs/")) == []
 
 
@@ -89,13 +90,37 @@ def test_a_deleted_label_set_goes_when_no_kept_job_can_run_on_it(
         running.model_dump_json().encode(),
         content_type="application/json",
     )
-    retention = Retention(records, store, retain_s=DAY_S, every_s=60)
+    retention = Retention(records, store, retain_s=DAY_S, proposal_retain_s=None, every_s=60)
     retention.sweep(now + dt.timedelta(days=2))
     assert sets.versions("one", deleted) == [1]
     store.delete([keys.job_record("one", running.id)])
     retention.sweep(now + dt.timedelta(days=2))
     assert list(store.keys(keys.client_set_prefix("one", deleted))) == []
     assert sets.find("one", kept).version == 1
+
+
+def test_an_old_proposal_goes_and_its_label_set_stays(settings: SettingsFactory) -> None:
+    store, now = ObjectStore(settings()), dt.datetime.now(dt.UTC)
+    records, sets = JobRecords(connect(settings()), settings()), ClientSets(store)
+    set_id = made_label_set(sets)
+    proposal = Proposal(
+        id=f"lsp_{set_id.removeprefix('lbs_')}",
+        label_set=set_id,
+        base=1,
+        added={},
+        examples=(),
+        skipped={},
+        skipped_feedback=(),
+        created_at=now,
+    )
+    sets.put_proposal("one", proposal)
+    retention = Retention(records, store, retain_s=None, proposal_retain_s=3 * DAY_S, every_s=60)
+    retention.sweep(now + dt.timedelta(days=2))
+    assert sets.proposal("one", set_id, proposal.id) == proposal
+    retention.sweep(now + dt.timedelta(days=4))
+    with pytest.raises(ProposalNotFound):
+        sets.proposal("one", set_id, proposal.id)
+    assert sets.find("one", set_id).version == 1
 
 
 def made_label_set(sets: ClientSets) -> str:

@@ -308,9 +308,13 @@ def client_set_part(tenant: str, set_id: str, version: int, part: str) -> str:
     return f"{client_set_prefix(tenant, set_id)}{part}/{version:06d}"
 
 
+def client_set_proposals(tenant: str, set_id: str) -> str:
+    return f"{client_set_prefix(tenant, set_id)}proposals/"
+
+
 def client_set_proposal(tenant: str, set_id: str, proposal: str) -> str:
     """What feedback would add to a label set."""
-    return f"{client_set_prefix(tenant, set_id)}proposals/{proposal}.json"
+    return f"{client_set_proposals(tenant, set_id)}{proposal}.json"
 
 
 def jobs_prefix(tenant: str) -> str:

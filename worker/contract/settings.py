@@ -265,8 +265,14 @@ class Settings(BaseModel):
     retain_s: int | None = Field(
         30 * 86_400, ge=60, description="how long finished jobs stay in S3; empty: for ever"
     )
+    proposal_retain_s: int | None = Field(
+        30 * 86_400,
+        ge=60,
+        description="how long proposals of what feedback would add to a label set stay in S3; "
+        "empty: as long as the set",
+    )
     retention_sweep_s: float = Field(
-        3600, ge=1, description="between looks for jobs whose time is over"
+        3600, ge=1, description="between looks for jobs and proposals whose time is over"
     )
     record_ttl_s: int = Field(7 * 86_400, ge=60, description="how long Redis keeps a finished job")
 

@@ -64,3 +64,9 @@ def _fill(network: efficientnet_lite.EfficientNetLite0, path: Path) -> None:
         raise CheckpointInvalid(
             f"{path.name} is not an EfficientNet-Lite0 checkpoint: {exc}"
         ) from exc
+    # Once, here: its clipped convolutions hide from the scores what is no number.
+    broken = [name for name, x in network.state_dict().items() if not bool(x.isfinite().all())]
+    if broken:
+        raise CheckpointInvalid(
+            f"{path.name} makes weights that are not numbers: {', '.join(broken[:3])}"
+        )

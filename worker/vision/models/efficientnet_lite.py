@@ -58,7 +58,8 @@ class SameConv(nn.Conv2d):
 
     def clipped(self, x: Tensor) -> Tensor:
         """With ReLU6 behind it; in one step where oneDNN computes it and no graph is wanted.
-        That clips what is no number to 0."""
+        That clips what is no number to 0, so weights are checked when they are loaded; pictures
+        are bytes."""
         if torch.is_grad_enabled() or x.device.type != "cpu" or not _fusible(x.dtype):
             return functional.relu6(self(x), inplace=True)  # nothing else reads what it is of
         shape = (self.padding, self.stride, self.dilation, self.groups)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from worker.contract.errors import CheckpointInvalid
 from worker.vision.models.cnn import _fill
@@ -92,6 +94,20 @@ def test_a_foreign_checkpoint_is_refused(content: bytes | str, tmp_path: Path) -
         torch.save({"_fc.weight": torch.zeros(1)}, path)
     with pytest.raises(CheckpointInvalid, match=r"x\.pth"):
         _fill(EfficientNetLite0(), path)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "value"),
+    [("_conv_stem.weight", math.nan), ("_fc.weight", math.inf), ("_bn1.running_var", -1.0)],
+)
+def test_a_checkpoint_whose_weights_are_not_numbers_is_refused(
+    lite0_checkpoint: dict[str, Tensor], tmp_path: Path, tensor: str, value: float
+) -> None:
+    spoiled = lite0_checkpoint[tensor].clone()
+    spoiled[(0,) * spoiled.ndim] = value
+    torch.save({**lite0_checkpoint, tensor: spoiled}, tmp_path / "x.pth")
+    with pytest.raises(CheckpointInvalid, match="not numbers"):
+        _fill(EfficientNetLite0(), tmp_path / "x.pth")
 
 
 def test_a_checkpoint_with_code_in_it_is_not_run(tmp_path: Path) -> None:
