@@ -34,7 +34,7 @@ class Offer:
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
         self._client = client
         self._keys = RedisKeys(settings.redis_prefix)
-        self._label_sets: dict[str, LabelSet] = {}  # by digest, so they stay true
+        self._label_sets: dict[str, LabelSet] = {}  # of the catalogue, by digest
         self._lock = threading.Lock()
         self._known: Catalog | None = None
         self._read_at_s = -FRESH_S
@@ -98,8 +98,10 @@ class Offer:
             text = cast("str | None", self._client.get(self._keys.label_set(digest)))
         if text is None:
             return None
-        self._label_sets[digest] = LabelSet.from_json(text)
-        return self._label_sets[digest]
+        found, offered = LabelSet.from_json(text), {s.digest for s in catalog.label_sets}
+        known = {kept: labels for kept, labels in self._label_sets.items() if kept in offered}
+        self._label_sets = known | {digest: found}
+        return found
 
     def _read(self) -> Catalog | None:
         with translated():

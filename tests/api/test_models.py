@@ -77,3 +77,17 @@ def test_labels_are_checked_against_those_that_workers_published(calls: Calls, h
     hand.redis.delete(name)
     publisher.publish()  # again where they are missing
     assert hand.redis.exists(name)
+
+
+def test_labels_that_are_offered_no_more_are_forgotten(
+    hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offer, "FRESH_S", 0.0)
+    known = offer.Offer(hand.redis, hand.settings)
+    keys = RedisKeys(hand.settings.redis_prefix)
+    for n in range(3):  # a model of one's own gets other labels
+        changed = Offering()
+        changed.labels = LabelSet("own", zh=("猫", f"狗{n}"), en=("cat", f"dog {n}"))
+        CatalogPublisher(hand.redis, keys, changed).publish()
+        assert known.label_set("own") == changed.labels
+    assert set(known._label_sets) == {changed.labels.digest}

@@ -35,6 +35,7 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 CACHE_S = 60  # a revocation that Redis did not hear of holds after this
 UNKNOWN_S = 10  # ids of no key are remembered, so that guesses do not reach the store
 USED_EVERY_S = 60.0
+MAX_NOTED = 10_000  # keys of which a process remembers when it last noted their use
 _UNKNOWN = "-"
 _TOKEN = re.compile(r"(key_[0-9A-HJKMNP-TV-Z]{26})\.([\w\-]{43})", re.ASCII)
 
@@ -177,6 +178,8 @@ class AccessKeys:
         now_s = time.time()
         if now_s - self._noted_s.get(key_id, 0.0) < USED_EVERY_S:
             return
+        if len(self._noted_s) >= MAX_NOTED:
+            self._noted_s.clear()  # at worst those in use are noted once more
         self._noted_s[key_id] = now_s
         with contextlib.suppress(RedisUnavailable), translated():
             self._client.hset(self._keys.access_used, key_id, int(now_s * 1000))

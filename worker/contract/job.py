@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from enum import StrEnum
 from itertools import combinations
 from typing import Annotated, Any, Literal, Self, get_args
@@ -236,7 +237,8 @@ class Options(Wire):
         """Equal for options that ask the same of the models, however they are drawn."""
         drawing = {"artifacts", "colormap", "alpha", "overlay_format", "max_side_px"}
         drawing |= {"priority", "expires_after_s", "retain_s", "cache"}
-        return f"{self.draws}:{self.model_dump_json(exclude=drawing)}"
+        asked = f"{self.draws}:{self.model_dump_json(exclude=drawing)}"
+        return hashlib.sha256(asked.encode()).hexdigest()  # a thousand words are long
 
 
 S3Object = Annotated[str, StringConstraints(pattern=r"^s3://[^/]+/.+$", max_length=1280)]

@@ -138,6 +138,17 @@ def test_keys_are_listed_with_their_last_use(access: AccessKeys) -> None:
     assert access.used_at(made[0][0].id) is None
 
 
+def test_use_of_a_few_keys_alone_is_remembered(
+    access: AccessKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.contract.access.MAX_NOTED", 2)
+    made = [access.create(tenant="shop", name="", scopes=("read",)) for _ in range(5)]
+    for key, token in made:
+        access.find(token)
+        assert access.used_at(key.id) is not None
+        assert len(access._noted_s) <= 2
+
+
 @pytest.mark.parametrize("tenant", ["", "a/b", "..", "a b", "x" * 65])
 def test_tenant_whose_name_is_no_name_gets_no_key(access: AccessKeys, tenant: str) -> None:
     with pytest.raises(RequestError):

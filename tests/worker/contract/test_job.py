@@ -52,6 +52,13 @@ def test_options_that_differ_only_in_drawing_share_a_batch() -> None:
     assert Options(artifacts=["labels"]).analysis_key != Options().analysis_key
 
 
+def test_what_options_ask_is_named_briefly_however_many_words_they_have() -> None:
+    asked = [Options(words=[f"一只{n}岁的猫" for n in range(count)]) for count in (999, 1000)]
+    names = {options.analysis_key for options in asked}
+    assert len(names) == 2
+    assert {len(name) for name in names} == {64}
+
+
 @pytest.mark.parametrize("source", [{}, {"s3": "s3://b/k", "data": "AA=="}, {"s3": "b/k"}])
 def test_an_image_has_exactly_one_source(source: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
