@@ -20,10 +20,10 @@ def of_item(item: ItemResult, kind: str, key: str) -> str:
     return f"{_stem(item)}_{kind}{PurePath(key).suffix}"
 
 
-def of_map(item: ItemResult, explanation: Explanation, kind: str) -> str:
+def of_map(item: ItemResult, explanation: Explanation, kind: str, key: str) -> str:
     """Of a map's artefact, such as `1_虎斑猫_cam_overlay.png`."""
     parts = [_stem(item), *_labels(explanation), explanation.method, kind]
-    return "_".join(parts) + ".png"
+    return "_".join(parts) + PurePath(key).suffix
 
 
 def _labels(explanation: Explanation) -> list[str]:

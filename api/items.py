@@ -17,6 +17,7 @@ from api.services import services
 from worker.contract import keys
 from worker.contract.errors import ArtifactNotFound
 from worker.contract.job import ArtifactLink, Explanation, ItemResult, ItemStatus
+from worker.contract.media import SUFFIXES
 from worker.contract.objects import ObjectStore
 
 items = APIBlueprint(
@@ -30,7 +31,10 @@ items = APIBlueprint(
 items.before_request(auth.require_tenant)
 
 
-_NAMES = ("overlay.png", "map.png", "figure.png", "compare.png", "thumbnail.webp")
+_NAMES = (
+    *(f"overlay{suffix}" for suffix in SUFFIXES.values()),
+    *("map.png", "figure.png", "compare.png", "thumbnail.webp"),
+)
 
 
 class ArtifactName(BaseConverter):
@@ -48,8 +52,8 @@ class ItemPath(BaseModel):
 
 class ArtifactPath(ItemPath):
     artifact: str = Field(
-        description="`overlay.png`, `map.png` or `figure.png` of a map; `compare.png` or "
-        "`thumbnail.webp` of the item",
+        description="`overlay.png` (or `.jpg`, `.webp`, as the job's `overlay_format` says), "
+        "`map.png` or `figure.png` of a map; `compare.png` or `thumbnail.webp` of the item",
         json_schema_extra={"enum": list(_NAMES)},
     )
 
@@ -103,11 +107,12 @@ def download_artifact(path: ArtifactPath, query: ArtifactQuery) -> BaseResponse:
     for kind, link in item.artifacts.items():
         if PurePath(link.key).name == path.artifact:
             return _redirect(link.key, file_names.of_item(item, kind, link.key))
-    kind = path.artifact.removesuffix(".png")
-    made = choose_map(item.explanations, kind, model=query.model, method=query.method)
-    if made is None or not path.artifact.endswith(".png"):
+    name = PurePath(path.artifact)
+    made = choose_map(item.explanations, name.stem, model=query.model, method=query.method)
+    key = made.artifacts[name.stem].key if made is not None else None
+    if made is None or key is None or PurePath(key).suffix != name.suffix:
         raise _missing(item, path.artifact)
-    return _redirect(made.artifacts[kind].key, file_names.of_map(item, made, kind))
+    return _redirect(key, file_names.of_map(item, made, name.stem, key))
 
 
 def choose_map(
@@ -125,14 +130,7 @@ def choose_map(
 def linked(item: ItemResult, store: ObjectStore) -> ItemResult:
     """The item with a presigned link beside every artefact's key."""
     explanations = [
-        explanation.model_copy(
-            update={
-                "artifacts": {
-                    kind: _link(link.key, file_names.of_map(item, explanation, kind), store)
-                    for kind, link in explanation.artifacts.items()
-                }
-            }
-        )
+        explanation.model_copy(update={"artifacts": _map_links(item, explanation, store)})
         for explanation in item.explanations
     ]
     whole = {
@@ -140,6 +138,15 @@ def linked(item: ItemResult, store: ObjectStore) -> ItemResult:
         for kind, link in item.artifacts.items()
     }
     return item.model_copy(update={"explanations": explanations, "artifacts": whole})
+
+
+def _map_links(
+    item: ItemResult, explanation: Explanation, store: ObjectStore
+) -> dict[str, ArtifactLink]:
+    return {
+        kind: _link(link.key, file_names.of_map(item, explanation, kind, link.key), store)
+        for kind, link in explanation.artifacts.items()
+    }
 
 
 def _link(key: str, filename: str, store: ObjectStore) -> ArtifactLink:
@@ -161,7 +168,11 @@ def _missing(item: ItemResult, artifact: str) -> ArtifactNotFound:
     if item.status is not ItemStatus.SUCCEEDED:
         why = f"the item is {item.status.value}"
     else:
-        made = {f"{kind}.png" for e in item.explanations for kind in e.artifacts}
+        made = {
+            kind + PurePath(link.key).suffix
+            for e in item.explanations
+            for kind, link in e.artifacts.items()
+        }
         whole = {PurePath(link.key).name for link in item.artifacts.values()}
         names = ", ".join(sorted({"labels.json", *made, *whole}))
         why = f"it has {names}; ask for more in options.artifacts"

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+import numpy as np
+import numpy.typing as npt
+
 from worker.contract import keys
 from worker.contract.errors import ArtifactNotFound, ObjectNotFound
 from worker.contract.job import IndexRow, ItemStatus, Job, Verdict, to_ms
@@ -17,8 +20,11 @@ from worker.contract.objects import ObjectStore
 
 Order = Literal["index", "score", "margin", "entropy", "faithfulness", "disagreement"]
 MAX_KEPT_JOBS = 8
-MAX_KEPT_ROWS = 2_000_000  # about 70 bytes each
+MAX_KEPT_ROWS = 2_000_000  # about 70 bytes each, and 4 more for each order that was asked for
 _NONE = math.nan
+
+Rows = npt.NDArray[np.uint32]
+"""Places of rows in an index: 0 is its first line."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,10 @@ class Query:
 
 @dataclass
 class JobIndex:
-    """The rows of an index as columns: a million of them fit into memory."""
+    """The rows of an index as columns: a million of them fit into memory.
+
+    What they are sorted by is sorted once and kept, for pages of any filter.
+    """
 
     number: array[int] = field(default_factory=lambda: array("q"))
     status: array[int] = field(default_factory=lambda: array("l"))
@@ -55,11 +64,13 @@ class JobIndex:
     faithfulness: array[float] = field(default_factory=lambda: array("d"))
     disagreement: array[float] = field(default_factory=lambda: array("d"))
     _codes: dict[object, int] = field(default_factory=dict)
+    _sorted: dict[Order, Rows] = field(default_factory=dict, compare=False)
 
     def __len__(self) -> int:
         return len(self.number)
 
     def add(self, row: IndexRow) -> None:
+        self._sorted.clear()
         self.number.append(row.index)
         self.status.append(self._code(row.status))
         self.label.append(self._code((row.label_id, row.label, row.label_en)))
@@ -73,26 +84,38 @@ class JobIndex:
     def _code(self, value: object) -> int:
         return self._codes.setdefault(value, len(self._codes))
 
-    def select(self, query: Query) -> array[int]:
-        """Indices of the items that a query is for, in its order."""
-        rows: Iterable[int] = range(len(self))
+    def select(self, query: Query) -> Rows:
+        """The rows that a query is for, in its order."""
+        rows = self._in_order(query.sort)
+        tests = list(self._tests(query))
+        return rows[np.logical_and.reduce(tests)[rows]] if tests else rows
+
+    def items(self, rows: Iterable[int]) -> list[int]:
+        """Indices of the items of these rows."""
+        return [self.number[row] for row in rows]
+
+    def _tests(self, query: Query) -> Iterator[npt.NDArray[np.bool_]]:
+        """Of each filter, whether each row passes."""
         if query.status is not None:
-            status = self._codes.get(query.status)
-            rows = [n for n in rows if self.status[n] == status]
+            yield np.asarray(self.status) == self._codes.get(query.status, -1)
         if query.verdict is not None:
-            verdict = self._codes.get(query.verdict)
-            rows = [n for n in rows if self.verdict[n] == verdict]
+            yield np.asarray(self.verdict) == self._codes.get(query.verdict, -1)
         if query.label is not None:
-            labels = set(self._labels(query.label))
-            rows = [n for n in rows if self.label[n] in labels]
+            yield np.isin(np.asarray(self.label), list(self._labels(query.label)))
         if query.score_from is not None:
-            rows = [n for n in rows if self.score[n] >= query.score_from]
+            yield np.asarray(self.score) >= query.score_from
         if query.score_below is not None:
-            rows = [n for n in rows if self.score[n] < query.score_below]
-        if query.sort != "index":
-            values, sign = self._values(query.sort)
-            rows = sorted(rows, key=lambda n: (math.isnan(values[n]), sign * values[n], n))
-        return array("q", (self.number[n] for n in rows))
+            yield np.asarray(self.score) < query.score_below
+
+    def _in_order(self, order: Order) -> Rows:
+        """All rows in an order; equal ones, and those without a value at the end, as they come."""
+        if order == "index":
+            return np.arange(len(self), dtype=np.uint32)
+        if order not in self._sorted:
+            values, sign = self._values(order)
+            rows = np.argsort(sign * np.asarray(values), kind="stable")  # NaN is last
+            self._sorted[order] = rows.astype(np.uint32)
+        return self._sorted[order]
 
     def _values(self, order: Order) -> tuple[array[float], int]:
         """What is sorted by, and -1 where the greatest comes first."""

@@ -46,10 +46,11 @@ def read_page(
         ArtifactNotFound: the job has no index.
         StoreUnavailable
     """
-    fitting = services.indexes.of(services.store, job.tenant, job.view).select(query)
+    index = services.indexes.of(services.store, job.tenant, job.view)
+    fitting = index.select(query)
     mark = _mark(job, query)
     first = _first(after, mark) if offset is None else offset
-    wanted = fitting[first : first + limit]
+    wanted = index.items(fitting[first : first + limit])
     end = first + len(wanted)
     return pages.Page(
         read_items(services, job, wanted),

@@ -250,7 +250,8 @@ are small: thumbnails (`"artifacts": ["thumbnail"]`), small overlays, small inpu
 """
 
 ARTIFACT = """\
-Redirects to `overlay.png`, `map.png` or `figure.png` in storage. An item can have several
+Redirects to `overlay.png`, `map.png` or `figure.png` in storage; overlays of jobs with another
+`overlay_format` are `overlay.jpg` or `overlay.webp`. An item can have several
 maps: by default it is the one that explains its top label, `model` and `method` choose
 another. A download is named after picture, label, method and kind:
 `1_虎斑猫_cam_overlay.png`.

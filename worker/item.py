@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import PurePath
 from typing import cast
 
 from worker import drawing
@@ -31,17 +32,16 @@ from worker.contract.job import (
     ModelInfo,
     Options,
 )
-from worker.contract.objects import BYTES, JSON, PNG, ObjectStore, split_address
+from worker.contract.media import SUFFIXES, media_type
+from worker.contract.objects import BYTES, JSON, ObjectStore, split_address
 from worker.contract.record import Claim
 from worker.downloads import Downloads
 from worker.example_features import ExampleFeatures
 from worker.meters import Meters, Stage
-from worker.vision import diagnostics, png, render
+from worker.vision import diagnostics, encoding, render
 from worker.vision.analysis import Example
 from worker.vision.engine import Analysis, Engine, MadeMap, Prepared
 from worker.vision.image import Picture, decode
-
-WEBP = "image/webp"
 
 
 @dataclass(frozen=True)
@@ -219,6 +219,7 @@ class ItemPipeline:
                 method=made.method,
                 target=made.slug,
                 kind=kind,
+                suffix=SUFFIXES[options.overlay_format] if kind == "overlay" else ".png",
             )
             draw = partial(drawing.of_map, kind, made, loaded.picture, labels, options)
             artifacts[kind] = self._drawn(key, draw, loaded.watch)
@@ -251,14 +252,13 @@ class ItemPipeline:
 
     def _drawn(self, key: str, draw: Callable[[], render.Image], watch: Stopwatch) -> ArtifactLink:
         """Draw, encode by the key's suffix, and upload."""
-        as_webp = key.endswith(".webp")
         with self._processor_slots:
             with watch.stage("render"):
                 image = draw()
             with watch.stage("encode"):
-                body = render.webp(image) if as_webp else png.encoded(image)
+                body = encoding.encoded(image, PurePath(key).suffix)
         with watch.stage("upload"):
-            self._store.put(key, body, content_type=WEBP if as_webp else PNG)
+            self._store.put(key, body, content_type=media_type(key))
         return ArtifactLink(key=key)
 
 

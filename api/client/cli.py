@@ -33,6 +33,7 @@ from api.client.server import NoServer, find_server
 from api.client.webhooks import OVERLAP_S
 from worker.contract.job import JOB_EVENTS, Colormap, JobEvent, Options, Priority, Verdict
 from worker.contract.judgement import Kind
+from worker.contract.media import OverlayFormat
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -91,6 +92,7 @@ def cli() -> None:
 @click.option("--top-k", type=click.IntRange(1, 100), help="labels of a picture; default: 5")
 @click.option("--colormap", type=click.Choice(get_args(Colormap)), help="default: jet")
 @click.option("--alpha", type=click.FloatRange(0, 1), help="weight of the heatmap; default: 0.5")
+@click.option("--overlay-format", type=click.Choice(get_args(OverlayFormat)), help="default: png")
 @click.option("--priority", type=click.Choice(get_args(Priority)), help="default: normal")
 @_json_option
 @_with_server

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from api.client.client import Client
 from worker.contract.job import ArtifactLink, Explanation, ItemResult, ItemStatus
@@ -44,7 +44,7 @@ def artifact_files(item: ItemResult, stem: str) -> Iterator[tuple[str, str, Arti
             if what in taken:
                 what = f"{_origin(explanation)}_{_target(explanation, n)}_{kind}"
             taken.add(what)
-            yield what, f"{stem}_{what}.png", link
+            yield what, f"{stem}_{what}{PurePath(link.key).suffix}", link
 
 
 def _origin(explanation: Explanation) -> str:

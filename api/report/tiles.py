@@ -16,6 +16,7 @@ from api.services import Services
 from worker.contract import keys
 from worker.contract.errors import ImageTooLarge, ObjectNotFound, StoreDenied
 from worker.contract.job import ImageFacts, ItemResult, ItemStatus, Label, Verdict
+from worker.contract.media import media_type
 
 TILES = 48
 MAX_PICTURE_BYTES = 100_000  # of each; all of them make a report of 7 MB at most
@@ -55,7 +56,8 @@ class _Shown:
 def least_certain(services: Services, job: FoundJob, index: JobIndex) -> list[Tile]:
     """The pictures whose two best labels are closest, the closest first."""
     query = Query(status=ItemStatus.SUCCEEDED, sort="margin")
-    items = selection.read_items(services, job, index.select(query)[:TILES])
+    closest = index.items(index.select(query)[:TILES])
+    items = selection.read_items(services, job, closest)
     tasks = [partial(_picture, services, job, item) for item in items]
     pictures = in_order(services.pool, tasks, window=WINDOW)
     grids = densities.grids(services, job, items)
@@ -95,7 +97,8 @@ def _candidates(job: FoundJob, item: ItemResult) -> Iterator[tuple[str, str, boo
     """Key and media type of what shows an item, and whether its map is in it; the best first."""
     made = choose_map(item.explanations, "overlay", model=None, method=None)
     if made is not None:
-        yield made.artifacts["overlay"].key, "image/png", True
+        key = made.artifacts["overlay"].key
+        yield key, media_type(key), True
     if "thumbnail" in item.artifacts:
         yield item.artifacts["thumbnail"].key, "image/webp", False
     facts = item.image

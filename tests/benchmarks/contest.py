@@ -8,7 +8,7 @@ from tests.benchmarks.ground import SMALL, WARM, Ground
 from tests.benchmarks.limit import Bare, best_format
 from tests.benchmarks.profile import Profile
 from tests.benchmarks.same_work import SameWork
-from tests.benchmarks.scenes import VIT_ATTENTION, Scene, pixels_of
+from tests.benchmarks.scenes import LITE0, VIT_ATTENTION, Scene, pixels_of
 from tests.benchmarks.turns import Figures, Way, in_turn, quartiles
 from tests.benchmarks.whole_way import BUCKET, key_of
 
@@ -19,6 +19,8 @@ def contest(ground: Ground, scene: Scene) -> tuple[Figures, Figures]:
     others = _in_process(ground, scene)
     if scene is VIT_ATTENTION:
         others |= _slow(ground)
+    if scene is LITE0:
+        others["jpeg"] = lambda: ground.way.per_s(scene, SMALL, overlay_format="jpeg")
     _warm_up(ground, scene, others)
 
     def whole() -> float:
@@ -28,6 +30,7 @@ def contest(ground: Ground, scene: Scene) -> tuple[Figures, Figures]:
     rates = in_turn({"whole": whole, **others}, rounds=ground.extent.rounds)
     figures = {f"{scene.name}_{way}_per_s": statistics.median(of) for way, of in rates.items()}
     named = {"bare": scene.figure, "same_work": f"{scene.name}_over_same_work"}
+    named["jpeg"] = f"{scene.name}_png_over_jpeg"
     for way in others:
         ratios = [a / b for a, b in zip(rates["whole"], rates[way], strict=True)]
         figures |= quartiles(named.get(way, f"over_{way}"), ratios)

@@ -17,6 +17,7 @@ Figures are medians over rounds of ratios within a round, with quartiles:
 
 - vit_attention_over_bare, vit_class_over_bare, cnn_over_bare; over_same_work, the lowest of three
 - over_tutorial, over_naive_queue, over_naive_queue_one_thread: of attention maps
+- cnn_png_over_jpeg: the whole way over itself with overlays as JPEG
 - rank1_agreement, *_map_correlation: labels and maps of the stack beside those of float32
 - single_overhead_ms: one picture sent to an idle system until its results are here, less a bare
   forward pass of one
@@ -24,7 +25,7 @@ Figures are medians over rounds of ratios within a round, with quartiles:
 - linear_spread, worker_growth (with --linear): how much rates of jobs of 250, 1,000 and 4,000
   images differ, and how much memory the worker gains from the first of the largest to the last
 - endurance_growth (with --long): how much memory the worker gains over 50,000 images, from the
-  mean of the first fifth to that of the last
+  mean of the second fifth to that of the last; the first fills what a worker keeps
 - for each scene a table: time and processor time an image of every stage and process
 """
 

@@ -20,13 +20,18 @@ def is_serious(message: ConsoleMessage) -> bool:
 
 
 @pytest.fixture
-def tab(stack: Stack) -> Iterator[Page]:
+def complaints() -> list[str]:
+    """What the tab complains of; a test that expects one takes it out."""
+    return []
+
+
+@pytest.fixture
+def tab(stack: Stack, complaints: list[str]) -> Iterator[Page]:
     """The page, open; whatever it complains of or asks other hosts for fails the test."""
     sync_api = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("Chromium is not installed")
-    complaints: list[str] = []
     own = (stack.url, stack.s3_endpoint, "blob:")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])

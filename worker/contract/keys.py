@@ -394,8 +394,16 @@ def item_artifact(tenant: str, job: str, index: int, name: str) -> str:
 
 
 def artifact(
-    tenant: str, job: str, index: int, *, model: str, method: str, target: str, kind: str
+    tenant: str,
+    job: str,
+    index: int,
+    *,
+    model: str,
+    method: str,
+    target: str,
+    kind: str,
+    suffix: str = ".png",
 ) -> str:
     """Key of a map's picture; `target` is a label id, `free`, or a slug of the target."""
-    name = f"{model.replace('/', '-')}.{method}.{target}.{kind}.png"
+    name = f"{model.replace('/', '-')}.{method}.{target}.{kind}{suffix}"
     return item_prefix(tenant, job, index) + name

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 # Content types of what is stored.
 JSON = "application/json"
 JSONL = "application/x-ndjson"
-PNG = "image/png"
 BYTES = "application/octet-stream"
 
 _MISSING = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}

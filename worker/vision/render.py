@@ -120,15 +120,6 @@ def figure(
     return _composed(head, left, right, canvas_px=canvas_px, gap=gap)
 
 
-def webp(image: Image, *, quality: int = 80) -> bytes:
-    """A lossy WebP file of an 8-bit RGB picture (h, w, 3); `quality` is 1 to 100."""
-    if image.ndim != 3 or image.dtype != np.uint8:
-        raise ValueError(f"no WebP can be made of {image.dtype} {image.shape}")
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    _, encoded = cv2.imencode(".webp", bgr, [cv2.IMWRITE_WEBP_QUALITY, quality])
-    return encoded.tobytes()
-
-
 def scaled_to(rgb: RGB, *, max_width_px: int, max_height_px: int) -> RGB:
     """The picture no wider and no higher than that, at its aspect; never scaled up."""
     height, width = rgb.shape[:2]

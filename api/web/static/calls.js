@@ -5,6 +5,7 @@ export async function call(path, key, options = {}) {
   if (answer.ok) return answer;
   const problem = await answer.json().catch(() => ({}));
   const error = new Error(problem.detail || `HTTP ${answer.status}`);
+  error.code = problem.code;
   error.waitS = Number(answer.headers.get("Retry-After"));
   throw error;
 }
@@ -17,19 +18,22 @@ export const offered = (key) => json("/v1/models", key);
 const MAPS_PER_JOB = 8; // that the front door takes
 export const FEW = 24; // pictures; each of so many gets every map
 
-// Maps that the default models make: their best for the first two labels, then by other methods.
-async function maps(key) {
-  const { models } = await offered(key);
-  const chosen = models.filter((model) => model.default);
+// Maps that the models make: their best for the first two labels, then by other methods.
+function maps(chosen) {
+  const none = (model) => !model.methods.length && !model.label_free_methods.length;
+  if (chosen.length && chosen.every(none)) return [];
   const second = chosen.some((model) => model.methods.length && (model.classes ?? 0) > 1);
   const others = chosen.flatMap((model) => [...model.methods, ...model.label_free_methods].slice(1));
-  const asked = [{}, ...(second ? [{ target: "top2" }] : []), ...others.map((method) => ({ method }))];
-  return asked.slice(0, MAPS_PER_JOB);
+  return [{}, ...(second ? [{ target: "top2" }] : []), ...others.map((method) => ({ method }))];
 }
 
-export async function submit(files, key) {
-  const explain = files.length > FEW ? [{}] : await maps(key);
+// `set` is one of the client's own (label_sets.js), whose readers score it; without it the default
+// models score their own labels.
+export async function submit(files, key, set) {
+  const chosen = set?.readers ?? (await offered(key)).models.filter((model) => model.default);
+  const explain = maps(chosen).slice(0, files.length > FEW ? 1 : MAPS_PER_JOB);
   const options = { faithfulness: true, artifacts: ["labels", "overlay", "thumbnail"], explain };
+  if (set) Object.assign(options, { label_set: set.ref, models: chosen.map((model) => model.id) });
   const form = new FormData();
   for (const file of files) form.append("files", file);
   form.append("options", JSON.stringify(options));
@@ -89,4 +93,6 @@ export const readJob = (id, key) => json(`/v1/jobs/${encodeURIComponent(id)}`, k
 export const readItem = ({ job, index }, key) => json(`/v1/jobs/${job}/items/${index}`, key);
 export const readSlice = (job, query, key) => json(`${job.links.results}?${new URLSearchParams(query)}`, key);
 export const readSummary = (job, key) => json(job.links.summary, key);
+export const labelSets = async (key) => (await json("/v1/labelsets?limit=100", key)).items;
+export const labelSet = (id, version, key) => json(`/v1/labelsets/${id}?version=${version}`, key);
 export const recentJobs = async (key) => (await json("/v1/jobs?limit=10", key)).items;

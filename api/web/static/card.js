@@ -3,6 +3,7 @@ import { contrast } from "./contrast.js";
 import { facts, measured } from "./details.js";
 import { element } from "./element.js";
 import { explanations } from "./explanations.js";
+import { setName } from "./label_sets.js";
 import { review } from "./review.js";
 import { labelName, say } from "./words.js";
 
@@ -16,6 +17,7 @@ export function card(item, picture, options) {
   return element("article", {}, frame,
     element("h2", { textContent: best ? `${say("result")}：${labelName(best)}` : say("failed") }),
     element("p", { textContent: item.error ? `${name}: ${item.error.message}` : name }),
+    ...(setName(options) ? [element("p", { textContent: `${say("labelSet")}：${setName(options)}` })] : []),
     ...(item.labels ?? []).map(score),
     ...maps.parts,
     ...(best ? [contrast(item, options, maps.add), review(item, frame, options, maps.shown)] : []),

@@ -4,6 +4,7 @@ import { addressOf } from "./address.js";
 import { FEW, offered, results, submit, watch } from "./calls.js";
 import { card } from "./card.js";
 import { batches, dropped, sorted } from "./folder.js";
+import { chosenSet, forgetSet, readSets, setProblem, writeSets } from "./label_sets.js";
 import { readRecent, writeRecent } from "./recent.js";
 import { openWall, startWall, writeWall } from "./wall.js";
 import { problem, say, switchLanguage, write } from "./words.js";
@@ -20,14 +21,15 @@ function progress(counts) {
 function paint() {
   write();
   writeRecent();
+  writeSets();
   writeWall();
   at("cards").replaceChildren(...shown.map((made) => card(...made)));
 }
 
 // Few pictures get cards, those of earlier jobs stay below; many become a wall, which opens
 // unless more are to come or another is being looked at.
-async function recognise(files, key) {
-  const job = await watch(await submit(files, key), key, progress);
+async function recognise(files, set, key) {
+  const job = await watch(await submit(files, key, set), key, progress);
   if (files.length > FEW) {
     if (!waiting.length && !location.hash) location.hash = addressOf(job.id);
     return;
@@ -40,7 +42,7 @@ async function recognise(files, key) {
   at("cards").prepend(...fresh.map((made) => card(...made)));
 }
 
-const waiting = []; // pictures that came while a job was running, one list for each drop
+const waiting = []; // pictures that came while a job was running, with the label set chosen at each drop
 let busy = false;
 
 async function take(list) {
@@ -51,7 +53,7 @@ async function take(list) {
     at("message").textContent = say("needKey");
     return;
   }
-  waiting.push(pictures);
+  waiting.push({ pictures, set: chosenSet() });
   if (location.hash) location.hash = "";
   tellWaiting();
   if (busy) return;
@@ -60,20 +62,22 @@ async function take(list) {
   busy = false;
 }
 
-async function run(files) {
+async function run({ pictures, set }) {
   const key = accessKey();
   keepKey();
   tellWaiting();
   progress({ total: 0 });
   try {
-    const [now, ...later] = batches(files, (await offered(key)).limits);
-    waiting.unshift(...later);
+    const [now, ...later] = batches(pictures, (await offered(key)).limits);
+    waiting.unshift(...later.map((each) => ({ pictures: each, set })));
     tellWaiting();
-    await recognise(now, key);
+    await recognise(now, set, key);
     tellWaiting();
     readRecent().catch(report);
   } catch (error) {
-    at("message").textContent = [problem(error), ...leave()].join(" ");
+    const ofSet = set && setProblem(error, set);
+    if (ofSet) forgetSet(set);
+    at("message").textContent = [ofSet || problem(error), ...leave()].join(" ");
   }
 }
 
@@ -92,17 +96,25 @@ function report(error) {
 
 async function enter() {
   if (!accessKey()) return;
-  await Promise.all([openWall(), readRecent().catch(report)]);
+  await Promise.all([openWall(), readRecent().catch(report), lookAtSets()]);
 }
 
+// One that was chosen and is no more is told of, not left out in silence.
+async function lookAtSets() {
+  const lost = await readSets().catch(report);
+  if (lost) at("message").textContent = `${say("setLost")}：${lost.name}`;
+}
+
+const countWaiting = (entries) => entries.flatMap(({ pictures }) => pictures).length;
+
 function tellWaiting() {
-  const pictures = waiting.flat().length;
+  const pictures = countWaiting(waiting);
   at("message").textContent = pictures ? `${say("waiting")}：${pictures}` : "";
 }
 
 // Forgets what waits, as it would meet the same problem, and says so.
 function leave() {
-  const pictures = waiting.splice(0).flat().length;
+  const pictures = countWaiting(waiting.splice(0));
   return pictures ? [`${say("left")}：${pictures}`] : [];
 }
 
@@ -121,4 +133,6 @@ document.addEventListener("drop", async (event) => {
 });
 paint();
 startWall(report);
+window.addEventListener("focus", lookAtSets); // one may have been made or deleted elsewhere
+lookAtSets();
 if (accessKey()) readRecent().catch(report);

@@ -26,7 +26,10 @@ const WORDS = {
     freeText: "标签表之外", undo: "撤销", nobody: "未署名", drawHere: "在图片上拖出应当关注的区域，或填写像素坐标",
     left_px: "左", top_px: "上", right_px: "右", bottom_px: "下", saveBox: "保存区域",
     contrast: "为什么不是…", whyNot: "为什么不是", whyNotAny: "其他标签（汉字、拼音或英文）", asking: "正在识别",
-    report: "保存报告" },
+    report: "保存报告", labelSet: "标签集", ownLabels: "模型自带的标签", labels: "个标签",
+    setDeleted: "标签集已被删除", setUnfit: "现有模型不能使用此标签集",
+    setOutdated: "模型权重已更换，此标签集需用原来的图片重建", setLost: "标签集已不可用，已改回模型自带的标签",
+    setRemedy: "。图片未提交，已改回模型自带的标签；请另选标签集或保持不变，再重新选择图片" },
   en: { key: "Access key", files: "Choose, drop or paste pictures", progress: "Progress",
     opacity: "Heatmap opacity", wipe: "Before and after", result: "Recognised", score: "Score",
     faithful: "The heatmap is faithful", weak: "The heatmap is weakly faithful",
@@ -52,7 +55,13 @@ const WORDS = {
     drawHere: "Drag a box on the picture around what should count, or write it in pixels",
     left_px: "Left", top_px: "Top", right_px: "Right", bottom_px: "Bottom", saveBox: "Save the box",
     contrast: "Why not …", whyNot: "Why not ", whyNotAny: "Another label (Chinese, pinyin or English)",
-    asking: "Being recognised", report: "Save the report", prepare: "preparation", judge: "faithfulness check" },
+    asking: "Being recognised", report: "Save the report", prepare: "preparation", judge: "faithfulness check",
+    labelSet: "Label set", ownLabels: "The model's own labels", labels: "labels",
+    setDeleted: "The label set was deleted", setUnfit: "No running model takes the label set",
+    setOutdated: "The model has other weights now; make the label set anew from its pictures",
+    setLost: "The label set is no longer available; back to the model's own labels",
+    setRemedy: ". The pictures were not sent. The page is back to the model's own labels; choose another " +
+      "label set or none, then the pictures again" },
 };
 let language = "zh";
 
