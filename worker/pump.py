@@ -80,10 +80,8 @@ class Pump:
                 claim = self._records.claim(self._all if slot else self._always)
                 if claim is None:
                     return
-                if first and claim.more is not None:
-                    self._wake(claim.more)
+                self._run_one(claim, leads=first)
                 first = False
-                self._run_one(claim)
             except RedisUnavailable as exc:
                 log.warning("no claim", error=exc.message)
                 return
@@ -102,10 +100,12 @@ class Pump:
                 self._running -= 1
                 self._last_claim = time.monotonic()
 
-    def _run_one(self, claim: Claim) -> None:
+    def _run_one(self, claim: Claim, *, leads: bool) -> None:
         trace = named(claim.record.traceparent)
         with bound_contextvars(job_id=claim.job, chunk=claim.chunk, **trace), self._busy():
             try:
+                if leads and claim.more is not None:
+                    self._wake(claim.more)
                 with traced(self._traces, claim):
                     self._tell(self._runners[claim.verdict].run(claim))
             except LeaseLost as exc:
