@@ -179,3 +179,15 @@ def test_an_unexpected_exception_gives_the_chunk_back_to_be_tried_again(
     make_pump(records, FinishingRunner(records, explode)).run()
     counts = records.read("one", job).counts  # type: ignore[union-attr]
     assert (counts.queued, counts.running) == (1, 0)
+
+
+def test_a_wake_up_that_goes_wrong_gives_the_chunk_back(records: JobRecords) -> None:
+    job = create(records, 2)
+    runner = FinishingRunner(records)
+
+    def explode(_: QueueName) -> None:
+        raise RuntimeError("a broker nobody thought of")
+
+    make_pump(records, runner, wake=explode).run()
+    counts = records.read("one", job).counts  # type: ignore[union-attr]
+    assert (counts.queued, counts.running, counts.succeeded) == (1, 0, 1)
