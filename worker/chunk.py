@@ -17,6 +17,7 @@ import structlog
 from worker import densities
 from worker.batcher import Answer, Batcher
 from worker.contract import keys
+from worker.contract.densities import Rows
 from worker.contract.errors import (
     DeviceBroken,
     GuanwuError,
@@ -38,7 +39,6 @@ from worker.contract.manifest import read_shard
 from worker.contract.objects import JSONL, ObjectStore
 from worker.contract.record import Claim, Tally
 from worker.contract.records import JobRecords
-from worker.densities import Rows
 from worker.endings import poisoned, stopped, unfinished, unfinished_by_verdict
 from worker.item import Loaded
 from worker.leases import HeldClaim, Leases

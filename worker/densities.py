@@ -1,9 +1,7 @@
 """What a chunk keeps of its maps beside its results: a coarse density of each, for the closing.
 
 They are no part of what clients read: a job's results do not grow by them. The object is written
-before the results, so whoever finds results finds it. Another layout of rows takes another key,
-for workers of two versions may run one job. The front door reads them, too
-(api/report/densities.py).
+before the results, so whoever finds results finds it. worker/contract/densities.py has its layout.
 """
 
 from __future__ import annotations
@@ -15,17 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from worker.contract import keys
+from worker.contract.densities import MOST, ROW, Rows
 from worker.contract.errors import ObjectNotFound
 from worker.contract.objects import BYTES, ObjectStore
-from worker.vision.density import SIDE, Density
-
-_ROW = np.dtype(
-    [("index", "<i8"), ("nth", "<i2"), ("seen", "i1", (4,)), ("cells", "<u2", (SIDE, SIDE))]
-)
-_MOST = np.iinfo(np.uint16).max
-
-Rows = npt.NDArray[np.void]
-"""Of one item, as they are stored: cells in shares of the hottest."""
+from worker.vision.density import Density
 
 
 @dataclass(frozen=True)
@@ -50,11 +41,11 @@ class Densities:
 
 def rows_of(index: int, maps: Sequence[tuple[int, Density]]) -> Rows:
     """An item's maps, each with its place among the item's explanations."""
-    rows = np.zeros(len(maps), _ROW)
+    rows = np.zeros(len(maps), ROW)
     for row, (nth, found) in zip(rows, maps, strict=True):
         hottest = float(found.cells.max())
         row["index"], row["nth"], row["seen"] = index, nth, found.seen
-        row["cells"] = np.rint(found.cells * (_MOST / hottest)) if hottest > 0 else 0
+        row["cells"] = np.rint(found.cells * (MOST / hottest)) if hottest > 0 else 0
     return rows
 
 
@@ -75,7 +66,7 @@ def kept_rows(
 
 def none() -> Densities:
     """Of a chunk without maps."""
-    return _densities(np.zeros(0, _ROW))
+    return _densities(np.zeros(0, ROW))
 
 
 def read(store: ObjectStore, tenant: str, job: str, chunk: int) -> Densities:
@@ -99,4 +90,4 @@ def _read(store: ObjectStore, tenant: str, job: str, chunk: int) -> Rows:
         body = store.get(keys.chunk_densities(tenant, job, chunk))
     except ObjectNotFound:
         body = b""
-    return np.frombuffer(body, _ROW)
+    return np.frombuffer(body, ROW)

@@ -1,24 +1,24 @@
 """Coarse maps of single items, out of what their chunks keep beside their results.
 
-The worker writes them (worker/densities.py); the front door reads them without numpy.
+The worker writes them (worker/densities.py).
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
+
+import numpy as np
 
 from api.found import FoundJob
 from api.parallel import in_order
 from api.report.heat import Grid
 from api.services import Services
 from worker.contract import keys
+from worker.contract.densities import ROW
 from worker.contract.errors import ObjectNotFound
 from worker.contract.job import ItemResult
 
-SIDE = 14
-_ROW = struct.Struct(f"<qh4b{SIDE * SIDE}H")  # item, place of the explanation, seen part, cells
 WINDOW = 8
 
 
@@ -46,13 +46,13 @@ def _read(services: Services, job: FoundJob, number: int) -> bytes:
 
 
 def _of_items(body: bytes, wanted: dict[int, ItemResult]) -> dict[int, Grid]:
-    whole = len(body) // _ROW.size * _ROW.size
+    whole = len(body) // ROW.itemsize * ROW.itemsize
+    rows = np.frombuffer(body[:whole], ROW)
     found: dict[int, Grid] = {}
-    for row in _ROW.iter_unpack(body[:whole]):
-        index, nth = row[0], row[1]
-        if index not in wanted or not _explains(wanted[index], nth):
-            continue
-        found.setdefault(index, _grid(row[6:]))
+    for row in rows[np.isin(rows["index"], list(wanted))]:
+        index = int(row["index"])
+        if index not in found and _explains(wanted[index], int(row["nth"])):
+            found[index] = row["cells"].astype(float).tolist()
     return found
 
 
@@ -63,8 +63,3 @@ def _explains(item: ItemResult, nth: int) -> bool:
     return item.explanations[nth].target is not None or all(
         made.target is None for made in item.explanations
     )
-
-
-def _grid(cells: Iterable[int]) -> Grid:
-    row = list(map(float, cells))
-    return [row[n : n + SIDE] for n in range(0, len(row), SIDE)]

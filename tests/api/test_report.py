@@ -23,9 +23,10 @@ from worker.contract.attention import (
     ShortcutFlag,
     Spot,
 )
+from worker.contract.densities import SIDE
 from worker.contract.job import ArtifactLink, ItemResult, ManifestItem
 from worker.contract.record import Claim
-from worker.vision.density import SIDE, Density
+from worker.vision.density import Density
 
 EVIL = "<script>alert(1)</script>\"'><img src=//evil.example/x.png>.png"
 VOID = {"meta", "link", "img", "br"}

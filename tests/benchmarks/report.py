@@ -16,14 +16,12 @@ a new browser context without a network, in a window of 1440 x 1000 pixels.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import time
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,15 +29,16 @@ from PIL import Image
 
 from api.client import Client
 from deploy.stack import Stack
+from tests.benchmarks.looking import SHOWN, WINDOW, asked, chromium, workerless
 from tests.benchmarks.shown import Bar, report
-from tests.benchmarks.wall import CHROMIUM, WINDOW, chromium
-from tests.finished import PICTURES, TENANT, Finisher
+from tests.finished import TENANT, Finisher
 from worker import densities
 from worker.contract import keys
+from worker.contract.densities import SIDE
 from worker.contract.job import ItemResult, ManifestItem
 from worker.contract.record import Claim
 from worker.explained.account import ExplanationAccount
-from worker.vision.density import SIDE, Density
+from worker.vision.density import Density
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -137,30 +136,13 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--json", action="store_true", help="end with one JSON object")
-    parser.add_argument("--quick", action="store_true", help="a little of everything")
-    parser.add_argument("--images", type=int, help=f"of the job; {IMAGES:,} by default")
-    args = parser.parse_args(argv)
-    if CHROMIUM is None:
-        print("Chromium is not installed, so there is nothing to look with")
-        return
-    images = args.images or (QUICK_IMAGES if args.quick else IMAGES)
+    args = asked(__doc__, argv, images=IMAGES, quick_images=QUICK_IMAGES)
     openings = QUICK_OPENINGS if args.quick else OPENINGS
     load = os.getloadavg()[0]
-    own = {"GUANWU_S3_INPUT_BUCKETS": PICTURES}
-    with (
-        TemporaryDirectory(prefix="guanwu-bench-") as folder,
-        Stack(Path(folder) / "stack", settings=own, workers=0) as stack,
-        chromium() as browser,
-    ):
-        os.environ |= {n: v for n, v in stack.environment.items() if n.startswith("AWS_")}
-        job = Heavy(stack).job(images)
-        figures = measure(stack, browser, job, Path(folder), openings=openings)
-    settings = (
-        f"{images:,} pictures; {openings} openings; Chromium without a screen, "
-        f"{WINDOW['width']} x {WINDOW['height']}"
-    )
+    with workerless() as (stack, folder), chromium() as browser:
+        job = Heavy(stack).job(args.images)
+        figures = measure(stack, browser, job, folder, openings=openings)
+    settings = f"{args.images:,} pictures; {openings} openings; {SHOWN}"
     report(figures, settings, load=load, bars=BARS)
     if args.json:
         print(json.dumps(figures))

@@ -23,22 +23,20 @@ processors with Chromium.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from deploy.stack import Stack
+from tests.benchmarks.looking import SHOWN, WINDOW, asked, chromium, workerless
 from tests.benchmarks.shown import report
-from tests.finished import PICTURES, Finisher
+from tests.finished import Finisher
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Request
@@ -49,10 +47,8 @@ JUMPS, QUICK_JUMPS = 20, 5
 SCROLL_S, QUICK_SCROLL_S = 20.0, 3.0
 SCROLL_PX_PER_S = 3000
 SETTLED_S = 1.0
-WINDOW = {"width": 1440, "height": 1000}
 BAR_S = 2.0  # of first_paint_s
 
-CHROMIUM = shutil.which("chromium")
 LOOKS = Path(__file__).with_suffix(".js")
 
 
@@ -127,42 +123,17 @@ def measure(wall: Wall, *, quick: bool) -> dict[str, float]:
     return figures
 
 
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """Debian's."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--json", action="store_true", help="end with one JSON object")
-    parser.add_argument("--quick", action="store_true", help="a little of everything")
-    parser.add_argument("--images", type=int, help=f"of the job; {IMAGES:,} by default")
-    args = parser.parse_args(argv)
-    if CHROMIUM is None:
-        print("Chromium is not installed, so there is nothing to look with")
-        return
-    images = args.images or (QUICK_IMAGES if args.quick else IMAGES)
+    args = asked(__doc__, argv, images=IMAGES, quick_images=QUICK_IMAGES)
     load = os.getloadavg()[0]
-    own = {"GUANWU_S3_INPUT_BUCKETS": PICTURES}
-    with (
-        TemporaryDirectory(prefix="guanwu-bench-") as folder,
-        Stack(Path(folder), settings=own, workers=0) as stack,
-        chromium() as browser,
-    ):
-        os.environ |= {n: v for n, v in stack.environment.items() if n.startswith("AWS_")}
+    with workerless() as (stack, _), chromium() as browser:
         started_s = time.perf_counter()
-        job = Finisher(stack).job(images)
-        print(f"made a job of {images:,} pictures in {time.perf_counter() - started_s:.0f} s")
+        job = Finisher(stack).job(args.images)
+        print(f"made a job of {args.images:,} pictures in {time.perf_counter() - started_s:.0f} s")
         figures = measure(Wall(browser, stack, job), quick=args.quick)
     settings = (
-        f"{images:,} pictures; {QUICK_OPENINGS if args.quick else OPENINGS} openings; Chromium "
-        f"without a screen, {WINDOW['width']} x {WINDOW['height']}; bar of first_paint_s {BAR_S} s"
+        f"{args.images:,} pictures; {QUICK_OPENINGS if args.quick else OPENINGS} openings; "
+        f"{SHOWN}; bar of first_paint_s {BAR_S} s"
     )
     report(figures, settings, load=load)
     if args.json:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deploy.stack import Stack
+from tests.finished import Finisher
 
 if TYPE_CHECKING:
     from playwright.sync_api import ConsoleMessage, Page
@@ -43,3 +44,13 @@ def tab(stack: Stack, complaints: list[str]) -> Iterator[Page]:
         yield tab
         browser.close()
     assert complaints == []
+
+
+@pytest.fixture(scope="module")
+def finisher(stack: Stack) -> Iterator[Finisher]:
+    """Makes jobs in a stack without workers, by the stack's AWS variables."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in stack.environment.items():
+            if name.startswith("AWS_"):
+                patch.setenv(name, value)
+        yield Finisher(stack)

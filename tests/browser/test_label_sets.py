@@ -218,6 +218,33 @@ def test_a_set_that_is_deleted_meanwhile_is_told_with_the_remedy(
     assert newest_options(stack)["label_set"] is None
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"model": "gone"}, "现有模型不能使用此标签集：玩意儿"),
+        ({"weights_sha256": "0" * 64}, "此标签集需用原来的图片重建：玩意儿"),
+    ],
+)
+def test_a_set_that_fits_no_longer_is_told_with_the_remedy(
+    tab: sync_api.Page,
+    complaints: list[str],
+    stack: Stack,
+    things: ClientSet,
+    photos: dict[str, list[Path]],
+    store: ObjectStore,
+    changes: dict[str, str],
+    told: str,
+) -> None:
+    enter(tab, stack)
+    tab.select_option(FIELD, things.id)
+    ClientSets(store).put("local", things.model_copy(update=changes))
+    tab.set_input_files("#files", photos["panda"][1])
+    sync_api.expect(tab.locator("#message")).to_contain_text(f"{told}。图片未提交")
+    sync_api.expect(tab.locator(ROW)).to_be_hidden()
+    assert len(complaints) == 1, complaints
+    complaints.clear()  # Chromium's own, on the status of the answer
+
+
 def test_a_chosen_set_that_is_gone_is_told_before_anything_is_sent(
     tab: sync_api.Page, stack: Stack, client: Client
 ) -> None:

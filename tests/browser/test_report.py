@@ -25,12 +25,8 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-def job(stack: Stack) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in stack.environment.items():
-            if name.startswith("AWS_"):
-                patch.setenv(name, value)
-        yield Finisher(stack).job(IMAGES)
+def job(finisher: Finisher) -> str:
+    return finisher.job(IMAGES)
 
 
 @pytest.fixture

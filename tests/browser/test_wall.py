@@ -29,15 +29,6 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-def finisher(stack: Stack) -> Iterator[Finisher]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in stack.environment.items():
-            if name.startswith("AWS_"):
-                patch.setenv(name, value)
-        yield Finisher(stack)
-
-
-@pytest.fixture(scope="module")
 def job(finisher: Finisher) -> str:
     return finisher.job(IMAGES)
 

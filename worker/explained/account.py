@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from worker.contract.attention import Agreement, Explanations, ExplanationSummary
+from worker.contract.densities import SIDE
 from worker.contract.job import Explanation, ItemResult, Label
 from worker.densities import Densities
 from worker.explained import traces
@@ -13,7 +14,6 @@ from worker.explained.agreement import agreement
 from worker.explained.method import MethodAccount
 from worker.explained.quantiles import Histogram
 from worker.explained.shortcuts import shortcuts
-from worker.vision.density import SIDE
 
 MOST_FLAGS = 50
 

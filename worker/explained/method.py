@@ -15,11 +15,11 @@ from worker.contract.attention import (
     MapsOfMethod,
     MeanDensity,
 )
+from worker.contract.densities import SIDE
 from worker.contract.job import Explanation, Label
 from worker.explained import traces
 from worker.explained.quantiles import Histogram
 from worker.explained.shortcuts import Group
-from worker.vision.density import SIDE
 
 MOST_LABELS = 1000  # held at a time, 5 kB each
 SHOWN_LABELS = 50

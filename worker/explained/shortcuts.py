@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from worker.contract.attention import ALLOWED, LEAST_PICTURES, LEVEL, ShortcutFlag, Spot
+from worker.contract.densities import SIDE
 from worker.explained import traces
 from worker.explained.nulls import WINDOW
-from worker.vision.density import SIDE
 
 OUTER = 3
 """Cells from the picture's edge within which the middle of a tested place lies."""

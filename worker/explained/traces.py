@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from worker.contract.densities import SIDE
 from worker.explained import nulls
-from worker.vision.density import SIDE
 
 CELLS = SIDE * SIDE
 LEAST_SIDE = 6

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from worker.contract.densities import SIDE
 from worker.vision.heatmap import Heatmap
-
-SIDE = 14
-"""Cells a side, whatever the picture's aspect: the grid is stretched over it."""
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ export function writeSets() {
   const options = [["", say("ownLabels")], ...sets.map((set) => [set.id, title(set)])];
   document.getElementById("label-sets").hidden = !sets.length;
   const same = options.length === field.options.length
-    && options.every(([value, text], n) => field.options[n].value === value && field.options[n].text === text);
+    && options.every(([value, text], n) => field.options[n].value === value && field.options[n].textContent === text);
   if (same) return;
   const chosen = chosenSet()?.id ?? "";
   field.replaceChildren(...options.map(([value, textContent]) => element("option", { value, textContent })));

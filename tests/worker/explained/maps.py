@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from worker.contract.densities import SIDE
 from worker.contract.job import (
     Diagnostics,
     Explanation,
@@ -16,7 +17,6 @@ from worker.contract.job import (
     Label,
 )
 from worker.densities import Densities
-from worker.vision.density import SIDE
 
 Cells = npt.NDArray[np.float32]
 WHOLE = (0, SIDE, 0, SIDE)

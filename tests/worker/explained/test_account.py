@@ -10,10 +10,10 @@ import pytest
 
 from tests.worker.explained.maps import Cells, anywhere, blobs, densities, middling, results
 from worker.contract.attention import ExplanationSummary
+from worker.contract.densities import SIDE
 from worker.densities import none
 from worker.explained import method
 from worker.explained.account import ExplanationAccount
-from worker.vision.density import SIDE
 
 CORNER = np.array([[1.2, 11.8]])
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.worker.explained.maps import anywhere, middling
+from worker.contract.densities import SIDE
 from worker.explained import nulls, traces
-from worker.vision.density import SIDE
 
 WHOLE = np.array([0, SIDE, 0, SIDE], np.int8)
 

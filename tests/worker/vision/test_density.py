@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from worker.contract.densities import SIDE
 from worker.contract.job import Label
 from worker.vision.analysis import Analysis, MadeMap
-from worker.vision.density import SIDE, density
+from worker.vision.density import density
 from worker.vision.first_maps import first_maps
 from worker.vision.heatmap import Heatmap, Window
 
