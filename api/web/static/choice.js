@@ -2,9 +2,11 @@
 import { element } from "./element.js";
 
 const PAUSE_MS = 120; // of typing, before a search
+const AGAIN_MS = 1000; // after one that found not all yet
 let made = 0;
 
-// `search` gives proposals for a text, each with `text` and, if any, `hint`; one goes to `onChoose`.
+// `search` gives what it `found` for a text, proposals with `text` and, if any, `hint`, and whether that
+// is `complete`; one proposal goes to `onChoose`.
 export function choice(label, search, onChoose) {
   const id = `choice-${made++}`;
   const list = element("ul", { id, role: "listbox", ariaLabel: label, hidden: true });
@@ -18,23 +20,36 @@ export function choice(label, search, onChoose) {
 
 function listen(input, proposals, search) {
   let timer;
-  input.addEventListener("input", () => {
+  const lookIn = (ms) => {
     clearTimeout(timer);
-    timer = setTimeout(async () => {
-      const typed = input.value.trim();
-      const found = typed ? await search(typed) : [];
-      if (input.value.trim() === typed) proposals.show(found); // else it is late
-    }, PAUSE_MS);
-  });
+    timer = setTimeout(look, ms);
+  };
+  const look = async () => {
+    const typed = input.value.trim();
+    const { found, complete } = typed ? await search(typed) : { found: [], complete: true };
+    if (input.value.trim() !== typed) return; // it is late
+    proposals.renew(found);
+    if (!complete) lookIn(AGAIN_MS);
+  };
+  input.addEventListener("input", () => lookIn(PAUSE_MS));
   input.addEventListener("keydown", (event) => {
     if (!event.isComposing && proposals.press(event.key)) event.preventDefault();
   });
-  input.addEventListener("blur", () => proposals.show([]));
+  input.addEventListener("blur", () => {
+    clearTimeout(timer);
+    proposals.show([]);
+  });
 }
 
 class Proposals {
   constructor(input, list, onChoose) {
     Object.assign(this, { input, list, onChoose, found: [], active: -1 });
+  }
+
+  // Leaves what is chosen among the same proposals.
+  renew(found) {
+    const texts = (proposals) => JSON.stringify(proposals.map((each) => [each.text, each.hint]));
+    if (texts(found) !== texts(this.found)) this.show(found);
   }
 
   show(found) {

@@ -3,16 +3,17 @@ import { accessKey } from "./access.js";
 import { json, offered } from "./calls.js";
 import { labelName, say } from "./words.js";
 
-// Proposals for `choice`: `label` is a label's name or id, as the front door takes it.
+// Searches for `choice`: `label` is a label's name or id, as the front door takes it.
 export function searchLabels(model, options) {
   if (options.words) return async (typed) => ofWords(options.words, typed);
   let set = options.label_set;
   return async (typed) => {
     set ??= await ownSet(model); // once, not for each letter
-    if (!set) return [];
+    if (!set) return { found: [], complete: true };
     const query = new URLSearchParams({ label_set: set, q: typed });
-    const { items } = await json(`/v1/labels?${query}`, accessKey());
-    return items.map((each) => ({ text: labelName(each), hint: other(each), label: each.id }));
+    const { items, complete } = await json(`/v1/labels?${query}`, accessKey());
+    const found = items.map((each) => ({ text: labelName(each), hint: other(each), label: each.id }));
+    return { found, complete };
   };
 }
 
@@ -20,15 +21,16 @@ export function searchLabels(model, options) {
 export function searchAny(model, options) {
   const search = searchLabels(model, options);
   return async (typed) => {
-    const found = await search(typed).catch(() => []);
-    return [...found, { text: typed, hint: say("freeText"), free: true }];
+    const { found, complete } = await search(typed).catch(() => ({ found: [], complete: true }));
+    return { found: [...found, { text: typed, hint: say("freeText"), free: true }], complete };
   };
 }
 
 function ofWords(words, typed) {
   const wanted = typed.toLowerCase();
-  return words.filter((word) => word.toLowerCase().includes(wanted))
+  const found = words.filter((word) => word.toLowerCase().includes(wanted))
     .map((word) => ({ text: word, label: word }));
+  return { found, complete: true };
 }
 
 async function ownSet(model) {
