@@ -109,8 +109,7 @@ def download_artifact(path: ArtifactPath, query: ArtifactQuery) -> BaseResponse:
             return _redirect(link.key, file_names.of_item(item, kind, link.key))
     name = PurePath(path.artifact)
     made = choose_map(item.explanations, name.stem, model=query.model, method=query.method)
-    key = made.artifacts[name.stem].key if made is not None else None
-    if made is None or key is None or PurePath(key).suffix != name.suffix:
+    if made is None or PurePath(key := made.artifacts[name.stem].key).suffix != name.suffix:
         raise _missing(item, path.artifact)
     return _redirect(key, file_names.of_map(item, made, name.stem, key))
 

@@ -100,7 +100,8 @@ def _candidates(job: FoundJob, item: ItemResult) -> Iterator[tuple[str, str, boo
         key = made.artifacts["overlay"].key
         yield key, media_type(key), True
     if "thumbnail" in item.artifacts:
-        yield item.artifacts["thumbnail"].key, "image/webp", False
+        key = item.artifacts["thumbnail"].key
+        yield key, media_type(key), False
     facts = item.image
     if facts.sha256 is not None and _is_small(facts) and facts.format in _SHOWN:
         yield keys.input_key(job.tenant, facts.sha256), _SHOWN[facts.format], False

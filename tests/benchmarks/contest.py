@@ -29,8 +29,11 @@ def contest(ground: Ground, scene: Scene) -> tuple[Figures, Figures]:
 
     rates = in_turn({"whole": whole, **others}, rounds=ground.extent.rounds)
     figures = {f"{scene.name}_{way}_per_s": statistics.median(of) for way, of in rates.items()}
-    named = {"bare": scene.figure, "same_work": f"{scene.name}_over_same_work"}
-    named["jpeg"] = f"{scene.name}_png_over_jpeg"
+    named = {
+        "bare": scene.figure,
+        "same_work": f"{scene.name}_over_same_work",
+        "jpeg": f"{scene.name}_png_over_jpeg",
+    }
     for way in others:
         ratios = [a / b for a, b in zip(rates["whole"], rates[way], strict=True)]
         figures |= quartiles(named.get(way, f"over_{way}"), ratios)
