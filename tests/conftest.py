@@ -17,14 +17,18 @@ import pytest
 from deploy.ports import keep_or_choose
 from deploy.stack import Stack
 from deploy.valkey import Valkey
+from tests import layers
 from tests.stack import (
     CPU_SETTINGS,
     Bucket,
+    Buckets,
     SettingsFactory,
-    empty_bucket,
+    StartStack,
     end_survivors,
     mark_this_process,
+    read_botocore_once,
     running_stack,
+    use_one_thread,
 )
 
 SURVIVORS = pytest.StashKey[list[str]]()
@@ -41,6 +45,17 @@ def services() -> Iterator[Stack]:
     """A stack of the two services alone: Valkey and SeaweedFS."""
     with running_stack(api=False, workers=0) as stack:
         yield stack
+
+
+@pytest.fixture
+def own_services() -> None:
+    """Said by tests that start and end services of their own."""
+
+
+@pytest.fixture
+def own_stack() -> StartStack:
+    """Starts a stack of this test's own: `with own_stack(workers=1) as stack`."""
+    return running_stack
 
 
 @pytest.fixture(scope="session")
@@ -82,17 +97,23 @@ def redis_prefix(services: Stack) -> Iterator[str]:
             client.delete(key)
 
 
+@pytest.fixture(scope="session")
+def buckets(services: Stack) -> Iterator[Buckets]:
+    buckets = Buckets(services)
+    yield buckets
+    buckets.close()
+
+
 @pytest.fixture
-def s3(services: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+def s3(services: Stack, buckets: Buckets, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     """An empty bucket of a real S3 server; AWS_* variables name its credentials."""
     for name in [n for n in os.environ if n.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED"):
         monkeypatch.setenv(name, services.environment[name])
-    bucket = empty_bucket(services)
+    bucket = buckets.take()
     yield bucket
-    bucket.client.delete_bucket(Bucket=bucket.name)  # SeaweedFS takes the objects with it
-    bucket.client.close()
+    buckets.drop(bucket)
 
 
 @pytest.fixture
@@ -103,18 +124,21 @@ def settings(redis_url: str, redis_prefix: str, s3: Bucket) -> SettingsFactory:
 
 def pytest_configure(config: pytest.Config) -> None:
     mark_this_process()
+    read_botocore_once()
+    use_one_thread()
     config.stash[SURVIVORS] = []
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Before xdist looks: tests of one shared stack belong to one process."""
+    """Before `-m` and xdist look."""
     for item in items:
-        if "stack" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("stack"))
+        layers.mark(item)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    layers.enter(item)
     if item.get_closest_marker("gpu"):
         torch = pytest.importorskip("torch")
         if not torch.cuda.is_available():

@@ -8,31 +8,42 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import botocore.session
 import pytest
 
 from deploy.errors import ServiceMissing
 from deploy.processes import force, marked
 from deploy.stack import Stack
+from tests import layers
 from worker.contract.settings import Settings, load
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 INPUT_BUCKET = "pictures"  # whose objects jobs may name; a test that needs it makes it
+BUCKETS_AHEAD = 4
 SESSION_MARK = "TEST_PROCESS"  # in the environment of all that this test process starts
 CPU_SETTINGS = {
     "GUANWU_CACHE_MB": "0",  # tests share pictures, and ask the model
     "GUANWU_DEVICE": "cpu",
     "GUANWU_DRAIN_S": "5",
     "GUANWU_S3_INPUT_BUCKETS": INPUT_BUCKET,
+    "GUANWU_TORCH_THREADS": "1",  # see use_one_thread
 }
+
+
+StartStack = Callable[..., AbstractContextManager[Stack]]
+"""`running_stack`, as the fixture `own_stack` gives it."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,8 @@ def running_stack(*, kind: type[Stack] = Stack, **options: Any) -> Iterator[Stac
 
     Where the service programs are not installed the test is skipped; in CI it fails.
     """
+    programs = options.get("api", True) or options.get("workers", 1)
+    layers.require("acceptance" if programs else "integration")
     with TemporaryDirectory(prefix="guanwu-test-") as directory, ExitStack() as opened:
         try:
             stack = opened.enter_context(kind(Path(directory), **options))
@@ -86,11 +99,60 @@ def running_stack(*, kind: type[Stack] = Stack, **options: Any) -> Iterator[Stac
         yield stack
 
 
+class Buckets:
+    """Empty buckets of one S3 server, made ahead, because the first object of a new one waits for
+    a volume: 0.2 s here, a second on a busy machine.
+
+    All share a client: making one costs more than a bucket does.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        self._client = stack.seaweed.client()
+        self._endpoint = stack.s3_endpoint
+        self._threads = ThreadPoolExecutor(BUCKETS_AHEAD, thread_name_prefix="buckets")
+        self._ahead: deque[Future[str]] = deque()
+
+    def take(self) -> Bucket:
+        """A bucket that nobody else has."""
+        while len(self._ahead) <= BUCKETS_AHEAD:
+            self._ahead.append(self._threads.submit(self._make))
+        name = self._ahead.popleft().result()
+        return Bucket(name=name, endpoint=self._endpoint, client=self._client)
+
+    def _make(self) -> str:
+        name = f"test-{uuid.uuid4().hex}"
+        self._client.create_bucket(Bucket=name)
+        self._client.put_object(Bucket=name, Key="first", Body=b"not empty: it needs a volume")
+        self._client.delete_object(Bucket=name, Key="first")
+        return name
+
+    def drop(self, bucket: Bucket) -> None:
+        self._client.delete_bucket(Bucket=bucket.name)  # SeaweedFS takes the objects with it
+
+    def close(self) -> None:
+        self._threads.shutdown(cancel_futures=True)
+        self._client.close()
+
+
 def empty_bucket(stack: Stack) -> Bucket:
+    """A bucket of a stack that a test keeps for itself."""
     name = f"test-{uuid.uuid4().hex}"
     client = stack.seaweed.client()
     client.create_bucket(Bucket=name)
     return Bucket(name=name, endpoint=stack.s3_endpoint, client=client)
+
+
+def read_botocore_once() -> None:
+    """All S3 clients of this process share botocore's descriptions of services: each would read
+    1.4 MB of JSON, which takes longer than most tests."""
+    botocore.session.create_loader = cache(botocore.session.create_loader)
+
+
+def use_one_thread() -> None:
+    """Torch here and in the test processes computes on one thread: two processes of two threads
+    each on two processors spin for each other, and take ten times the time. Before torch is loaded.
+    """
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def mark_this_process() -> None:

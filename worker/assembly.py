@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from celery import Celery
 
@@ -32,8 +33,10 @@ from worker.publisher import CatalogPublisher
 from worker.pump import Pump, Runner
 from worker.readings import Readings
 from worker.tasks import register
-from worker.vision.engine import Engine
 from worker.waking import Waker
+
+if TYPE_CHECKING:
+    from worker.vision.engine import Engine
 
 OF_IMAGES: tuple[Verdict, ...] = ("run", "retry", "cancelled", "expired", "exhausted")
 HI_IO_THREADS = 8  # so that a single picture does not queue behind those of a bulk chunk

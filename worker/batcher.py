@@ -22,7 +22,7 @@ from worker.contract.job import Options
 from worker.contract.keys import LANES, Lane
 from worker.known_answers import Key, KnownAnswers
 from worker.meters import Meters
-from worker.vision.engine import Analysis, Prepared
+from worker.vision.analysis import Analysis, Prepared
 
 log = structlog.get_logger(__name__)
 

@@ -36,7 +36,7 @@ def calibrate(
     called like a label, in either language or by its id. Kept in calibration.json beside the
     cached weights; workers read it when they start.
     """
-    from worker.serve import make_engine
+    from worker.engine_factory import make_engine
     from worker.vision import calibrating, truth
     from worker.vision.labels.label_set import load_label_set
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import PurePath
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from worker import drawing
 from worker.batcher import Answer
@@ -39,9 +39,11 @@ from worker.downloads import Downloads
 from worker.example_features import ExampleFeatures
 from worker.meters import Meters, Stage
 from worker.vision import diagnostics, encoding, render
-from worker.vision.analysis import Example
-from worker.vision.engine import Analysis, Engine, MadeMap, Prepared
+from worker.vision.analysis import Analysis, Example, MadeMap, Prepared
 from worker.vision.image import Picture, decode
+
+if TYPE_CHECKING:
+    from worker.vision.engine import Engine
 
 
 @dataclass(frozen=True)

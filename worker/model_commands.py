@@ -17,7 +17,7 @@ def models() -> None:
 @click.option("--json", "as_json", is_flag=True, help="for scripts")
 def list_models(*, as_json: bool) -> None:
     """Show every model that jobs may name. Fetches nothing."""
-    from worker.serve import make_engine
+    from worker.engine_factory import make_engine
 
     with reported():
         catalog = make_engine(settings_or_exit(), device="cpu").catalog()
@@ -35,7 +35,7 @@ def list_models(*, as_json: bool) -> None:
 @click.argument("ids", nargs=-1)
 def fetch(ids: tuple[str, ...]) -> None:
     """Fetch and check models; without names the default set."""
-    from worker.serve import make_engine
+    from worker.engine_factory import make_engine
 
     with reported():
         engine = make_engine(settings_or_exit(), device="cpu", progress=click.echo)
@@ -50,7 +50,7 @@ def fetch(ids: tuple[str, ...]) -> None:
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N")
 def check(ids: tuple[str, ...], device: str) -> None:
     """Load models and run each once: labels, a map, time and memory. Default: the default set."""
-    from worker.serve import make_engine
+    from worker.engine_factory import make_engine
     from worker.vision.checking import check as run
     from worker.vision.models.number_format import name_of
 

@@ -7,7 +7,7 @@ import gc
 import os
 import sys
 import warnings
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import psutil
@@ -16,16 +16,11 @@ import structlog
 from worker import alive
 from worker.assembly import Assembly, assemble
 from worker.chunk import Pipeline
-from worker.contract.errors import SettingsInvalid
 from worker.contract.keys import LANES
 from worker.contract.settings import Settings
 from worker.devices import Device
 from worker.process import live
 from worker.processors import in_a_thread_that_ends
-from worker.vision.engine import Engine
-from worker.vision.models.cache import Progress, announce
-from worker.vision.models.own import OwnModel
-from worker.vision.models.own import read as read_models
 from worker.watchdog import (
     Check,
     device_broken,
@@ -33,6 +28,9 @@ from worker.watchdog import (
     idle_beside_work,
     too_large,
 )
+
+if TYPE_CHECKING:
+    from worker.vision.engine import Engine
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +40,8 @@ HI_THREADS = 8  # never busy with bulk chunks; they mostly wait
 
 def serve(settings: Settings, device: Device) -> None:
     """Load the models, then work until told to stop (SIGTERM) and drained."""
+    from worker.engine_factory import make_engine  # transformers takes seconds; `work` needs none
+
     _share_the_processor()
     engine = make_engine(settings, device="cpu" if device.gpu is None else "cuda")
     in_a_thread_that_ends(engine.load)
@@ -66,40 +66,6 @@ def work(
             threads=settings.chunk_threads + HI_THREADS,
             drain_s=settings.drain_s,
         )
-
-
-def make_engine(settings: Settings, *, device: str, progress: Progress = announce) -> Engine:
-    """An engine as the settings want it. Nothing is fetched or loaded yet.
-
-    Raises:
-        SettingsInvalid, UnknownModel, ModelUnavailable: as `Engine` says.
-    """
-    return Engine(
-        default_models=settings.default_model_ids,
-        extra_models=own_models(settings),
-        device=device,
-        dtype=settings.dtype,
-        max_batch=settings.batch_images,
-        max_maps=settings.max_image_maps,
-        threads=settings.torch_threads,
-        model_dir=settings.model_dir,
-        progress=progress,
-    )
-
-
-def own_models(settings: Settings) -> dict[str, str | OwnModel]:
-    """Those of GUANWU_MODELS and those of the file.
-
-    Raises:
-        SettingsInvalid: the file cannot be read, or names one of the others again.
-    """
-    named = settings.extra_models
-    filed = {} if settings.models_file is None else read_models(Path(settings.models_file))
-    if twice := named.keys() & filed.keys():
-        raise SettingsInvalid(
-            f"GUANWU_MODELS and GUANWU_MODELS_FILE both name {min(twice)!r}; name it once"
-        )
-    return {**named, **filed}
 
 
 def _checks(worker: Assembly, engine: Engine, settings: Settings) -> list[Check]:

@@ -11,7 +11,7 @@ from deploy.processes import runs
 from deploy.seaweedfs import S3_REGION
 from deploy.stack import Stack
 from deploy.state import Credentials
-from tests.stack import CPU_SETTINGS, running_stack
+from tests.stack import CPU_SETTINGS, StartStack, running_stack
 from worker.contract.keys import RedisKeys
 from worker.contract.settings import load
 
@@ -19,8 +19,10 @@ WORKER_S = 600.0  # the first time, models are fetched
 
 
 @pytest.mark.timeout(WORKER_S)
-def test_a_worker_that_was_killed_is_started_again_and_publishes_its_models() -> None:
-    with running_stack(api=False, workers=1, settings=CPU_SETTINGS) as stack:
+def test_a_worker_that_was_killed_is_started_again_and_publishes_its_models(
+    own_stack: StartStack,
+) -> None:
+    with own_stack(api=False, workers=1, settings=CPU_SETTINGS) as stack:
         first = stack.workers[0].family()
         assert len(first) == 3  # supervisor, coordinator and the worker of the one device
         stack.workers[0].kill()

@@ -1,4 +1,7 @@
-"""`python -m tests.sleeping`: a supervisor and one worker on the CPU; `serve`: the worker."""
+"""`python -m tests.sleeping`: a supervisor and one worker on the CPU; `serve`: the worker.
+
+The supervisor imports no torch, as the real one does not, and the worker no transformers.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,7 @@ import sys
 
 import click
 
-from tests.sleeping.behaviour import from_environment
-from tests.sleeping.engine import SleepingEngine
-from tests.sleeping.pipeline import SleepingPipeline
-from worker.contract import logs, settings
-from worker.devices import Device
-from worker.exposition import address_of
-from worker.serve import work
-from worker.supervisor import supervise
+from worker.contract import settings
 
 SERVE = (sys.executable, "-m", "tests.sleeping", "serve")
 
@@ -23,6 +19,10 @@ SERVE = (sys.executable, "-m", "tests.sleeping", "serve")
 @click.pass_context
 def main(context: click.Context) -> None:
     if context.invoked_subcommand is None:
+        from worker.devices import Device
+        from worker.exposition import address_of
+        from worker.supervisor import supervise
+
         own = settings.load()
         metrics = address_of(own)
         sys.exit(supervise([Device()], drain_s=own.drain_s, command=SERVE, metrics=metrics))
@@ -31,6 +31,13 @@ def main(context: click.Context) -> None:
 @main.command()
 @click.option("--device")
 def serve(device: str) -> None:
+    from tests.sleeping.behaviour import from_environment
+    from tests.sleeping.engine import SleepingEngine
+    from tests.sleeping.pipeline import SleepingPipeline
+    from worker.contract import logs
+    from worker.devices import Device
+    from worker.serve import work
+
     own = settings.load().model_copy(update={"cache_mb": 0})  # its engine is asked every time
     logs.configure(own.log_level)
     told = from_environment(os.environ)

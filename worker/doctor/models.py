@@ -5,7 +5,7 @@ from __future__ import annotations
 from worker.contract.errors import GuanwuError
 from worker.contract.finding import Finding, problem, warning
 from worker.contract.settings import Settings
-from worker.serve import make_engine, own_models
+from worker.engine_factory import make_engine, own_models
 from worker.vision.checking import check
 from worker.vision.engine import Engine
 from worker.vision.models.cache import sha256_of

@@ -1,0 +1,83 @@
+"""Layers of tests by speed: told by the folder a test lies in and the fixtures it takes.
+
+| layer | what its tests may start |
+|---|---|
+| unit | nothing that listens |
+| integration | Valkey, SeaweedFS, a front door of its own |
+| acceptance | whole stacks, with workers |
+| browser | the same, and Chromium |
+| faults | the same, and breaks them |
+| conformance | a stack that Schemathesis asks |
+
+`require` keeps this honest: a test that starts more than its layer may is an error.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+LAYERS = ("unit", "integration", "acceptance", "browser", "faults", "conformance")
+FOLDERS = ("acceptance", "browser", "faults", "conformance")
+FIXTURES = {
+    "services": "integration",
+    "own_valkey": "integration",
+    "own_services": "integration",
+    "stack": "acceptance",
+    "own_stack": "acceptance",
+}
+MAIN_JOB = "main_job"
+"""Mark of the one run of the whole system that `make test` takes."""
+MAIN_JOB_FILES = ("acceptance/test_cli.py",)
+ALONE_BY_MODULE = ("acceptance", "browser", "conformance")
+"""Layers whose modules start a stack each: all tests of one go to the same test process."""
+_TESTS = Path(__file__).parent
+_running = "unit"
+
+
+def layer_of(item: pytest.Item) -> str:
+    """The slowest of what its folder and its fixtures say."""
+    folder = item.path.relative_to(_TESTS).parts[0]
+    if folder in FOLDERS:
+        return folder
+    named = {FIXTURES[name] for name in getattr(item, "fixturenames", ()) if name in FIXTURES}
+    return max(named, key=LAYERS.index, default="unit")
+
+
+def mark(item: pytest.Item) -> None:
+    """Give a test the marks of its layer, and the process that it belongs to."""
+    layer = layer_of(item)
+    item.add_marker(layer)
+    path = item.path.relative_to(_TESTS).as_posix()
+    if path in MAIN_JOB_FILES:
+        item.add_marker(MAIN_JOB)
+    if item.get_closest_marker("xdist_group"):
+        return
+    if "stack" in getattr(item, "fixturenames", ()) and not _has_own_stack(item):
+        item.add_marker(pytest.mark.xdist_group("stack"))
+    elif layer in ALONE_BY_MODULE:
+        item.add_marker(pytest.mark.xdist_group(path))
+
+
+def _has_own_stack(item: pytest.Item) -> bool:
+    """Does its module, not the session, give it the fixture `stack`?"""
+    module = getattr(item, "module", None)
+    return hasattr(module, "stack")
+
+
+def enter(item: pytest.Item) -> None:
+    """From here on, this test runs."""
+    global _running
+    _running = layer_of(item)
+
+
+def require(layer: str) -> None:
+    """Raises:
+    RuntimeError: the running test is of a quicker layer than what it is about to start.
+    """
+    if LAYERS.index(_running) < LAYERS.index(layer):
+        raise RuntimeError(
+            f"a test of the layer {_running} starts what belongs to {layer}; let it take a fixture "
+            f"that says so (tests/layers.py), or move it to tests/{layer}"
+        )
