@@ -8,14 +8,22 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c deplo
 REQUIREMENTS := pyproject.toml deploy/constraints.txt
 BENCHMARKS := $(filter-out callers gallery,$(basename $(notdir $(shell grep -l __main__ tests/benchmarks/*.py))))
 
-.PHONY: help setup demo up test lint bench gallery
+# Test processes; two, as each that runs stacks takes a core.
+PROCESSES ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder --durations 20
+QUICK := unit or integration or main_job
+# Python keeps bytecode, whatever the environment says: without it each process compiles us anew.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: help setup demo up test test-unit test-rest test-all lint bench gallery
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make setup   install Guanwu into $(VENV)"
 	@echo "make demo    photos in, Chinese names and heatmaps out: see out/"
 	@echo "make up      Valkey, SeaweedFS, front door and worker on this machine, until Ctrl-C (ARGS=--help)"
-	@echo "make test    all tests           ARGS='-k name' picks some"
+	@echo "make test    unit and integration tests and one whole job    ARGS='-k name' picks some"
+	@echo "make test-unit    what needs no service    make test-all    all: stacks, faults, browser, conformance"
 	@echo "make lint    ruff, mypy --strict, import contracts"
 	@echo "make gallery 24 pictures, every method, one sheet to look at: see out/gallery"
 	@echo "make bench   all benchmarks      ARGS=--quick takes one iteration"
@@ -45,7 +53,17 @@ up: $(VENV)/.app
 	@$(BIN)/python -m deploy.local up $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(PYTEST) -m "$(QUICK)" $(ARGS)
+
+test-unit: $(VENV)/.dev
+	$(PYTEST) -m unit --ignore tests/acceptance --ignore tests/browser --ignore tests/faults --ignore tests/conformance $(ARGS)
+
+# What `make test` leaves out, for those who have run it.
+test-rest: $(VENV)/.dev
+	$(PYTEST) -m "not ($(QUICK)) and not gpu" $(ARGS)
+
+test-all: $(VENV)/.dev
+	$(PYTEST) $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
