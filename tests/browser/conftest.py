@@ -1,4 +1,8 @@
-"""The page, open in Debian's Chromium."""
+"""The page, open in Debian's Chromium: one browser for these tests, a profile of its own for each.
+
+The browser is the folder's, not the session's: Playwright keeps an event loop on this thread,
+beside which no other test could run one.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from deploy.stack import Stack
 from tests.finished import Finisher
 
 if TYPE_CHECKING:
-    from playwright.sync_api import ConsoleMessage, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 
 def is_serious(message: ConsoleMessage) -> bool:
@@ -26,23 +30,30 @@ def complaints() -> list[str]:
     return []
 
 
-@pytest.fixture
-def tab(stack: Stack, complaints: list[str]) -> Iterator[Page]:
-    """The page, open; whatever it complains of or asks other hosts for fails the test."""
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, without a window."""
     sync_api = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("Chromium is not installed")
-    own = (stack.url, stack.s3_endpoint, "blob:")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        tab = browser.new_page(viewport={"width": 1440, "height": 1000})
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        tab.on("console", lambda m: complaints.append(m.text) if is_serious(m) else None)
-        tab.on("request", lambda r: r.url.startswith(own) or complaints.append(r.url))
-        tab.goto(stack.url)
-        yield tab
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def tab(stack: Stack, browser: Browser, complaints: list[str]) -> Iterator[Page]:
+    """The page, open; whatever it complains of or asks other hosts for fails the test."""
+    own = (stack.url, stack.s3_endpoint, "blob:")
+    tab = browser.new_page(viewport={"width": 1440, "height": 1000})
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.on("console", lambda m: complaints.append(m.text) if is_serious(m) else None)
+    tab.on("request", lambda r: r.url.startswith(own) or complaints.append(r.url))
+    tab.goto(stack.url)
+    yield tab
+    tab.close()  # and its profile with it
     assert complaints == []
 
 

@@ -30,14 +30,15 @@ def job(finisher: Finisher) -> str:
 
 
 @pytest.fixture
-def alone(tab: sync_api.Page) -> sync_api.Page:
+def alone(browser: sync_api.Browser) -> Iterator[sync_api.Page]:
     """A tab that reaches nothing; what it asks for fails the test, as does what it complains of."""
-    page = tab.context.browser.new_page(viewport={"width": 1200, "height": 900}, offline=True)
+    page = browser.new_page(viewport={"width": 1200, "height": 900}, offline=True)
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda r: r.url.startswith(("file:", "data:")) or complaints.append(r.url))
     yield page
+    page.close()
     assert complaints == []
 
 
