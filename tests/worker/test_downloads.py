@@ -39,6 +39,12 @@ def server() -> Iterator[WebServer]:
         yield server
 
 
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tried once more is tried at once."""
+    monkeypatch.setattr("worker.downloads.AGAIN_S", 0.01)
+
+
 @pytest.fixture
 def victim() -> Iterator[WebServer]:
     """Nobody may get here."""

@@ -4,6 +4,7 @@ import queue
 
 import pytest
 
+from worker import watchdog
 from worker.watchdog import (
     Reason,
     Watchdog,
@@ -43,14 +44,17 @@ def test_a_broken_device_is_named() -> None:
     assert "illegal memory access" in reason.why
 
 
-def test_the_first_reason_leaves_once_and_a_failing_check_does_not_stop_the_watch() -> None:
+def test_the_first_reason_leaves_once_and_a_failing_check_does_not_stop_the_watch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watchdog, "WATCH_S", 0.02)
     left: queue.Queue[Reason] = queue.Queue()
 
     def failing() -> Reason | None:
         raise RuntimeError("psutil lost its process")
 
-    watchdog = Watchdog([failing, lambda: Reason("full")], left.put)
-    watchdog.start()
+    watching = Watchdog([failing, lambda: Reason("full")], left.put)
+    watching.start()
     assert left.get(timeout=10).why == "full"
     with pytest.raises(queue.Empty):
-        left.get(timeout=2.2)
+        left.get(timeout=0.2)
