@@ -3,47 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from api.client import Client, cli, handover
 from tests.api.calls import PNG, TOKEN
+from tests.api.client.command import COMMAND, Guanwu
 from tests.api.hand import Hand
-
-Run = subprocess.CompletedProcess[str]
-Guanwu = Callable[..., Run]
-COMMAND = (sys.executable, "-m", "api.client.cli")
-
-
-@pytest.fixture
-def environment(url: str) -> dict[str, str]:
-    root = str(Path(__file__).parents[3])
-    return {**os.environ, "PYTHONPATH": root, "GUANWU_URL": url, "GUANWU_TOKEN": TOKEN}
-
-
-@pytest.fixture
-def guanwu(environment: dict[str, str], tmp_path: Path) -> Guanwu:
-    """Runs the command in a folder of its own."""
-
-    def run(*arguments: object, env: dict[str, str] | None = None) -> Run:
-        return subprocess.run(
-            [*COMMAND, *map(str, arguments)],
-            env=environment if env is None else env,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-
-    return run
 
 
 @pytest.fixture
@@ -58,7 +29,7 @@ def photos(tmp_path: Path) -> Path:
 def test_folder_is_submitted_shown_and_saved(
     guanwu: Guanwu, at_work: Hand, photos: Path, tmp_path: Path
 ) -> None:
-    done = guanwu("submit", "photos")
+    done = guanwu.process("submit", "photos")
     assert done.returncode == 0, done.stderr
     for word in ("图片", "识别结果", "置信度", "热图", "虎斑猫", "0.70", "rocket.jpg"):
         assert word in done.stdout
@@ -148,7 +119,7 @@ def test_unnamed_server_is_told_with_the_remedy(
     guanwu: Guanwu, environment: dict[str, str]
 ) -> None:
     nameless = {k: v for k, v in environment.items() if not k.startswith("GUANWU_")}
-    done = guanwu("models", env=nameless)
+    done = guanwu.process("models", env=nameless)
     assert done.returncode == 2
     assert "make up" in done.stderr
 
@@ -209,7 +180,7 @@ def test_cancelled_job_is_exit_code_5(guanwu: Guanwu, client: Client, hand: Hand
 
 
 def test_worker_commands_are_handed_over(guanwu: Guanwu) -> None:
-    done = guanwu("models", "list", "--help")
+    done = guanwu.process("models", "list", "--help")  # becomes another program
     assert "python -m worker models list" in done.stdout
 
 

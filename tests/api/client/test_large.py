@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +13,8 @@ from api.client.display import Silent
 from api.client.handle import JobHandle
 from api.client.journal import NAME
 from api.client.large import fits_one_request, manifest_of, submit
-from tests.api.calls import PNG, TOKEN, TOKENS, Calls, front_door
+from tests.api.calls import PNG, TOKENS, Calls, front_door
+from tests.api.client.command import Guanwu
 from tests.api.hand import Hand
 from tests.stack import SettingsFactory
 from worker.contract.job import ItemStatus, Options
@@ -80,18 +78,9 @@ def test_interrupted_upload_goes_on_where_it_was(
 
 
 def test_command_uploads_a_tree_of_any_size(
-    url: str, at_work: Hand, pictures: list[Path], tmp_path: Path
+    client: Client, guanwu: Guanwu, at_work: Hand, pictures: list[Path], tmp_path: Path
 ) -> None:
     at_work.failing = {2}
-    root = str(Path(__file__).parents[3])
-    environment = {**os.environ, "PYTHONPATH": root, "GUANWU_URL": url, "GUANWU_TOKEN": TOKEN}
-
-    def guanwu(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "api.client.cli", *arguments]
-        return subprocess.run(
-            command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60
-        )
-
     done = guanwu("submit", "pets", "--recursive")
     assert done.returncode == 1, done.stderr
     assert "9 of 10 succeeded" in done.stdout
@@ -107,8 +96,7 @@ def test_command_uploads_a_tree_of_any_size(
     assert found[0] == found[1]
     at_work.failing = set()
     assert "1 images run again" in guanwu("retry", job).stdout
-    with Client(url, TOKEN) as client:
-        assert client.job(job).wait(timeout_s=20).counts.succeeded == 10
+    assert client.job(job).wait(timeout_s=20).counts.succeeded == 10
     assert guanwu("retry", job).returncode == 3
 
 

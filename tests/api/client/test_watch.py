@@ -8,27 +8,17 @@ import pty
 import re
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from api.client import Client
-from tests.api.calls import PNG, TOKEN, Calls
+from tests.api.calls import PNG, Calls
+from tests.api.client.command import COMMAND, Guanwu
 from tests.api.hand import Hand
 from tests.api.test_events import later
 
-COMMAND = (sys.executable, "-m", "api.client.cli")
 TTY_COLUMNS = "100"
-
-
-@pytest.fixture
-def environment(url: str) -> dict[str, str]:
-    root = str(Path(__file__).parents[3])
-    scripts = str(Path(sys.executable).parent)
-    own = {"PYTHONPATH": root, "GUANWU_URL": url, "GUANWU_TOKEN": TOKEN}
-    return {**os.environ, **own, "PATH": f"{scripts}:{os.environ['PATH']}"}
 
 
 def begun(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
@@ -39,13 +29,6 @@ def begun(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def ended(environment: dict[str, str], *arguments: str) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr."""
-    process = begun(environment, *arguments)
-    out, err = process.communicate(timeout=60)
-    return process.returncode, out, err
 
 
 def test_states_are_lines_of_json_as_they_come(
@@ -109,22 +92,20 @@ def _shown_on(terminal: int, *, until: str | None = None) -> str:
     return shown.decode(errors="replace")
 
 
-def test_exit_code_is_that_of_the_job(
-    client: Client, hand: Hand, environment: dict[str, str]
-) -> None:
+def test_exit_code_is_that_of_the_job(client: Client, hand: Hand, guanwu: Guanwu) -> None:
     hand.failing = {1}
     partly = client.submit([PNG] * 2).id
     hand.work(partly)
-    code, out, _ = ended(environment, "watch", partly)
-    assert (code, "1 of 2 succeeded" in out) == (1, True)
+    done = guanwu("watch", partly)
+    assert (done.returncode, "1 of 2 succeeded" in done.stdout) == (1, True)
     cancelled = client.submit([PNG])
     cancelled.cancel()
     hand.work(cancelled.id)
-    assert ended(environment, "watch", cancelled.id, "--json")[0] == 5
-    code, _, err = ended(environment, "watch", "job_01ARZ3NDEKTSV4RRFFQ69G5FAV")
-    assert (code, "[job_not_found]" in err) == (3, True)
-    code, _, err = ended(environment, "watch", client.submit([PNG]).id, "--timeout", "0.5")
-    assert (code, "queued after 0.5 s" in err) == (4, True)
+    assert guanwu("watch", cancelled.id, "--json").returncode == 5
+    done = guanwu("watch", "job_01ARZ3NDEKTSV4RRFFQ69G5FAV")
+    assert (done.returncode, "[job_not_found]" in done.stderr) == (3, True)
+    done = guanwu("watch", client.submit([PNG]).id, "--timeout", "0.5")
+    assert (done.returncode, "queued after 0.5 s" in done.stderr) == (4, True)
 
 
 def test_interrupted_it_says_that_the_job_goes_on(
@@ -141,24 +122,23 @@ def test_interrupted_it_says_that_the_job_goes_on(
     assert f"guanwu results {job}" in err
 
 
-def test_usage_is_shown(client: Client, environment: dict[str, str]) -> None:
+def test_usage_is_shown(client: Client, guanwu: Guanwu) -> None:
     client.submit([PNG] * 3)
-    code, out, _ = ended(environment, "usage")
-    assert (code, out.splitlines()[0].startswith("day: 3 images submitted, any number")) == (
-        0,
-        True,
-    )
-    told = json.loads(ended(environment, "usage", "--json")[1])
+    done = guanwu("usage")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[0].startswith("day: 3 images submitted, any number")
+    told = json.loads(guanwu("usage", "--json").stdout)
     assert told["images"]["month"]["used"] == 3
 
 
-def completed(environment: dict[str, str], *words: str) -> list[str]:
-    """What bash offers after these words, the last of which is being typed."""
-    script = f"""
+def test_bash_completes_commands_options_and_values(
+    environment: dict[str, str], guanwu: Guanwu
+) -> None:
+    script = """
         eval "$(guanwu completion bash)"
-        COMP_WORDS=({" ".join(words[:-1])} "{words[-1]}"); COMP_CWORD={len(words) - 1}
+        COMP_WORDS=(guanwu "wa"); COMP_CWORD=1
         _guanwu_completion guanwu
-        printf '%s\\n' "${{COMPREPLY[@]}}"
+        printf '%s\\n' "${COMPREPLY[@]}"
     """
     done = subprocess.run(
         ["bash", "-c", script],
@@ -168,17 +148,26 @@ def completed(environment: dict[str, str], *words: str) -> list[str]:
         timeout=60,
         check=True,
     )
-    return done.stdout.split()
+    assert done.stdout.split() == ["watch"]
 
+    def offered(*words: str) -> list[str]:
+        """What the script asks for after these words, the last of which is being typed."""
+        asked = {
+            "_GUANWU_COMPLETE": "bash_complete",
+            "COMP_WORDS": " ".join(words),
+            "COMP_CWORD": str(len(words) - 1),
+        }
+        lines = guanwu(env=environment | asked).stdout.splitlines()
+        return [line.partition(",")[2] for line in lines]
 
-def test_bash_completes_commands_options_and_values(environment: dict[str, str]) -> None:
-    assert completed(environment, "guanwu", "wa") == ["watch"]
-    assert {"submit", "watch", "results", "usage"} <= set(completed(environment, "guanwu", ""))
-    assert completed(environment, "guanwu", "results", "--so") == ["--sort"]
-    assert completed(environment, "guanwu", "results", "--sort", "ma") == ["margin"]
+    assert {"submit", "watch", "results", "usage"} <= set(offered("guanwu", ""))
+    assert offered("guanwu", "results", "--so") == ["--sort"]
+    assert offered("guanwu", "results", "--sort", "ma") == ["margin"]
 
 
 @pytest.mark.parametrize(("shell", "sign"), [("zsh", "compdef"), ("fish", "complete --no-files")])
-def test_other_shells_have_a_script_too(environment: dict[str, str], shell: str, sign: str) -> None:
-    code, script, _ = ended(environment, "completion", shell)
-    assert (code, sign in script, "_GUANWU_COMPLETE" in script) == (0, True, True)
+def test_other_shells_have_a_script_too(guanwu: Guanwu, shell: str, sign: str) -> None:
+    done = guanwu("completion", shell)
+    assert done.returncode == 0
+    assert sign in done.stdout
+    assert "_GUANWU_COMPLETE" in done.stdout
