@@ -8,6 +8,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c deplo
 REQUIREMENTS := pyproject.toml deploy/constraints.txt
 BENCHMARKS := $(filter-out callers gallery,$(basename $(notdir $(shell grep -l __main__ tests/benchmarks/*.py))))
 
+# Benchmarks at a time: with more than one, figures mean nothing, but that all run is seen sooner.
+BENCH_JOBS ?= 1
 # Test processes; two, as each that runs stacks takes a core.
 PROCESSES ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder --durations 20
@@ -72,7 +74,9 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.dev
-	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name $(ARGS); done
+	@printf '%s\n' $(BENCHMARKS) | xargs -P $(BENCH_JOBS) -I NAME sh -c 'set -e; told=$$(mktemp); \
+	  $(BIN)/python -m tests.benchmarks.NAME $(ARGS) > $$told 2>&1 || code=$$?; echo "== NAME"; cat $$told; rm $$told; \
+	  exit $${code:-0}'
 
 gallery: $(VENV)/.dev
 	@$(BIN)/python -m tests.benchmarks.gallery $(ARGS)

@@ -134,6 +134,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Before `-m` and xdist look."""
     for item in items:
         layers.mark(item)
+    items.sort(key=layers.rank)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -60,6 +60,11 @@ def mark(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.xdist_group(path))
 
 
+def rank(item: pytest.Item) -> int:
+    """Of a run's order: what takes longest begins first, so that both processes end together."""
+    return -LAYERS.index(layer_of(item))
+
+
 def _has_own_stack(item: pytest.Item) -> bool:
     """Does its module, not the session, give it the fixture `stack`?"""
     module = getattr(item, "module", None)
