@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -20,12 +20,21 @@ from worker.contract.settings import Settings
 
 TOKEN = "token-of-the-test"
 OTHER_TOKEN = "token-of-somebody-else"
+CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED")
 TOKENS = f"local={TOKEN},other={OTHER_TOKEN}"
 PNG = b"\x89PNG\r\n\x1a\n" + b"not much of a picture"
 
 
 def as_file(name: str, data: bytes) -> FileStorage:
     return FileStorage(io.BytesIO(data), filename=name)
+
+
+class Answer(TestResponse):
+    """An answer to a call; a test asks for the JSON of those that have some."""
+
+    @property
+    def json(self) -> Any:
+        return super().json
 
 
 class Calls:
@@ -49,15 +58,18 @@ class Calls:
     def with_token(self, token: str | None) -> Calls:
         return Calls(self._client, token=token)
 
-    def get(self, path: str, **options: Any) -> TestResponse:
-        return self._client.get(path, headers=self.headers, **options)
+    def get(self, path: str, **options: Any) -> Answer:
+        return self._open(path, method="GET", headers=self.headers, **options)
 
-    def delete(self, path: str) -> TestResponse:
-        return self._client.delete(path, headers=self.headers)
+    def delete(self, path: str) -> Answer:
+        return self._open(path, method="DELETE", headers=self.headers)
 
-    def post(self, path: str, **options: Any) -> TestResponse:
+    def post(self, path: str, **options: Any) -> Answer:
         headers = self.headers | options.pop("headers", {})
-        return self._client.post(path, headers=headers, **options)
+        return self._open(path, method="POST", headers=headers, **options)
+
+    def _open(self, path: str, **options: Any) -> Answer:
+        return cast(Answer, self._client.open(path, **options))  # its `response_wrapper`
 
     def submit_form(
         self,
@@ -65,15 +77,15 @@ class Calls:
         *,
         options: Mapping[str, Any] | str | None = None,
         more: Mapping[str, Any] | None = None,
-    ) -> TestResponse:
-        form = MultiDict([("files", as_file(name, data)) for name, data in files])
+    ) -> Answer:
+        form = MultiDict[str, Any]([("files", as_file(name, data)) for name, data in files])
         if options is not None:
             form.add("options", options if isinstance(options, str) else json.dumps(options))
         for name, part in (more or {}).items():
             form.add(name, part)
         return self.submit_parts(form)
 
-    def submit_parts(self, form: MultiDict[str, Any]) -> TestResponse:
+    def submit_parts(self, form: MultiDict[str, Any]) -> Answer:
         # In memory: the client's own encoder leaves an open temporary file behind.
         boundary, body = encode_multipart(form)
         kind = f"multipart/form-data; boundary={boundary}"
@@ -93,7 +105,7 @@ class Calls:
 def front_door(settings: Settings) -> Iterator[Calls]:
     """Calls of the tenant `local` to an application with these settings."""
     app = create_app(settings)
-    yield Calls(FlaskClient(app), token=TOKEN)
+    yield Calls(FlaskClient(app, response_wrapper=Answer), token=TOKEN)
     found = app.extensions["guanwu"]
     found.pool.shutdown()
     found.probes.shutdown()
@@ -118,7 +130,7 @@ def problem(answer: TestResponse, status: int, code: str) -> dict[str, Any]:
     """The problem document of an error answer, checked for its form."""
     assert answer.status_code == status, answer.text
     assert answer.mimetype == "application/problem+json"
-    body: dict[str, Any] = answer.json
+    body: dict[str, Any] = answer.get_json()
     assert (body["code"], body["status"]) == (code, status)
     assert body["type"] == f"/errors/{code}"
     assert body["title"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -41,7 +43,7 @@ def test_wrong_method_is_a_problem_that_names_the_right_ones(door: Calls) -> Non
 
 
 def test_bug_is_a_500_without_a_traceback(calls: Calls) -> None:
-    def broken() -> None:
+    def broken() -> NoReturn:
         raise ZeroDivisionError("secret detail")
 
     calls.app.add_url_rule("/broken", "broken", broken)
@@ -52,7 +54,7 @@ def test_bug_is_a_500_without_a_traceback(calls: Calls) -> None:
 
 
 def test_fault_of_the_setup_tells_the_client_nothing_of_it(calls: Calls) -> None:
-    def denied() -> None:
+    def denied() -> NoReturn:
         raise StoreDenied("the object store refuses access to 't/local/x' (AccessDenied)")
 
     calls.app.add_url_rule("/denied", "denied", denied)

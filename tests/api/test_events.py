@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from werkzeug.test import TestResponse
 
 from api import events
 from api.capacity import ALIVE, MAX_STREAMS
-from tests.api.calls import OTHER_TOKEN, Calls, problem
+from tests.api.calls import OTHER_TOKEN, Answer, Calls, problem
 from tests.api.hand import Hand
 from worker.contract.errors import RedisUnavailable
 
@@ -23,7 +22,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "PROGRESS_S", 0.05)
 
 
-def told(answer: TestResponse) -> list[tuple[str, str, dict[str, Any]]]:
+def told(answer: Answer) -> list[tuple[str, str, dict[str, Any]]]:
     """The events of a whole stream: id, name, job."""
     found = []
     for block in answer.text.split("\n\n"):
@@ -33,7 +32,7 @@ def told(answer: TestResponse) -> list[tuple[str, str, dict[str, Any]]]:
     return found
 
 
-def stream(calls: Calls, job: str, last: str | None = None) -> TestResponse:
+def stream(calls: Calls, job: str, last: str | None = None) -> Answer:
     headers = {} if last is None else {"Last_Event_ID": last}
     return calls.with_headers(**headers).get(f"/v1/jobs/{job}/events")
 

@@ -11,9 +11,10 @@ import httpx
 import pytest
 from ulid import ULID
 
+from deploy.stack import Stack
 from tests.api.calls import OTHER_TOKEN, PNG, TOKENS, Calls, front_door, problem
 from tests.api.hand import CATALOG, Hand
-from tests.stack import Bucket, SettingsFactory, Stack, empty_bucket
+from tests.stack import Bucket, SettingsFactory, empty_bucket
 from worker.contract import keys
 from worker.contract.catalog import Catalog
 from worker.contract.label_set import LabelSet

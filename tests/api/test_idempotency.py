@@ -13,7 +13,8 @@ from werkzeug.test import TestResponse
 
 from api import marks, submission
 from api.app import create_app
-from tests.api.calls import OTHER_TOKEN, PNG, TOKENS, Calls, problem
+from api.inputs import store_inputs
+from tests.api.calls import OTHER_TOKEN, PNG, TOKENS, Answer, Calls, problem
 from tests.api.hand import Hand
 from tests.stack import SettingsFactory
 from worker.contract.errors import RedisUnavailable
@@ -27,7 +28,7 @@ def body(text: bytes = PNG, **more: Any) -> dict[str, Any]:
     return {"images": [{"data": base64.b64encode(text).decode()}], **more}
 
 
-def send(calls: Calls, key: str = KEY, **more: Any) -> TestResponse:
+def send(calls: Calls, key: str = KEY, **more: Any) -> Answer:
     return calls.post("/v1/jobs", json=body(**more), headers={"Idempotency-Key": key})
 
 
@@ -128,7 +129,7 @@ def test_fifty_pairs_at_the_same_moment_make_fifty_jobs(settings: SettingsFactor
     made = set(records.recent("local", limit=200))
     assert len(made) == 50
     for pair in zip(answers[::2], answers[1::2], strict=True):
-        accepted = {answer.json["id"] for answer in pair if answer.status_code == 202}
+        accepted = {answer.get_json()["id"] for answer in pair if answer.status_code == 202}
         refused = [answer for answer in pair if answer.status_code != 202]
         assert len(accepted) == 1
         assert accepted < made
@@ -209,10 +210,10 @@ def test_late_front_door_does_not_write_over_a_job_that_another_took_over(
     calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(marks, "LEASE_S", 0.3)
-    store, answers = submission.store_inputs, []
+    answers: list[Any] = []
 
     def slow(*args: Any) -> Any:
-        items = list(store(*args))
+        items = list(store_inputs(*args))
         if not answers:
             answers.append(None)
             time.sleep(0.4)
@@ -230,10 +231,10 @@ def test_a_request_with_slow_pictures_keeps_its_key(
 ) -> None:
     monkeypatch.setattr(marks, "LEASE_S", 0.6)
     monkeypatch.setattr(submission, "HOLD_EVERY_S", 0.1)
-    store, answers = submission.store_inputs, []
+    answers: list[Any] = []
 
     def slow(*args: Any) -> Any:
-        for item in store(*args):
+        for item in store_inputs(*args):
             time.sleep(0.3)
             yield item
         answers.append(send(calls, images=body()["images"] * 4))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from api import marks, submission
+from api.inputs import store_inputs
 from tests.api.calls import OTHER_TOKEN, PNG, TOKENS, Calls, front_door, problem
 from tests.api.hand import CATALOG, Hand
 from tests.stack import SettingsFactory
@@ -226,10 +227,10 @@ def test_a_late_front_door_does_not_write_over_a_set_that_another_took_over(
     keyed = calls.with_headers(Idempotency_Key="tea-1")
     labels = [{"zh": zh, "examples": pictures(2)} for zh in ("龙井", "铁观音")]
     asked = {"model": "efficientnet-lite0", "labels": labels}
-    store, answers = submission.store_inputs, []
+    answers: list[Any] = []
 
     def slow(*args: Any) -> Any:
-        items = list(store(*args))
+        items = list(store_inputs(*args))
         if not answers:
             answers.append(None)
             time.sleep(0.4)

@@ -26,7 +26,7 @@ def test_end_is_guessed_by_the_pace_of_all_workers(calls: Calls, hand: Hand) -> 
 
 
 def pace_key(hand: Hand) -> str:
-    seconds, _ = hand.redis.time()  # type: ignore[misc]
+    seconds, _ = hand.redis.time()
     return f"{hand.settings.redis_prefix}:pace:{seconds // 10 - 1}"
 
 

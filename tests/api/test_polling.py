@@ -8,11 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from werkzeug.test import TestResponse
 
 from api.capacity import ALIVE, MAX_POLLS
 from api.polling import pause_s
-from tests.api.calls import Calls, problem
+from tests.api.calls import Answer, Calls, problem
 from tests.api.hand import Hand
 from tests.api.test_events import later
 from worker.contract.errors import RedisUnavailable
@@ -21,12 +20,12 @@ from worker.contract.job import Job
 NOW = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
 
 
-def poll(calls: Calls, job: str, *, wait: int | None = None, known: str = "") -> TestResponse:
+def poll(calls: Calls, job: str, *, wait: int | None = None, known: str = "") -> Answer:
     own = calls.with_headers(If_None_Match=known) if known else calls
     return own.get(f"/v1/jobs/{job}" + (f"?wait={wait}" if wait is not None else ""))
 
 
-def timed(calls: Calls, job: str, **options: Any) -> tuple[TestResponse, float]:
+def timed(calls: Calls, job: str, **options: Any) -> tuple[Answer, float]:
     started_s = time.monotonic()
     return poll(calls, job, **options), time.monotonic() - started_s
 

@@ -20,7 +20,7 @@ from worker.contract.objects import JSON
 def test_pages_hold_finished_items_in_order_without_gaps(calls: Calls, hand: Hand) -> None:
     job = calls.submit(10)  # chunks of 4, 4 and 2
     results = job["links"]["results"]
-    nothing = {"items": [], "next": None, "done": False, "matched": None}
+    nothing: dict[str, Any] = {"items": [], "next": None, "done": False, "matched": None}
     assert calls.get(results).json == nothing
     first, second, third = hand.claim(), hand.claim(), hand.claim()
     hand.finish(second)

@@ -88,7 +88,7 @@ def test_uploads_are_named_as_image_manifest_and_archive(calls: Calls, hand: Han
         job = calls.post("/v1/jobs", json={kind: {"upload": image}}).json
         record = hand.records.read("local", job["id"])
         assert record is not None
-        assert record.source == Source(kind=kind, address=item.source)  # type: ignore[arg-type]
+        assert record.source == Source(kind=kind, address=item.source)
 
 
 def test_uploads_of_others_are_not_there(calls: Calls) -> None:

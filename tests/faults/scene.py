@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from werkzeug.test import TestResponse
 
 from deploy.child import Child
 from deploy.stack import Stack
-from tests.api.calls import TOKEN, front_door
+from tests.api.calls import TOKEN, Answer, front_door
 from tests.sleeping.behaviour import Behaviour
 from tests.sleeping.pictures import picture
 from tests.stack import SettingsFactory
@@ -87,7 +86,7 @@ class Scene:
         assert answer.status_code == 202, answer.text
         return str(answer.json["id"])
 
-    def try_submit(self, numbers: Sequence[int], **options: Any) -> TestResponse:
+    def try_submit(self, numbers: Sequence[int], **options: Any) -> Answer:
         files = [(f"{n}.png", picture(n)) for n in numbers]
         return self.door.submit_form(files, options=LABELS_ONLY | options)
 
