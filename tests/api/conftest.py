@@ -9,11 +9,9 @@ from contextlib import ExitStack
 import pytest
 
 from deploy.stack import Stack
-from tests.api.calls import TOKENS, Calls, front_door
+from tests.api.calls import CREDENTIALS, TOKENS, Calls, front_door
 from tests.api.hand import Hand
 from tests.stack import SettingsFactory, empty_bucket
-
-CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from deploy.child import Child
 from deploy.stack import Stack
-from tests.api.calls import front_door, problem
+from tests.api.calls import CREDENTIALS, front_door, problem
 from tests.stack import SettingsFactory, empty_bucket, running_stack
 from worker.contract.settings import Settings
 
@@ -30,7 +30,7 @@ def own_services() -> Iterator[Stack]:
 
 @pytest.fixture
 def fragile(own_services: Stack, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED"):
+    for name in CREDENTIALS:
         monkeypatch.setenv(name, own_services.environment[name])
     factory = SettingsFactory(
         redis_url=own_services.redis_url, redis_prefix="away", bucket=empty_bucket(own_services)

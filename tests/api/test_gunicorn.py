@@ -9,15 +9,18 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from api.capacity import MAX_POLLS, MAX_STREAMS
-from tests.api.calls import PNG, TOKEN
-from tests.stack import SettingsFactory
+from deploy.stack import Stack
+from tests.api.calls import CREDENTIALS, OTHER_TOKEN, PNG, TOKEN, TOKENS
+from tests.stack import Buckets, SettingsFactory
+
+pytestmark = pytest.mark.xdist_group("gunicorn")  # one process, or each would start a server
 
 START_S = 30.0
 
@@ -25,16 +28,15 @@ START_S = 30.0
 Server = tuple[str, "subprocess.Popen[bytes]"]
 
 
-@pytest.fixture
-def server(settings: SettingsFactory, tmp_path: Path) -> Iterator[Server]:
+@contextmanager
+def serving(own: dict[str, str], log_path: Path) -> Iterator[Server]:
     """A front door of its own process, set up by gunicorn_conf, with small limits."""
     address = f"127.0.0.1:{_free_port()}"
-    own = settings.environment(max_request_bytes=20 * 2**20, max_image_bytes=2**20)
     command = [
         *(sys.executable, "-m", "gunicorn", "-c", "python:api.gunicorn_conf"),
         *("-b", address, "api.wsgi:application"),
     ]
-    with (tmp_path / "log").open("wb") as log:
+    with log_path.open("wb") as log:
         server = subprocess.Popen(
             command, env={**os.environ, **own, "WEB_CONCURRENCY": "1"}, stdout=log, stderr=log
         )
@@ -44,14 +46,35 @@ def server(settings: SettingsFactory, tmp_path: Path) -> Iterator[Server]:
     finally:
         server.terminate()
         server.wait(timeout=20)
-        log_text = (tmp_path / "log").read_text()
-    assert TOKEN not in log_text
+        log_text = log_path.read_text()
+    assert not [token for token in (TOKEN, OTHER_TOKEN) if token in log_text]
     assert "Traceback" not in log_text
 
 
+def _limited(settings: SettingsFactory) -> dict[str, str]:
+    return settings.environment(tokens=TOKENS, max_request_bytes=20 * 2**20, max_image_bytes=2**20)
+
+
+@pytest.fixture(scope="module")
+def url(
+    services: Stack, buckets: Buckets, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Of the server that tests share which leave it as it was."""
+    bucket = buckets.take()
+    factory = SettingsFactory(
+        redis_url=services.redis_url, redis_prefix="test-gunicorn", bucket=bucket
+    )
+    own = {name: services.environment[name] for name in CREDENTIALS} | _limited(factory)
+    with serving(own, tmp_path_factory.mktemp("gunicorn") / "log") as (url, _):
+        yield url
+    buckets.drop(bucket)
+
+
 @pytest.fixture
-def url(server: Server) -> str:
-    return server[0]
+def own_server(settings: SettingsFactory, tmp_path: Path) -> Iterator[Server]:
+    """The server of a test that ends it."""
+    with serving(_limited(settings), tmp_path / "log") as server:
+        yield server
 
 
 def _free_port() -> int:
@@ -62,20 +85,29 @@ def _free_port() -> int:
 
 def _wait_until_alive(url: str, server: subprocess.Popen[bytes]) -> None:
     end_s = time.monotonic() + START_S
-    while time.monotonic() < end_s:
-        assert server.poll() is None, "gunicorn ended"
-        try:
-            if httpx.get(url + "/healthz").is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
+    with httpx.Client() as http:
+        while time.monotonic() < end_s:
+            assert server.poll() is None, "gunicorn ended"
+            try:
+                if http.get(url + "/healthz").is_success:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.05)
     raise AssertionError("gunicorn does not answer")
+
+
+def calling(url: str, token: str = TOKEN, *, connections: int = 100) -> httpx.Client:
+    return httpx.Client(
+        base_url=url,
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=40,
+        limits=httpx.Limits(max_connections=connections),
+    )
 
 
 @pytest.fixture
 def http(url: str) -> Iterator[httpx.Client]:
-    headers = {"Authorization": f"Bearer {TOKEN}"}
-    with httpx.Client(base_url=url, headers=headers, timeout=30) as client:
+    with calling(url) as client:
         yield client
 
 
@@ -116,31 +148,31 @@ def test_body_of_unknown_length_is_read_up_to_the_limit(http: httpx.Client) -> N
     assert (over.status_code, over.json()["code"]) == (413, "request_too_large")
 
 
-def test_client_that_hangs_up_half_way_harms_nobody(url: str, http: httpx.Client) -> None:
+def test_client_that_hangs_up_half_way_harms_nobody(url: str) -> None:
     host, port = url.removeprefix("http://").split(":")
     for _ in range(20):
         with socket.create_connection((host, int(port))) as connection:
             head = (
-                f"POST /v1/jobs HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {TOKEN}\r\n"
+                f"POST /v1/jobs HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {OTHER_TOKEN}\r\n"
                 "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 100000\r\n\r\n"
             )
             connection.sendall(head.encode() + b"--b\r\n")
-    assert http.get("/v1/jobs").json()["items"] == []
+    with calling(url, OTHER_TOKEN) as http:
+        assert http.get("/v1/jobs").json()["items"] == []
 
 
 def test_open_streams_take_no_thread_from_other_calls_nor_hold_up_the_end(
-    server: Server, http: httpx.Client
+    own_server: Server,
 ) -> None:
-    job = http.post("/v1/jobs", files=[("files", ("a.png", PNG))]).json()
-    patient = httpx.Client(
-        base_url=server[0],
-        headers=http.headers,
-        timeout=30,
-        limits=httpx.Limits(max_connections=MAX_STREAMS),
-    )
-    with patient, ExitStack() as opened:
+    url, server = own_server
+    with (
+        calling(url) as http,
+        calling(url, connections=MAX_STREAMS) as patient,
+        ExitStack() as watched,
+    ):
+        job = http.post("/v1/jobs", files=[("files", ("a.png", PNG))]).json()
         for _ in range(MAX_STREAMS):
-            answer = opened.enter_context(patient.stream("GET", job["links"]["events"]))
+            answer = watched.enter_context(patient.stream("GET", job["links"]["events"]))
             assert answer.status_code == 200
         full = http.get(job["links"]["events"])
         assert (full.status_code, full.json()["code"]) == (503, "streams_full")
@@ -149,21 +181,20 @@ def test_open_streams_take_no_thread_from_other_calls_nor_hold_up_the_end(
             answers = callers.map(lambda _: http.get("/v1/jobs").status_code, range(64))
             assert set(answers) == {200}
         assert time.monotonic() - started_s < 10
-        server[1].terminate()
-        server[1].wait(timeout=10)  # less than a heartbeat, and than gunicorn's own patience
+        server.terminate()
+        server.wait(timeout=10)  # less than a heartbeat, and than gunicorn's own patience
 
 
 def test_long_polls_take_no_thread_from_other_calls_nor_hold_up_the_end(
-    server: Server, http: httpx.Client
+    own_server: Server,
 ) -> None:
-    job = http.post("/v1/jobs", files=[("files", ("a.png", PNG))]).json()
-    patient = httpx.Client(
-        base_url=server[0],
-        headers=http.headers,
-        timeout=40,
-        limits=httpx.Limits(max_connections=MAX_POLLS),
-    )
-    with patient, ThreadPoolExecutor(MAX_POLLS) as pollers:
+    url, server = own_server
+    with (
+        calling(url) as http,
+        calling(url, connections=MAX_POLLS) as patient,
+        ThreadPoolExecutor(MAX_POLLS) as pollers,
+    ):
+        job = http.post("/v1/jobs", files=[("files", ("a.png", PNG))]).json()
         began_s = time.monotonic()
         waits = [
             pollers.submit(patient.get, job["links"]["self"], params={"wait": 30})
@@ -176,9 +207,9 @@ def test_long_polls_take_no_thread_from_other_calls_nor_hold_up_the_end(
             assert set(answers) == {200}
         assert http.get(job["links"]["self"], params={"wait": 30}).status_code == 200
         assert time.monotonic() - began_s < 15
-        server[1].terminate()
+        server.terminate()
         assert {wait.result(timeout=10).status_code for wait in waits} == {200}
-        server[1].wait(timeout=10)
+        server.wait(timeout=10)
 
 
 def test_bad_settings_stop_the_server(settings: SettingsFactory) -> None:
