@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import uuid
 from collections.abc import Iterator
@@ -134,6 +135,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Before `-m` and xdist look."""
     for item in items:
         layers.mark(item)
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: to look through all of torch for garbage takes a second, and
+    Python would do so every few dozen tests."""
+    gc.freeze()
     items.sort(key=layers.rank)
 
 
