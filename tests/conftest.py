@@ -135,13 +135,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Before `-m` and xdist look."""
     for item in items:
         layers.mark(item)
+    items.sort(key=layers.rank)
 
 
 def pytest_collection_finish() -> None:
     """What is imported by now stays: to look through all of torch for garbage takes a second, and
     Python would do so every few dozen tests."""
     gc.freeze()
-    items.sort(key=layers.rank)
 
 
 @pytest.hookimpl(tryfirst=True)
