@@ -1,6 +1,7 @@
 """Clients' label sets, read from the store when a job names one, and kept.
 
 What examples became is fitted by the worker that needs it first, and stored for all others.
+Torch is loaded where it is needed: a worker's parts can be run around a model that has none.
 """
 
 from __future__ import annotations
@@ -8,10 +9,9 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from worker.contract import keys
 from worker.contract.client_set import ClientSet, is_of_client, parse_name
@@ -28,7 +28,11 @@ from worker.contract.objects import BYTES, ObjectStore
 from worker.example_features import ExampleFeatures
 from worker.processors import in_a_thread_that_ends
 from worker.vision.labels.client_labels import ClientLabels
-from worker.vision.prototypes import Prototypes, fit
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from worker.vision.prototypes import Prototypes
 
 MAX_KEPT = 32
 
@@ -108,6 +112,8 @@ class ClientLabelShelf:
         )
 
     def _prototypes(self, tenant: str, version: ClientSet) -> Prototypes:
+        from worker.vision.prototypes import Prototypes
+
         key = keys.client_set_part(tenant, version.id, version.version, "prototypes")
         try:
             return Prototypes.from_bytes(self._store.get(key))
@@ -117,6 +123,10 @@ class ClientLabelShelf:
         return made
 
     def _fitted(self, tenant: str, version: ClientSet) -> Prototypes:
+        import torch
+
+        from worker.vision.prototypes import fit
+
         key = keys.client_set_part(tenant, version.id, version.version, "features")
         seen = ExampleFeatures.from_bytes(self._store.get(key))
         owners = torch.tensor(seen.labels)
@@ -140,5 +150,7 @@ class ClientLabelShelf:
 
 def _by_label(rows: bytes, owners: Tensor, channels: int, *, count: int) -> list[Tensor]:
     """Of each label its rows, float32 (rows, channels)."""
+    import torch
+
     all_rows = torch.tensor(np.frombuffer(rows, "<f4")).view(-1, channels)
     return [all_rows[owners == label] for label in range(count)]

@@ -13,9 +13,14 @@ TRACING = ("opentelemetry.exporter", "requests", "google.protobuf", "worker.cont
 
 
 @pytest.mark.parametrize(
-    ("module", "forbidden"), [("api.app", FORBIDDEN), ("api.client.cli", (*FORBIDDEN, "numpy"))]
+    ("module", "forbidden"),
+    [
+        ("api.app", FORBIDDEN),
+        ("api.client.cli", (*FORBIDDEN, "numpy")),
+        ("worker.serve", ("torch", "transformers")),  # around a model that has none
+    ],
 )
-def test_front_door_loads_no_torch_and_the_client_no_numpy_either(
+def test_front_door_and_a_workers_parts_load_no_torch_and_the_client_no_numpy_either(
     module: str, forbidden: tuple[str, ...]
 ) -> None:
     code = (

@@ -1,12 +1,13 @@
-"""Batches that fit: the one place that meets a device without memory, or a bad picture."""
+"""Batches that fit: the one place that meets a device without memory, or a bad picture.
+
+Torch is asked what a failure was, and loaded no earlier: a model need not be torch's.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
-
-import torch
 
 from worker.contract.errors import DeviceBroken, GuanwuError, ModelError, OutOfMemory
 
@@ -51,7 +52,7 @@ class FittingBatches:
             done = _attempt(work, batch)
             if not isinstance(done, Exception):
                 results += done
-            elif isinstance(done, torch.AcceleratorError):
+            elif is_of_the_device(done):
                 self.fault = str(done).splitlines()[0]
                 results += [DeviceBroken(f"the device failed: {self.fault}") for _ in batch]
             elif len(batch) == 1:
@@ -67,8 +68,17 @@ class FittingBatches:
         return results
 
 
+def is_of_the_device(exc: BaseException) -> bool:
+    """Is the device itself broken, whatever the batch?"""
+    import torch
+
+    return isinstance(exc, torch.AcceleratorError)
+
+
 def is_out_of_memory(exc: BaseException) -> bool:
     """True for a full GPU, and for a full machine as torch's CPU allocator tells it."""
+    import torch
+
     if isinstance(exc, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(exc, RuntimeError) and "DefaultCPUAllocator" in str(exc)
@@ -89,6 +99,8 @@ def _attempt(
 
 
 def _release() -> None:
+    import torch
+
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from worker.contract.label_set import LabelSet
-from worker.vision.prototypes import Prototypes
+
+if TYPE_CHECKING:
+    from worker.vision.prototypes import Prototypes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
