@@ -66,6 +66,29 @@ def stack() -> Iterator[Stack]:
         yield stack
 
 
+@pytest.fixture(scope="session")
+def seer_stack(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iterator[Stack]:
+    """A stack whose default model, `seer`, knows 101 kinds of things; `reader` reads text.
+
+    Tests of label sets share it. One kills its worker, whose chunks are soon taken over.
+    """
+    import torch
+
+    from tests.worker.vision.models import tiny_clip  # takes seconds
+
+    torch.manual_seed(7)
+    reader = tiny_clip.clip(tmp_path_factory.mktemp("models") / "clip")
+    seer = shared_data / "models" / "vit-s14-caltech101"
+    own = {
+        "GUANWU_MODELS": f"reader=path:{reader},seer=path:{seer}",
+        "GUANWU_DEFAULT_MODELS": "seer",
+        "GUANWU_DTYPE": "float32",
+        "GUANWU_LEASE_S": "2",
+    }
+    with running_stack(settings={**CPU_SETTINGS, **own}) as stack:
+        yield stack
+
+
 @pytest.fixture
 def redis_url(services: Stack) -> str:
     """A real Valkey. Keep to keys under `redis_prefix`."""

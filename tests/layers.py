@@ -25,8 +25,12 @@ FIXTURES = {
     "own_valkey": "integration",
     "own_services": "integration",
     "stack": "acceptance",
+    "seer_stack": "acceptance",
+    "many_models": "acceptance",
     "own_stack": "acceptance",
 }
+SHARED_STACKS = ("stack", "seer_stack", "many_models")
+"""Fixtures of the session that start a stack: all tests that take one go to one test process."""
 MAIN_JOB = "main_job"
 """Mark of the one run of the whole system that `make test` takes."""
 MAIN_JOB_FILES = ("acceptance/test_cli.py",)
@@ -54,8 +58,8 @@ def mark(item: pytest.Item) -> None:
         item.add_marker(MAIN_JOB)
     if item.get_closest_marker("xdist_group"):
         return
-    if "stack" in getattr(item, "fixturenames", ()) and not _has_own_stack(item):
-        item.add_marker(pytest.mark.xdist_group("stack"))
+    if shared := _shared_stack(item):
+        item.add_marker(pytest.mark.xdist_group(shared))
     elif layer in ALONE_BY_MODULE:
         item.add_marker(pytest.mark.xdist_group(path))
 
@@ -65,10 +69,10 @@ def rank(item: pytest.Item) -> int:
     return -LAYERS.index(layer_of(item))
 
 
-def _has_own_stack(item: pytest.Item) -> bool:
-    """Does its module, not the session, give it the fixture `stack`?"""
-    module = getattr(item, "module", None)
-    return hasattr(module, "stack")
+def _shared_stack(item: pytest.Item) -> str | None:
+    """The stack that the session, not its module, gives it."""
+    module, named = getattr(item, "module", None), getattr(item, "fixturenames", ())
+    return next((n for n in SHARED_STACKS if n in named and not hasattr(module, n)), None)
 
 
 def enter(item: pytest.Item) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from api.client import Client
+from deploy.stack import Stack
 from tests.benchmarks.composites import Composite, Rgb, beside
-from tests.stack import CPU_SETTINGS, running_stack
 from worker.contract.client_set import ClientSet
 from worker.vision.image import decode
 from worker.vision.png import encoded
@@ -24,11 +24,8 @@ Photos = dict[str, Sequence[Rgb]]
 
 
 @pytest.fixture(scope="module")
-def client(shared_data: Path) -> Iterator[Client]:
-    seer = shared_data / "models" / "vit-s14-caltech101"
-    own = {"GUANWU_MODELS": f"seer=path:{seer}", "GUANWU_DEFAULT_MODELS": "seer"}
-    told = {**CPU_SETTINGS, **own, "GUANWU_DTYPE": "float32"}
-    with running_stack(settings=told) as stack, Client(stack.url, stack.token) as made:
+def client(seer_stack: Stack) -> Iterator[Client]:
+    with Client(seer_stack.url, seer_stack.token) as made:
         yield made
 
 

@@ -7,39 +7,20 @@ import base64
 import json
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import torch
 
 from api.client import AsyncClient, Client, RequestRefused, cli
 from deploy.stack import Stack
-from tests.stack import CPU_SETTINGS, running_stack
-from tests.worker.vision.models import tiny_clip
 
 WORDS = [{"zh": "猫", "en": "cat"}, {"zh": "狗", "en": "dog"}, {"zh": "咖啡", "en": "coffee"}]
 KINDS = {"pagoda": "宝塔", "soccer_ball": "足球", "panda": "熊猫"}
 BUILT_S = 120
 MANY = 48  # labels, three chunks of pictures
-
-
-@pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iterator[Stack]:
-    """A stack with a tiny model that reads text, and one that knows 101 kinds of things."""
-    torch.manual_seed(7)
-    folder = tmp_path_factory.mktemp("models") / "clip"
-    tiny_clip.FAMILY["clip"](folder)
-    seer = shared_data / "models" / "vit-s14-caltech101"
-    own = {
-        "GUANWU_MODELS": f"reader=path:{folder},seer=path:{seer}",
-        "GUANWU_DEFAULT_MODELS": "seer",
-        "GUANWU_LEASE_S": "2",  # a killed worker's chunks are taken over this soon
-    }
-    with running_stack(settings={**CPU_SETTINGS, **own}) as stack:
-        yield stack
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +31,13 @@ def photos(shared_data: Path) -> dict[str, Sequence[bytes]]:
 
 
 @pytest.fixture(scope="module")
-def things(reader: Stack, photos: dict[str, Sequence[bytes]]) -> dict[str, Any]:
+def things(seer_stack: Stack, photos: dict[str, Sequence[bytes]]) -> dict[str, Any]:
     """A label set of one picture of each kind, and of a file that is none."""
     labels: list[dict[str, Any]] = [
         {"zh": zh, "en": kind, "examples": [as_data(photos[kind][0])]} for kind, zh in KINDS.items()
     ]
     labels[1]["examples"].append({**as_data(b"no picture"), "filename": "broken.jpg"})
-    return built(reader, make(reader, model="seer", labels=labels))
+    return built(seer_stack, make(seer_stack, model="seer", labels=labels))
 
 
 def as_data(body: bytes) -> dict[str, str]:
@@ -92,11 +73,11 @@ def submit(stack: Stack, pictures: Sequence[bytes], **options: Any) -> list[dict
 
 
 def test_words_of_a_kept_set_are_scored_and_explained(
-    reader: Stack, photos: dict[str, Sequence[bytes]]
+    seer_stack: Stack, photos: dict[str, Sequence[bytes]]
 ) -> None:
-    made = make(reader, labels=WORDS)
+    made = make(seer_stack, labels=WORDS)
     (item,) = submit(
-        reader,
+        seer_stack,
         photos["panda"][:1],
         models=["reader", "seer"],
         label_set=made["id"],
@@ -120,10 +101,10 @@ def test_a_bad_example_is_counted_and_does_not_fail_its_neighbours(things: dict[
 
 
 def test_one_example_a_label_names_other_pictures(
-    reader: Stack, things: dict[str, Any], photos: dict[str, Sequence[bytes]]
+    seer_stack: Stack, things: dict[str, Any], photos: dict[str, Sequence[bytes]]
 ) -> None:
     others = [photos[kind][1] for kind in KINDS]
-    items = submit(reader, others, label_set=things["id"], artifacts=["labels"])
+    items = submit(seer_stack, others, label_set=things["id"], artifacts=["labels"])
     assert [item["labels"][0]["zh"] for item in items] == list(KINDS.values())
     for item in items:
         assert {label["model"] for label in item["labels"]} == {"seer"}
@@ -131,12 +112,12 @@ def test_one_example_a_label_names_other_pictures(
 
 
 def test_maps_explain_the_labels_that_examples_made(
-    reader: Stack, things: dict[str, Any], photos: dict[str, Sequence[bytes]]
+    seer_stack: Stack, things: dict[str, Any], photos: dict[str, Sequence[bytes]]
 ) -> None:
     assert "relevance" in things["methods"]
     target = {"label": "宝塔", "against": "panda"}
     (item,) = submit(
-        reader,
+        seer_stack,
         photos["pagoda"][1:],
         label_set=f"{things['id']}@1",
         explain=[{"method": method} for method in things["methods"]] + [{"target": target}],
@@ -152,17 +133,17 @@ def test_maps_explain_the_labels_that_examples_made(
 
 
 def test_a_label_without_usable_examples_fails_the_version(
-    reader: Stack, photos: dict[str, Sequence[bytes]]
+    seer_stack: Stack, photos: dict[str, Sequence[bytes]]
 ) -> None:
     labels = [
         {"zh": "熊猫", "examples": [as_data(photos["panda"][0])]},
         {"zh": "足球", "examples": [as_data(b"no picture")]},
     ]
-    made = built(reader, make(reader, model="seer", labels=labels))
+    made = built(seer_stack, make(seer_stack, model="seer", labels=labels))
     assert (made["status"], made["error"]["code"]) == ("failed", "too_few_examples")
     assert "足球" in made["error"]["message"]
     asked = {"images": [as_data(photos["panda"][0])], "options": {"label_set": made["id"]}}
-    answer = httpx.post(f"{reader.url}/v1/jobs", json=asked, headers=reader.authorization)
+    answer = httpx.post(f"{seer_stack.url}/v1/jobs", json=asked, headers=seer_stack.authorization)
     assert (answer.status_code, answer.json()["code"]) == (409, "label_set_failed")
 
 
@@ -174,26 +155,26 @@ def post(stack: Stack, path: str, **asked: Any) -> dict[str, Any]:
 
 
 def test_corrected_pictures_and_boxes_become_examples_of_a_new_version(
-    reader: Stack, things: dict[str, Any], photos: dict[str, Sequence[bytes]]
+    seer_stack: Stack, things: dict[str, Any], photos: dict[str, Sequence[bytes]]
 ) -> None:
     named = [photos["soccer_ball"][1], photos["panda"][1]]
-    items = submit(reader, named, label_set=things["id"], artifacts=["labels"])
+    items = submit(seer_stack, named, label_set=things["id"], artifacts=["labels"])
     path = f"/v1/jobs/{items[0]['job']}/items"
     width, height = items[1]["image"]["width"], items[1]["image"]["height"]
     box = [width // 4, height // 4, width // 2, height // 2]
-    post(reader, f"{path}/0/feedback", kind="wrong_label", correct="soccer_ball")
-    post(reader, f"{path}/1/feedback", kind="wrong_region", box_px=box)
-    proposal = post(reader, f"/v1/labelsets/{things['id']}/absorb", job=items[0]["job"])
+    post(seer_stack, f"{path}/0/feedback", kind="wrong_label", correct="soccer_ball")
+    post(seer_stack, f"{path}/1/feedback", kind="wrong_region", box_px=box)
+    proposal = post(seer_stack, f"/v1/labelsets/{things['id']}/absorb", job=items[0]["job"])
     assert proposal["added"] == {"足球": 1, "熊猫": 1}
     accept = f"/v1/labelsets/{things['id']}/proposals/{proposal['id']}/accept"
-    made = built(reader, post(reader, accept))
+    made = built(seer_stack, post(seer_stack, accept))
     assert (made["version"], made["status"], made["failed_examples"]) == (2, "ready", 0)
     assert [label["examples"] for label in made["labels"]] == [1, 2, 2]
     others = [photos[kind][0] for kind in KINDS]
-    again = submit(reader, others, label_set=things["id"], artifacts=["labels"])
+    again = submit(seer_stack, others, label_set=things["id"], artifacts=["labels"])
     assert [item["labels"][0]["zh"] for item in again] == list(KINDS.values())
     # The version before is what it was; a batch of another size rounds otherwise.
-    before = submit(reader, named, label_set=f"{things['id']}@1", artifacts=["labels"])
+    before = submit(seer_stack, named, label_set=f"{things['id']}@1", artifacts=["labels"])
     for then, now in zip(items, before, strict=True):
         assert [x["zh"] for x in now["labels"]] == [x["zh"] for x in then["labels"]]
         scores = [[x["score"] for x in item["labels"]] for item in (then, now)]
@@ -201,12 +182,12 @@ def test_corrected_pictures_and_boxes_become_examples_of_a_new_version(
 
 
 def test_folders_become_a_label_set_on_the_command_line(
-    reader: Stack,
+    seer_stack: Stack,
     photos: dict[str, Sequence[bytes]],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    server = ["--url", reader.url, "--token", reader.token]
+    server = ["--url", seer_stack.url, "--token", seer_stack.token]
     for kind, zh in KINDS.items():
         folder = tmp_path / "things" / f"{zh}_{kind}"
         folder.mkdir(parents=True)
@@ -235,7 +216,7 @@ def test_folders_become_a_label_set_on_the_command_line(
 
 
 def test_the_python_of_the_document_works(
-    reader: Stack,
+    seer_stack: Stack,
     photos: dict[str, Sequence[bytes]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -250,7 +231,7 @@ def test_the_python_of_the_document_works(
         Path(f"{name}.jpg").write_bytes(photos[kind][n])
     document = (Path(__file__).parents[2] / "docs/label-sets.md").read_text("utf-8")
     (block,) = re.findall(r"```python\n(.*?)```", document, re.DOTALL)
-    with Client(reader.url, reader.token) as client:
+    with Client(seer_stack.url, seer_stack.token) as client:
         told: dict[str, Any] = {"client": client, "Path": Path}
         exec(block, told)
         assert told["tea"].status == "ready"
@@ -260,10 +241,10 @@ def test_the_python_of_the_document_works(
 
 
 def test_the_client_for_asyncio_makes_names_and_adds_to_sets(
-    reader: Stack, photos: dict[str, Sequence[bytes]]
+    seer_stack: Stack, photos: dict[str, Sequence[bytes]]
 ) -> None:
     async def all_of_it() -> None:
-        async with AsyncClient(reader.url, reader.token) as client:
+        async with AsyncClient(seer_stack.url, seer_stack.token) as client:
             made = await client.labelsets.of_examples(
                 {"熊猫": [photos["panda"][0]], "宝塔": [photos["pagoda"][0]]}, model="seer"
             )
@@ -287,12 +268,12 @@ def test_the_client_for_asyncio_makes_names_and_adds_to_sets(
 
 
 def test_a_build_survives_a_killed_worker_and_the_set_a_flushed_redis(
-    reader: Stack, shared_data: Path
+    seer_stack: Stack, shared_data: Path
 ) -> None:
     folders = sorted((shared_data / "data" / "caltech101").iterdir())[:MANY]
     first, second = ([sorted(folder.iterdir())[n] for folder in folders] for n in (0, 1))
     examples = {folder.name: [path] for folder, path in zip(folders, first, strict=True)}
-    with Client(reader.url, reader.token) as client:
+    with Client(seer_stack.url, seer_stack.token) as client:
         made = client.labelsets.of_examples(examples, model="seer", wait=False)
         assert (made.status, made.job is not None) == ("building", True)
         job, until_s = client.job(made.job or ""), time.monotonic() + BUILT_S
@@ -300,12 +281,12 @@ def test_a_build_survives_a_killed_worker_and_the_set_a_flushed_redis(
             assert time.monotonic() < until_s
             time.sleep(0.05)
         assert not job.view.done
-        reader.workers[0].kill()
-        reader.restart_worker()
+        seer_stack.workers[0].kill()
+        seer_stack.restart_worker()
         made = client.labelsets.wait(made, timeout_s=BUILT_S)
         assert (made.status, made.failed_examples) == ("ready", 0)
         assert [label.examples for label in made.labels] == [1] * MANY
-        with reader.valkey.client() as redis:
+        with seer_stack.valkey.client() as redis:
             redis.flushall()
         options = {"label_set": made.id, "artifacts": ["labels"]}
         job = client.submit(second, options=options)

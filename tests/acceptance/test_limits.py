@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
 from deploy.stack import Stack
+from tests.sleeping.stack import SleepingStack
 from tests.stack import CPU_SETTINGS, running_stack
+from worker.__main__ import main as worker
 
 READS, IMAGES = 40, 6
 LIMITS = {
@@ -26,24 +26,17 @@ LIMITS = {
 
 @pytest.fixture(scope="module")
 def small() -> Iterator[Stack]:
-    with running_stack(settings=CPU_SETTINGS | LIMITS) as stack:
+    with running_stack(kind=SleepingStack, settings=CPU_SETTINGS | LIMITS) as stack:
         yield stack
 
 
 def new_caller(stack: Stack, *options: str) -> httpx.Client:
     """A caller with a key of its own."""
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "worker", "admin", "keys", "create"),
-            *("--tenant", "shop", "--json", *options),
-        ],
-        env={**os.environ, **stack.environment},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=True,
+    made = CliRunner(env=stack.environment).invoke(
+        worker, ["admin", "keys", "create", "--tenant", "shop", "--json", *options]
     )
-    headers = {"Authorization": f"Bearer {json.loads(done.stdout)['token']}"}
+    assert made.exit_code == 0, made.output
+    headers = {"Authorization": f"Bearer {json.loads(made.stdout)['token']}"}
     return httpx.Client(base_url=stack.url, headers=headers, timeout=60)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +14,12 @@ import pytest
 from PIL import Image, ImageDraw
 
 from deploy.stack import Stack
-from tests.stack import CPU_SETTINGS, running_stack
 
 SIDE_PX, LOGO_PX = 224, 48
-EXAMPLES = 40  # a label
-PICTURES = 100
+EXAMPLES = 20  # a label
+PICTURES = 60
 WAIT_S = 240
 FLAGGED = "Shortcuts flagged"
-
-
-@pytest.fixture(scope="module")
-def seer(shared_data: Path) -> Iterator[Stack]:
-    folder = shared_data / "models" / "vit-s14-caltech101"
-    own = {"GUANWU_MODELS": f"seer=path:{folder}", "GUANWU_DEFAULT_MODELS": "seer"}
-    with running_stack(settings={**CPU_SETTINGS, **own}) as stack:
-        yield stack
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +51,7 @@ def sent(photos: Sequence[Image.Image]) -> list[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def learned(seer: Stack, photos: list[Image.Image]) -> str:
+def learned(seer_stack: Stack, photos: list[Image.Image]) -> str:
     """A set of two labels whose examples differ by the logo alone: anything with it, or without."""
     some = photos[:EXAMPLES]
     labels = [
@@ -68,12 +59,12 @@ def learned(seer: Stack, photos: list[Image.Image]) -> str:
         {"zh": "家常菜", "en": "plain", "examples": sent(some)},
     ]
     asked = {"model": "seer", "labels": labels}
-    made = call(seer, "POST", "/v1/labelsets", json=asked)
+    made = call(seer_stack, "POST", "/v1/labelsets", json=asked)
     until_s = time.monotonic() + WAIT_S
     while made["status"] == "building":
         assert time.monotonic() < until_s
         time.sleep(0.5)
-        made = call(seer, "GET", f"/v1/labelsets/{made['id']}")
+        made = call(seer_stack, "GET", f"/v1/labelsets/{made['id']}")
     assert made["status"] == "ready", made["error"]
     return str(made["id"])
 
@@ -103,10 +94,10 @@ def explained(
 
 
 def test_a_learned_logo_is_flagged_and_the_same_pictures_without_it_are_not(
-    seer: Stack, photos: list[Image.Image], learned: str
+    seer_stack: Stack, photos: list[Image.Image], learned: str
 ) -> None:
     others = photos[EXAMPLES : EXAMPLES + PICTURES]
-    flags, report = explained(seer, [branded(photo) for photo in others], learned)
+    flags, report = explained(seer_stack, [branded(photo) for photo in others], learned)
     places = [flag for flag in flags if (flag["label"], flag["spot"]) == ("招牌菜", "place")]
     assert len(places) == 1, flags
     _, y0, x1, _ = places[0]["box"]
@@ -115,6 +106,6 @@ def test_a_learned_logo_is_flagged_and_the_same_pictures_without_it_are_not(
     assert y0 < logo
     assert places[0]["share"] > 0.9
     assert FLAGGED in report
-    flags, report = explained(seer, others, learned)
+    flags, report = explained(seer_stack, others, learned)
     assert flags == []
     assert FLAGGED not in report

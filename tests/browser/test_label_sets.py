@@ -8,13 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
-import torch
 
 from api.client import Client
 from deploy.stack import Stack
 from tests.browser.looking import all_pictures_load, barriers
-from tests.stack import CPU_SETTINGS, running_stack
-from tests.worker.vision.models import tiny_clip
 from worker.contract.client_set import ClientSet
 from worker.contract.client_sets import ClientSets
 from worker.contract.objects import ObjectStore
@@ -26,28 +23,19 @@ ROW = "#label-sets"
 FIELD = "#label-set"
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iterator[Stack]:
-    """The default model knows 101 kinds of things; another one reads text."""
-    torch.manual_seed(7)
-    folder = tmp_path_factory.mktemp("models") / "clip"
-    tiny_clip.FAMILY["clip"](folder)
-    seer = shared_data / "models" / "vit-s14-caltech101"
-    own = {
-        "GUANWU_MODELS": f"reader=path:{folder},seer=path:{seer}",
-        "GUANWU_DEFAULT_MODELS": "seer",
-    }
-    with running_stack(settings={**CPU_SETTINGS, **own}) as stack:
-        yield stack
+@pytest.fixture
+def stack(seer_stack: Stack) -> Stack:
+    """The one that the tab opens."""
+    return seer_stack
 
 
 @pytest.fixture
 def client(stack: Stack) -> Iterator[Client]:
-    """Its label sets are gone afterwards."""
+    """There are no label sets but what it makes."""
     with Client(stack.url, stack.token) as client:
-        yield client
         for made in list(client.labelsets.list()):
             client.labelsets.delete(made.id)
+        yield client
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def main() -> None:
     args = parser.parse_args()
     with TemporaryDirectory(prefix="guanwu-conformance-") as name:
         folder = Path(name)
-        with working_stack(folder) as stack:
+        with working_stack() as stack:
             found = ask(stack, folder, examples=args.examples, seed=args.seed)
     for call, counter in sorted(found.answers.items()):
         told = ", ".join(f"{status}: {count}" for status, count in sorted(counter.items()))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from api.client import Client
-from deploy.child import Child
 from deploy.stack import Stack
-from tests.sleeping.behaviour import Behaviour
 from tests.sleeping.pictures import picture
+from tests.sleeping.stack import SleepingStack
 from tests.stack import running_stack
 from worker.contract import keys
 from worker.contract.client_set import ClientSet, Proposal, ProposedExample, SetLabel
@@ -38,28 +36,11 @@ READY_S = 120.0
 
 
 @contextmanager
-def working_stack(folder: Path) -> Iterator[Stack]:
+def working_stack() -> Iterator[Stack]:
     """A stack whose worker's model takes a millisecond."""
-    with running_stack(settings=SETTINGS, workers=0) as stack:
-        child = Child(
-            "sleeper",
-            [sys.executable, "-m", "tests.sleeping"],
-            environment={**stack.environment, **Behaviour(batch_ms=1).environment()},
-            log_path=folder / "sleeper.log",
-            cwd=ROOT,
-            stop_s=stack.settings.drain_s + 10,
-        )
-        try:
-            child.start()
-            child.wait_until(
-                lambda: "worker ready" in child.log_tail(),
-                timeout_s=READY_S,
-                what="a worker that is ready",
-            )
-            put_example(stack)
-            yield stack
-        finally:
-            child.stop()
+    with running_stack(kind=SleepingStack, settings=SETTINGS) as stack:
+        put_example(stack)
+        yield stack
 
 
 def put_example(stack: Stack) -> None:

@@ -15,7 +15,7 @@ SEED = 1
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     folder = tmp_path_factory.mktemp("conformance")
-    with working_stack(folder) as stack:
+    with working_stack() as stack:
         found = ask(stack, folder, examples=EXAMPLES, seed=SEED, short=True)
         paths = httpx.get(f"{stack.url}/openapi.json").json()["paths"]
     calls = {f"{method.upper()} {path}" for path, item in paths.items() for method in item}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 PREFIX = "SLEEP_"
 
@@ -44,7 +45,9 @@ class Behaviour:
 def from_environment(environ: Mapping[str, str]) -> Behaviour:
     """The behaviour that SLEEP_* variables describe; what is not named is as by default."""
     given = {n.removeprefix(PREFIX).lower(): v for n, v in environ.items() if n.startswith(PREFIX)}
-    read = {name: _READERS.get(name, _numbers)(text) for name, text in given.items()}
+    read: dict[str, Any] = {
+        name: _READERS.get(name, _numbers)(text) for name, text in given.items()
+    }
     return Behaviour(**read)
 
 
