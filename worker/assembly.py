@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from celery import Celery
 
-from worker.batcher import Batcher
+from worker.batcher import Analyzer, Batcher
 from worker.chunk import ChunkRunner, Pipeline
 from worker.contract import queues
 from worker.contract.keys import Lane, RedisKeys
@@ -24,22 +24,29 @@ from worker.devices import Device, DeviceMonitor
 from worker.downloads import Downloads
 from worker.exposition import exposed_alone
 from worker.heart import Heart
-from worker.item import ImageLimits, ItemPipeline
+from worker.item import ImageLimits, ItemPipeline, Preparer
 from worker.known_answers import KnownAnswers
 from worker.leases import Leases
 from worker.meters import meters_of
 from worker.processors import available
-from worker.publisher import CatalogPublisher
+from worker.publisher import CatalogPublisher, Offering
 from worker.pump import Pump, Runner
 from worker.readings import Readings
 from worker.tasks import register
 from worker.waking import Waker
 
-if TYPE_CHECKING:
-    from worker.vision.engine import Engine
-
 OF_IMAGES: tuple[Verdict, ...] = ("run", "retry", "cancelled", "expired", "exhausted")
 HI_IO_THREADS = 8  # so that a single picture does not queue behind those of a bulk chunk
+
+
+class AnyEngine(Analyzer, Preparer, Offering, Protocol):
+    """What a worker needs of an engine; tests have one without a model."""
+
+    @property
+    def fault(self) -> str | None: ...
+
+    @property
+    def splits(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Assembly:
 def assemble(
     parts: contextlib.ExitStack,
     settings: Settings,
-    engine: Engine,
+    engine: AnyEngine,
     device: Device,
     *,
     pipeline: Pipeline | None = None,

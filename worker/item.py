@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import PurePath
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 from worker import drawing
 from worker.batcher import Answer
@@ -40,10 +40,18 @@ from worker.example_features import ExampleFeatures
 from worker.meters import Meters, Stage
 from worker.vision import diagnostics, encoding, render
 from worker.vision.analysis import Analysis, Example, MadeMap, Prepared
-from worker.vision.image import Picture, decode
+from worker.vision.image import Enough, Picture, decode
+from worker.vision.labels.client_labels import ClientLabels
 
-if TYPE_CHECKING:
-    from worker.vision.engine import Engine
+
+class Preparer(Protocol):
+    """What the stages before the model need of an engine."""
+
+    def enough(self, options: Options) -> Enough | None: ...
+
+    def prepare(
+        self, picture: Picture, options: Options, client: ClientLabels | None = None
+    ) -> Prepared: ...
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,7 @@ class ItemPipeline:
     def __init__(
         self,
         store: ObjectStore,
-        engine: Engine,
+        engine: Preparer,
         *,
         downloads: Downloads,
         limits: ImageLimits,

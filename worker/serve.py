@@ -7,14 +7,13 @@ import gc
 import os
 import sys
 import warnings
-from typing import TYPE_CHECKING
 
 import cv2
 import psutil
 import structlog
 
 from worker import alive
-from worker.assembly import Assembly, assemble
+from worker.assembly import AnyEngine, Assembly, assemble
 from worker.chunk import Pipeline
 from worker.contract.keys import LANES
 from worker.contract.settings import Settings
@@ -28,9 +27,6 @@ from worker.watchdog import (
     idle_beside_work,
     too_large,
 )
-
-if TYPE_CHECKING:
-    from worker.vision.engine import Engine
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +45,7 @@ def serve(settings: Settings, device: Device) -> None:
 
 
 def work(
-    settings: Settings, device: Device, engine: Engine, *, pipeline: Pipeline | None = None
+    settings: Settings, device: Device, engine: AnyEngine, *, pipeline: Pipeline | None = None
 ) -> None:
     """Work with any engine until told to stop (SIGTERM) and drained."""
     # Pillow warns of damaged metadata in a picture that it reads all the same.
@@ -68,7 +64,7 @@ def work(
         )
 
 
-def _checks(worker: Assembly, engine: Engine, settings: Settings) -> list[Check]:
+def _checks(worker: Assembly, engine: AnyEngine, settings: Settings) -> list[Check]:
     """What ends this process early."""
     checks = [
         forward_stuck(worker.batcher.running_s, limit_s=settings.forward_limit_s),

@@ -12,10 +12,9 @@ import numpy.typing as npt
 
 from tests.benchmarks.ground import Ground
 from tests.benchmarks.same_work import SameWork
-from tests.benchmarks.scenes import BATCH, LIMITS, Scene, jpegs
+from tests.benchmarks.scenes import BATCH, Scene, jpegs, opened
 from worker.vision import render
 from worker.vision.heatmap import Heatmap
-from worker.vision.image import decode
 from worker.vision.inference import Finding
 
 Numbers = npt.NDArray[np.uint16]
@@ -62,6 +61,6 @@ def _in_float32(ground: Ground, scene: Scene, pictures: list[bytes]) -> Sequence
     model = SameWork(scene, ground.networks.get(scene.model, "float32"), ground.folder)
     found: list[Finding] = []
     for start in range(0, len(pictures), BATCH):
-        batch = [decode(data, **LIMITS) for data in pictures[start : start + BATCH]]
+        batch = [opened(data) for data in pictures[start : start + BATCH]]
         found += model.findings(batch)
     return found

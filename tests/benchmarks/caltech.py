@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -56,8 +57,8 @@ def load(placement: Placement) -> VisionTransformer:
 def pictures(*, every: int = 1) -> list[tuple[str, Picture]]:
     """(class, picture) of all 202, or of each `every`th, in the order of their paths."""
     paths = sorted((shared() / "data" / "caltech101").glob("*/*.jpg"))[::every]
-    limits = {"max_bytes": 2**26, "max_pixels": 2**26}
-    return [(path.parent.name, decode(path.read_bytes(), **limits)) for path in paths]
+    opened = partial(decode, max_bytes=2**26, max_pixels=2**26)
+    return [(path.parent.name, opened(path.read_bytes())) for path in paths]
 
 
 def seen(model: VisionTransformer, named: Sequence[tuple[str, Picture]]) -> Seen:

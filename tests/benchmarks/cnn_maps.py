@@ -31,6 +31,7 @@ from worker.vision.faithfulness import centre_blob, judge, random_grids
 from worker.vision.image import decode
 from worker.vision.models import cnn
 from worker.vision.models.convolutional import ConvolutionalClassifier
+from worker.vision.models.efficientnet_lite import EfficientNetLite0
 from worker.vision.models.placement import Placement
 from worker.vision.models.registry import EFFICIENTNET_LITE0
 
@@ -74,8 +75,11 @@ def metric(
 ) -> dict[str, Tensor]:
     """Insertion minus deletion of maps (N, gh, gw), float32 (N,), by method."""
 
+    network = model.network
+    assert isinstance(network, EfficientNetLite0)
+
     def known(x: Tensor) -> Tensor:
-        return probability(model.network(x.contiguous(memory_format=torch.channels_last)), classes)
+        return probability(network(x.contiguous(memory_format=torch.channels_last)), classes)
 
     curves = PixelCurves(known, model.normalised(pixels))
     return {method: curves(_patches(grids)) for method, grids in maps.items()}

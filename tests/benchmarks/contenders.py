@@ -47,6 +47,7 @@ def input_relevance(model: VisionTransformer, pixels: Tensor, classes: Tensor) -
     """AttnLRP as it was published: down to what the first block gets, on the label's logit."""
     with attn_lrp(model.network):
         trail = passes.whole(model.network, model.normalised(pixels), model.anatomy, at=(0,))
+    assert trail.logits is not None
     with torch.enable_grad():
         explained = trail.logits.gather(1, classes[:, None])
     (tokens,) = trail.hidden
@@ -99,7 +100,8 @@ def _leaf(module: nn.Module) -> Iterator[list[Tensor]]:
 
 
 def _patches(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
-    return tokens[:, -grid[0] * grid[1] :].unflatten(1, grid)
+    patches: Tensor = tokens[:, -grid[0] * grid[1] :].unflatten(1, grid)
+    return patches
 
 
 def _grid(model: VisionTransformer, pixels: Tensor) -> tuple[int, int]:

@@ -41,13 +41,14 @@ from dataclasses import replace
 import torch
 
 from tests.benchmarks.agreement import agreement
-from tests.benchmarks.contest import Figures, contest
+from tests.benchmarks.contest import contest
 from tests.benchmarks.ground import QUICK, Extent, Ground, standing
 from tests.benchmarks.growth import endurance, growth
 from tests.benchmarks.scenes import BATCH, LITE0, SCENES, VIT_ATTENTION, Scene
 from tests.benchmarks.shown import Bar, report
 from tests.benchmarks.single import single
 from tests.benchmarks.sizes import sizes
+from tests.benchmarks.turns import Figures
 from worker.processors import memory_environment
 
 BARS = {scene.figure: Bar(at_least=scene.bar) for scene in SCENES} | {
@@ -124,7 +125,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def _with_the_workers_memory() -> None:
     """Start again as workers are started: glibc reads its settings once, and `bare` and
     `same_work` are to be done as well as we know. What this process starts has none of them."""
-    if os.environ.pop(*memory_environment(), None) is None:
+    (name,) = memory_environment()
+    if os.environ.pop(name, None) is None:
         command = [sys.executable, "-m", "tests.benchmarks.end_to_end", *sys.argv[1:]]
         os.execve(sys.executable, command, {**os.environ, **memory_environment()})
 

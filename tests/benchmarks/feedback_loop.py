@@ -169,6 +169,7 @@ class Loop:
             raise SystemExit(f"an item failed: {item.error}")
         data = self._client.download(item.explanations[0].artifacts["map"])
         heat = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        assert heat is not None
         return item.labels[0].en, heat.astype(np.float32)
 
 

@@ -48,8 +48,7 @@ def sections(count: int) -> Iterator[Section]:
     yield Section((caltech.MODEL,), of_objects[:: len(of_objects) // half][:half])
     paths = [path for path, _ in photos(caltech.shared() / "data")]
     chosen = paths[:: len(paths) // half][:half]
-    limits = {"max_bytes": 2**26, "max_pixels": 2**26}
-    opened = [decode(path.read_bytes(), **limits) for path in chosen]
+    opened = [decode(p.read_bytes(), max_bytes=2**26, max_pixels=2**26) for p in chosen]
     yield Section(("efficientnet-lite0", "dinov2-small"), opened)
 
 

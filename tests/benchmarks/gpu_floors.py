@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 from transformers import ViTConfig, ViTModel
 
 PEAK_FLOPS = 989e12
@@ -76,7 +77,8 @@ def measured_per_s(shape: Shape, *, batch: int, rounds: int) -> float:
         intermediate_size=4 * shape.width,
         patch_size=shape.patch_px,
     )
-    network = ViTModel(config).to(device="cuda", dtype=torch.bfloat16).eval()
+    network: nn.Module = ViTModel(config)
+    network = network.to(device="cuda", dtype=torch.bfloat16).eval()
     pixels = torch.zeros(batch, 3, 224, 224, device="cuda", dtype=torch.bfloat16)
     for _ in range(3):
         network(pixel_values=pixels)

@@ -87,6 +87,7 @@ def measure(fleet: Fleet, *, images: int, overlay: bool) -> dict[str, float]:
     figures = {"put_s": timed(lambda: put_pictures(fleet, images))}
     with fleet.workers(1, REAL) as crew:
         stack = fleet.stack
+        assert stack.api is not None
         footprint = Footprint({"api": [stack.api], "worker": crew, "valkey": [stack.valkey.child]})
         footprint.start()
         artifacts = ["labels", "overlay"] if overlay else ["labels"]
@@ -138,7 +139,7 @@ def check(stack: Stack, job: str, images: int) -> None:
 def a_page(stack: Stack, job: str, images: int) -> None:
     """The least certain ones, without reading all results."""
     with httpx.Client(base_url=stack.url, headers=stack.authorization, timeout=120) as http:
-        query = {"sort": "score", "status": "succeeded", "limit": PAGE}
+        query: dict[str, str | int] = {"sort": "score", "status": "succeeded", "limit": PAGE}
         page = http.get(f"/v1/jobs/{job}/results", params=query).raise_for_status().json()
     assert len(page["items"]) == min(PAGE, images), page
 

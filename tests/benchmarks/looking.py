@@ -17,9 +17,9 @@ from deploy.stack import Stack
 from tests.finished import PICTURES
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, ViewportSize
 
-WINDOW = {"width": 1440, "height": 1000}
+WINDOW: ViewportSize = {"width": 1440, "height": 1000}
 CHROMIUM = shutil.which("chromium")
 SHOWN = f"Chromium without a screen, {WINDOW['width']} x {WINDOW['height']}"
 

@@ -17,6 +17,7 @@ import random
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import cv2
 import numpy as np
@@ -151,8 +152,8 @@ def models() -> Iterator[tuple[VisionModel, list[Named]]]:
     yield vit, [(_square(p.rgb), vit.labels.en.index(name)) for name, p in caltech.pictures()]
     lite = cnn.load(EFFICIENTNET_LITE0, cpu, model_dir=None, progress=print)
     named = photos(caltech.shared() / "data")
-    limits = {"max_bytes": 2**26, "max_pixels": 2**26}
-    yield lite, [(_square(decode(path.read_bytes(), **limits).rgb), label) for path, label in named]
+    opened = partial(decode, max_bytes=2**26, max_pixels=2**26)
+    yield lite, [(_square(opened(path.read_bytes()).rgb), label) for path, label in named]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.benchmarks.scenes import BATCH, LIMITS, Scene
+from tests.benchmarks.scenes import BATCH, Scene, opened
 from worker import drawing
 from worker.contract.errors import GuanwuError
 from worker.vision import inference, png
-from worker.vision.image import Picture, decode
+from worker.vision.image import Picture
 from worker.vision.inference import Finding, View
 from worker.vision.models.model import VisionModel
 from worker.vision.selection import Candidate, choose_maps
@@ -30,7 +30,7 @@ class SameWork:
         """Images per second."""
         started_s = time.perf_counter()
         for start in range(0, len(pictures), BATCH):
-            decoded = [decode(data, **LIMITS) for data in pictures[start : start + BATCH]]
+            decoded = [opened(data) for data in pictures[start : start + BATCH]]
             for n, (picture, found) in enumerate(
                 zip(decoded, self.findings(decoded), strict=True), start
             ):

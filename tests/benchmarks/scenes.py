@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import cv2
@@ -20,7 +20,7 @@ SIZES = {"0.15mp": (480, 320), "2mp": (1732, 1155), "12mp": (4243, 2828)}
 """(width, height) in px."""
 
 BATCH = 16
-LIMITS = {"max_bytes": 2**26, "max_pixels": 2**26}
+opened = partial(decode, max_bytes=2**26, max_pixels=2**26)
 """Of `decode`: none of these pictures reaches them."""
 
 GRAINY = ("2mp", "12mp")
@@ -112,5 +112,5 @@ def _grain(size_px: tuple[int, int]) -> np.ndarray[Any, Any]:
 
 def pixels_of(model: VisionModel, pictures: list[bytes]) -> torch.Tensor:
     """Pictures as the model gets them: uint8 (N, h, w, 3)."""
-    decoded = [decode(data, **LIMITS) for data in pictures]
+    decoded = [opened(data) for data in pictures]
     return torch.from_numpy(np.stack([model.framing.fit(p.rgb).pixels for p in decoded]))

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -69,7 +70,7 @@ class Fleet:
                 child.start()
             for child in crew:
                 child.wait_until(
-                    lambda child=child: "worker ready" in child.log_tail(),
+                    partial(child_is_ready, child),
                     timeout_s=READY_S,
                     what="a worker that is ready",
                 )
@@ -202,6 +203,10 @@ class RedisMemory(threading.Thread):
 
     def _used_mb(self) -> float:
         return float(self._redis.info("memory")["used_memory"]) / 1e6
+
+
+def child_is_ready(child: Child) -> bool:
+    return "worker ready" in child.log_tail()
 
 
 def cpu_s(workers: list[Child]) -> float:

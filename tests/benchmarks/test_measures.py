@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import cv2
 import numpy as np
 import pytest
@@ -120,7 +122,12 @@ def test_maps_correlate_cell_by_cell_of_what_the_model_saw() -> None:
 
 def test_ways_take_turns_and_ratios_are_told_with_their_quartiles() -> None:
     order: list[str] = []
-    ways = {name: lambda name=name: float(order.append(name) or len(order)) for name in "ab"}
+
+    def take(name: str) -> float:
+        order.append(name)
+        return float(len(order))
+
+    ways = {name: partial(take, name) for name in "ab"}
     assert in_turn(ways, rounds=3) == {"a": [1.0, 4.0, 5.0], "b": [2.0, 3.0, 6.0]}
     assert order == ["a", "b", "b", "a", "a", "b"]
     assert quartiles("x", [1.0, 2.0, 3.0]) == {"x": 2.0, "x_q1": 1.5, "x_q3": 2.5}

@@ -66,4 +66,5 @@ def spearman(a: Tensor, b: Tensor) -> float:
 def _ranks(values: Tensor) -> Tensor:
     _, group, count = values.double().unique(return_inverse=True, return_counts=True)
     last = count.cumsum(0).double()
-    return (last - (count - 1) / 2)[group]
+    ranks: Tensor = (last - (count - 1) / 2)[group]
+    return ranks

@@ -28,7 +28,8 @@ def blobs(centres: npt.NDArray[np.float64], *, sigma: float = 1.8) -> Cells:
     rows = np.exp(-0.5 * ((at - centres[:, :1]) / sigma) ** 2)
     columns = np.exp(-0.5 * ((at - centres[:, 1:]) / sigma) ** 2)
     heat = rows[:, :, None] * columns[:, None, :]
-    return (heat / heat.sum(axis=(1, 2), keepdims=True)).astype(np.float32)
+    made: Cells = (heat / heat.sum(axis=(1, 2), keepdims=True)).astype(np.float32)
+    return made
 
 
 def anywhere(n: int, *, seed: int = 1) -> Cells:

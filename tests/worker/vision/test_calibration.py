@@ -38,6 +38,7 @@ def test_a_kept_calibration_is_there_after_a_restart(tmp_path: Path) -> None:
 def test_the_classifier_from_the_package_index_is_calibrated(tmp_path: Path) -> None:
     source = EFFICIENTNET_LITE0.source
     assert isinstance(source, WheelFile)
+    assert source.file_sha256 is not None
     shipped = Calibrations(tmp_path)
     limits = shipped.thresholds(source.file_sha256)
     assert limits is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from transformers import PreTrainedModel
 from worker.contract.errors import ExplanationUnavailable
 from worker.vision.capture import IMPLEMENTATION, Attended, attach, capture, prefix_rows, trace
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "hidden_size": 32,
     "num_hidden_layers": 3,
     "num_attention_heads": 4,
@@ -23,7 +24,7 @@ SMALL = {
 }
 SQUARE = {**SMALL, "image_size": 32, "patch_size": 8}
 
-FAMILIES: dict[str, tuple[type, type, dict[str, object]]] = {
+FAMILIES: dict[str, tuple[type[PreTrainedModel], type[hf.PreTrainedConfig], dict[str, Any]]] = {
     "vit": (hf.ViTModel, hf.ViTConfig, SQUARE),
     "deit": (hf.DeiTModel, hf.DeiTConfig, SQUARE),
     "dinov2": (hf.Dinov2Model, hf.Dinov2Config, SQUARE),
@@ -61,7 +62,8 @@ def tiny(name: str) -> PreTrainedModel:
     with torch.no_grad():  # default initialisation is so small that attention is near uniform
         for parameter in model.parameters():
             parameter.copy_(torch.randn(parameter.shape) * 0.3)
-    return model.eval()
+    model.eval()
+    return model
 
 
 def eager_attentions(model: PreTrainedModel, **inputs: object) -> tuple[Tensor, ...]:
@@ -175,7 +177,7 @@ def test_rows_are_a_slice_of_all_probabilities_under_masks_of_any_shape() -> Non
 def test_a_pass_may_end_once_everything_is_read() -> None:
     model = tiny("dinov2")
     reached = []
-    model.layernorm.register_forward_hook(lambda *_: reached.append(True))
+    model.get_submodule("layernorm").register_forward_hook(lambda *_: reached.append(True))
     with torch.inference_mode():
         layers = attach(model, lambda: model(pixel_values=pictures()))
         reached.clear()
@@ -232,6 +234,7 @@ def test_a_trace_keeps_what_attention_got_and_gave() -> None:
     for n, attended in outer.items():
         assert (attended.probabilities() - expected[n]).abs().max() < 1e-6
         given = (expected[n] @ attended.value).transpose(1, 2)
+        assert attended.output is not None
         assert torch.allclose(attended.output, given, atol=1e-5)
 
 
@@ -260,4 +263,5 @@ def test_a_model_that_attends_by_itself_is_refused_and_unchanged() -> None:
 def test_layers_are_found_in_the_order_they_run() -> None:
     model = tiny("dinov2")
     layers = attach(model, lambda: model(pixel_values=pictures()))
-    assert list(layers) == [layer.attention for layer in model.encoder.layer]
+    blocks = model.get_submodule("encoder.layer").children()
+    assert list(layers) == [block.attention for block in blocks]

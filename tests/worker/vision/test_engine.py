@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def before_forward(engine: Engine, model: str, act: Any) -> Iterator[None]:
     entry = "clipped" if hasattr(first, "clipped") else "forward"
     whole = getattr(first, entry)
 
-    def acted(batch: torch.Tensor) -> torch.Tensor:
+    def acted(batch: torch.Tensor) -> Any:
         instead = act(batch)
         return whole(batch if instead is None else instead)
 
@@ -202,6 +203,8 @@ def test_why_this_label_and_not_that_names_both(engine: Engine, photos: list[Pic
     chosen = options(models=["caltech"], explain=[forth, mirrored], faithfulness=False)
     (analysis,) = analyze(engine, photos[:1], chosen)
     this, that = analysis.explanations
+    assert this.target is not None
+    assert that.target is not None
     assert this.slug == f"5-vs-{that.target['id']}"
     assert this.target["against_id"] == that.target["id"]
     assert this.target["against"] == that.target["label"]
@@ -327,7 +330,7 @@ def test_a_model_of_ones_own_is_loaded_when_a_job_names_it(
     caltech_source: str, photos: list[Picture]
 ) -> None:
     engine = Engine(device="cpu", default_models=[LITE0], extra_models={"own": caltech_source})
-    assert engine.loaded == ()
+    assert list(engine.loaded) == []
     chosen = options(models=["own"])
     prepared = engine.prepare(photos[0], chosen)
     assert prepared.rgb is photos[0].rgb  # its input size is not known yet
@@ -450,9 +453,8 @@ def test_a_large_jpeg_decoded_small_gets_the_labels_and_regions_of_the_whole(
         with Image.open(path) as photo:
             large = io.BytesIO()
             photo.convert("RGB").resize((4240, 2828)).save(large, "JPEG", quality=90)
-        limits = {"max_bytes": 2**24, "max_pixels": 2**24}
-        whole = decode(large.getvalue(), **limits)
-        small = decode(large.getvalue(), **limits, enough=engine.enough(chosen))
+        opened = partial(decode, large.getvalue(), max_bytes=2**24, max_pixels=2**24)
+        whole, small = opened(), opened(enough=engine.enough(chosen))
         assert small.rgb.size * 4 <= whole.rgb.size
         of_small, of_whole = analyze(engine, [small, whole], chosen)
         assert of_small.labels[0].id == of_whole.labels[0].id
@@ -461,4 +463,4 @@ def test_a_large_jpeg_decoded_small_gets_the_labels_and_regions_of_the_whole(
         assert (ours.window, ours.width, ours.height) == (theirs.window, 4240, 2828)
         assert np.corrcoef(ours.grid.ravel(), theirs.grid.ravel())[0, 1] > 0.99
         boxes = [diagnostics.diagnose(heatmap).regions[0].box_px for heatmap in (ours, theirs)]
-        assert np.abs(np.subtract(*boxes)).max() <= 4240 / 16, "more than a patch apart"
+        assert np.ptp(boxes, axis=0).max() <= 4240 / 16, "more than a patch apart"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +40,9 @@ def engine(shared_data: Path) -> Engine:
 def pictures(shared_data: Path) -> list[tuple[Picture, Picture]]:
     """Two of each kind."""
     folder = shared_data / "data" / "caltech101"
-    limits = {"max_bytes": 2**26, "max_pixels": 2**26}
+    opened = partial(decode, max_bytes=2**26, max_pixels=2**26)
     paths = [sorted((folder / kind).iterdir())[:2] for kind in KINDS]
-    return [(decode(a.read_bytes(), **limits), decode(b.read_bytes(), **limits)) for a, b in paths]
+    return [(opened(a.read_bytes()), opened(b.read_bytes())) for a, b in paths]
 
 
 def analysed(engine: Engine, prepared: list[Prepared]) -> list[Analysis]:

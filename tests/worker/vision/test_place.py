@@ -27,7 +27,7 @@ from worker.vision.models.framing import (
 from worker.vision.render import figure, overlay, raw_map
 
 CELL_PX = 14
-FRAMINGS = {
+FRAMINGS: dict[str, Framing] = {
     "whole": WholePicture(cell_px=CELL_PX, cells=16),
     "crop": CentreCrop(short_px=256, crop_px=(224, 224)),
     "squeezed": Squeezed(size_px=(224, 224)),

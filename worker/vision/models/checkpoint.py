@@ -71,7 +71,7 @@ def build(folder: Path, *, architecture: Any = None) -> PreTrainedModel:
     Raises:
         CheckpointInvalid: unreadable, of no known architecture, or with tensors missing.
     """
-    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers.utils.logging.disable_progress_bar()
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         model, report = (architecture or _auto_class(config)).from_pretrained(

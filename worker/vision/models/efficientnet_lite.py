@@ -157,7 +157,7 @@ def fold(checkpoint: Mapping[str, Tensor]) -> dict[str, Tensor]:
 @cache
 def _fusible(dtype: torch.dtype) -> bool:
     """Whether oneDNN computes in this format on this processor."""
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # torch's own
+    if not torch.backends.mkldnn.is_available():
         return False
     if dtype == torch.bfloat16:
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,8 @@ from worker.vision.models.placement import Placement
 
 CPU = Placement(device=torch.device("cpu"))
 
-Tiny = Callable[..., tuple[PreTrainedModel, Anatomy]]
+Tiny = Callable[..., tuple[Any, Anatomy]]
+"""Any: a network's parts are its class's own."""
 
 
 def randomised(network: PreTrainedModel, *, deviation: float = 0.3) -> PreTrainedModel:
@@ -22,7 +24,8 @@ def randomised(network: PreTrainedModel, *, deviation: float = 0.3) -> PreTraine
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * deviation)
-    return network.eval().requires_grad_(False)
+    network.eval()
+    return network.requires_grad_(False)
 
 
 @pytest.fixture

@@ -64,7 +64,8 @@ class PlainDinov2:
         """The deviation is a constant; taking the mean away is linear."""
         _, deviation = self._norm(x, name)
         c = c * self.weights[f"{name}.weight"] / deviation
-        return c - c.mean(1, keepdims=True)
+        mean: Array = c.mean(1, keepdims=True)
+        return c - mean
 
     def _heads(self, x: Array, name: str) -> list[Array]:
         return np.split(self._linear(x, name), self.heads, axis=1)
@@ -89,9 +90,10 @@ class PlainDinov2:
             cq.append(cs @ kh)
             ck.append(cs.T @ qh)
         parts = zip("qkv", (cq, ck, cv), strict=True)
-        return sum(
-            self._back_linear(np.concatenate(part, axis=1), f"{name}.{p}_proj") for p, part in parts
-        )
+        back = np.zeros_like(x)
+        for which, part in parts:
+            back += self._back_linear(np.concatenate(part, axis=1), f"{name}.{which}_proj")
+        return back
 
     def _block(self, x: Array, n: int) -> Array:
         x = self._after_attention(x, n)
@@ -133,7 +135,7 @@ class PlainDinov2:
 
 
 def z_scored(relevance: Array) -> Array:
-    return (relevance - relevance.mean()) / relevance.std()
+    return (relevance - float(relevance.mean())) / float(relevance.std())
 
 
 def _scores(q: Array, k: Array) -> Array:
@@ -141,9 +143,11 @@ def _scores(q: Array, k: Array) -> Array:
 
 
 def _softmax(scores: Array) -> Array:
-    weights = np.exp(scores - scores.max(1, keepdims=True))
-    return weights / weights.sum(1, keepdims=True)
+    weights: Array = np.exp(scores - scores.max(1, keepdims=True))
+    total: Array = weights.sum(1, keepdims=True)
+    return weights / total
 
 
 def _gelu(x: Array) -> Array:
-    return x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
+    erf: Array = np.vectorize(math.erf)(x / math.sqrt(2))
+    return x * 0.5 * (1 + erf)

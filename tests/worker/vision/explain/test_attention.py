@@ -25,7 +25,7 @@ def test_a_patch_lands_in_its_row_and_column() -> None:
 def test_heads_are_averaged_and_only_the_cls_row_counts() -> None:
     seen = probabilities()
     maps = cls_attention(seen, grid=(2, 3))
-    expected = sum(seen[0, head, 0, 3:] for head in range(4)) / 4
+    expected = torch.stack([seen[0, head, 0, 3:] for head in range(4)]).sum(0) / 4
     assert torch.allclose(maps[0].flatten(), expected)
     assert float(maps[0].sum()) < 1  # the rest went to the prefix tokens
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from tests.worker.vision.explain.conftest import Tiny
 from worker.vision.explain.grad_attention import attention_gradient, grad_attention
 from worker.vision.explain.gradients import gradients_of
 from worker.vision.explain.legrad import legrad
@@ -30,22 +30,25 @@ def eager(network: Any) -> tuple[Tensor, tuple[Tensor, ...]]:
     return output.logits, output.attentions
 
 
-def test_gradients_of_probabilities_come_from_those_of_the_output(tiny: Callable) -> None:
+def test_gradients_of_probabilities_come_from_those_of_the_output(tiny: Tiny) -> None:
     network, anatomy = tiny(num_labels=3)
     trail = passes.whole(network, pictures(), anatomy, at=(0,), traced=True)
     logits, attentions = eager(network)
     expected = torch.autograd.grad(logit(logits, CLASSES).sum(), attentions)
+    assert trail.logits is not None
     with torch.enable_grad():
         explained = logit(trail.logits, CLASSES)
-    outputs = [trail.attended[n].output for n in range(4)]
+    outputs = [output for n in range(4) if (output := trail.attended[n].output) is not None]
+    assert len(outputs) == 4
     for n, gradient in enumerate(gradients_of(explained, outputs)):
         found = attention_gradient(trail.attended[n], gradient)
         assert torch.allclose(found, expected[n], atol=1e-4 * float(expected[n].abs().max()))
 
 
-def test_grad_attention_equals_the_product_of_whole_matrices(tiny: Callable) -> None:
+def test_grad_attention_equals_the_product_of_whole_matrices(tiny: Tiny) -> None:
     network, anatomy = tiny(num_labels=3)
     trail = passes.whole(network, pictures(), anatomy, at=(0,), traced=True)
+    assert trail.logits is not None
     explained = logit(trail.logits, CLASSES)
     maps = grad_attention(explained, [trail.attended[n] for n in range(4)], grid=(4, 6))
     logits, attentions = eager(network)
@@ -59,7 +62,7 @@ def test_grad_attention_equals_the_product_of_whole_matrices(tiny: Callable) -> 
         assert torch.allclose(maps[n], expected, rtol=1e-3, atol=1e-5 * float(expected.max()))
 
 
-def test_legrad_equals_each_blocks_own_gradient(tiny: Callable) -> None:
+def test_legrad_equals_each_blocks_own_gradient(tiny: Tiny) -> None:
     """s_l is the logit as if block l were the last: eager attention, one block at a time."""
     network, anatomy = tiny(num_labels=3)
     trail = passes.block_by_block(network, pictures(), anatomy)

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
 import transformers as hf
 from torch import Tensor
 
+from tests.worker.vision.explain.conftest import Tiny
 from tests.worker.vision.explain.plain_lrp import PlainDinov2, z_scored
 from worker.vision.explain.relevance import contrast, depths, logit, relevance
 from worker.vision.explain.rules import attn_lrp
@@ -27,7 +26,7 @@ def made(network: hf.PreTrainedModel, anatomy: object, classes: Tensor) -> Tenso
     return relevance(contrast(trail.logits, classes), trail.hidden, grid=GRID)
 
 
-def test_it_equals_the_rules_written_out_by_hand(tiny: Callable) -> None:
+def test_it_equals_the_rules_written_out_by_hand(tiny: Tiny) -> None:
     network, anatomy = tiny(num_labels=7)
     classes = torch.tensor([3, 6])
     maps = made(network, anatomy, classes)
@@ -42,19 +41,21 @@ def test_it_equals_the_rules_written_out_by_hand(tiny: Callable) -> None:
         assert np.abs(plain.logits(embedded[n]) - logits.numpy()).max() < 1e-5
 
 
-def test_another_batch_gives_a_picture_the_same_map(tiny: Callable) -> None:
+def test_another_batch_gives_a_picture_the_same_map(tiny: Tiny) -> None:
     network, anatomy = tiny(num_labels=7)
     together = made(network, anatomy, torch.tensor([3, 6]))
     with attn_lrp(network):
         trail = passes.whole(network, pictures()[1:], anatomy, at=depths(4))
+    assert trail.logits is not None
     alone = relevance(contrast(trail.logits, torch.tensor([6])), trail.hidden, grid=GRID)
     assert torch.allclose(alone[0], together[1], atol=1e-5)
 
 
-def test_why_not_another_label_is_the_mirror_of_why_not_this(tiny: Callable) -> None:
+def test_why_not_another_label_is_the_mirror_of_why_not_this(tiny: Tiny) -> None:
     network, anatomy = tiny(num_labels=7)
     with attn_lrp(network):
         trail = passes.whole(network, pictures(), anatomy, at=depths(4))
+    assert trail.logits is not None
     a, b = torch.tensor([3, 6]), torch.tensor([0, 1])
     there = relevance(contrast(trail.logits, a, b), trail.hidden, grid=GRID)
     back = relevance(contrast(trail.logits, b, a), trail.hidden, grid=GRID)

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 
+from tests.worker.vision.explain.conftest import Tiny
 from worker.vision.capture import Attended, trace
 from worker.vision.explain.rollout import rollout
 
@@ -33,7 +32,7 @@ def test_what_flows_into_cls_sums_to_one_with_what_stays_there() -> None:
     assert (maps.sum((1, 2)) < 1).all()
 
 
-def test_a_real_models_trace_holds_every_layer(tiny: Callable) -> None:
+def test_a_real_models_trace_holds_every_layer(tiny: Tiny) -> None:
     network, anatomy = tiny(num_labels=3)
     x = torch.randn(2, 3, 32, 48)
     with torch.no_grad(), trace(anatomy.layers) as attended:

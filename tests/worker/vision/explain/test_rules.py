@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from torch.nn import functional
 from transformers import activations
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from tests.worker.vision.explain.conftest import Tiny
 from worker.vision.capture import IMPLEMENTATION, scaled_gradients
 from worker.vision.explain.relevance import contrast, depths, relevance
 from worker.vision.explain.rules import attn_lrp
@@ -52,7 +52,7 @@ def state(network: nn.Module) -> dict[str, object]:
     return found
 
 
-def test_model_and_globals_are_as_before(tiny: Callable) -> None:
+def test_model_and_globals_are_as_before(tiny: Tiny) -> None:
     network, anatomy = tiny(num_labels=3)
     before, answer = state(network), network(pixel_values=pictures()).logits
     explain(network, anatomy)
@@ -61,9 +61,7 @@ def test_model_and_globals_are_as_before(tiny: Callable) -> None:
 
 
 @pytest.mark.parametrize("where", ["a module", "the head", "the block"])
-def test_model_and_globals_are_as_before_after_an_exception_inside(
-    tiny: Callable, where: str
-) -> None:
+def test_model_and_globals_are_as_before_after_an_exception_inside(tiny: Tiny, where: str) -> None:
     network, anatomy = tiny(num_labels=3)
     before, answer = state(network), network(pixel_values=pictures()).logits
 
@@ -87,7 +85,7 @@ def test_model_and_globals_are_as_before_after_an_exception_inside(
     assert torch.equal(network(pixel_values=pictures()).logits, answer)
 
 
-def test_a_method_works_after_another_pass_failed(tiny: Callable) -> None:
+def test_a_method_works_after_another_pass_failed(tiny: Tiny) -> None:
     network, anatomy = tiny(num_labels=3)
     expected = explain(network, anatomy)
     with pytest.raises(ValueError, match="channel"), attn_lrp(network):
@@ -95,7 +93,7 @@ def test_a_method_works_after_another_pass_failed(tiny: Callable) -> None:
     assert torch.equal(explain(network, anatomy), expected)
 
 
-def test_a_forward_of_the_modules_own_comes_back(tiny: Callable) -> None:
+def test_a_forward_of_the_modules_own_comes_back(tiny: Tiny) -> None:
     network, _ = tiny(num_labels=3)
     norm = network.dinov2.layernorm
     patched = norm.forward
@@ -105,7 +103,7 @@ def test_a_forward_of_the_modules_own_comes_back(tiny: Callable) -> None:
     assert vars(norm)["forward"] is patched
 
 
-def test_values_do_not_change_under_the_rules(tiny: Callable) -> None:
+def test_values_do_not_change_under_the_rules(tiny: Tiny) -> None:
     network, _ = tiny(num_labels=3)
     expected = network(pixel_values=pictures()).logits
     with attn_lrp(network):
@@ -162,7 +160,7 @@ def test_a_gated_mlp_shares_between_its_factors() -> None:
     assert torch.allclose(passed, y.detach().sum(), rtol=1e-4)
 
 
-def test_attention_shares_between_probabilities_and_values(tiny: Callable) -> None:
+def test_attention_shares_between_probabilities_and_values(tiny: Tiny) -> None:
     """q and k get a quarter of the gradient, v half, in our attention function."""
     layer = tiny(num_labels=3)[1].layers[0]
     shape = (1, 4, 5, 8)

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import transformers as hf
 
+from tests.worker.vision.explain.conftest import Tiny
 from worker.vision.explain.relevance import depths, relevance
 from worker.vision.explain.rules import attn_lrp
 from worker.vision.explain.self_relevance import self_similarity
@@ -19,15 +18,16 @@ def test_it_is_the_embeddings_length_and_its_direction_is_fixed() -> None:
     assert torch.allclose(gradient, torch.tensor([[0.6, 0.8], [0.0, -1.0]]))
 
 
-def test_a_classifiers_embedding_is_what_its_head_reads(tiny: Callable) -> None:
+def test_a_classifiers_embedding_is_what_its_head_reads(tiny: Tiny) -> None:
     network, anatomy = tiny(num_labels=3)
     x = torch.randn(2, 3, 32, 48)
     trail = passes.whole(network, x, anatomy, at=(1, 2))
     assert trail.embedding.shape == (2, 64)  # CLS beside the mean of the patches
+    assert trail.logits is not None
     assert torch.allclose(network.classifier(trail.embedding), trail.logits)
 
 
-def test_a_backbones_embedding_is_its_cls_token(tiny: Callable) -> None:
+def test_a_backbones_embedding_is_its_cls_token(tiny: Tiny) -> None:
     for model, config, settings in (
         (hf.Dinov2Model, hf.Dinov2Config, {}),
         (hf.ViTModel, hf.ViTConfig, {"image_size": (32, 48)}),
@@ -39,7 +39,7 @@ def test_a_backbones_embedding_is_its_cls_token(tiny: Callable) -> None:
         assert trail.logits is None
 
 
-def test_a_map_without_a_label_differs_from_patch_to_patch(tiny: Callable) -> None:
+def test_a_map_without_a_label_differs_from_patch_to_patch(tiny: Tiny) -> None:
     network, anatomy = tiny(hf.Dinov2Model)
     with attn_lrp(network):
         trail = passes.whole(network, torch.randn(2, 3, 32, 48), anatomy, at=depths(4))

@@ -71,11 +71,13 @@ class Plain:
 
     @torch.no_grad()
     def probabilities(self, rgb: np.ndarray, texts: list[str]) -> Tensor:
-        return self.whole(**self.inputs(rgb, texts)).itm_score.softmax(1)[:, 1]
+        scores: Tensor = self.whole(**self.inputs(rgb, texts)).itm_score
+        return scores.softmax(1)[:, 1]
 
     @torch.no_grad()
     def cosines(self, rgb: np.ndarray, texts: list[str]) -> Tensor:
-        return self.whole(**self.inputs(rgb, texts), use_itm_head=False).itm_score[0]
+        scores: Tensor = self.whole(**self.inputs(rgb, texts), use_itm_head=False).itm_score
+        return scores[0]
 
 
 def test_scores_of_words_are_transformers_matching_scores(folder: Path) -> None:

@@ -48,6 +48,7 @@ def test_a_class_map_adds_up_to_its_logit(
 ) -> None:
     pictures, _ = photos(shared_data)
     logits, maps = look(lite0, pictures[:8])
+    assert isinstance(lite0.network, EfficientNetLite0)
     bias = lite0.network.classifier.bias[logits.argmax(1)]
     residual = maps.double().mean((1, 2)) + bias - logits.amax(1)
     assert residual.abs().max() < 1e-4
@@ -59,6 +60,7 @@ def test_the_map_of_any_class_adds_up_too(
 ) -> None:
     pictures, _ = photos(shared_data)
     pixels = torch.from_numpy(np.stack([lite0.framing.fit(p).pixels for p in pictures[:2]]))
+    assert isinstance(lite0.network, EfficientNetLite0)
     with torch.inference_mode():
         evidence = lite0.look(pixels, methods={"cam"}, classify=True)
         assert evidence.logits is not None
@@ -112,7 +114,7 @@ def test_a_checkpoint_whose_weights_are_not_numbers_is_refused(
 
 def test_a_checkpoint_with_code_in_it_is_not_run(tmp_path: Path) -> None:
     class Evil:
-        def __reduce__(self) -> object:
+        def __reduce__(self) -> tuple[object, ...]:
             return (Path.touch, (tmp_path / "ran",))
 
     torch.save({"_fc.weight": Evil()}, tmp_path / "evil.pth")
@@ -145,6 +147,7 @@ def test_a_map_against_another_label_is_the_difference_of_both(
 ) -> None:
     pictures, _ = photos(shared_data)
     pixels = torch.from_numpy(np.stack([lite0.framing.fit(p).pixels for p in pictures[:2]]))
+    assert isinstance(lite0.network, EfficientNetLite0)
     first, second = torch.tensor([285, 281]), torch.tensor([207, 285])
     with torch.inference_mode():
         evidence = lite0.look(pixels, methods={"cam", "layercam"}, classify=True)

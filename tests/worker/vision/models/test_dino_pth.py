@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from worker.contract.errors import CheckpointInvalid
 from worker.vision.engine import Engine
+from worker.vision.models.vit import VisionTransformer
 
 CHANNELS, LAYERS, PATCH_PX, SIDE = 128, 3, 16, 14
 
@@ -88,6 +89,7 @@ def test_a_checkpoint_gives_what_its_authors_network_gives(tmp_path: Path, wrapp
     torch.save({"state_dict": tensors} if wrapped else tensors, path)
     own = engine(path)
     model = own.model("dino")
+    assert isinstance(model, VisionTransformer)
     rgb = np.random.default_rng(0).integers(0, 256, (300, 260, 3), dtype=np.uint8)
     x = model.normalised(torch.from_numpy(np.stack([model.framing.fit(rgb).pixels])))
     assert x.shape == (1, 3, 224, 224)

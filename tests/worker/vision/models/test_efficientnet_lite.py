@@ -25,8 +25,9 @@ def plainly_written(checkpoint: dict[str, Tensor], x: Tensor) -> Tensor:
         total = max(0, kernel - stride)  # TensorFlow's SAME, for sides that stride divides
         x = functional.pad(x, (total // 2, total - total // 2) * 2)
         x = functional.conv2d(x, weight, stride=stride, groups=x.shape[1] if depthwise else 1)
-        stats = [tensors[f"{norm}.{n}"] for n in ("running_mean", "running_var", "weight", "bias")]
-        return functional.batch_norm(x, *stats, eps=1e-3)
+        mean, variance = tensors[f"{norm}.running_mean"], tensors[f"{norm}.running_var"]
+        weight, bias = tensors[f"{norm}.weight"], tensors[f"{norm}.bias"]
+        return functional.batch_norm(x, mean, variance, weight, bias, eps=1e-3)
 
     x = convolve(x.double(), "_conv_stem", "_bn0", stride=2).clamp(0, 6)
     block = 0
@@ -52,6 +53,7 @@ def test_the_network_answers_what_the_papers_network_answers(
     lite0: ConvolutionalClassifier, lite0_checkpoint: dict[str, Tensor], size: tuple[int, int]
 ) -> None:
     x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    assert isinstance(lite0.network, EfficientNetLite0)
     with torch.inference_mode():
         ours, expected = lite0.network(x), plainly_written(lite0_checkpoint, x)
     assert (ours - expected).abs().max() < 1e-4

@@ -10,7 +10,7 @@ import torch
 from worker.vision.engine import Engine
 from worker.vision.models import format_trial, number_format
 from worker.vision.models.format_trial import Trial, compare, labels_apart
-from worker.vision.models.model import VisionModel
+from worker.vision.models.model import Evidence, VisionModel
 from worker.vision.models.number_format import chosen
 
 LITE0 = "efficientnet-lite0"
@@ -61,7 +61,7 @@ def test_a_faster_format_that_changes_nothing_holds() -> None:
         {"correlation": float("nan")},
     ],
 )
-def test_a_format_that_is_slow_or_changes_answers_is_refused(worse: dict[str, float]) -> None:
+def test_a_format_that_is_slow_or_changes_answers_is_refused(worse: dict[str, Any]) -> None:
     assert not replace(GOOD, **worse).holds
 
 
@@ -97,7 +97,12 @@ def test_a_format_that_ruins_weights_is_refused(
     full: VisionModel, half: VisionModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     look = half.look
-    ruined = lambda *a, **k: replace(found := look(*a, **k), logits=-found.logits)  # noqa: E731
+
+    def ruined(*args: Any, **options: Any) -> Evidence:
+        found = look(*args, **options)
+        assert found.logits is not None
+        return replace(found, logits=-found.logits)
+
     monkeypatch.setattr(half, "look", ruined)
     monkeypatch.setattr(format_trial, "LEAST_SPEEDUP", 0.0)
     trial = compare(full, half)

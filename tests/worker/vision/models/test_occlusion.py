@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -20,7 +22,7 @@ from worker.vision.models.occlusion import (
 )
 from worker.vision.models.vit import VisionTransformer
 
-TINY = {
+TINY: dict[str, Any] = {
     "hidden_size": 32,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
@@ -34,7 +36,9 @@ TINY = {
 @pytest.fixture(scope="module")
 def tiny() -> ViTForImageClassification:
     torch.manual_seed(0)
-    return ViTForImageClassification(ViTConfig(**TINY)).eval()
+    model = ViTForImageClassification(ViTConfig(**TINY))
+    model.eval()
+    return model
 
 
 def noise(*shape: int) -> Tensor:

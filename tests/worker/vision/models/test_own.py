@@ -88,7 +88,7 @@ def test_what_is_said_of_a_model_that_reads_text_holds(tmp_path: Path) -> None:
     assert (model.labels.id, model.texts.language) == ("imagenet1k", "en")
     dog = model.labels.find("golden retriever")
     expected = model.texts.of_phrase(f"{model.labels.en[dog]} from above")[0]
-    assert torch.allclose(model.network.texts[dog], expected, atol=1e-5)
+    assert torch.allclose(model.network.get_buffer("texts")[dog], expected, atol=1e-5)
 
 
 def test_a_model_is_named_once(tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def test_relevance_is_that_of_a_linear_head_where_the_length_is_what_it_is(
         for each in (plain, speaking):
             evidence = each.look(pixels[n : n + 1], methods={"relevance"}, classify=True)
             maps.append(each.maps("relevance", evidence, torch.tensor([4])))
-        assert torch.allclose(*maps, atol=1e-4)
+        assert torch.allclose(maps[0], maps[1], atol=1e-4)
         assert maps[0].abs().max() > 1
 
 
@@ -225,7 +225,7 @@ def test_prototypes_that_are_a_heads_own_rows_rank_as_the_head_does(
     """But for its bias and the rows' lengths: those of this head hardly differ."""
     from tests.benchmarks.caltech import pictures
 
-    rows = caltech.network.classifier.weight.detach()
+    rows = caltech.network.get_parameter("classifier.weight").detach()
     own = Prototypes(directions=nn.functional.normalize(rows), scale=20.0)
     assert caltech.labels is not None
     speaking = caltech.with_prototypes(caltech.labels, own)

@@ -92,7 +92,7 @@ def with_code(path: Path) -> None:
 
 
 class _Code:
-    def __reduce__(self) -> object:
+    def __reduce__(self) -> tuple[object, ...]:
         return (exit, ())
 
 

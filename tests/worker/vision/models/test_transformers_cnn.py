@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,24 +27,29 @@ from worker.vision.models.sources import Folder
 
 CPU = Placement(device=torch.device("cpu"))
 CLASSES = 5
-RESNET = {"embedding_size": 16, "hidden_sizes": [32, 48, 64, 96], "depths": [1, 1, 2, 2]}
-CONVNEXT = {"hidden_sizes": [16, 24, 32, 64], "depths": [1, 1, 2, 2]}
+HEAD: dict[str, Any] = {"num_labels": CLASSES}
+RESNET: dict[str, Any] = {
+    "embedding_size": 16,
+    "hidden_sizes": [32, 48, 64, 96],
+    "depths": [1, 1, 2, 2],
+}
+CONVNEXT: dict[str, Any] = {"hidden_sizes": [16, 24, 32, 64], "depths": [1, 1, 2, 2]}
 KINDS: dict[str, tuple[type, hf.PreTrainedConfig]] = {
     "resnet": (
         hf.ResNetForImageClassification,
-        hf.ResNetConfig(**RESNET, num_labels=CLASSES),
+        hf.ResNetConfig(**RESNET, **HEAD),
     ),
     "resnet of basic blocks": (
         hf.ResNetForImageClassification,
-        hf.ResNetConfig(**RESNET, layer_type="basic", num_labels=CLASSES),
+        hf.ResNetConfig(**RESNET, layer_type="basic", **HEAD),
     ),
     "convnext": (
         hf.ConvNextForImageClassification,
-        hf.ConvNextConfig(**CONVNEXT, layer_scale_init_value=0.5, num_labels=CLASSES),
+        hf.ConvNextConfig(**CONVNEXT, layer_scale_init_value=0.5, **HEAD),
     ),
     "convnext v2": (
         hf.ConvNextV2ForImageClassification,
-        hf.ConvNextV2Config(**CONVNEXT, num_labels=CLASSES),
+        hf.ConvNextV2Config(**CONVNEXT, **HEAD),
     ),
 }
 
@@ -56,9 +62,9 @@ def made(kind: str) -> hf.PreTrainedModel:
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if parameter.ndim == 1 or "grn" in name:
-                parameter += 0.2 * torch.randn(parameter.shape)
+                parameter.add_(0.2 * torch.randn(parameter.shape))
             elif name.startswith("classifier"):
-                parameter *= 20  # labels as far apart as those of a trained network
+                parameter.mul_(20)  # labels as far apart as those of a trained network
         for name, buffer in network.named_buffers():
             if name.endswith("running_mean"):
                 buffer += 0.1 * torch.randn(buffer.shape)
@@ -130,7 +136,7 @@ def test_layercam_reads_the_last_blocks_of_two_stages(kind: str, tmp_path: Path)
     """Against gradients of the whole network, with no graph cut off."""
     network = made(kind)
     model = load(saved(network, tmp_path))
-    stages = network.base_model.encoder.stages[2:]
+    stages: Any = list(network.base_model.get_submodule("encoder.stages").children())[2:]
     conv_next = kind.startswith("convnext")
     x = model.normalised(pictures()).requires_grad_()
     with outputs_of([s.layers[-1].act if conv_next else s for s in stages]) as seen:
@@ -170,9 +176,11 @@ def test_a_norm_left_out_of_the_map_would_show_in_the_sum(tmp_path: Path) -> Non
         evidence = model.look(pictures(), methods={"cam"}, classify=True)
         assert evidence.features is not None
         assert evidence.logits is not None
-        bare = model.head.linear.weight[classes]
+        linear = model.head.linear
+        assert isinstance(linear, nn.Linear)
+        bare = linear.weight[classes]
         naive = torch.einsum("nchw,nc->nhw", evidence.features, bare).mean((1, 2))
-    offsets = model.head.linear.bias[classes]
+    offsets = linear.bias[classes]
     chosen = evidence.logits.gather(1, classes[:, None])[:, 0]
     assert (naive + offsets - chosen).abs().max() > 0.01
 

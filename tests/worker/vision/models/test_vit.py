@@ -4,6 +4,7 @@ import copy
 import hashlib
 import os
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from worker.vision.models.sources import Folder
 from worker.vision.models.vit import VisionTransformer
 
 CPU = Placement(device=torch.device("cpu"))
-TINY = {
+TINY: dict[str, Any] = {
     "hidden_size": 32,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
@@ -29,6 +30,7 @@ TINY = {
     "image_size": 32,
     "patch_size": 8,
 }
+HEAD: dict[str, Any] = {"num_labels": 3}
 
 
 def saved(model: hf.PreTrainedModel, folder: Path) -> Path:
@@ -150,15 +152,15 @@ def test_a_model_without_a_cls_token_offers_no_cls_attention(tmp_path: Path) -> 
 
 
 FAMILIES: dict[str, tuple[type, hf.PreTrainedConfig]] = {
-    "vit": (hf.ViTForImageClassification, hf.ViTConfig(**TINY, num_labels=3)),
-    "deit": (hf.DeiTForImageClassification, hf.DeiTConfig(**TINY, num_labels=3)),
+    "vit": (hf.ViTForImageClassification, hf.ViTConfig(**TINY, **HEAD)),
+    "deit": (hf.DeiTForImageClassification, hf.DeiTConfig(**TINY, **HEAD)),
     "dinov2, gated": (
         hf.Dinov2ForImageClassification,
-        hf.Dinov2Config(**TINY, num_labels=3, use_swiglu_ffn=True),
+        hf.Dinov2Config(**TINY, **HEAD, use_swiglu_ffn=True),
     ),
     "dinov2 with registers": (
         hf.Dinov2WithRegistersForImageClassification,
-        hf.Dinov2WithRegistersConfig(**TINY, num_register_tokens=4, num_labels=3),
+        hf.Dinov2WithRegistersConfig(**TINY, **HEAD, num_register_tokens=4),
     ),
     "dinov3, bare": (
         hf.DINOv3ViTModel,
@@ -166,15 +168,15 @@ FAMILIES: dict[str, tuple[type, hf.PreTrainedConfig]] = {
     ),
     "beit": (
         hf.BeitForImageClassification,
-        hf.BeitConfig(**TINY, use_relative_position_bias=True, num_labels=3),
+        hf.BeitConfig(**TINY, **HEAD, use_relative_position_bias=True),
     ),
     "clip": (
         hf.CLIPForImageClassification,
-        hf.CLIPConfig(vision_config=TINY | {"projection_dim": 16}, num_labels=3),
+        hf.CLIPConfig(vision_config=TINY | {"projection_dim": 16}, **HEAD),
     ),
     "siglip": (
         hf.SiglipForImageClassification,
-        hf.SiglipConfig(vision_config=TINY, num_labels=3),
+        hf.SiglipConfig(vision_config=TINY, **HEAD),
     ),
 }
 
@@ -209,7 +211,8 @@ def test_a_map_of_attention_is_read_of_any_layer_and_head(
     dinov2_small: VisionTransformer, shared_data: Path
 ) -> None:
     evidence = look(dinov2_small, photo(shared_data, 0), methods=frozenset({"attention"}))
-    for layer, heads in ((0, "mean"), (-1, 3), (5, "max")):
+    asked: list[tuple[int, Literal["mean", "max"] | int]] = [(0, "mean"), (-1, 3), (5, "max")]
+    for layer, heads in asked:
         reading = Reading(layer=layer, heads=heads)
         found = dinov2_small.maps("attention", evidence, None, reading=reading)
         expected = cls_attention(evidence.attention[layer], grid=(16, 16), heads=heads)
@@ -280,7 +283,7 @@ def test_a_truncated_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_a_checkpoint_with_missing_tensors_names_the_first(tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
-    folder = saved(hf.ViTForImageClassification(hf.ViTConfig(**TINY, num_labels=3)), tmp_path)
+    folder = saved(hf.ViTForImageClassification(hf.ViTConfig(**TINY, **HEAD)), tmp_path)
     tensors = load_file(folder / "model.safetensors")
     kept = {k: v for k, v in tensors.items() if k != "classifier.weight"}
     save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})

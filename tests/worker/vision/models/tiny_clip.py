@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from tokenizers import pre_tokenizers
 
 SIDE_PX, PATCH_PX = 32, 8
 CHARACTERS = sorted(set("猫狗咖啡一张的照片图中有西装领子红色abcdefghijklmnopqrstuvwxyz"))
-VISION = {
+VISION: dict[str, Any] = {
     "hidden_size": 32,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
@@ -21,7 +21,7 @@ VISION = {
     "image_size": SIDE_PX,
     "patch_size": PATCH_PX,
 }
-TEXT = {
+TEXT: dict[str, Any] = {
     "hidden_size": 24,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
@@ -141,7 +141,7 @@ FAMILY: dict[str, Callable[[Path], Path]] = {
 
 
 def saved(
-    folder: Path, model: hf.PreTrainedModel, tokenizer: object, preprocessor: dict[str, object]
+    folder: Path, model: hf.PreTrainedModel, tokenizer: object, preprocessor: Mapping[str, object]
 ) -> Path:
     model.eval().save_pretrained(folder)
     tokenizer.save_pretrained(folder)  # type: ignore[attr-defined]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers as hf
 
 SIDE_PX, PATCH_PX = 32, 8
 CLASSES = 4
-TINY = {
+TINY: dict[str, Any] = {
     "hidden_size": 32,
     "num_hidden_layers": 3,
     "num_attention_heads": 2,
@@ -18,7 +19,7 @@ TINY = {
     "image_size": SIDE_PX,
     "patch_size": PATCH_PX,
 }
-HEAD = {"num_labels": CLASSES, "id2label": {n: f"kind {n}" for n in range(CLASSES)}}
+HEAD: dict[str, Any] = {"num_labels": CLASSES, "id2label": {n: f"kind {n}" for n in range(CLASSES)}}
 KINDS: Mapping[str, tuple[type, hf.PreTrainedConfig]] = {
     "vit": (hf.ViTForImageClassification, hf.ViTConfig(**TINY, **HEAD)),
     "deit": (hf.DeiTForImageClassification, hf.DeiTConfig(**TINY, **HEAD)),
