@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from importlib import resources
 from typing import Any, cast
 
@@ -106,7 +107,7 @@ def register(app: Flask) -> None:
 def document(app: OpenAPI, settings: Settings) -> dict[str, Any]:
     """The OpenAPI 3.1 document of `app`, with the limits of its settings."""
     made: dict[str, Any] = json.loads(json.dumps(app.api_doc))
-    made["components"]["schemas"] = schemas = _schemas()
+    made["components"]["schemas"] = schemas = json.loads(_schemas())
     described.limit(schemas, settings)
     for path in made["paths"].values():
         for operation in path.values():
@@ -114,12 +115,14 @@ def document(app: OpenAPI, settings: Settings) -> dict[str, Any]:
     return made
 
 
-def _schemas() -> dict[str, Any]:
-    """All schemas as pydantic writes them; flask-openapi3 drops keywords it doesn't know."""
+@cache
+def _schemas() -> str:
+    """All schemas as pydantic writes them, as JSON: it takes long over them, and each document is
+    changed. flask-openapi3 drops keywords it doesn't know."""
     modes = [(model, "validation") for model in _TAKEN]
     modes += [(model, "serialization") for model in _GIVEN]
     _, schema = models_json_schema(cast(Any, modes), ref_template=_REF)
-    return {**cast(dict[str, Any], schema["$defs"]), "JobEvent": spec.JOB_EVENT}
+    return json.dumps({**schema["$defs"], "JobEvent": spec.JOB_EVENT})
 
 
 def _document() -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -39,7 +40,7 @@ class Received:
 
 
 class Receiver(ThreadingHTTPServer):
-    """Answers with `status`, after `delay_s`."""
+    """Answers with `status`, after `delay_s`, once it is `free`."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -48,6 +49,8 @@ class Receiver(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         self.status = 204
         self.delay_s = 0.0
+        self.free = threading.Event()
+        self.free.set()
         self.received: list[Received] = []
 
     @property
@@ -76,6 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.received.append(Received(time.monotonic(), self.path, headers, body))
         time.sleep(self.server.delay_s)
+        self.server.free.wait(PATIENCE_S)
         self.send_response(self.server.status)
         if self.server.status in (301, 302, 307, 308):
             self.send_header("Location", "/moved")

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from api import label_search
 from deploy.stack import Stack
 from tests.api.calls import CREDENTIALS, TOKENS, Calls, front_door
 from tests.api.hand import Hand
@@ -29,6 +30,12 @@ def door(services: Stack) -> Iterator[Calls]:
             )
             calls = opened.enter_context(front_door(own))
         yield calls
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An index of labels is there when it is asked for, however busy this machine is."""
+    monkeypatch.setattr(label_search, "WAIT_S", 30)
 
 
 @pytest.fixture

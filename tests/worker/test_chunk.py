@@ -166,7 +166,7 @@ def bench(settings: SettingsFactory, silent: str) -> Iterator[Bench]:
         url_input_hosts="127.0.0.1",
         url_input_http=True,
         url_input_ports=urlsplit(silent).port,
-        url_input_timeout_s=2,
+        url_input_timeout_s=1,
         outbound_allow="127.0.0.1/32",
     )
     client = connect(own)
@@ -178,7 +178,7 @@ def bench(settings: SettingsFactory, silent: str) -> Iterator[Bench]:
     limits = ImageLimits(max_bytes=1_000_000, max_pixels=10_000)
     pipeline = ItemPipeline(
         store,
-        engine,  # type: ignore[arg-type]
+        engine,
         downloads=Downloads(own),
         limits=limits,
         processor_slots=2,
@@ -272,7 +272,7 @@ def test_a_small_manifest_comes_with_the_record(bench: Bench) -> None:
 def test_bad_images_fail_alone_with_codes_and_remedies(bench: Bench) -> None:
     missing = ManifestItem(index=5, source=f"s3://{bench.store.bucket}/inputs/nothing")
     refused = ManifestItem(index=6, error=ItemError(code="data_undecodable", message="not base64"))
-    sources = [
+    sources: list[bytes | ManifestItem] = [
         png(1),
         b"",
         b"just text",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -172,16 +171,16 @@ def test_receiver_that_was_away_is_told_later_under_the_same_id(make: Making) ->
 
 
 def test_pauses_between_tries_are_those_of_the_setting(make: Making, receiver: Receiver) -> None:
-    post = make(webhook_retries_s="0.2,0.8")
+    post = make(webhook_retries_s="0.1,0.4")
     webhook = post.standing(receiver)
     receiver.status = 500
     post.end_job()
     receiver.wait(3)
     post.settled()
-    assert receiver.quiet(for_s=1) == 3
+    assert receiver.quiet(for_s=0.6) == 3
     first, second = (b.at - a.at for a, b in pairwise(post.attempts(webhook)))
-    assert first.total_seconds() >= 0.2
-    assert second.total_seconds() >= 0.8
+    assert first.total_seconds() >= 0.1
+    assert second.total_seconds() >= 0.4
     assert post.attempts(webhook)[-1].next_try_at is None
 
 
@@ -227,7 +226,7 @@ def test_tenant_with_slow_receivers_holds_up_nobody_else(make: Making, receiver:
     with ExitStack() as opened:
         slow = [opened.enter_context(receiving()) for _ in range(4)]
         for one in slow:
-            one.delay_s = 3
+            one.free.clear()
             post.standing(one)
         other = post.standing(receiver, tenant="two")
         for _ in range(10):
@@ -235,15 +234,13 @@ def test_tenant_with_slow_receivers_holds_up_nobody_else(make: Making, receiver:
         wait_until(
             lambda: sum(len(one.received) for one in slow) >= TENANT_THREADS, what="all busy"
         )
-        began_s = time.monotonic()
         for _ in range(10):
             post.end_job(tenant="two")
         receiver.wait(10)
-        assert time.monotonic() - began_s < 3
         assert sum(len(one.received) for one in slow) == TENANT_THREADS
         wait_until(lambda: len(post.attempts(other)) == 10, what="all noted")
         for one in slow:
-            one.delay_s = 0
+            one.free.set()
         post.settled()
 
 
@@ -252,10 +249,10 @@ def test_slow_receiver_ends_at_the_deadline_and_is_tried_again(
 ) -> None:
     post = make(webhook_timeout_s=0.3)
     webhook = post.standing(receiver)
-    receiver.delay_s = 2
+    receiver.free.clear()
     post.end_job()
     receiver.wait(2)
-    receiver.delay_s = 0
+    receiver.free.set()
     post.settled()
     first = post.attempts(webhook)[0]
     assert (first.status, first.attempt) == (None, 1)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from api.client import Client, cli, handover
+from api.client import Client, cli, handover, patience
 from tests.api.calls import PNG, TOKEN
 from tests.api.client.command import COMMAND, Guanwu
 from tests.api.hand import Hand
@@ -109,7 +109,10 @@ def test_refusals_are_exit_code_3_with_the_remedy(guanwu: Guanwu, hand: Hand, ph
     assert guanwu("status", "job_x", "--token", "wrong-token-indeed").returncode == 3
 
 
-def test_no_server_is_exit_code_4(guanwu: Guanwu, photos: Path) -> None:
+def test_no_server_is_exit_code_4(
+    guanwu: Guanwu, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "FIRST_PAUSE_S", 0.01)
     done = guanwu("submit", "photos", "--url", "http://127.0.0.1:9")
     assert done.returncode == 4
     assert "is the server up?" in done.stderr

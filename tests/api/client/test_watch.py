@@ -8,7 +8,6 @@ import pty
 import re
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -16,7 +15,6 @@ from api.client import Client
 from tests.api.calls import PNG, Calls
 from tests.api.client.command import COMMAND, Guanwu
 from tests.api.hand import Hand
-from tests.api.test_events import later
 
 TTY_COLUMNS = "100"
 
@@ -66,11 +64,12 @@ def test_bar_moves_on_a_terminal(
     )
     os.close(slave)
     shown = _shown_on(master, until="0/6")
-    worker = later(1.5, hand, 3)
+    hand.finish_chunk()
+    shown += _shown_on(master, until="4/6")
+    hand.work(job)
     shown += _shown_on(master)
     os.close(master)
     out, _ = process.communicate(timeout=60)
-    worker.join()
     assert process.returncode == 0
     assert "6 of 6 succeeded" in out
     moved = re.findall(r"(\d)/6", shown)
@@ -115,7 +114,6 @@ def test_interrupted_it_says_that_the_job_goes_on(
     process = begun(environment, "watch", job, "--json")
     assert process.stdout is not None
     process.stdout.readline()
-    time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130
