@@ -6,9 +6,10 @@ import io
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, cast
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.datastructures import FileStorage, MultiDict
@@ -16,6 +17,9 @@ from werkzeug.serving import make_server
 from werkzeug.test import TestResponse, encode_multipart
 
 from api.app import create_app
+from deploy.stack import Stack
+from tests.api.hand import Hand
+from tests.stack import Buckets, SettingsFactory
 from worker.contract.settings import Settings
 
 TOKEN = "token-of-the-test"
@@ -112,6 +116,24 @@ def front_door(settings: Settings) -> Iterator[Calls]:
     found.healer.shutdown()
     found.offer._client.close()
     found.broker.close()
+
+
+@contextmanager
+def lasting_door(
+    services: Stack, buckets: Buckets, *, prefix: str, **changes: object
+) -> Iterator[tuple[Calls, Hand]]:
+    """A front door that outlives a test, and its worker by hand."""
+    bucket = buckets.take()
+    factory = SettingsFactory(redis_url=services.redis_url, redis_prefix=prefix, bucket=bucket)
+    settings = factory(tokens=TOKENS, **changes)
+    with ExitStack() as opened:
+        with pytest.MonkeyPatch.context() as patch:
+            for name in CREDENTIALS:
+                patch.setenv(name, services.environment[name])
+            calls = opened.enter_context(front_door(settings))
+            hand = Hand(settings)
+        yield calls, hand
+    buckets.drop(bucket)
 
 
 @contextmanager

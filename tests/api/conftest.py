@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 
 from api import label_search
 from deploy.stack import Stack
-from tests.api.calls import CREDENTIALS, TOKENS, Calls, front_door
+from tests.api.calls import TOKENS, Calls, front_door, lasting_door
 from tests.api.hand import Hand
-from tests.stack import SettingsFactory, empty_bucket
+from tests.stack import Buckets, SettingsFactory
 
 
 @pytest.fixture(scope="session")
-def door(services: Stack) -> Iterator[Calls]:
+def door(services: Stack, buckets: Buckets) -> Iterator[Calls]:
     """One application for all tests that leave nothing behind that others could meet."""
-    factory = SettingsFactory(
-        redis_url=services.redis_url, redis_prefix="test-door", bucket=empty_bucket(services)
-    )
-    with ExitStack() as opened:
-        with pytest.MonkeyPatch.context() as patch:
-            for name in CREDENTIALS:
-                patch.setenv(name, services.environment[name])
-            own = factory(
-                tokens=TOKENS, s3_input_buckets="pictures", url_input_hosts="img.example.com"
-            )
-            calls = opened.enter_context(front_door(own))
+    inputs = {"s3_input_buckets": "pictures", "url_input_hosts": "img.example.com"}
+    with lasting_door(services, buckets, prefix="test-door", **inputs) as (calls, _):
         yield calls
 
 

@@ -12,9 +12,17 @@ import pytest
 from ulid import ULID
 
 from deploy.stack import Stack
-from tests.api.calls import OTHER_TOKEN, PNG, TOKENS, Calls, front_door, problem
+from tests.api.calls import (
+    OTHER_TOKEN,
+    PNG,
+    TOKENS,
+    Calls,
+    front_door,
+    lasting_door,
+    problem,
+)
 from tests.api.hand import CATALOG, Hand
-from tests.stack import Bucket, SettingsFactory, empty_bucket
+from tests.stack import Bucket, Buckets, SettingsFactory, empty_bucket
 from worker.contract import keys
 from worker.contract.catalog import Catalog
 from worker.contract.label_set import LabelSet
@@ -23,9 +31,8 @@ from worker.retention import Retention
 NAMES = LabelSet("imagenet1k", zh=("虎斑猫", "火箭", "<b>猫</b>"), en=("tabby", "missile", "cat"))
 
 
-@pytest.fixture
-def path(calls: Calls, hand: Hand) -> str:
-    """Of feedback on the first item of a finished job of two, 4 x 3 px; its second has failed."""
+def finished(calls: Calls, hand: Hand) -> str:
+    """Path of feedback on the first item of a finished job of two, 4 x 3 px; its second failed."""
     sets = tuple(s.model_copy(update={"digest": NAMES.digest}) for s in CATALOG.label_sets)
     hand.publish(Catalog(models=CATALOG.models, label_sets=sets))
     hand.redis.set(
@@ -35,6 +42,18 @@ def path(calls: Calls, hand: Hand) -> str:
     job = calls.submit(2)
     hand.work(job["id"])
     return f"/v1/jobs/{job['id']}/items/0/feedback"
+
+
+@pytest.fixture
+def path(calls: Calls, hand: Hand) -> str:
+    return finished(calls, hand)
+
+
+@pytest.fixture(scope="module")
+def refusing(services: Stack, buckets: Buckets) -> Iterator[tuple[Calls, str]]:
+    """Calls to a front door, and such a path, for tests of what is refused alone."""
+    with lasting_door(services, buckets, prefix="test-feedback") as (calls, hand):
+        yield calls, finished(calls, hand)
 
 
 def given(calls: Calls, path: str, **said: Any) -> dict[str, Any]:
@@ -116,21 +135,24 @@ def test_feedback_that_was_refused_leaves_its_key_free(calls: Calls, path: str) 
     ],
 )
 def test_what_does_not_fit_is_refused(
-    calls: Calls, path: str, said: dict[str, Any], where: str | None
+    refusing: tuple[Calls, str], said: dict[str, Any], where: str | None
 ) -> None:
+    calls, path = refusing
     body = problem(calls.post(path, json=said), 422, "invalid_request")
     assert body["errors"][0]["field"] == where
     assert calls.get("/v1/feedback").json["items"] == []
 
 
-def test_unknown_correct_label_is_refused_with_the_closest(calls: Calls, path: str) -> None:
+def test_unknown_correct_label_is_refused_with_the_closest(refusing: tuple[Calls, str]) -> None:
+    calls, path = refusing
     answer = calls.post(path, json={"kind": "wrong_label", "correct": "斑猫"})
     body = problem(answer, 422, "invalid_options")
     assert "虎斑猫" in body["detail"]
     assert body["errors"][0]["field"] == "correct"
 
 
-def test_item_that_failed_cannot_be_judged(calls: Calls, path: str) -> None:
+def test_item_that_failed_cannot_be_judged(refusing: tuple[Calls, str]) -> None:
+    calls, path = refusing
     answer = calls.post(path.replace("/0/", "/1/"), json={"kind": "right"})
     problem(answer, 409, "item_not_succeeded")
     problem(calls.post(path.replace("/0/", "/2/"), json={"kind": "right"}), 404, "item_not_found")

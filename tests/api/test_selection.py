@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.api.calls import OTHER_TOKEN, Calls, problem
+from deploy.stack import Stack
+from tests.api.calls import OTHER_TOKEN, Calls, lasting_door, problem
 from tests.api.hand import Hand
+from tests.stack import Buckets
 from worker.contract import keys
 from worker.contract.objects import JSONL
 
+Seen = tuple[Calls, dict[str, Any]]
 
-@pytest.fixture
-def job(calls: Calls, hand: Hand) -> dict[str, Any]:
+
+def finished_job(calls: Calls, hand: Hand) -> dict[str, Any]:
     """Ten items: 3 fails; scores fall with the index; labels alternate."""
     found = calls.submit(10)
     hand.failing = {3}
@@ -23,6 +27,19 @@ def job(calls: Calls, hand: Hand) -> dict[str, Any]:
     hand.work(found["id"])
     hand.failing = set()
     return found
+
+
+@pytest.fixture(scope="module")
+def seen(services: Stack, buckets: Buckets) -> Iterator[Seen]:
+    """Calls to a front door with a finished job, for tests that read alone."""
+    with lasting_door(services, buckets, prefix="test-selection", chunk_images=4) as (calls, hand):
+        yield calls, finished_job(calls, hand)
+
+
+@pytest.fixture
+def job(calls: Calls, hand: Hand) -> dict[str, Any]:
+    """A finished job of this test's own."""
+    return finished_job(calls, hand)
 
 
 def indices(calls: Calls, job: dict[str, Any], query: str) -> list[int]:
@@ -57,28 +74,26 @@ def indices(calls: Calls, job: dict[str, Any], query: str) -> list[int]:
         ("order=disagreement&status=succeeded&offset=1&limit=2", [4, 9]),
     ],
 )
-def test_results_are_filtered_and_sorted(
-    calls: Calls, job: dict[str, Any], query: str, expected: list[int]
-) -> None:
-    assert indices(calls, job, query) == expected
+def test_results_are_filtered_and_sorted(seen: Seen, query: str, expected: list[int]) -> None:
+    assert indices(*seen, query) == expected
 
 
-def test_sorted_pages_meet_every_item_once(calls: Calls, job: dict[str, Any]) -> None:
-    seen, after = [], ""
+def test_sorted_pages_meet_every_item_once(seen: Seen) -> None:
+    calls, job = seen
+    met, after = [], ""
     while True:
         page = calls.get(f"{job['links']['results']}?sort=score&limit=3{after}").json
-        seen += [item["index"] for item in page["items"]]
+        met += [item["index"] for item in page["items"]]
         assert page["matched"] == 10
         if page["done"]:
             break
         after = f"&after={page['next']}"
     assert page["next"] is None
-    assert seen == [9, 8, 7, 6, 5, 4, 2, 1, 0, 3]
+    assert met == [9, 8, 7, 6, 5, 4, 2, 1, 0, 3]
 
 
-def test_an_offset_begins_a_page_anywhere_and_next_goes_on_from_it(
-    calls: Calls, job: dict[str, Any]
-) -> None:
+def test_an_offset_begins_a_page_anywhere_and_next_goes_on_from_it(seen: Seen) -> None:
+    calls, job = seen
     results = job["links"]["results"]
     page = calls.get(f"{results}?sort=score&offset=7&limit=2").json
     assert [item["index"] for item in page["items"]] == [1, 0]
@@ -88,7 +103,8 @@ def test_an_offset_begins_a_page_anywhere_and_next_goes_on_from_it(
     assert body["errors"][0]["field"] == "offset"
 
 
-def test_next_of_one_query_is_not_for_another(calls: Calls, job: dict[str, Any]) -> None:
+def test_next_of_one_query_is_not_for_another(seen: Seen) -> None:
+    calls, job = seen
     results = job["links"]["results"]
     after = calls.get(f"{results}?sort=score&limit=3").json["next"]
     for query in (f"sort=margin&after={after}", f"after={after}", "sort=score&after=3"):
@@ -96,12 +112,14 @@ def test_next_of_one_query_is_not_for_another(calls: Calls, job: dict[str, Any])
         assert body["errors"][0]["field"] == "after"
 
 
-def test_two_orders_at_once_are_refused(calls: Calls, job: dict[str, Any]) -> None:
+def test_two_orders_at_once_are_refused(seen: Seen) -> None:
+    calls, job = seen
     answer = calls.get(f"{job['links']['results']}?sort=score&order=margin")
     assert problem(answer, 422, "invalid_request")["errors"][0]["field"] == "order"
 
 
-def test_pages_of_an_order_go_on_under_either_name(calls: Calls, job: dict[str, Any]) -> None:
+def test_pages_of_an_order_go_on_under_either_name(seen: Seen) -> None:
+    calls, job = seen
     results = job["links"]["results"]
     after = calls.get(f"{results}?order=entropy&limit=8").json["next"]
     assert indices(calls, job, f"sort=entropy&after={after}") == [0, 3]
