@@ -27,9 +27,10 @@ FIXTURES = {
     "stack": "acceptance",
     "seer_stack": "acceptance",
     "many_models": "acceptance",
+    "url_stack": "acceptance",
     "own_stack": "acceptance",
 }
-SHARED_STACKS = ("stack", "seer_stack", "many_models")
+SHARED_STACKS = ("stack", "seer_stack", "many_models", "url_stack")
 """Fixtures of the session that start a stack: all tests that take one go to one test process."""
 MAIN_JOB = "main_job"
 """Mark of the one run of the whole system that `make test` takes."""

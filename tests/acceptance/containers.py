@@ -239,5 +239,6 @@ def send_job(host: Host, secrets: Path, photos: Sequence[Path]) -> None:
         for item in job.results():
             assert item.labels[0].zh
             overlay = item.explanations[0].artifacts["overlay"]
+            assert overlay.url is not None
             assert f":{host.ports['s3']}/guanwu/" in overlay.url
             assert Image.open(BytesIO(client.download(overlay))).format == "PNG"

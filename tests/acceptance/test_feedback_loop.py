@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -32,9 +33,10 @@ def client(seer_stack: Stack) -> Iterator[Client]:
 @pytest.fixture(scope="module")
 def photos(shared_data: Path) -> Photos:
     """Two pictures of each kind."""
-    folder, limits = shared_data / "data" / "caltech101", {"max_bytes": 2**24, "max_pixels": 2**24}
+    folder = shared_data / "data" / "caltech101"
+    opened = partial(decode, max_bytes=2**24, max_pixels=2**24)
     return {
-        kind: [decode(p.read_bytes(), **limits).rgb for p in sorted((folder / kind).iterdir())]
+        kind: [opened(p.read_bytes()).rgb for p in sorted((folder / kind).iterdir())]
         for kind in THINGS + COMPANIONS
     }
 
@@ -125,6 +127,7 @@ def mean_mass(client: Client, version: ClientSet, pictures: Sequence[Composite])
         (item,) = job.results()
         data = client.download(item.explanations[0].artifacts["map"])
         grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        assert grey is not None
         heat = np.clip(grey.astype(np.float64) - 2**15, 0, None)  # the middle of a signed map is 0
         x0, y0, x1, y1 = one.box_px
         shares.append(heat[y0:y1, x0:x1].sum() / heat.sum())

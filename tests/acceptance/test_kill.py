@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from api.client import Client
-from api.client.client import JobHandle
+from api.client import Client, JobHandle
 from deploy.stack import Stack
 from tests.stack import CPU_SETTINGS, running_stack
 from worker.contract import keys

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from api.client import Client
 from deploy.stack import Stack
-from tests.stack import CPU_SETTINGS, running_stack
 
 WAIT_S = 180
-
-
-@pytest.fixture(scope="module")
-def knowing() -> Iterator[Stack]:
-    """A stack whose worker keeps answers."""
-    with running_stack(settings={**CPU_SETTINGS, "GUANWU_CACHE_MB": "16"}) as stack:
-        yield stack
 
 
 def results(stack: Stack, photo: Path, **options: Any) -> dict[str, Any]:
@@ -42,13 +32,13 @@ def overlay(item: dict[str, Any]) -> bytes:
 
 
 def test_a_picture_that_comes_again_is_drawn_anew_without_the_model(
-    knowing: Stack, shared_data: Path
+    many_models: Stack, shared_data: Path
 ) -> None:
     photo = sorted((shared_data / "data" / "photos").glob("*.jpg"))[3]
-    first = results(knowing, photo)
-    again = results(knowing, photo)
-    hot = results(knowing, photo, colormap="hot")
-    anew = results(knowing, photo, cache=False)
+    first = results(many_models, photo)
+    again = results(many_models, photo)
+    hot = results(many_models, photo, colormap="hot")
+    anew = results(many_models, photo, cache=False)
     assert [item["cached"] for item in (first, again, hot, anew)] == [False, True, True, False]
     assert again["labels"] == first["labels"] == anew["labels"]
     assert "forward" in first["timing_ms"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
@@ -11,10 +12,12 @@ import pytest
 
 from api.client import Client
 from deploy.stack import Stack
+from tests.acceptance.conftest import told_to
 from tests.collector import Collector, SeenSpan, collecting
 from tests.receiver import Receiver, receiving, wait_until
+from tests.sleeping.stack import SleepingStack
 from tests.stack import CPU_SETTINGS, INPUT_BUCKET, running_stack
-from tests.web import WebServer, web_server
+from tests.web import WebServer
 from worker.contract.job import Job, JobStatus
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
@@ -31,72 +34,33 @@ STAGES = {
 
 
 @pytest.fixture(scope="module")
-def photos(shared_data: Path) -> list[bytes]:
-    found = sorted((shared_data / "data" / "photos").glob("*.jpg"))[:PICTURES]
-    return [path.read_bytes() for path in found]
-
-
-@pytest.fixture(scope="module")
-def pictures(photos: list[bytes]) -> Iterator[WebServer]:
-    with web_server({f"/{n}.jpg": photo for n, photo in enumerate(photos)}) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def collector() -> Iterator[Collector]:
-    with collecting() as collector:
-        yield collector
-
-
-@pytest.fixture(scope="module")
 def receiver() -> Iterator[Receiver]:
     with receiving() as receiver:
         yield receiver
 
 
-def environment(collector: Collector, **more: str) -> dict[str, str]:
-    return CPU_SETTINGS | {
-        "GUANWU_DEFAULT_MODELS": "efficientnet-lite0",
-        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
-        "OTEL_BSP_SCHEDULE_DELAY": "100",
-        **more,
-    }
-
-
 @pytest.fixture(scope="module")
-def traced(collector: Collector, pictures: WebServer) -> Iterator[Stack]:
-    own = {
-        "GUANWU_TRACES": "otlp",
-        "GUANWU_URL_INPUT_HOSTS": "127.0.0.1",
-        "GUANWU_URL_INPUT_HTTP": "true",
-        "GUANWU_URL_INPUT_PORTS": str(pictures.port),
-        "GUANWU_OUTBOUND_ALLOW": "127.0.0.1/32",
-    }
-    with running_stack(settings=environment(collector, **own)) as stack:
-        yield stack
-
-
-@pytest.fixture(scope="module")
-def answer(traced: Stack, pictures: WebServer, receiver: Receiver) -> httpx.Response:
+def answer(url_stack: Stack, traced_pages: WebServer, receiver: Receiver) -> httpx.Response:
     """To a submission that its caller traces, after its job has ended and was told of."""
-    images = [{"url": f"http://127.0.0.1:{pictures.port}/{n}.jpg"} for n in range(PICTURES)]
+    images = [{"url": f"http://127.0.0.1:{traced_pages.port}/{n}.jpg"} for n in range(PICTURES)]
     body = {"images": images, "webhook": {"url": receiver.url}}
-    headers = traced.authorization | {"traceparent": CALLER}
-    answer = httpx.post(f"{traced.url}/v1/jobs", json=body, headers=headers).raise_for_status()
-    assert ended(traced, answer.json()["id"]).status is JobStatus.SUCCEEDED
+    headers = url_stack.authorization | {"traceparent": CALLER}
+    answer = httpx.post(f"{url_stack.url}/v1/jobs", json=body, headers=headers).raise_for_status()
+    assert ended(url_stack, answer.json()["id"]).status is JobStatus.SUCCEEDED
     receiver.wait()
     return answer
 
 
 @pytest.fixture(scope="module")
 def spans(answer: httpx.Response, collector: Collector) -> list[SeenSpan]:
-    """Those of the caller's trace, when the last, the webhook's, has come."""
+    """Those of the caller's trace, when the last of each process have come."""
+    last = {"POST /v1/jobs", "chunk", "webhook"}
 
     def of_trace() -> list[SeenSpan]:
         return [span for span in collector.spans if span.trace == TRACE]
 
-    wait_until(lambda: "webhook" in {span.name for span in of_trace()}, what="the webhook's span")
-    time.sleep(0.5)
+    wait_until(lambda: last <= {span.name for span in of_trace()}, what="the last spans")
+    time.sleep(0.5)  # for one too many
     return of_trace()
 
 
@@ -139,70 +103,71 @@ def test_a_chunk_has_one_span_a_stage_in_their_order(spans: list[SeenSpan]) -> N
 
 
 def test_pictures_and_webhooks_are_asked_with_the_trace(
-    spans: list[SeenSpan], pictures: WebServer, receiver: Receiver
+    spans: list[SeenSpan], traced_pages: WebServer, receiver: Receiver
 ) -> None:
-    asked = {headers["traceparent"] for _, headers in pictures.requests}
+    asked = {headers["traceparent"] for _, headers in traced_pages.requests}
     assert asked == {f"00-{TRACE}-{the(spans, 'chunk').id}-01"}
     told = receiver.received[0].headers["traceparent"]
     assert told == f"00-{TRACE}-{the(spans, 'webhook').id}-01"
 
 
-def test_answer_and_logs_name_the_trace(answer: httpx.Response, traced: Stack) -> None:
+def test_answer_and_logs_name_the_trace(answer: httpx.Response, url_stack: Stack) -> None:
     assert answer.headers["X-Trace-Id"] == TRACE
     for name in ("api", "worker"):
-        lines = (traced.directory / "logs" / f"{name}.log").read_text().splitlines()
+        lines = (url_stack.directory / "logs" / f"{name}.log").read_text().splitlines()
         assert any(f'"trace_id": "{TRACE}"' in line for line in lines), name
 
 
 def test_a_source_is_planned_in_the_trace_that_begins_at_the_door(
-    traced: Stack, collector: Collector, photos: list[bytes]
+    url_stack: Stack, collector: Collector, photos: Sequence[bytes]
 ) -> None:
-    client = traced.seaweed.client()
+    client = url_stack.seaweed.client()
     client.create_bucket(Bucket=INPUT_BUCKET)
     client.put_object(Bucket=INPUT_BUCKET, Key="in/0.jpg", Body=photos[0])
     body = {"prefix": f"s3://{INPUT_BUCKET}/in/"}
-    answer = httpx.post(f"{traced.url}/v1/jobs", json=body, headers=traced.authorization)
-    assert ended(traced, answer.raise_for_status().json()["id"]).status is JobStatus.SUCCEEDED
+    answer = httpx.post(f"{url_stack.url}/v1/jobs", json=body, headers=url_stack.authorization)
+    assert ended(url_stack, answer.raise_for_status().json()["id"]).status is JobStatus.SUCCEEDED
     trace = answer.headers["X-Trace-Id"]
 
     def of_trace() -> list[SeenSpan]:
         return [span for span in collector.spans if span.trace == trace]
 
-    wait_until(lambda: "close" in {span.name for span in of_trace()}, what="the last span")
+    last = {"POST /v1/jobs", "chunk", "close"}
+    wait_until(lambda: last <= {span.name for span in of_trace()}, what="the last spans")
     request = the(of_trace(), "POST /v1/jobs")
     assert request.parent == ""
     assert below(of_trace(), request) == {"plan", "chunk", "close"}
 
 
 def test_what_the_caller_does_not_sample_is_not_sent(
-    traced: Stack, collector: Collector, answer: httpx.Response, photos: list[bytes]
+    url_stack: Stack, collector: Collector, answer: httpx.Response, photos: Sequence[bytes]
 ) -> None:
     trace = "1" * 32
-    headers = traced.authorization | {"traceparent": f"00-{trace}-b7ad6b7169203331-00"}
+    headers = url_stack.authorization | {"traceparent": f"00-{trace}-b7ad6b7169203331-00"}
     files = {"files": ("0.jpg", photos[0])}
-    made = httpx.post(f"{traced.url}/v1/jobs", files=files, headers=headers).raise_for_status()
-    assert ended(traced, made.json()["id"]).status is JobStatus.SUCCEEDED
+    made = httpx.post(f"{url_stack.url}/v1/jobs", files=files, headers=headers).raise_for_status()
+    assert ended(url_stack, made.json()["id"]).status is JobStatus.SUCCEEDED
     time.sleep(1)
     assert trace not in {span.trace for span in collector.spans}
     assert made.headers["X-Trace-Id"] == trace
 
 
 def test_reads_and_probes_are_no_spans(
-    traced: Stack, collector: Collector, answer: httpx.Response
+    url_stack: Stack, collector: Collector, answer: httpx.Response
 ) -> None:
     for path in ("/healthz", "/v1/models", f"/v1/jobs/{answer.json()['id']}"):
-        httpx.get(traced.url + path, headers=traced.authorization).raise_for_status()
+        httpx.get(url_stack.url + path, headers=url_stack.authorization).raise_for_status()
     time.sleep(1)
     assert not any(span.name.startswith("GET") for span in collector.spans)
 
 
 @pytest.mark.slow
-def test_a_silent_collector_fails_no_job_and_holds_up_no_end(photos: list[bytes]) -> None:
-    more = {"GUANWU_TRACES": "otlp", "OTEL_BSP_MAX_QUEUE_SIZE": "64"}
-    more |= {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "8", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
+def test_a_silent_collector_fails_no_job_and_holds_up_no_end(photos: Sequence[bytes]) -> None:
+    own = {"GUANWU_TRACES": "otlp", "OTEL_BSP_MAX_QUEUE_SIZE": "64"}
+    own |= {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "8", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
     files = [("files", (f"{n}.jpg", photos[n % PICTURES])) for n in range(64)]
     with collecting(awake=False) as silent:
-        with running_stack(settings=environment(silent, **more)) as stack:
+        with sleeping_stack({**told_to(silent), **own}) as stack:
             answer = httpx.post(f"{stack.url}/v1/jobs", files=files, headers=stack.authorization)
             job = ended(stack, answer.raise_for_status().json()["id"])
             assert (job.status, job.counts.succeeded) == (JobStatus.SUCCEEDED, 64)
@@ -215,16 +180,17 @@ def test_a_silent_collector_fails_no_job_and_holds_up_no_end(photos: list[bytes]
         assert silent.calls > 0
 
 
+def sleeping_stack(own: dict[str, str]) -> AbstractContextManager[Stack]:
+    return running_stack(kind=SleepingStack, settings=CPU_SETTINGS | own)
+
+
 def told(log: Path) -> list[str]:
     """Of the collector's absence."""
     return [line for line in log.read_text().splitlines() if "opentelemetry" in line]
 
 
-def test_nothing_is_traced_unless_it_is_asked_for(
-    collector: Collector, photos: list[bytes]
-) -> None:
-    calls = collector.calls
-    with running_stack(settings=environment(collector)) as stack:
+def test_nothing_is_traced_unless_it_is_asked_for(photos: Sequence[bytes]) -> None:
+    with collecting() as collector, sleeping_stack(told_to(collector)) as stack:
         headers = stack.authorization | {"traceparent": CALLER}
         files = {"files": ("0.jpg", photos[0])}
         answer = httpx.post(f"{stack.url}/v1/jobs", files=files, headers=headers)
@@ -235,4 +201,4 @@ def test_nothing_is_traced_unless_it_is_asked_for(
             record = JobRecords(redis, stack.settings).read("local", job)
         assert record is not None
         assert record.traceparent is None
-    assert collector.calls == calls
+    assert collector.calls == 0

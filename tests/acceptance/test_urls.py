@@ -4,33 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import httpx
 import pytest
 
 from api.client import Client
 from deploy.stack import Stack
-from tests.stack import CPU_SETTINGS, running_stack
+from tests.acceptance.conftest import MAX_BYTES, TIMEOUT_S
 from tests.web import WebServer, web_server
 from worker.contract.job import ItemResult, JobStatus
 
-TIMEOUT_S = 3
-MAX_BYTES = 2_000_000
 WAIT_S = 180
-
-
-@pytest.fixture(scope="module")
-def photos(shared_data: Path) -> list[bytes]:
-    return [p.read_bytes() for p in sorted((shared_data / "data" / "photos").glob("*.jpg"))[:4]]
-
-
-@pytest.fixture(scope="module")
-def server(photos: list[bytes]) -> Iterator[WebServer]:
-    files = {f"/{n}.jpg": photo for n, photo in enumerate(photos)}
-    with web_server(files | {"/page.html": b"<html>no picture</html>"}) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
@@ -38,20 +23,6 @@ def victim() -> Iterator[WebServer]:
     """On the same address, on a port that is not to be fetched from."""
     with web_server({"/0.jpg": b"secret"}) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def url_stack(server: WebServer) -> Iterator[Stack]:
-    settings = {
-        "GUANWU_URL_INPUT_HOSTS": "127.0.0.1",
-        "GUANWU_URL_INPUT_HTTP": "true",
-        "GUANWU_URL_INPUT_PORTS": str(server.port),
-        "GUANWU_URL_INPUT_TIMEOUT_S": str(TIMEOUT_S),
-        "GUANWU_OUTBOUND_ALLOW": "127.0.0.1/32",
-        "GUANWU_MAX_IMAGE_BYTES": str(MAX_BYTES),
-    }
-    with running_stack(settings=CPU_SETTINGS | settings) as stack:
-        yield stack
 
 
 @pytest.fixture
@@ -70,7 +41,7 @@ def finished(stack: Stack, job: str) -> tuple[JobStatus, list[ItemResult]]:
 
 
 def test_a_bad_url_fails_alone_and_photos_between_are_labelled(
-    url_stack: Stack, http: httpx.Client, server: WebServer, victim: WebServer
+    url_stack: Stack, http: httpx.Client, pages: WebServer, victim: WebServer
 ) -> None:
     inward = f"/to?url=http://127.0.0.1:{victim.port}/0.jpg"
     paths = {
@@ -86,7 +57,7 @@ def test_a_bad_url_fails_alone_and_photos_between_are_labelled(
         "/page.html": "image_unsupported",
         "/2.jpg": None,
     }
-    images = [{"url": f"http://127.0.0.1:{server.port}{path}"} for path in paths]
+    images = [{"url": f"http://127.0.0.1:{pages.port}{path}"} for path in paths]
     started_s = time.monotonic()
     job = http.post("/v1/jobs", json={"images": images}).raise_for_status().json()
     assert time.monotonic() - started_s < TIMEOUT_S  # nothing was fetched by the front door
@@ -104,9 +75,9 @@ def test_a_bad_url_fails_alone_and_photos_between_are_labelled(
 
 
 def test_urls_and_uploads_give_the_labels_that_the_same_files_give(
-    url_stack: Stack, http: httpx.Client, server: WebServer, photos: list[bytes]
+    url_stack: Stack, http: httpx.Client, pages: WebServer, photos: Sequence[bytes]
 ) -> None:
-    images = [{"url": f"http://127.0.0.1:{server.port}/{n}.jpg"} for n in range(len(photos))]
+    images = [{"url": f"http://127.0.0.1:{pages.port}/{n}.jpg"} for n in range(len(photos))]
     with Client(url_stack.url, url_stack.token) as client:
         images += [{"upload": client.upload(photo), "filename": "up.jpg"} for photo in photos]
         files = client.submit([(f"{n}.jpg", photo) for n, photo in enumerate(photos)])
@@ -120,10 +91,10 @@ def test_urls_and_uploads_give_the_labels_that_the_same_files_give(
 
 
 def test_what_is_refused_by_how_it_is_written_fails_the_request_at_its_field(
-    http: httpx.Client, server: WebServer, victim: WebServer
+    http: httpx.Client, pages: WebServer, victim: WebServer
 ) -> None:
-    good = {"url": f"http://127.0.0.1:{server.port}/0.jpg"}
-    bad = [f"http://127.0.0.1:{victim.port}/", f"http://127.1:{server.port}/0.jpg"]
+    good = {"url": f"http://127.0.0.1:{pages.port}/0.jpg"}
+    bad = [f"http://127.0.0.1:{victim.port}/", f"http://127.1:{pages.port}/0.jpg"]
     answer = http.post("/v1/jobs", json={"images": [good, *({"url": url} for url in bad)]})
     assert answer.status_code == 422
     problem = answer.json()
@@ -132,7 +103,7 @@ def test_what_is_refused_by_how_it_is_written_fails_the_request_at_its_field(
 
 
 def test_a_manifest_may_mix_urls_and_uploads_and_a_retry_fetches_again(
-    url_stack: Stack, http: httpx.Client, server: WebServer, photos: list[bytes]
+    url_stack: Stack, http: httpx.Client, pages: WebServer, photos: Sequence[bytes]
 ) -> None:
     late = f"/late-{time.monotonic_ns()}.jpg"
     with Client(url_stack.url, url_stack.token) as client:
@@ -141,8 +112,8 @@ def test_a_manifest_may_mix_urls_and_uploads_and_a_retry_fetches_again(
         lines = [
             {"image": {"upload": small}},
             {"image": {"upload": large}},
-            {"image": {"url": f"http://127.0.0.1:{server.port}/status/503"}},
-            {"image": {"url": f"http://127.0.0.1:{server.port}{late}"}},
+            {"image": {"url": f"http://127.0.0.1:{pages.port}/status/503"}},
+            {"image": {"url": f"http://127.0.0.1:{pages.port}{late}"}},
             {"image": {"url": "http://169.254.169.254/latest/meta-data/"}},
         ]
         manifest = client.upload("\n".join(map(json.dumps, lines)).encode())
@@ -156,7 +127,7 @@ def test_a_manifest_may_mix_urls_and_uploads_and_a_retry_fetches_again(
         "url_refused",
         "url_not_allowed",
     ]
-    server.files[late] = photos[1]
+    pages.files[late] = photos[1]
     http.post(f"/v1/jobs/{job['id']}/retry").raise_for_status()
     _, items = finished(url_stack, job["id"])
     assert items[3].labels

@@ -4,51 +4,35 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from deploy.stack import Stack
-from tests.stack import CPU_SETTINGS, running_stack
-from tests.worker.vision.models import tiny_blip, tiny_clip
+from tests.acceptance.own_models import READERS
 
 WORDS = ["猫", "狗", "咖啡"]
-MODELS = {**tiny_clip.FAMILY, "blip": tiny_blip.blip}
-
-
-@pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack whose default models are one that reads text and one with labels of its own."""
-    torch.manual_seed(7)
-    folders = tmp_path_factory.mktemp("models")
-    for name, save in MODELS.items():
-        save(folders / name)
-    own = {
-        "GUANWU_MODELS": ",".join(f"{name}=path:{folders / name}" for name in MODELS),
-        "GUANWU_DEFAULT_MODELS": "efficientnet-lite0",
-    }
-    with running_stack(settings={**CPU_SETTINGS, **own}) as stack:
-        yield stack
 
 
 def submit(stack: Stack, **options: Any) -> httpx.Response:
     rgb = np.random.default_rng(1).integers(0, 256, (60, 80, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(rgb).save(file, "PNG")
-    asked = {"images": [{"data": base64.b64encode(file.getvalue()).decode()}], "options": options}
+    asked = {
+        "images": [{"data": base64.b64encode(file.getvalue()).decode()}],
+        "options": {"cache": False, **options},
+    }
     headers = {**stack.authorization, "Prefer": "wait=60"}
     return httpx.post(f"{stack.url}/v1/jobs", json=asked, headers=headers, timeout=90)
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_a_job_brings_words_of_its_own_and_phrases(reader: Stack, model: str) -> None:
+@pytest.mark.parametrize("model", READERS)
+def test_a_job_brings_words_of_its_own_and_phrases(many_models: Stack, model: str) -> None:
     answer = submit(
-        reader,
+        many_models,
         models=[model],
         words=WORDS,
         explain=[{}, {"target": {"label": "狗"}}, {"target": {"text": "西装的领子"}}],
@@ -72,25 +56,27 @@ def test_a_job_brings_words_of_its_own_and_phrases(reader: Stack, model: str) ->
         assert Image.open(io.BytesIO(overlay.content)).size == (80, 60)
 
 
-def test_words_for_a_closed_set_are_refused_with_the_alternatives(reader: Stack) -> None:
-    answer = submit(reader, models=["efficientnet-lite0"], words=WORDS)
+def test_words_for_a_closed_set_are_refused_with_the_alternatives(many_models: Stack) -> None:
+    answer = submit(many_models, models=["efficientnet-lite0"], words=WORDS)
     assert answer.status_code == 422
     told = answer.json()
     assert (told["code"], told["errors"][0]["field"]) == ("invalid_options", "options.words")
-    for name in MODELS:
+    for name in READERS:
         assert name in told["detail"]
 
 
-def test_models_that_read_text_say_so_and_score_any_set_that_ships(reader: Stack) -> None:
-    offered = httpx.get(f"{reader.url}/v1/models", headers=reader.authorization).json()
+def test_models_that_read_text_say_so_and_score_any_set_that_ships(many_models: Stack) -> None:
+    offered = httpx.get(f"{many_models.url}/v1/models", headers=many_models.authorization).json()
     by_id = {model["id"]: model for model in offered["models"]}
     assert by_id["chinese_clip"]["open_vocabulary"] is True
     assert by_id["efficientnet-lite0"]["open_vocabulary"] is False
     assert by_id["chinese_clip"]["text_methods"] == ["text"]
     assert by_id["blip"]["text_methods"] == by_id["blip"]["methods"] == ["cross"]
-    assert submit(reader, models=["clip"], words=WORDS, label_set="imagenet1k").status_code == 422
+    assert (
+        submit(many_models, models=["clip"], words=WORDS, label_set="imagenet1k").status_code == 422
+    )
     for model in ("clip", "blip"):
-        named = submit(reader, models=[model], label_set="imagenet1k", artifacts=["labels"])
+        named = submit(many_models, models=[model], label_set="imagenet1k", artifacts=["labels"])
         assert named.status_code == 200, named.text
         (item,) = named.json()["results"]
         assert item["status"] == "succeeded", item["error"]
