@@ -12,7 +12,7 @@ from api.client.answers import SetPage, parsed
 from api.client.async_handle import AsyncJobHandle
 from api.client.async_transport import AsyncTransport
 from api.client.label_sets import THREADS
-from api.client.naming import LabelNames, names_of
+from api.client.naming import LabelNames, Names, names_of
 from worker.contract.client_set import ClientSet, Proposal
 
 
@@ -33,7 +33,7 @@ class AsyncLabelSets:
 
     async def of_examples(
         self,
-        examples: Mapping[LabelNames, Iterable[Path | bytes]],
+        examples: Mapping[Names, Iterable[Path | bytes]],
         *,
         model: str,
         name: str | None = None,

@@ -10,7 +10,7 @@ from pathlib import Path
 from api.client import calls
 from api.client.answers import SetPage, parsed
 from api.client.handle import JobHandle
-from api.client.naming import LabelNames, names_of
+from api.client.naming import LabelNames, Names, names_of
 from api.client.transport import Transport
 from worker.contract.client_set import ClientSet, Proposal
 
@@ -41,7 +41,7 @@ class LabelSets:
 
     def of_examples(
         self,
-        examples: Mapping[LabelNames, Iterable[Path | bytes]],
+        examples: Mapping[Names, Iterable[Path | bytes]],
         *,
         model: str,
         name: str | None = None,

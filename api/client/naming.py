@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TypeVar
 
 LabelNames = str | tuple[str, str]
+Names = TypeVar("Names", bound=LabelNames)  # of a mapping's keys, so that all may be strings
 _BOTH = re.compile(r"([^_]*[\u4e00-\u9fff][^_]*)_(.+)")
 
 

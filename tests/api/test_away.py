@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -66,12 +66,13 @@ def test_nobody_at_redis_is_503(fragile: Settings) -> None:
         update={"redis_url": type(fragile.redis_url)(f"redis://127.0.0.1:{free_port()}/0")}
     )
     with front_door(dead) as calls:
-        for call in (
+        asked: list[Callable[[], TestResponse]] = [
             calls.submit_form,
             lambda: calls.get("/v1/jobs"),
             lambda: calls.get("/v1/models"),
             lambda: calls.get("/v1/jobs/job_01ARZ3NDEKTSV4RRFFQ69G5FAV"),
-        ):
+        ]
+        for call in asked:
             expect_503(call(), "redis_unavailable", time.monotonic())
 
 

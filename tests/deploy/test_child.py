@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -45,7 +46,7 @@ MakeChild = Callable[..., Child]
 def make_child(tmp_path: Path) -> Iterator[MakeChild]:
     made: list[Child] = []
 
-    def make(code: str, *arguments: str, **options: float) -> Child:
+    def make(code: str, *arguments: str, **options: Any) -> Child:
         script = tmp_path / "script.py"
         script.write_text(code)
         child = Child(

@@ -7,11 +7,12 @@ import stat
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import psutil
@@ -26,7 +27,10 @@ from deploy.stack import Stack
 from tests.stack import Bucket, running_stack
 from worker.contract.errors import SettingsInvalid
 
-ONLY_SERVICES = {"api": False, "workers": 0}
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+ONLY_SERVICES: dict[str, Any] = {"api": False, "workers": 0}
 
 
 @pytest.fixture
@@ -44,7 +48,9 @@ def get(stack: Stack, key: str) -> bytes:
 
 
 @pytest.mark.parametrize("end", [Child.stop, Child.kill])
-def test_what_the_services_answered_for_is_there_after_a_restart(directory, services, end) -> None:
+def test_what_the_services_answered_for_is_there_after_a_restart(
+    directory: Path, services: Stack, end: Callable[[Child], None]
+) -> None:
     body = secrets.token_bytes(5_000_000)
     with Stack(directory, **ONLY_SERVICES) as stack:
         with stack.valkey.client() as client:
@@ -58,7 +64,9 @@ def test_what_the_services_answered_for_is_there_after_a_restart(directory, serv
         assert get(stack, "kept") == body
 
 
-def test_every_object_acknowledged_before_a_crash_is_there_after_it(directory, services) -> None:
+def test_every_object_acknowledged_before_a_crash_is_there_after_it(
+    directory: Path, services: Stack
+) -> None:
     """Three crashes in the middle of writes, new buckets (and so new volumes) between them."""
     acknowledged: dict[tuple[str, str], bytes] = {}
     for round_ in range(3):
@@ -66,7 +74,7 @@ def test_every_object_acknowledged_before_a_crash_is_there_after_it(directory, s
             s3, bucket = stack.seaweed.client(), f"round-{round_}"
             s3.create_bucket(Bucket=bucket)
 
-            def write(n: int, s3=s3, bucket=bucket) -> None:
+            def write(n: int, s3: S3Client = s3, bucket: str = bucket) -> None:
                 body = secrets.token_bytes(20_000 + n)
                 with suppress(BotoCoreError):
                     s3.put_object(Bucket=bucket, Key=f"{n}", Body=body)
@@ -85,7 +93,9 @@ def test_every_object_acknowledged_before_a_crash_is_there_after_it(directory, s
     assert 300 <= len(acknowledged) < 1800, "the crash was not in the middle"
 
 
-def test_other_ports_and_new_credentials_find_the_same_data(directory, services) -> None:
+def test_other_ports_and_new_credentials_find_the_same_data(
+    directory: Path, services: Stack
+) -> None:
     with Stack(directory, **ONLY_SERVICES) as stack:
         put(stack, "kept", b"before")
         endpoint = stack.s3_endpoint
@@ -98,7 +108,7 @@ def test_other_ports_and_new_credentials_find_the_same_data(directory, services)
         assert get(stack, "more") == b"after"
 
 
-def test_the_services_listen_and_talk_on_the_loopback_interface_only(services) -> None:
+def test_the_services_listen_and_talk_on_the_loopback_interface_only(services: Stack) -> None:
     for child in services.children:
         for process in child.family():
             for connection in process.net_connections("inet"):
@@ -106,13 +116,13 @@ def test_the_services_listen_and_talk_on_the_loopback_interface_only(services) -
                 assert not connection.raddr or connection.raddr.ip == "127.0.0.1"
 
 
-def test_the_services_files_are_their_owners_only(services) -> None:
+def test_the_services_files_are_their_owners_only(services: Stack) -> None:
     assert stat.S_IMODE(services.directory.stat().st_mode) == 0o700
     for name in ("valkey/valkey.conf", "credentials.json", "seaweedfs/filer.sock"):
         assert not stat.S_IMODE((services.directory / name).stat().st_mode) & 0o077
 
 
-def test_no_password_stands_on_a_command_line(services) -> None:
+def test_no_password_stands_on_a_command_line(services: Stack) -> None:
     keys = services._state.credentials()
     for child in services.children:
         assert child.pid is not None
@@ -120,7 +130,7 @@ def test_no_password_stands_on_a_command_line(services) -> None:
         assert not any(secret in line for secret in keys.model_dump().values())
 
 
-def test_valkey_refuses_clients_without_the_password(services) -> None:
+def test_valkey_refuses_clients_without_the_password(services: Stack) -> None:
     port = services.redis_url.rpartition(":")[2].partition("/")[0]
     with (
         redis.Redis(host="127.0.0.1", port=int(port)) as client,
@@ -129,13 +139,13 @@ def test_valkey_refuses_clients_without_the_password(services) -> None:
         client.ping()
 
 
-def test_valkey_never_evicts(services) -> None:
+def test_valkey_never_evicts(services: Stack) -> None:
     with services.valkey.client() as client:
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
         assert client.config_get("appendfsync") == {"appendfsync": "everysec"}
 
 
-def test_s3_refuses_foreign_keys(services) -> None:
+def test_s3_refuses_foreign_keys(services: Stack) -> None:
     client = boto3.client(
         "s3",
         endpoint_url=services.s3_endpoint,
@@ -148,7 +158,9 @@ def test_s3_refuses_foreign_keys(services) -> None:
         client.list_buckets()
 
 
-def test_no_port_of_seaweedfs_hands_out_an_object_without_a_key(services, s3: Bucket) -> None:
+def test_no_port_of_seaweedfs_hands_out_an_object_without_a_key(
+    services: Stack, s3: Bucket
+) -> None:
     s3.client.put_object(Bucket=s3.name, Key="secret", Body=b"secret")
     listening = {
         c.laddr.port
@@ -175,21 +187,25 @@ def test_a_presigned_link_works_without_keys_and_from_other_origins(s3: Bucket) 
         assert answer.headers["Access-Control-Allow-Origin"] == "http://page.example"
 
 
-def test_two_stacks_on_one_directory_are_refused(services) -> None:
+def test_two_stacks_on_one_directory_are_refused(services: Stack) -> None:
     with pytest.raises(StateLocked), Stack(services.directory, **ONLY_SERVICES):
         pass
     services.check()
 
 
-def test_a_service_that_dies_is_reported_by_name_with_its_log(services) -> None:
+def test_a_service_that_dies_is_reported_by_name_with_its_log(services: Stack) -> None:
     with running_stack(**ONLY_SERVICES) as stack:
         psutil.Process(stack.valkey.child.pid).kill()
-        stack.valkey.child._process.wait(10)
+        process = stack.valkey.child._process
+        assert process is not None
+        process.wait(10)
         with pytest.raises(ChildDied, match=r"valkey ended by signal 9(.|\n)*Ready to accept"):
             stack.check()
 
 
-def test_a_bad_setting_stops_the_start_before_anything_runs(directory, services) -> None:
+def test_a_bad_setting_stops_the_start_before_anything_runs(
+    directory: Path, services: Stack
+) -> None:
     stack = Stack(directory, settings={"GUANWU_LEASE": "3"}, **ONLY_SERVICES)
     with pytest.raises(SettingsInvalid, match="did you mean GUANWU_LEASE_S"), stack:
         pass
@@ -197,14 +213,16 @@ def test_a_bad_setting_stops_the_start_before_anything_runs(directory, services)
     assert not (directory / "logs" / "valkey.log").exists()
 
 
-def test_a_stopped_stack_leaves_no_process(services) -> None:
+def test_a_stopped_stack_leaves_no_process(services: Stack) -> None:
     with running_stack(**ONLY_SERVICES) as stack:
         family = [p for child in stack.children for p in child.family()]
         assert len(family) == 2
     assert not any(p.is_running() for p in family)
 
 
-def test_a_full_set_of_foreign_ports_is_retried_with_new_ones(directory, services) -> None:
+def test_a_full_set_of_foreign_ports_is_retried_with_new_ones(
+    directory: Path, services: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Somebody takes the port after it was found free, before Valkey binds it."""
     theirs = int(services.redis_url.rpartition(":")[2].partition("/")[0])
     stack = Stack(directory, **ONLY_SERVICES)
@@ -213,6 +231,6 @@ def test_a_full_set_of_foreign_ports_is_retried_with_new_ones(directory, service
     def stale(*, renew: bool = False, api: int | None = None) -> dict[str, int]:
         return honest(renew=renew, api=api) | ({} if renew else {"valkey": theirs})
 
-    stack._state.ports = stale
+    monkeypatch.setattr(stack._state, "ports", stale)
     with stack:
         assert stack.redis_url != services.redis_url

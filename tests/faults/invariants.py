@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from typing import Any
 
 from PIL import Image
 
@@ -99,7 +100,7 @@ def expect_nothing_left(scene: Scene, job: str) -> None:
     assert list(redis.scan_iter(match=f"{named.chunk(job, '*')}", count=1000)) == []
     assert redis.exists(named.reopened(job)) == 0
     sets = [named.leases, named.delayed, *(named.ready(queue) for queue in QUEUES)]
-    members = [m for key in sets for m in redis.zrange(key, 0, -1)]
+    members: list[Any] = [m for key in sets for m in redis.zrange(key, 0, -1)]
     assert [m for m in members if m.startswith(job)] == []
     assert redis.zscore(named.active, job) is None
     assert redis.zscore(named.expiring, job) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from functools import partial
 
 import pytest
 
@@ -37,11 +38,13 @@ def test_a_planner_killed_again_and_again_leaves_no_gap_and_no_double(scene: Mak
     job = submit_manifest(own)
     worker = own.start_worker(batch_ms=1, io_ms=1)
     dice = random.Random(7)
+
+    def has_planned(more_than: int) -> bool:
+        return own.record(job).counts.total > more_than
+
     for n in range(KILLS):
         planned = LINES * n // (KILLS + 1)
-        own.wait_until(
-            lambda planned=planned: own.record(job).counts.total > planned, what="planning"
-        )
+        own.wait_until(partial(has_planned, planned), what="planning")
         time.sleep(dice.uniform(0, 0.3))
         assert not own.record(job).sealed, "planned to the end before the kills were done"
         worker.kill()

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -76,7 +77,7 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
             sentinels.append(sentinel)
         for sentinel in sentinels:
             sentinel.child.wait_until(
-                lambda s=sentinel: s.knows(sentinels=SENTINELS, replicas=1),
+                partial(sentinel.knows, sentinels=SENTINELS, replicas=1),
                 timeout_s=READY_S,
                 what="knowing the others",
             )

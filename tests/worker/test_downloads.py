@@ -324,9 +324,9 @@ def test_an_address_open_to_others_is_not_open_to_any_url(
     server: WebServer, connected: list[Any]
 ) -> None:
     url = f"http://other.test:{server.port}/a.png"
-    inside = {"outbound_allow": "127.0.0.0/8,other.test"}
+    inside = "127.0.0.0/8,other.test"
     with pytest.raises(UrlNotAllowed):
-        downloads(server.port, **inside).fetch(url)
+        downloads(server.port, outbound_allow=inside).fetch(url)
     assert connected == []
-    named = downloads(server.port, url_input_hosts="other.test", **inside)
+    named = downloads(server.port, url_input_hosts="other.test", outbound_allow=inside)
     assert named.fetch(url) == PICTURE

@@ -71,11 +71,15 @@ def record(made: ClientSet) -> JobRecord:
     )
 
 
+Seen = tuple[int, Sequence[float] | str]
+"""Of an example its label, and its features or its error."""
+
+
 def build(
     store: ObjectStore,
     io: Executor,
     made: ClientSet,
-    seen: Sequence[tuple[int, Sequence[float] | str]],
+    seen: Sequence[Seen],
     *,
     weights: Sequence[str] = (),
     outside: Sequence[Sequence[float]] = (),
@@ -114,7 +118,7 @@ def build(
 def test_the_end_of_a_job_writes_the_version_and_counts_what_failed(
     store: ObjectStore, io: Executor
 ) -> None:
-    seen = [(0, [1.0, 0.0]), (1, [0.0, 2.0]), (1, "image_corrupt"), (0, "model_error")]
+    seen: list[Seen] = [(0, [1.0, 0.0]), (1, [0.0, 2.0]), (1, "image_corrupt"), (0, "model_error")]
     made = build(store, io, version(), seen)
     assert (made.status, made.weights_sha256, made.methods) == ("ready", WEIGHTS, ("relevance",))
     assert [label.examples for label in made.labels] == [1, 1]
@@ -127,7 +131,7 @@ def test_the_end_of_a_job_writes_the_version_and_counts_what_failed(
 def test_a_job_that_was_stopped_makes_no_version_of_half_the_pictures(
     store: ObjectStore, io: Executor
 ) -> None:
-    seen = [(0, [1.0, 0.0]), (1, [0.0, 2.0]), (1, "cancelled")]
+    seen: list[Seen] = [(0, [1.0, 0.0]), (1, [0.0, 2.0]), (1, "cancelled")]
     made = build(store, io, version(), seen, stop="cancelled")
     assert (made.status, made.error and made.error.code) == ("failed", "cancelled")
     made = build(store, io, version(2), seen, stop="expired")

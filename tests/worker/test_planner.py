@@ -304,11 +304,8 @@ def test_an_unreadable_source_ends_the_job_and_says_why(
     assert record.error is not None
     assert record.error.code == "source_invalid"
     assert why in record.error.message
-    final = desk.records.claim()
-    assert final is not None
-    while final.verdict != "finalize":
+    while (final := desk.records.claim()) is not None and final.verdict != "finalize":
         desk.records.finish(final, Tally(succeeded=final.items))
-        final = desk.records.claim()
     assert final is not None
     assert final.job == record.job
 

@@ -7,7 +7,7 @@ import pytest
 from tests.stack import SettingsFactory
 from worker.contract.errors import RedisUnavailable
 from worker.contract.job import Options, new_id
-from worker.contract.keys import Lane
+from worker.contract.keys import QueueName
 from worker.contract.records import JobRecords
 from worker.contract.redis_client import connect
 from worker.sweeper import MAX_WAKE_UPS, Sweeper, missing_wake_ups
@@ -59,7 +59,7 @@ def test_as_many_wake_ups_as_ready_chunks_but_only_a_few_at_a_time(
 def test_leases_that_ran_out_while_redis_was_away_get_time_for_a_heartbeat(
     records: Shaky,
 ) -> None:
-    sent: list[tuple[Lane, int]] = []
+    sent: list[tuple[QueueName, int]] = []
     sweeper = Sweeper(records, lambda lane, n: sent.append((lane, n)), sweep_s=9, grace_s=GRACE_S)
     claim = records.claim()
     assert claim is not None

@@ -94,7 +94,12 @@ def test_a_store_that_is_away_is_tried_the_quick_way_again_only_after_a_pause(
         tried: list[str] = []
         quick = away._quick(away.bucket)
         connect = quick._connect
-        monkeypatch.setattr(quick, "_connect", lambda: tried.append("") or connect())
+
+        def noted() -> Any:
+            tried.append("")
+            return connect()
+
+        monkeypatch.setattr(quick, "_connect", noted)
         for _ in range(2):
             with pytest.raises(StoreUnavailable):
                 away.put("k", b"1", content_type="text/plain")
