@@ -27,13 +27,14 @@ log = structlog.get_logger(__name__)
 SERVE = (sys.executable, "-m", "worker", "serve")
 COORDINATE = (sys.executable, "-m", "worker", "coordinate")
 STABLE_S = 60.0
+FIRST_BACKOFF_S = 1.0
 MAX_BACKOFF_S = 30.0
 POLL_S = 0.2
 
 
-def backoff_s(failures: int) -> float:
+def backoff_s(failures: int, *, first_s: float = FIRST_BACKOFF_S) -> float:
     """Pause before the next start after that many failures in a row."""
-    return 0.0 if failures == 0 else min(MAX_BACKOFF_S, 2.0 ** (failures - 1))
+    return 0.0 if failures == 0 else min(MAX_BACKOFF_S, first_s * 2.0 ** (failures - 1))
 
 
 class _Child:
@@ -46,8 +47,10 @@ class _Child:
         *,
         environment: Mapping[str, str],
         exposition: Exposition | None,
+        first_backoff_s: float,
     ) -> None:
         self.name = name
+        self._first_backoff_s = first_backoff_s
         self._exposition = exposition
         self._command = command
         self._environment = environment
@@ -74,7 +77,7 @@ class _Child:
             return code
         lived_s = time.monotonic() - self._started_at
         self.failures = 1 if lived_s > STABLE_S else self.failures + 1
-        pause_s = backoff_s(self.failures)
+        pause_s = backoff_s(self.failures, first_s=self._first_backoff_s)
         self._start_at = time.monotonic() + pause_s
         log.error("process died", process=self.name, exit_code=code, restart_in_s=pause_s)
         return None
@@ -110,11 +113,12 @@ def supervise(
     drain_s: float,
     command: Sequence[str] = SERVE,
     metrics: Address | None = None,
+    first_backoff_s: float = FIRST_BACKOFF_S,
 ) -> int:
     """Run a coordinator and one worker per device until SIGTERM or SIGINT. Gives the exit code.
 
     `command` is one worker's, without its `--device`; `metrics` is where their numbers are
-    served.
+    served; `first_backoff_s` is the pause after a first failure, and doubles with each.
 
     Raises:
         SettingsInvalid: they cannot be served there.
@@ -128,7 +132,7 @@ def supervise(
     signal.signal(signal.SIGINT, stop)
     children: list[_Child] = []
     with exposed(metrics, lambda: [child.life for child in children]) as exposition:
-        children += _children(devices, command, exposition)
+        children += _children(devices, command, exposition, first_backoff_s)
         code = 0
         while not stopping and code == 0:
             for child in children:
@@ -143,10 +147,17 @@ def supervise(
 
 
 def _children(
-    devices: Sequence[Device], command: Sequence[str], exposition: Exposition | None
+    devices: Sequence[Device],
+    command: Sequence[str],
+    exposition: Exposition | None,
+    first_backoff_s: float,
 ) -> list[_Child]:
     coordinator = _Child(
-        COORDINATOR, COORDINATE, environment=_environment({}, visible=""), exposition=exposition
+        COORDINATOR,
+        COORDINATE,
+        environment=_environment({}, visible=""),
+        exposition=exposition,
+        first_backoff_s=first_backoff_s,
     )
     return [coordinator] + [
         _Child(
@@ -154,6 +165,7 @@ def _children(
             [*command, "--device", device.name],
             environment=_environment(memory_environment(), visible=device.visible_devices),
             exposition=exposition,
+            first_backoff_s=first_backoff_s,
         )
         for device in devices
     ]

@@ -54,6 +54,7 @@ class Scene:
         environment: of programs that belong to the scene.
         door: calls to the front door, in this process.
         records, store, redis: the product's own views of the services.
+        gate: a file; of workers started with it, no forward pass ends before `open_gate`.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Scene:
         self._folder = folder
         self._opened = opened
         self.ledger = folder / "ledger.jsonl"
+        self.gate = folder / "gate"
         self.redis = connect(self.settings)
         self.records = JobRecords(self.redis, self.settings)
         self.store = ObjectStore(self.settings)
@@ -140,7 +142,7 @@ class Scene:
             cwd=ROOT,
             stop_s=self.settings.drain_s + 10,
         )
-        self._opened.callback(child.stop)
+        self._opened.callback(child.kill)  # a test that means its end well stops it itself
         child.start()
         return child
 
@@ -149,6 +151,9 @@ class Scene:
         if not self.ledger.exists():
             return []
         return [json.loads(line)["batch"] for line in self.ledger.read_text().splitlines()]
+
+    def open_gate(self) -> None:
+        self.gate.touch()
 
     def wait_for_batch(self, *, timeout_s: float = PATIENCE_S) -> None:
         """Until some model has begun to work."""

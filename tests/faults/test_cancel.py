@@ -10,7 +10,8 @@ from tests.faults.scene import TENANT, WHOLE_CHUNKS, Scene
 from worker.contract import keys
 from worker.contract.job import ItemStatus, JobStatus
 
-LOOK_AGAIN_S = 1.5
+LOOK_AGAIN_S = 1.2  # longer than a lease
+HEARTBEATS = 3  # by which a worker has heard of it
 
 
 def cancel(scene: Scene, job: str) -> None:
@@ -40,7 +41,7 @@ def written(scene: Scene, job: str) -> dict[str, tuple[str, object]]:
     """Every object of the job: key -> version and time."""
     client, prefix = scene.stack.seaweed.client(), keys.job_prefix(TENANT, job)
     pages = client.get_paginator("list_objects_v2")
-    found = {
+    found: dict[str, tuple[str, object]] = {
         entry["Key"]: (entry["ETag"], entry["LastModified"])
         for page in pages.paginate(Bucket=scene.settings.s3_bucket, Prefix=prefix)
         for entry in page.get("Contents", ())
@@ -61,9 +62,11 @@ def test_a_queued_job_is_cancelled_without_running(scene: MakeScene) -> None:
 def test_images_waiting_for_the_model_are_cancelled_without_running(scene: MakeScene) -> None:
     own = scene(**WHOLE_CHUNKS)
     job = own.submit(range(12))
-    own.start_worker(batch_ms=1500)
+    own.start_worker(gate=own.gate)
     own.wait_for_batch()
     cancel(own, job)
+    time.sleep(HEARTBEATS * own.settings.heartbeat_s)
+    own.open_gate()
     expect_cancelled(own, job, 12)
     assert [len(batch) for batch in own.batches()] == [4]
 
@@ -71,9 +74,11 @@ def test_images_waiting_for_the_model_are_cancelled_without_running(scene: MakeS
 def test_images_cancelled_after_inference_are_not_stored(scene: MakeScene) -> None:
     own = scene(**WHOLE_CHUNKS)
     job = own.submit(range(4), artifacts=["labels", "overlay"])
-    own.start_worker(batch_ms=1500)
+    own.start_worker(gate=own.gate)
     own.wait_for_batch()
     cancel(own, job)
+    time.sleep(HEARTBEATS * own.settings.heartbeat_s)
+    own.open_gate()
     expect_cancelled(own, job, 4)
     assert [sorted(batch) for batch in own.batches()] == [[0, 1, 2, 3]]
 

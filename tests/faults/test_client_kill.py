@@ -21,7 +21,7 @@ def test_work_goes_on_over_15_cut_connections(scene: MakeScene) -> None:
     with own.stack.valkey.client() as surgeon:
         for _ in range(CUTS):
             surgeon.client_kill_filter(_type="normal", skipme=True)
-            time.sleep(0.3)
+            time.sleep(0.2)
     expect_settled(own, job, range(IMAGES))
     second = own.submit(range(8))  # a wake-up reaches the same worker again
     expect_settled(own, second, range(8))

@@ -17,7 +17,8 @@ from worker.contract.queues import make_app, send
 
 IMAGES = scaled(small=160, full=2000)
 KILLS = scaled(small=4, full=25)
-SETTLE_S = 3.0
+SETTLE_S = 1.0
+STARVED_S = 2.0  # a worker that began nothing for so long has no wake-ups
 NEVER_S = 1e6
 
 
@@ -25,7 +26,7 @@ def storm(scene: Scene, worker: Child, job: str, *, kills: int, patience_s: floa
     """Kill a worker at random moments of its life and start it again; says how often."""
     dice = random.Random(7)
     for n in range(kills):
-        await_batch(scene, patience_s)
+        await_batch(scene, worker, patience_s)
         time.sleep(dice.uniform(0, 0.6))
         if scene.record(job).status.done:
             return n
@@ -34,9 +35,10 @@ def storm(scene: Scene, worker: Child, job: str, *, kills: int, patience_s: floa
     return kills
 
 
-def await_batch(scene: Scene, patience_s: float) -> None:
+def await_batch(scene: Scene, worker: Child, patience_s: float) -> None:
     """Until another forward pass begins; a worker that has lost its wake-ups begins none."""
     begun = len(scene.batches())
+    scene.wait_until(lambda: "worker ready" in worker.log_tail(), what="a worker")
     end_s = time.monotonic() + patience_s
     while len(scene.batches()) == begun and time.monotonic() < end_s:
         time.sleep(0.02)
@@ -70,8 +72,8 @@ def control(scene: Scene) -> int:
     job = scene.submit(range(IMAGES))
     send(make_app(scene.settings), "bulk", count=IMAGES)
     worker = scene.start_worker(batch_ms=20)
-    storm(scene, worker, job, kills=KILLS, patience_s=20)
-    await_batch(scene, patience_s=20)
+    storm(scene, worker, job, kills=KILLS, patience_s=STARVED_S)
+    await_batch(scene, worker, patience_s=STARVED_S)
     left, before = scene.record(job).left, -1
     while left != before:
         time.sleep(SETTLE_S)

@@ -12,8 +12,8 @@ from tests.sleeping.pictures import picture
 from worker.contract.job import ItemStatus, JobStatus
 
 IMAGES = scaled(small=60, full=1000)
-AWAY_S = 2.0
-STOPPED_S = scaled(small=6.0, full=20.0)
+AWAY_S = 1.0
+STOPPED_S = scaled(small=3.0, full=20.0)
 DRAWN = ["labels", "overlay"]
 
 
@@ -31,7 +31,7 @@ def test_uploads_go_on_after_the_store_was_killed(scene: MakeScene) -> None:
 
 
 def test_uploads_go_on_after_the_store_was_stopped(scene: MakeScene) -> None:
-    own = scene(chunk_images=4, s3_timeout_s=2)
+    own = scene(chunk_images=4, s3_timeout_s=1)
     job = own.submit(range(IMAGES), artifacts=DRAWN)
     own.start_worker(batch_ms=60)
     own.wait_until_ended(job, IMAGES // 3)

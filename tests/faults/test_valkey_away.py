@@ -10,7 +10,7 @@ from tests.faults.invariants import expect_settled
 from tests.faults.scale import scaled
 
 IMAGES = scaled(small=60, full=1000)
-AWAY_S = scaled(small=8.0, full=45.0)
+AWAY_S = scaled(small=3.0, full=45.0)
 ANSWER_S = 2.0
 
 

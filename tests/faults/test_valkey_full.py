@@ -12,7 +12,7 @@ from tests.faults.invariants import expect_settled
 from tests.faults.scale import scaled
 
 IMAGES = scaled(small=60, full=1000)
-FULL_S = 4.0
+FULL_S = 2.5  # longer than two leases
 
 
 def fill(client: redis.Redis) -> None:

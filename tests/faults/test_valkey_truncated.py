@@ -9,10 +9,10 @@ from deploy.valkey import Valkey
 from tests.faults.conftest import MakeScene
 from tests.faults.invariants import expect_settled
 from tests.faults.scale import scaled
+from tests.faults.scene import Scene
 
 IMAGES = scaled(small=60, full=1000)
 TORN_BYTES = 3
-ON_DISK_S = 1.5  # appended every second
 
 
 def lose_the_end(valkey: Valkey, *, from_byte: int) -> None:
@@ -32,6 +32,11 @@ def growing(valkey: Valkey) -> Path:
     return file
 
 
+def wait_until_appended(scene: Scene, job: str) -> None:
+    file = growing(scene.stack.valkey)
+    scene.wait_until(lambda: job.encode() in file.read_bytes(), what=f"{job} in the file")
+
+
 def test_jobs_accepted_in_the_part_that_was_lost_are_done_all_the_same(scene: MakeScene) -> None:
     own = scene(chunk_images=2)
     valkey = own.stack.valkey
@@ -39,10 +44,10 @@ def test_jobs_accepted_in_the_part_that_was_lost_are_done_all_the_same(scene: Ma
     expect_settled(own, own.submit(range(2)), range(2))
     running = own.submit(range(IMAGES))
     own.wait_until_ended(running, 6)
-    time.sleep(ON_DISK_S)
+    wait_until_appended(own, running)
     size = growing(valkey).stat().st_size
     lost = own.submit(range(IMAGES))
-    time.sleep(ON_DISK_S)
+    wait_until_appended(own, lost)
     lose_the_end(valkey, from_byte=size)
     own.wait_until(lambda: own.records.read("local", lost) is not None, what="the lost job")
     expect_settled(own, lost, range(IMAGES))
@@ -58,6 +63,8 @@ def test_the_end_of_a_job_that_was_lost_is_said_again(scene: MakeScene) -> None:
     while not own.record(job).status.done:
         size = size or growing(valkey).stat().st_size
         time.sleep(0.02)
-    time.sleep(ON_DISK_S)
+    own.wait_until(
+        lambda: growing(valkey).stat().st_size > size + TORN_BYTES, what="the end in the file"
+    )
     lose_the_end(valkey, from_byte=size)
     expect_settled(own, job, range(6))

@@ -61,7 +61,7 @@ def test_end_of_a_job_is_told_once_and_signed(scene: MakeScene, receiver: Receiv
 def test_workers_killed_between_end_and_delivery_have_it_told_by_the_next(
     scene: MakeScene, receiver: Receiver
 ) -> None:
-    own = scene(**HOOKS | {"webhook_retries_s": "2,2,2,2,2,2"})
+    own = scene(**HOOKS)
     webhook = standing(own, receiver)
     receiver.status = 503
     worker = own.start_worker()

@@ -16,13 +16,14 @@ IMAGES = 4
 def test_the_stale_commit_is_refused(scene: MakeScene) -> None:
     own = scene(chunk_images=IMAGES)
     job = own.submit(range(IMAGES))
-    stale = own.start_worker(batch_ms=1500)
+    stale = own.start_worker(gate=own.gate)
     own.wait_for_batch()
     assert stale.pid is not None
     os.killpg(stale.pid, signal.SIGSTOP)
     own.start_worker()
     own.wait_until_done(job)
     final = own.store.get(keys.results(TENANT, job))
+    own.open_gate()
     os.killpg(stale.pid, signal.SIGCONT)
     own.wait_until(lambda: "commit refused" in stale.log_tail(), what="the refusal")
     results = expect_settled(own, job, range(IMAGES))

@@ -10,8 +10,8 @@ from tests.faults.invariants import expect_settled
 from tests.faults.scene import serving
 
 IMAGES = 48
-DRAIN_S = 3
-SLACK_S = 1.5
+DRAIN_S = 1
+SLACK_S = 4.0  # of a busy machine; the supervisor uses force 5 s after the deadline
 
 
 def test_a_worker_told_to_stop_finishes_its_batch_and_nothing_is_done_twice(
@@ -19,7 +19,7 @@ def test_a_worker_told_to_stop_finishes_its_batch_and_nothing_is_done_twice(
 ) -> None:
     own = scene(chunk_images=4, drain_s=10)
     job = own.submit(range(IMAGES))
-    worker = own.start_worker(batch_ms=400)
+    worker = own.start_worker(batch_ms=200)
     own.wait_for_batch()
     worker.stop()
     counts = own.record(job).counts

@@ -13,6 +13,7 @@ import click
 
 from worker.contract import settings
 
+BACKOFF_S = 0.05
 SERVE = (sys.executable, "-m", "tests.sleeping", "serve")
 
 
@@ -26,7 +27,14 @@ def main(context: click.Context) -> None:
 
         own = settings.load()
         metrics = address_of(own)
-        sys.exit(supervise([Device()], drain_s=own.drain_s, command=SERVE, metrics=metrics))
+        code = supervise(
+            [Device()],
+            drain_s=own.drain_s,
+            command=SERVE,
+            metrics=metrics,
+            first_backoff_s=BACKOFF_S,
+        )
+        sys.exit(code)
 
 
 @main.command()

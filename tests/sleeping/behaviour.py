@@ -19,6 +19,7 @@ class Behaviour:
         io_ms: fetch and upload only sleep this long, and images have no objects; None: real.
         fits: pictures the device has memory for at once.
         ledger: file that gets a line for every forward pass.
+        gate: file without which no forward pass ends.
         die: the process dies by SIGKILL.
         hang: the forward pass never ends.
         fail: the model raises.
@@ -30,6 +31,7 @@ class Behaviour:
     io_ms: float | None = None
     fits: int = 1_000_000
     ledger: Path | None = None
+    gate: Path | None = None
     die: frozenset[int] = frozenset()
     hang: frozenset[int] = frozenset()
     fail: frozenset[int] = frozenset()
@@ -59,4 +61,4 @@ def _numbers(text: str) -> frozenset[int]:
     return frozenset(int(number) for number in text.split(",") if number)
 
 
-_READERS = {"batch_ms": float, "io_ms": float, "fits": int, "ledger": Path}
+_READERS = {"batch_ms": float, "io_ms": float, "fits": int, "ledger": Path, "gate": Path}

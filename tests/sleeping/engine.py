@@ -24,6 +24,7 @@ from worker.vision.image import Picture
 from worker.vision.labels.client_labels import ClientLabels
 from worker.vision.memory import FittingBatches
 
+GATE_LOOK_S = 0.02
 MODEL = "sleeping"
 LABELS = LabelSet(
     "numbers", zh=tuple(f"图{n}" for n in range(10)), en=tuple(f"no. {n}" for n in range(10))
@@ -86,6 +87,8 @@ class SleepingEngine:
         self._note(numbers)
         self._harm(frozenset(numbers), size=len(batch))
         time.sleep(self._behaviour.batch_ms / 1000)
+        while self._behaviour.gate is not None and not self._behaviour.gate.exists():
+            time.sleep(GATE_LOOK_S)
         return batch
 
     def _harm(self, numbers: frozenset[int], *, size: int) -> None:

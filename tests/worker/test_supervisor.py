@@ -6,6 +6,7 @@ from worker.supervisor import MAX_BACKOFF_S, backoff_s
 
 def test_the_pause_before_a_restart_doubles_up_to_a_limit() -> None:
     assert [backoff_s(n) for n in range(5)] == [0.0, 1.0, 2.0, 4.0, 8.0]
+    assert [backoff_s(n, first_s=0.1) for n in range(3)] == [0.0, 0.1, 0.2]
     assert backoff_s(50) == MAX_BACKOFF_S
 
 
