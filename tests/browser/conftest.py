@@ -16,7 +16,7 @@ from deploy.stack import Stack
 from tests.finished import Finisher
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 
 def is_serious(message: ConsoleMessage) -> bool:
@@ -50,7 +50,12 @@ def tab(stack: Stack, browser: Browser, complaints: list[str]) -> Iterator[Page]
     tab = browser.new_page(viewport={"width": 1440, "height": 1000})
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     tab.on("console", lambda m: complaints.append(m.text) if is_serious(m) else None)
-    tab.on("request", lambda r: r.url.startswith(own) or complaints.append(r.url))
+
+    def note(request: Request) -> None:
+        if not request.url.startswith(own):
+            complaints.append(request.url)
+
+    tab.on("request", note)
     tab.goto(stack.url)
     yield tab
     tab.close()  # and its profile with it

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -15,6 +15,9 @@ from tests.browser.looking import all_pictures_load, barriers
 from worker.contract.client_set import ClientSet
 from worker.contract.client_sets import ClientSets
 from worker.contract.objects import ObjectStore
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
 
 sync_api = pytest.importorskip("playwright.sync_api")
 KINDS = {"pagoda": "宝塔", "panda": "熊猫", "soccer_ball": "足球"}
@@ -61,19 +64,19 @@ def store(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
     return ObjectStore(stack.settings)
 
 
-def enter(tab: sync_api.Page, stack: Stack) -> None:
+def enter(tab: Page, stack: Stack) -> None:
     """With the key, until the page knows the label sets."""
     with tab.expect_response(lambda answer: "/v1/labelsets?" in answer.url):
         tab.fill("#key", stack.token)
         tab.locator("#key").blur()
 
 
-def look_again(tab: sync_api.Page) -> None:
+def look_again(tab: Page) -> None:
     """As when people come back to the window."""
     tab.evaluate("window.dispatchEvent(new Event('focus')), 0")
 
 
-def offered(tab: sync_api.Page) -> sync_api.Locator:
+def offered(tab: Page) -> Locator:
     return tab.locator(f"{FIELD} option")
 
 
@@ -84,13 +87,13 @@ def newest_options(stack: Stack) -> dict[str, Any]:
     return options
 
 
-def scored(tab: sync_api.Page) -> set[str]:
+def scored(tab: Page) -> set[str]:
     """Labels with a score on any card."""
     return set(tab.locator(".score span:first-child").all_inner_texts())
 
 
 def test_a_set_that_is_chosen_by_keyboard_names_what_is_on_the_cards(
-    tab: sync_api.Page,
+    tab: Page,
     stack: Stack,
     things: ClientSet,
     photos: dict[str, list[Path]],
@@ -128,7 +131,7 @@ def test_a_set_that_is_chosen_by_keyboard_names_what_is_on_the_cards(
 
 
 def test_the_models_own_labels_stay_the_default(
-    tab: sync_api.Page, stack: Stack, things: ClientSet, photos: dict[str, list[Path]]
+    tab: Page, stack: Stack, things: ClientSet, photos: dict[str, list[Path]]
 ) -> None:
     enter(tab, stack)
     sync_api.expect(offered(tab)).to_have_count(2)
@@ -141,7 +144,7 @@ def test_the_models_own_labels_stay_the_default(
 
 
 def test_a_set_of_words_asks_the_model_that_reads_them(
-    tab: sync_api.Page, stack: Stack, client: Client, photos: dict[str, list[Path]]
+    tab: Page, stack: Stack, client: Client, photos: dict[str, list[Path]]
 ) -> None:
     made = client.labelsets.of_words([("猫", "cat"), ("狗", "dog")])
     enter(tab, stack)
@@ -155,7 +158,7 @@ def test_a_set_of_words_asks_the_model_that_reads_them(
 
 
 def test_pictures_keep_the_set_that_was_chosen_when_they_were_dropped(
-    tab: sync_api.Page, stack: Stack, things: ClientSet, photos: dict[str, list[Path]]
+    tab: Page, stack: Stack, things: ClientSet, photos: dict[str, list[Path]]
 ) -> None:
     enter(tab, stack)
     tab.set_input_files("#files", photos["pagoda"][1])
@@ -170,7 +173,7 @@ def test_pictures_keep_the_set_that_was_chosen_when_they_were_dropped(
 
 
 def test_without_a_set_of_ones_own_nothing_is_offered(
-    tab: sync_api.Page, stack: Stack, client: Client
+    tab: Page, stack: Stack, client: Client
 ) -> None:
     enter(tab, stack)
     sync_api.expect(offered(tab)).to_have_text([OWN])
@@ -181,7 +184,7 @@ def test_without_a_set_of_ones_own_nothing_is_offered(
 
 
 def test_a_set_that_is_deleted_meanwhile_is_told_with_the_remedy(
-    tab: sync_api.Page,
+    tab: Page,
     complaints: list[str],
     stack: Stack,
     client: Client,
@@ -214,7 +217,7 @@ def test_a_set_that_is_deleted_meanwhile_is_told_with_the_remedy(
     ],
 )
 def test_a_set_that_fits_no_longer_is_told_with_the_remedy(
-    tab: sync_api.Page,
+    tab: Page,
     complaints: list[str],
     stack: Stack,
     things: ClientSet,
@@ -234,7 +237,7 @@ def test_a_set_that_fits_no_longer_is_told_with_the_remedy(
 
 
 def test_a_chosen_set_that_is_gone_is_told_before_anything_is_sent(
-    tab: sync_api.Page, stack: Stack, client: Client
+    tab: Page, stack: Stack, client: Client
 ) -> None:
     made = client.labelsets.of_words([("猫", "cat"), ("狗", "dog")], name="宠物")
     enter(tab, stack)
@@ -248,7 +251,7 @@ def test_a_chosen_set_that_is_gone_is_told_before_anything_is_sent(
 
 
 def test_only_versions_that_are_ready_and_fit_a_running_model_are_offered(
-    tab: sync_api.Page, stack: Stack, client: Client, things: ClientSet, store: ObjectStore
+    tab: Page, stack: Stack, client: Client, things: ClientSet, store: ObjectStore
 ) -> None:
     def put(last: str, **changes: Any) -> None:
         other = {"id": things.id[:-1] + last, "name": f"第{last}个", **changes}

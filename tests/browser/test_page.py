@@ -5,17 +5,21 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from deploy.stack import Stack
 from tests.browser.looking import all_pictures_load, barriers
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
 sync_api = pytest.importorskip("playwright.sync_api")
 
 
 def test_photos_come_back_with_chinese_names_and_heat_that_the_slider_moves(
-    tab: sync_api.Page, stack: Stack, shared_data: Path, tmp_path: Path
+    tab: Page, stack: Stack, shared_data: Path, tmp_path: Path
 ) -> None:
     photos = sorted((shared_data / "data" / "photos").glob("*.jpg"))[:2]
     evil = tmp_path / "<img src=x onerror=alert(1)>.png"
@@ -41,7 +45,7 @@ def test_photos_come_back_with_chinese_names_and_heat_that_the_slider_moves(
 
 
 def test_buttons_switch_between_labels_and_methods_and_numbers_unfold(
-    tab: sync_api.Page, stack: Stack, shared_data: Path
+    tab: Page, stack: Stack, shared_data: Path
 ) -> None:
     tab.fill("#key", stack.token)
     tab.set_input_files("#files", sorted((shared_data / "data" / "photos").glob("*.jpg"))[:1])
@@ -64,7 +68,7 @@ def test_buttons_switch_between_labels_and_methods_and_numbers_unfold(
 
 
 def test_pictures_dropped_during_a_job_wait_and_join_its_cards(
-    tab: sync_api.Page, stack: Stack, shared_data: Path
+    tab: Page, stack: Stack, shared_data: Path
 ) -> None:
     photos = sorted((shared_data / "data" / "photos").glob("*.jpg"))[:3]
     tab.fill("#key", stack.token)
@@ -80,7 +84,7 @@ def test_pictures_dropped_during_a_job_wait_and_join_its_cards(
 
 
 def test_many_pictures_become_a_wall_with_the_workers_thumbnails(
-    tab: sync_api.Page, stack: Stack, shared_data: Path
+    tab: Page, stack: Stack, shared_data: Path
 ) -> None:
     photos = sorted((shared_data / "data" / "photos").glob("*.jpg"))[:25]
     tab.fill("#key", stack.token)
@@ -99,7 +103,7 @@ def test_many_pictures_become_a_wall_with_the_workers_thumbnails(
     assert whole.evaluate("(image) => image.naturalWidth") > 256
 
 
-def test_a_wrong_key_is_refused_in_words(tab: sync_api.Page, shared_data: Path) -> None:
+def test_a_wrong_key_is_refused_in_words(tab: Page, shared_data: Path) -> None:
     tab.fill("#key", "wrong")
     tab.set_input_files("#files", sorted((shared_data / "data" / "photos").glob("*.jpg"))[:1])
     sync_api.expect(tab.locator("#message")).to_contain_text("access token")

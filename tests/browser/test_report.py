@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -12,6 +13,9 @@ from deploy.stack import Stack
 from tests.browser.looking import all_pictures_load, barriers
 from tests.finished import PICTURES, Finisher
 from tests.stack import running_stack
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Request
 
 sync_api = pytest.importorskip("playwright.sync_api")
 IMAGES = 1000
@@ -30,13 +34,18 @@ def job(finisher: Finisher) -> str:
 
 
 @pytest.fixture
-def alone(browser: sync_api.Browser) -> Iterator[sync_api.Page]:
+def alone(browser: Browser) -> Iterator[Page]:
     """A tab that reaches nothing; what it asks for fails the test, as does what it complains of."""
     page = browser.new_page(viewport={"width": 1200, "height": 900}, offline=True)
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda r: r.url.startswith(("file:", "data:")) or complaints.append(r.url))
+
+    def note(request: Request) -> None:
+        if not request.url.startswith(("file:", "data:")):
+            complaints.append(request.url)
+
+    page.on("request", note)
     yield page
     page.close()
     assert complaints == []
@@ -44,7 +53,7 @@ def alone(browser: sync_api.Browser) -> Iterator[sync_api.Page]:
 
 @pytest.mark.parametrize(("lang", "heading"), [("zh", "任务报告"), ("en", "Report of a job")])
 def test_a_report_opens_without_a_network_and_prints_on_few_pages(
-    alone: sync_api.Page, stack: Stack, job: str, lang: str, heading: str, tmp_path: Path
+    alone: Page, stack: Stack, job: str, lang: Literal["zh", "en"], heading: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "report.html"
     with Client(stack.url, stack.token) as client:
@@ -54,7 +63,8 @@ def test_a_report_opens_without_a_network_and_prints_on_few_pages(
     sync_api.expect(alone.locator(".tiles li")).to_have_count(48)
     shown = alone.locator(".tiles image")
     assert shown.count() == 48
-    assert all(shown.nth(n).bounding_box()["width"] > 100 for n in range(48))
+    boxes = [shown.nth(n).bounding_box() for n in range(48)]
+    assert all(box is not None and box["width"] > 100 for box in boxes)
     assert barriers(alone) == []
     alone.screenshot(path=tmp_path / "1200.png", full_page=True)
     alone.set_viewport_size({"width": 390, "height": 844})
@@ -64,7 +74,7 @@ def test_a_report_opens_without_a_network_and_prints_on_few_pages(
 
 
 def test_the_wall_and_the_list_of_jobs_save_the_report_in_the_pages_language(
-    tab: sync_api.Page, stack: Stack, job: str
+    tab: Page, stack: Stack, job: str
 ) -> None:
     tab.fill("#key", stack.token)
     tab.locator("#key").blur()

@@ -6,12 +6,16 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from api.client import Client
 from deploy.stack import Stack
 from tests.browser.looking import all_pictures_load, barriers
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page, Route
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -25,7 +29,7 @@ def client(stack: Stack) -> Iterator[Client]:
 
 
 @pytest.fixture
-def card(tab: sync_api.Page, stack: Stack, shared_data: Path) -> sync_api.Locator:
+def card(tab: Page, stack: Stack, shared_data: Path) -> Locator:
     """The card of a photo, shown to 小王."""
     tab.fill("#key", stack.token)
     tab.fill("#by", "小王")
@@ -36,11 +40,11 @@ def card(tab: sync_api.Page, stack: Stack, shared_data: Path) -> sync_api.Locato
 
 
 def test_proposals_are_asked_for_again_until_the_index_of_labels_is_made(
-    tab: sync_api.Page, card: sync_api.Locator
+    tab: Page, card: Locator
 ) -> None:
     asked: list[str] = []
 
-    def answer(route: sync_api.Route) -> None:
+    def answer(route: Route) -> None:
         asked.append(route.request.url)
         if len(asked) > 2:
             route.continue_()
@@ -57,7 +61,7 @@ def test_proposals_are_asked_for_again_until_the_index_of_labels_is_made(
 
 
 def test_a_label_is_corrected_by_pinyin_with_the_keyboard_alone(
-    tab: sync_api.Page, card: sync_api.Locator, client: Client, tmp_path: Path
+    tab: Page, card: Locator, client: Client, tmp_path: Path
 ) -> None:
     first = card.locator("h2").inner_text()
     card.locator("button.wrong_label").focus()
@@ -96,7 +100,7 @@ def test_a_label_is_corrected_by_pinyin_with_the_keyboard_alone(
 
 
 def test_boxes_drawn_on_the_picture_are_exported_in_its_pixels(
-    tab: sync_api.Page, card: sync_api.Locator, client: Client, tmp_path: Path
+    tab: Page, card: Locator, client: Client, tmp_path: Path
 ) -> None:
     card.locator("button.wrong_region").click()
     all_pictures_load(tab)
@@ -138,7 +142,7 @@ def test_boxes_drawn_on_the_picture_are_exported_in_its_pixels(
 
 
 def test_right_is_said_once_however_often_it_is_clicked(
-    tab: sync_api.Page, card: sync_api.Locator, client: Client
+    tab: Page, card: Locator, client: Client
 ) -> None:
     card.locator("button.right").dblclick()
     sync_api.expect(card.locator(".marks li")).to_have_count(1)
@@ -150,7 +154,7 @@ def test_right_is_said_once_however_often_it_is_clicked(
 
 
 def test_marks_are_there_again_when_the_card_is_opened_from_the_wall(
-    tab: sync_api.Page, card: sync_api.Locator, client: Client, stack: Stack, tmp_path: Path
+    tab: Page, card: Locator, client: Client, stack: Stack, tmp_path: Path
 ) -> None:
     card.locator("button.right").click()
     sync_api.expect(card.locator(".marks li")).to_have_count(1)
@@ -176,7 +180,7 @@ def test_marks_are_there_again_when_the_card_is_opened_from_the_wall(
 
 
 def test_marks_of_others_appear_on_a_card_that_is_open(
-    tab: sync_api.Page, card: sync_api.Locator, client: Client
+    tab: Page, card: Locator, client: Client
 ) -> None:
     job = next(client.jobs()).id
     marks = card.locator(".marks li")
@@ -190,9 +194,7 @@ def test_marks_of_others_appear_on_a_card_that_is_open(
     sync_api.expect(marks).to_have_count(1, timeout=30_000)
 
 
-def test_a_click_asks_why_not_another_label(
-    tab: sync_api.Page, card: sync_api.Locator, tmp_path: Path
-) -> None:
+def test_a_click_asks_why_not_another_label(tab: Page, card: Locator, tmp_path: Path) -> None:
     maps = card.locator(".maps").first.locator("button")
     before = maps.count()
     card.get_by_text("为什么不是…").click()
@@ -210,7 +212,7 @@ def test_a_click_asks_why_not_another_label(
 
 
 def test_names_with_markup_change_nothing(
-    tab: sync_api.Page, card: sync_api.Locator, client: Client, tmp_path: Path
+    tab: Page, card: Locator, client: Client, tmp_path: Path
 ) -> None:
     evil = "<img src=x onerror=alert(1)>"
     card.locator("button.wrong_label").click()
@@ -237,12 +239,12 @@ def folder(shared_data: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def names(tab: sync_api.Page) -> set[str | None]:
+def names(tab: Page) -> set[str | None]:
     return {image.get_attribute("alt") for image in tab.locator(".picture img:first-child").all()}
 
 
 def test_a_chosen_folder_gives_its_pictures_and_names_the_rest(
-    tab: sync_api.Page, stack: Stack, folder: Path
+    tab: Page, stack: Stack, folder: Path
 ) -> None:
     tab.fill("#key", stack.token)
     tab.set_input_files("#folder", folder)
@@ -252,7 +254,7 @@ def test_a_chosen_folder_gives_its_pictures_and_names_the_rest(
 
 
 def test_photos_and_folders_are_dropped_together(
-    tab: sync_api.Page, stack: Stack, folder: Path, shared_data: Path
+    tab: Page, stack: Stack, folder: Path, shared_data: Path
 ) -> None:
     photo = sorted((shared_data / "data" / "photos").glob("*.jpg"))[2]
     tab.fill("#key", stack.token)
@@ -273,7 +275,7 @@ def test_photos_and_folders_are_dropped_together(
     assert names(tab) == {"一.jpg", "二.jpg", photo.name}
 
 
-def test_large_folders_go_in_as_many_jobs_as_the_limits_ask_for(tab: sync_api.Page) -> None:
+def test_large_folders_go_in_as_many_jobs_as_the_limits_ask_for(tab: Page) -> None:
     sizes = tab.evaluate(
         """async () => {
           const { batches } = await import("/page/folder.js");
@@ -286,11 +288,11 @@ def test_large_folders_go_in_as_many_jobs_as_the_limits_ask_for(tab: sync_api.Pa
 
 
 def test_a_heatmap_whose_link_has_expired_is_asked_for_again(
-    tab: sync_api.Page, stack: Stack, shared_data: Path
+    tab: Page, stack: Stack, shared_data: Path
 ) -> None:
     refused: list[str] = []
 
-    def refuse_once(route: sync_api.Route) -> None:
+    def refuse_once(route: Route) -> None:
         if refused:
             route.continue_()
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import httpx
 import pytest
@@ -15,6 +15,9 @@ from tests.browser.looking import all_pictures_load, barriers
 from tests.finished import NAMES, PICTURES, Finisher, fails, faithfulness_of, score_of
 from tests.stack import running_stack
 from worker.contract.uncertainty import least_entropy
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 sync_api = pytest.importorskip("playwright.sync_api")
 IMAGES = 1000
@@ -34,7 +37,7 @@ def job(finisher: Finisher) -> str:
 
 
 @pytest.fixture
-def wall(tab: sync_api.Page, stack: Stack, job: str) -> sync_api.Page:
+def wall(tab: Page, stack: Stack, job: str) -> Page:
     """The page with the job's wall open, by its address."""
     tab.fill("#key", stack.token)
     tab.locator("#key").blur()
@@ -44,7 +47,7 @@ def wall(tab: sync_api.Page, stack: Stack, job: str) -> sync_api.Page:
     return tab
 
 
-def filled(tab: sync_api.Page) -> None:
+def filled(tab: Page) -> None:
     """Waits until no tile that exists is empty."""
     sync_api.expect(tab.locator(".tile:empty")).to_have_count(0)
     sync_api.expect(tab.locator(".tile").first).to_be_visible()
@@ -55,13 +58,13 @@ def entropy_of(number: int) -> float:
     return least_entropy([score, (1 - score) / 2])
 
 
-def shown(tab: sync_api.Page, count: int) -> list[int]:
+def shown(tab: Page, count: int) -> list[int]:
     """The first indices on the wall."""
     names = tab.locator(".tile small").all_inner_texts()[:count]
     return [int(name.removesuffix(".jpg")) for name in names]
 
 
-def matched(tab: sync_api.Page, count: int) -> None:
+def matched(tab: Page, count: int) -> None:
     sync_api.expect(tab.locator("#matched")).to_have_text(f"{count} / {IMAGES} 张图片")
     filled(tab)
 
@@ -73,7 +76,7 @@ def answered(stack: Stack, job: str, query: dict[str, Any]) -> list[int]:
 
 
 def test_a_recent_job_is_opened_from_the_list_and_left_again(
-    tab: sync_api.Page, stack: Stack, job: str
+    tab: Page, stack: Stack, job: str
 ) -> None:
     tab.fill("#key", stack.token)
     tab.locator("#key").blur()
@@ -90,7 +93,7 @@ def test_a_recent_job_is_opened_from_the_list_and_left_again(
 
 
 def test_tiles_tell_name_score_verdict_and_failure_on_desk_and_phone(
-    wall: sync_api.Page, tmp_path: Path
+    wall: Page, tmp_path: Path
 ) -> None:
     first = wall.locator(".tile").first
     assert first.locator("b").inner_text() == NAMES[0][0]
@@ -109,7 +112,7 @@ def test_tiles_tell_name_score_verdict_and_failure_on_desk_and_phone(
 
 
 def test_only_what_is_near_the_window_exists_and_nothing_is_left_blank_down_to_the_end(
-    wall: sync_api.Page,
+    wall: Page,
 ) -> None:
     seen = set(shown(wall, IMAGES))
     while True:
@@ -137,7 +140,7 @@ def test_only_what_is_near_the_window_exists_and_nothing_is_left_blank_down_to_t
     ],
 )  # fmt: skip
 def test_filters_show_what_the_front_door_answers(
-    wall: sync_api.Page, stack: Stack, job: str, field: str, value: str,
+    wall: Page, stack: Stack, job: str, field: str, value: str,
     query: dict[str, Any], expected: list[int],
 ) -> None:  # fmt: skip
     if field in ("verdict", "status"):
@@ -162,7 +165,7 @@ def test_filters_show_what_the_front_door_answers(
     ("faithfulness", min(KNOWN, key=lambda n: (faithfulness_of(n).score, n))),
 ])  # fmt: skip
 def test_the_least_certain_and_the_least_faithful_come_first_and_failures_last(
-    wall: sync_api.Page, stack: Stack, job: str, sort: str, first: int
+    wall: Page, stack: Stack, job: str, sort: str, first: int
 ) -> None:
     wall.select_option("#sort", sort)
     matched(wall, IMAGES)
@@ -175,7 +178,7 @@ def test_the_least_certain_and_the_least_faithful_come_first_and_failures_last(
     sync_api.expect(last.locator(".failed")).to_have_text("!")
 
 
-def test_every_order_of_the_front_door_has_a_name_in_both_languages(wall: sync_api.Page) -> None:
+def test_every_order_of_the_front_door_has_a_name_in_both_languages(wall: Page) -> None:
     options = wall.locator("#sort option")
     offered = options.evaluate_all("all => all.map((option) => option.value || 'index')")
     assert sorted(offered) == sorted(get_args(Order))
@@ -185,7 +188,7 @@ def test_every_order_of_the_front_door_has_a_name_in_both_languages(wall: sync_a
     assert "most spread scores first" in options.all_inner_texts()
 
 
-def test_nothing_that_fits_is_said_and_the_wall_comes_back(wall: sync_api.Page) -> None:
+def test_nothing_that_fits_is_said_and_the_wall_comes_back(wall: Page) -> None:
     wall.fill("#label", "没有这个")
     wall.locator("#label").blur()
     sync_api.expect(wall.locator("#matched")).to_have_text(f"0 / {IMAGES} 张图片")
@@ -197,7 +200,7 @@ def test_nothing_that_fits_is_said_and_the_wall_comes_back(wall: sync_api.Page) 
     filled(wall)
 
 
-def test_keys_walk_over_the_wall_and_through_cards(wall: sync_api.Page) -> None:
+def test_keys_walk_over_the_wall_and_through_cards(wall: Page) -> None:
     focused = wall.locator(".tile:focus")
 
     def press(key: str, position: int) -> None:
@@ -230,7 +233,7 @@ def test_keys_walk_over_the_wall_and_through_cards(wall: sync_api.Page) -> None:
 
 
 def test_the_wall_of_a_running_job_fills_as_it_goes(
-    tab: sync_api.Page, stack: Stack, finisher: Finisher
+    tab: Page, stack: Stack, finisher: Finisher
 ) -> None:
     running = finisher.begun(40)
     finisher.step()  # plans
@@ -251,7 +254,7 @@ def test_the_wall_of_a_running_job_fills_as_it_goes(
 
 
 def test_a_wall_higher_than_a_page_can_be_is_scrolled_through_to_its_last_row(
-    tab: sync_api.Page,
+    tab: Page,
 ) -> None:
     seen = tab.evaluate("""async () => {
       const { Shape } = await import("/page/shape.js");

@@ -250,7 +250,7 @@ class _BackwardScaled(Function):
 
 def backward_scaled(x: Tensor, by: float) -> Tensor:
     """`x` itself, whose gradient is multiplied by `by`."""
-    scaled: Tensor = _BackwardScaled.apply(x, by)
+    scaled: Tensor = _BackwardScaled.apply(x, by)  # type: ignore[no-untyped-call]
     return scaled
 
 

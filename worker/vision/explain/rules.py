@@ -60,12 +60,12 @@ def attn_lrp(network: nn.Module) -> Iterator[None]:
 
 def _rule(module: nn.Module) -> Callable[[Tensor], Tensor] | None:
     if isinstance(module, nn.LayerNorm):
-        return lambda x: _Normalised.apply(x, module)
+        return lambda x: _Normalised.apply(x, module)  # type: ignore[no-untyped-call]
     if isinstance(module, UnitLength):
         return UnitLength.with_constant_length
     if isinstance(module, _COMPOSED):
         activation = module.forward
-        return lambda x: _Activated.apply(x, activation)
+        return lambda x: _Activated.apply(x, activation)  # type: ignore[no-untyped-call]
     return None
 
 
