@@ -19,12 +19,14 @@ from PIL import Image
 
 from api.client import Client, JobHandle, RequestRefused
 from deploy.stack import Stack
+from tests.sleeping.stack import SleepingStack
 from tests.stack import CPU_SETTINGS, INPUT_BUCKET, running_stack
 from worker.contract.job import ItemResult, ItemStatus, JobStatus
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 180
-LABELS_ONLY = {"artifacts": ["labels"], "explain": []}
+MODEL = "efficientnet-lite0"
+LABELS_ONLY = {"models": [MODEL], "artifacts": ["labels"], "explain": []}
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +151,7 @@ def test_a_retry_finds_the_input_that_was_missing(client: Client, s3: Any) -> No
 
 def test_a_job_that_takes_too_long_expires_and_can_be_retried(client: Client) -> None:
     pictures = [(f"{n}.png", picture(n)) for n in range(200)]
-    job = client.submit(pictures, options={"expires_after_s": 1})
+    job = client.submit(pictures, options={"models": [MODEL], "expires_after_s": 1})
     items = done(job)
     assert job.view.status is JobStatus.EXPIRED
     assert len(items) == 200
@@ -182,8 +184,9 @@ def test_sorted_pages_hold_each_result_once_the_least_certain_first(client: Clie
 
 @pytest.fixture
 def small_stack() -> Iterator[Stack]:
-    """A stack of its own, which takes few pictures a request."""
-    with running_stack(settings=CPU_SETTINGS | {"GUANWU_MAX_IMAGES_PER_REQUEST": "20"}) as stack:
+    """A stack of its own, which takes few pictures a request; its model sleeps."""
+    own = {"GUANWU_MAX_IMAGES_PER_REQUEST": "20"}
+    with running_stack(kind=SleepingStack, settings=CPU_SETTINGS | own) as stack:
         yield stack
 
 
@@ -196,7 +199,6 @@ def test_a_tree_is_submitted_whole_even_after_an_interruption(
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (8, 8), (n % 256, n // 256, 0)).save(path)
     command = [sys.executable, "-m", "api.client.cli", "submit", "tree", "--recursive"]
-    command += ["--model", "efficientnet-lite0"]
     address = {
         "GUANWU_URL": small_stack.url,
         "GUANWU_TOKEN": small_stack.token,

@@ -78,7 +78,8 @@ def limited() -> Iterator[LimitedStack]:
         patch.setattr(
             deploy.seaweedfs, "_flags", lambda ports: [*plain(ports), "-s3.iam.readOnly=false"]
         )
-        with running_stack(kind=LimitedStack, settings=CPU_SETTINGS) as stack:
+        own = {"GUANWU_DEFAULT_MODELS": "efficientnet-lite0"}
+        with running_stack(kind=LimitedStack, settings=CPU_SETTINGS | own) as stack:
             assert isinstance(stack, LimitedStack)
             yield stack
 

@@ -14,8 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from api.client import Client
+from api.client.cli import cli
+from api.client.upload import Picture
 from deploy.stack import Stack
 from tests.stack import CPU_SETTINGS, running_stack
 
@@ -31,22 +34,22 @@ def stack() -> Iterator[Stack]:
         yield stack
 
 
-@pytest.fixture(scope="module")
-def busy(stack: Stack, shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+@pytest.fixture
+def busy(stack: Stack, shared_data: Path) -> Iterator[Stack]:
     """While a job of real photos runs, and one picture that is none."""
-    broken = tmp_path_factory.mktemp("broken") / "broken.jpg"
-    broken.write_bytes(b"no picture at all")
     photos = sorted((shared_data / "data" / "photos").glob("*.jpg"))
+    pictures: list[Picture] = [("broken.jpg", b"no picture at all"), *(photos * IMAGES)[:IMAGES]]
     with Client(stack.url, stack.token) as client:
-        client.submit([broken, *(photos * IMAGES)[:IMAGES]], options={"priority": "bulk"})
-    return stack
+        job = client.submit(pictures, options={"priority": "bulk"})
+        yield stack
+        job.cancel()
+        job.wait(timeout_s=PATIENCE_S)
 
 
 def top(stack: Stack, *options: str) -> str:
-    command = [sys.executable, "-m", "api.client.cli", "top", "--once", *options]
-    environment = os.environ | {"GUANWU_URL": stack.url, "GUANWU_TOKEN": stack.token}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
+    address = {"GUANWU_URL": stack.url, "GUANWU_TOKEN": stack.token}
+    done = CliRunner(env=address).invoke(cli, ["top", "--once", *options])
+    assert done.exit_code == 0, done.output
     return done.stdout
 
 
