@@ -35,7 +35,7 @@ def fragile(own_services: Stack, monkeypatch: pytest.MonkeyPatch) -> Settings:
     factory = SettingsFactory(
         redis_url=own_services.redis_url, redis_prefix="away", bucket=empty_bucket(own_services)
     )
-    return factory(redis_timeout_s=0.5, s3_timeout_s=0.5)
+    return factory(redis_timeout_s=0.2, s3_timeout_s=0.5)
 
 
 @contextmanager
@@ -86,6 +86,7 @@ def test_nobody_at_the_store_is_503(fragile: Settings) -> None:
         expect_503(unknown, "store_unavailable", started_s)
 
 
+# Some seconds, as every try of each call runs into its time limit. So it is below.
 def test_stopped_redis_is_503_and_serves_when_it_goes_on(
     fragile: Settings, own_services: Stack
 ) -> None:
