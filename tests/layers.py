@@ -34,7 +34,7 @@ SHARED_STACKS = ("stack", "seer_stack", "many_models", "url_stack")
 """Fixtures of the session that start a stack: all tests that take one go to one test process."""
 MAIN_JOB = "main_job"
 """Mark of the one run of the whole system that `make test` takes."""
-MAIN_JOB_FILES = ("acceptance/test_cli.py",)
+MAIN_JOB_FILES = ("acceptance/test_main_job.py",)
 ALONE_BY_MODULE = ("acceptance", "browser", "conformance")
 """Layers whose modules start a stack each: all tests of one go to the same test process."""
 _TESTS = Path(__file__).parent
