@@ -13,7 +13,7 @@ from tests.redis_servers import RIGHTS
 ROOT = Path(__file__).parents[2]
 SHELL_BLOCK = re.compile(r"```(?:bash|sh|shell)\n(.*?)```", re.DOTALL)
 # Targets that .ci/run does not call, and the test that does.
-ELSEWHERE = {"up": "tests/deploy/test_local.py"}
+ELSEWHERE = {"up": "tests/acceptance/test_local.py"}
 
 
 def shell_lines(document: str) -> list[str]:

@@ -15,6 +15,7 @@ from tests.stack import CPU_SETTINGS, StartStack, running_stack
 from worker.contract.keys import RedisKeys
 from worker.contract.settings import load
 
+ONE_MODEL = {"GUANWU_DEFAULT_MODELS": "efficientnet-lite0"}  # the one that loads soonest
 WORKER_S = 600.0  # the first time, models are fetched
 
 
@@ -22,7 +23,7 @@ WORKER_S = 600.0  # the first time, models are fetched
 def test_a_worker_that_was_killed_is_started_again_and_publishes_its_models(
     own_stack: StartStack,
 ) -> None:
-    with own_stack(api=False, workers=1, settings=CPU_SETTINGS) as stack:
+    with own_stack(api=False, workers=1, settings=CPU_SETTINGS | ONE_MODEL) as stack:
         first = stack.workers[0].family()
         assert len(first) == 3  # supervisor, coordinator and the worker of the one device
         stack.workers[0].kill()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,15 +13,49 @@ import pytest
 
 from deploy.stack import Stack
 from tests.faults.scene import Scene
-from tests.stack import SettingsFactory, empty_bucket, running_stack
+from tests.stack import Bucket, SettingsFactory, running_stack
 
 MakeScene = Callable[..., Scene]
+BUCKETS = 8
+
+
+class SpareBuckets:
+    """Empty buckets, made together while nothing is broken: the first object of a new one waits
+    for a volume, a second on a busy machine."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._endpoint = stack.s3_endpoint
+        self._client = stack.seaweed.client()
+        self._spare: list[Bucket] = []
+
+    def take(self) -> Bucket:
+        if not self._spare:
+            with ThreadPoolExecutor(BUCKETS) as pool:
+                self._spare = list(pool.map(self._make, range(BUCKETS)))
+        return self._spare.pop()
+
+    def _make(self, _: int) -> Bucket:
+        name = f"test-{uuid.uuid4().hex}"
+        self._client.create_bucket(Bucket=name)
+        self._client.put_object(Bucket=name, Key="first", Body=b"not empty: it needs a volume")
+        self._client.delete_object(Bucket=name, Key="first")
+        return Bucket(name=name, endpoint=self._endpoint, client=self._client)
+
+    def close(self) -> None:
+        self._client.close()
 
 
 @pytest.fixture(scope="session")
 def all_breakable() -> Iterator[Stack]:
     with running_stack(api=False, workers=0) as stack:
         yield stack
+
+
+@pytest.fixture(scope="session")
+def spare_buckets(all_breakable: Stack) -> Iterator[SpareBuckets]:
+    buckets = SpareBuckets(all_breakable)
+    yield buckets
+    buckets.close()
 
 
 @pytest.fixture
@@ -31,13 +66,18 @@ def breakable(all_breakable: Stack) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def scene(breakable: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeScene]:
+def scene(
+    breakable: Stack,
+    spare_buckets: SpareBuckets,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[MakeScene]:
     """Makes a scene with settings of its own: `scene(lease_s=0.5)`. Ends its workers."""
     for name in [n for n in os.environ if n.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED"):
         monkeypatch.setenv(name, breakable.environment[name])
-    bucket = empty_bucket(breakable)
+    bucket = spare_buckets.take()
     with ExitStack() as opened:
 
         def make(**changes: object) -> Scene:
@@ -49,7 +89,6 @@ def scene(breakable: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             return Scene(breakable, factory, tmp_path, opened, **changes)
 
         yield make
-    bucket.client.close()
 
 
 def repair(stack: Stack) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from deploy.stack import Stack
 from tests.certificates import Authority, Certificate
+from tests.faults.conftest import SpareBuckets
 from tests.faults.invariants import expect_settled
 from tests.faults.scene import Scene
 from tests.redis_servers import (
@@ -26,7 +27,7 @@ from tests.redis_servers import (
     RedisServer,
     demand_programs,
 )
-from tests.stack import SettingsFactory, empty_bucket
+from tests.stack import SettingsFactory
 from worker.doctor import redis as doctor
 
 IMAGES = 200
@@ -86,17 +87,21 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
 
 @pytest.fixture
 def own(
-    watched: Watched, services: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    watched: Watched,
+    breakable: Stack,
+    spare_buckets: SpareBuckets,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Scene]:
     for name in [n for n in os.environ if n.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED"):
-        monkeypatch.setenv(name, services.environment[name])
-    bucket = empty_bucket(services)
+        monkeypatch.setenv(name, breakable.environment[name])
+    bucket = spare_buckets.take()
     factory = SettingsFactory(redis_url=watched.url, redis_prefix=watched.prefix, bucket=bucket)
     with ExitStack() as opened:
         yield Scene(
-            services,
+            breakable,
             factory,
             tmp_path,
             opened,
@@ -105,7 +110,6 @@ def own(
             redis_key_file=watched.certificate.key,
             redis_sentinel_password=SENTINEL_PASSWORD,
         )
-    bucket.client.close()
 
 
 def test_a_job_survives_the_masters_death(own: Scene, watched: Watched) -> None:
