@@ -161,9 +161,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=layers.rank)
 
 
-def pytest_collection_finish() -> None:
-    """What is imported by now stays: to look through all of torch for garbage takes a second, and
-    Python would do so every few dozen tests."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Before xdist tells the tests. What is imported by now stays: to look through all of torch for
+    garbage takes a second, and Python would do so every few dozen tests."""
+    layers.keep_groups(session.items)
     gc.freeze()
 
 

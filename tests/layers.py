@@ -65,6 +65,15 @@ def mark(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.xdist_group(path))
 
 
+def keep_groups(items: list[pytest.Item]) -> None:
+    """xdist 3.8 appends a test's group to `_nodeid`, which pytest 9.2 no longer reads: without this
+    each process would start the stack of each group."""
+    for item in items:
+        named = getattr(item, "_nodeid", item.nodeid)
+        if named != item.nodeid:
+            item._id = type(item.id).parse(named)
+
+
 def rank(item: pytest.Item) -> int:
     """Of a run's order: what takes longest begins first, so that both processes end together."""
     return -LAYERS.index(layer_of(item))
