@@ -17,7 +17,7 @@ from deploy.stack import Stack
 
 SIDE_PX, LOGO_PX = 224, 48
 EXAMPLES = 20  # a label
-PICTURES = 60
+PICTURES = 40  # twice what a place is tested by
 WAIT_S = 240
 FLAGGED = "Shortcuts flagged"
 
