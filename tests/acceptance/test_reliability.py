@@ -15,7 +15,6 @@ from worker.vision.calibrating import Sampled
 from worker.vision.engine import Engine
 from worker.vision.temperature import Fitted
 
-
 KINDS = 101  # of things: every second picture, one of each
 
 
