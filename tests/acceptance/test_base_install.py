@@ -20,7 +20,7 @@ def test_the_base_install_runs_the_front_door_without_torch(
     tmp_path: Path, settings: SettingsFactory, s3: object
 ) -> None:
     python = tmp_path / "venv" / "bin" / "python"
-    empty = [sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"]
+    empty = [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")]
     subprocess.run(empty, check=True)
     pip = [sys.executable, "-m", "pip", "--python", str(python)]
     install = [
