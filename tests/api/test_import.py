@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 
@@ -30,6 +31,11 @@ def test_front_door_and_a_workers_parts_load_no_torch_and_the_client_no_numpy_ei
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", [*FORBIDDEN, *TRACING])
+def test_a_module_that_guards_name_exists(name: str) -> None:
+    assert importlib.util.find_spec(name) is not None
 
 
 def test_nobody_imports_what_only_traces_need_while_they_are_off() -> None:
