@@ -11,7 +11,7 @@ import redis
 import structlog
 from pydantic import ValidationError
 
-from worker.contract.catalog import Catalog
+from worker.contract.catalog import Catalog, check_options
 from worker.contract.client_set import ClientSet
 from worker.contract.errors import LabelSetNotFound
 from worker.contract.job import Options
@@ -63,7 +63,7 @@ class Offer:
         """
         catalog = self.current()
         if catalog is not None:
-            catalog.check(options, partial(self._labels, catalog), client=client)
+            check_options(catalog, options, partial(self._labels, catalog), client=client)
 
     def labels_of(self, model: str, set_id: str | None) -> LabelSet | None:
         """The labels that a model scores, or those of `set_id`; None where they are not known."""

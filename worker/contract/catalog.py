@@ -114,72 +114,77 @@ class Catalog(Wire):
     models: tuple[ModelEntry, ...] = ()
     label_sets: tuple[LabelSetEntry, ...] = ()
 
-    def check(
-        self,
-        options: Options,
-        labels: Labels = lambda _: None,
-        *,
-        client: ClientSet | None = None,
-    ) -> None:
-        """Refuse options no worker can serve.
 
-        Args:
-            labels: gives a label set by its id, as far as it is known; asked only where
-                options name labels.
-            client: the set that `options.label_set` names, if a client made it.
+def check_options(
+    catalog: Catalog,
+    options: Options,
+    labels: Labels = lambda _: None,
+    *,
+    client: ClientSet | None = None,
+) -> None:
+    """Refuse options no worker can serve.
 
-        Raises:
-            UnknownModel: a model that is not offered; the message lists those that are.
-            InvalidOptions: a label set that no chosen model has, a map that none makes, or a
-                label that none knows; the message lists what there is.
-        """
-        self._check_models(options)
-        chosen = self._chosen(options)
-        if client is not None:
-            _check_weights(client, chosen)
-            chosen = [m.reading(client) for m in chosen]
-            check_client_set(client, {m.label_set for m in chosen}, self._open())
-            labels = partial(_names_or, client.names, labels)
-        else:
-            check_label_set(options.label_set, self._label_sets(chosen))
-        if options.words is not None:
-            check_words(
-                closed=[m.id for m in chosen if m.closed],
-                able=any(m.open_vocabulary or m.classes is None for m in chosen),
-                offered=self._open(),
+    Args:
+        labels: gives a label set by its id, as far as it is known; asked only where
+            options name labels.
+        client: the set that `options.label_set` names, if a client made it.
+
+    Raises:
+        UnknownModel: a model that is not offered; the message lists those that are.
+        InvalidOptions: a label set that no chosen model has, a map that none makes, or a
+            label that none knows; the message lists what there is.
+    """
+    _check_models(catalog, options)
+    chosen = _chosen_models(catalog, options)
+    if client is not None:
+        _check_weights(client, chosen)
+        chosen = [m.reading(client) for m in chosen]
+        check_client_set(client, {m.label_set for m in chosen}, _open_models(catalog))
+        labels = partial(_names_or, client.names, labels)
+    else:
+        check_label_set(options.label_set, _scorable_label_sets(catalog, chosen))
+    if options.words is not None:
+        check_words(
+            closed=[m.id for m in chosen if m.closed],
+            able=any(m.open_vocabulary or m.classes is None for m in chosen),
+            offered=_open_models(catalog),
+        )
+        chosen = [m.speaking(WORDS, len(options.words)) for m in chosen]
+        labels = partial(_names_or, LabelSet.of_words(options.words), labels)
+    elif options.label_set is not None and client is None:
+        chosen = [m.speaking(options.label_set, None) for m in chosen]
+    for n, entry in enumerate(options.explain):
+        _check_map(entry, chosen, labels, field=f"options.explain.{n}")
+    for label in options.explain_when.labels:
+        _check_label(label, chosen, labels, field="options.explain_when.labels")
+
+
+def _open_models(catalog: Catalog) -> list[str]:
+    return [m.id for m in catalog.models if m.open_vocabulary]
+
+
+def _check_models(catalog: Catalog, options: Options) -> None:
+    offered = {m.id for m in catalog.models}
+    for name in options.models or ():
+        if name not in offered:
+            raise UnknownModel(
+                f"model {name!r} is not offered; there is {_listed(offered)}",
+                field="options.models",
             )
-            chosen = [m.speaking(WORDS, len(options.words)) for m in chosen]
-            labels = partial(_names_or, LabelSet.of_words(options.words), labels)
-        elif options.label_set is not None and client is None:
-            chosen = [m.speaking(options.label_set, None) for m in chosen]
-        for n, entry in enumerate(options.explain):
-            _check_map(entry, chosen, labels, field=f"options.explain.{n}")
-        for label in options.explain_when.labels:
-            _check_label(label, chosen, labels, field="options.explain_when.labels")
 
-    def _open(self) -> list[str]:
-        return [m.id for m in self.models if m.open_vocabulary]
 
-    def _check_models(self, options: Options) -> None:
-        offered = {m.id for m in self.models}
-        for name in options.models or ():
-            if name not in offered:
-                raise UnknownModel(
-                    f"model {name!r} is not offered; there is {_listed(offered)}",
-                    field="options.models",
-                )
+def _scorable_label_sets(catalog: Catalog, chosen: Sequence[ModelEntry]) -> set[str]:
+    """Ids of those that any of the models can score."""
+    own = {m.label_set for m in chosen if m.label_set}
+    if not any(m.open_vocabulary for m in chosen):
+        return own
+    return own | {entry.id for entry in catalog.label_sets if entry.ships}
 
-    def _label_sets(self, chosen: Sequence[ModelEntry]) -> set[str]:
-        """Ids of those that any of the models can score."""
-        own = {m.label_set for m in chosen if m.label_set}
-        if not any(m.open_vocabulary for m in chosen):
-            return own
-        return own | {entry.id for entry in self.label_sets if entry.ships}
 
-    def _chosen(self, options: Options) -> list[ModelEntry]:
-        if options.models is None:
-            return [m for m in self.models if m.default]
-        return [m for m in self.models if m.id in options.models]
+def _chosen_models(catalog: Catalog, options: Options) -> list[ModelEntry]:
+    if options.models is None:
+        return [m for m in catalog.models if m.default]
+    return [m for m in catalog.models if m.id in options.models]
 
 
 def _offers(methods: Sequence[str], wanted: str) -> bool:

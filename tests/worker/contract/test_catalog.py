@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from worker.contract.catalog import Catalog, LabelSetEntry, ModelEntry
+from worker.contract.catalog import Catalog, LabelSetEntry, ModelEntry, check_options
 from worker.contract.errors import InvalidOptions, UnknownModel
 from worker.contract.job import Options
 from worker.contract.label_set import LabelSet
@@ -65,7 +65,7 @@ CATALOG = Catalog(
 
 def refusal(**options: Any) -> InvalidOptions:
     with pytest.raises(InvalidOptions) as caught:
-        CATALOG.check(Options.model_validate(options))
+        check_options(CATALOG, Options.model_validate(options))
     return caught.value
 
 
@@ -90,7 +90,7 @@ def refusal(**options: Any) -> InvalidOptions:
     ],
 )
 def test_what_a_chosen_model_makes_is_taken(options: dict[str, Any]) -> None:
-    CATALOG.check(Options.model_validate(options))
+    check_options(CATALOG, Options.model_validate(options))
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_label_that_a_chosen_model_knows_is_taken(label: str | int) -> None:
     explain = [{"method": "cam", "target": {"label": label, "against": "猞猁"}}]
     when = {"labels": [label]}
     options = Options.model_validate({"explain": explain, "explain_when": when})
-    CATALOG.check(options, {"pets": PETS}.get)
+    check_options(CATALOG, options, {"pets": PETS}.get)
 
 
 @pytest.mark.parametrize(
@@ -158,20 +158,20 @@ def test_a_label_that_a_chosen_model_knows_is_taken(label: str | int) -> None:
 )
 def test_a_label_that_none_knows_is_refused(options: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidOptions) as caught:
-        CATALOG.check(Options.model_validate(options), {"pets": PETS}.get)
+        check_options(CATALOG, Options.model_validate(options), {"pets": PETS}.get)
     assert caught.value.data["field"] == f"options.{field}"
-    CATALOG.check(Options.model_validate(options))  # while the names are not known
+    check_options(CATALOG, Options.model_validate(options))  # while the names are not known
 
 
 def test_the_closest_labels_are_told() -> None:
     asked = Options.model_validate({"explain": [{"target": {"label": "虎班猫"}}]})
     with pytest.raises(InvalidOptions, match=r"closest: 虎斑猫 / tabby \(0\)"):
-        CATALOG.check(asked, {"pets": PETS}.get)
+        check_options(CATALOG, asked, {"pets": PETS}.get)
 
 
 def test_a_model_whose_labels_are_not_known_yet_may_know_any() -> None:
     asked = {"models": ["classifier", "own"], "explain": [{"target": {"label": "狗"}}]}
-    CATALOG.check(Options.model_validate(asked), {"pets": PETS}.get)
+    check_options(CATALOG, Options.model_validate(asked), {"pets": PETS}.get)
 
 
 @pytest.mark.parametrize(

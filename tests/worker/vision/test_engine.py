@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from worker.contract.catalog import check_options
 from worker.contract.errors import (
     CheckpointInvalid,
     ExplanationUnavailable,
@@ -422,7 +423,7 @@ def test_the_catalogue_names_what_jobs_may_ask_for(engine: Engine, shared_data: 
     assert offered["caltech"].methods == ("relevance", "grad_attention", "legrad")
     assert offered["caltech"].label_free_methods == ("self_relevance", "attention", "rollout")
     assert ("imagenet1k", 1000) in [(s.id, s.size) for s in catalog.label_sets]
-    catalog.check(options())
+    check_options(catalog, options())
     assert str(shared_data) not in catalog.model_dump_json()  # no folders of the server
 
 
