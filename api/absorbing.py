@@ -16,7 +16,7 @@ from api.judged_examples import sorted_out
 from api.parallel import in_order
 from api.services import Services
 from worker.contract import keys, urls
-from worker.contract.client_set import ClientSet, Example, Proposal, ProposedExample
+from worker.contract.client_set import ClientSet, Example, Proposal, ProposedExample, label_set_of
 from worker.contract.errors import (
     LabelSetBuilding,
     LabelSetFailed,
@@ -56,7 +56,7 @@ def propose(
     said = _said(FeedbackRecords(services.store), tenant, job=job, since=since, until=until)
     examples, skipped = sorted_out(
         said,
-        base.names,
+        label_set_of(base),
         absorbed=services.client_sets.absorbed(tenant, base),
         source_of=lambda given: _source(services, tenant, given),
         most=_room(services, base),

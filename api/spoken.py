@@ -7,7 +7,7 @@ from dataclasses import replace
 from api import set_status
 from api.incoming import Submission
 from api.services import Services
-from worker.contract.client_set import ClientSet, is_of_client, parse_name
+from worker.contract.client_set import ClientSet, is_of_client, label_set_of, parse_name
 from worker.contract.errors import (
     LabelSetBuilding,
     LabelSetFailed,
@@ -50,7 +50,7 @@ def named(services: Services, tenant: str, name: str) -> LabelSet:
         LabelSetNotFound
     """
     if is_of_client(name):
-        return services.client_sets.find(tenant, name).names
+        return label_set_of(services.client_sets.find(tenant, name))
     return services.offer.label_set(name)
 
 
@@ -60,7 +60,7 @@ def labels_of(services: Services, tenant: str, model: str, set_id: str | None) -
         return services.offer.labels_of(model, set_id)
     client = services.client_sets.find(tenant, set_id, hidden=True)
     if client.model in (None, model):
-        return client.names
+        return label_set_of(client)
     return services.offer.labels_of(model, None)
 
 

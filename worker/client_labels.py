@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worker.contract import keys
-from worker.contract.client_set import ClientSet, is_of_client, parse_name
+from worker.contract.client_set import ClientSet, is_of_client, label_set_of, parse_name
 from worker.contract.client_sets import ClientSets
 from worker.contract.errors import (
     LabelSetBuilding,
@@ -92,7 +92,7 @@ class ClientLabelShelf:
         examples = self._sets.examples(tenant, version)
         boxes = {n: example.box_px for n, example in enumerate(examples) if example.box_px}
         return ClientLabels(
-            labels=version.names, model=version.model, job=version.job or "", boxes=boxes
+            labels=label_set_of(version), model=version.model, job=version.job or "", boxes=boxes
         )
 
     def _read(self, tenant: str, version: ClientSet) -> ClientLabels:
@@ -102,9 +102,9 @@ class ClientLabelShelf:
         if version.status == "failed":
             raise LabelSetFailed(f"label set {name!r} could not be built; its record says why")
         if version.model is None:
-            return ClientLabels(labels=version.names)
+            return ClientLabels(labels=label_set_of(version))
         return ClientLabels(
-            labels=version.names,
+            labels=label_set_of(version),
             model=version.model,
             prototypes=self._prototypes(tenant, version),
             methods=version.methods,

@@ -11,7 +11,7 @@ from functools import partial
 
 from pydantic import Field
 
-from worker.contract.client_set import ClientSet
+from worker.contract.client_set import ClientSet, label_set_of
 from worker.contract.errors import InvalidOptions, LabelSetOutdated, LabelSetUnfit, UnknownModel
 from worker.contract.job import AUTO, Explain, LabelTarget, Options, TextTarget, Wire
 from worker.contract.label_set import WORDS, LabelSet
@@ -140,7 +140,7 @@ def check_options(
         _check_weights(client, chosen)
         chosen = [m.reading(client) for m in chosen]
         check_client_set(client, {m.label_set for m in chosen}, _open_models(catalog))
-        labels = partial(_names_or, client.names, labels)
+        labels = partial(_names_or, label_set_of(client), labels)
     else:
         check_label_set(options.label_set, _scorable_label_sets(catalog, chosen))
     if options.words is not None:

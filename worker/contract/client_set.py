@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from functools import cached_property
 from typing import Literal
 
 from pydantic import Field
@@ -76,10 +75,11 @@ class ClientSet(Wire):
         """What options name this version by."""
         return f"{self.id}@{self.version}"
 
-    @cached_property
-    def names(self) -> LabelSet:
-        zh, en = (tuple(getattr(label, x) for label in self.labels) for x in ("zh", "en"))
-        return LabelSet(id=self.ref, zh=zh, en=en)
+
+def label_set_of(version: ClientSet) -> LabelSet:
+    """The labels of a client's set as others find and score them."""
+    zh, en = (tuple(getattr(label, x) for label in version.labels) for x in ("zh", "en"))
+    return LabelSet(id=version.ref, zh=zh, en=en)
 
 
 def is_of_client(name: str | None) -> bool:
