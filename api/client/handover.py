@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 NEEDED = ("torch", "transformers", "numpy", "cv2")
-REMEDY = 'this command needs the worker\'s packages: pip install "guanwu[worker]"'
+REMEDY = 'this command needs the worker\'s packages: pip install "guanwu-server[worker]"'
 
 
 class ExtraMissing(Exception):

@@ -44,7 +44,7 @@ class Contents:
 
     @property
     def software(self) -> str:
-        return f"Guanwu {version('guanwu')}"
+        return f"Guanwu {version('guanwu-server')}"
 
     def say(self, word: str) -> str:
         """A word of the report in its language; an unknown one as it is."""

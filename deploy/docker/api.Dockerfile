@@ -11,19 +11,20 @@ FROM python:${PYTHON_TAG}${PYTHON_DIGEST} AS build
 ARG EXTRAS=""
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE deploy/constraints.txt ./
+COPY api/client/pyproject.toml api/client/README.md ./api/client/
 # The packages first, with empty ones of our own, so that a change of our code leaves this
 # layer as it is.
-RUN mkdir api worker deploy \
- && touch api/__init__.py worker/__init__.py deploy/__init__.py \
+RUN mkdir -p api/client/guanwu worker deploy \
+ && touch api/client/guanwu/__init__.py api/__init__.py worker/__init__.py deploy/__init__.py \
  && python -m venv --without-pip /opt/packages \
  && pip --python /opt/packages/bin/python install --no-cache-dir -c constraints.txt \
-    ".${EXTRAS:+[$EXTRAS]}" \
- && pip --python /opt/packages/bin/python uninstall --yes guanwu
+    ./api/client ".${EXTRAS:+[$EXTRAS]}" \
+ && pip --python /opt/packages/bin/python uninstall --yes guanwu guanwu-server
 COPY api ./api
 COPY worker ./worker
 COPY deploy ./deploy
 RUN pip --python /opt/packages/bin/python install --no-cache-dir -c constraints.txt \
-    --no-deps --target /opt/guanwu .
+    --no-deps --target /opt/guanwu ./api/client .
 
 FROM python:${PYTHON_TAG}${PYTHON_DIGEST}
 ARG VERSION=0.1.0

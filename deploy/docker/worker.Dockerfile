@@ -14,31 +14,32 @@ ARG PYTHON_DIGEST=""
 FROM python:${PYTHON_TAG}${PYTHON_DIGEST} AS sources
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE deploy/constraints.txt ./
+COPY api/client/pyproject.toml api/client/README.md ./api/client/
 # The packages come first, with empty ones of our own, so that a change of our code leaves
 # their gigabytes as they are. pip stays: weights are fetched with it.
-RUN mkdir api worker deploy \
- && touch api/__init__.py worker/__init__.py deploy/__init__.py \
+RUN mkdir -p api/client/guanwu worker deploy \
+ && touch api/client/guanwu/__init__.py api/__init__.py worker/__init__.py deploy/__init__.py \
  && python -m venv /opt/packages
 
 FROM sources AS packages-cpu
 ARG TORCH_INDEX=""
 ARG EXTRAS=""
 RUN /opt/packages/bin/pip install --no-cache-dir -c constraints.txt \
-    ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} ".[worker${EXTRAS:+,$EXTRAS}]" \
- && /opt/packages/bin/pip uninstall --yes guanwu
+    ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} ./api/client ".[worker${EXTRAS:+,$EXTRAS}]" \
+ && /opt/packages/bin/pip uninstall --yes guanwu guanwu-server
 
 FROM sources AS packages-cuda
 # "traces" for GUANWU_TRACES=otlp.
 ARG EXTRAS=""
-RUN /opt/packages/bin/pip install --no-cache-dir -c constraints.txt ".[worker${EXTRAS:+,$EXTRAS}]" \
- && /opt/packages/bin/pip uninstall --yes guanwu
+RUN /opt/packages/bin/pip install --no-cache-dir -c constraints.txt ./api/client ".[worker${EXTRAS:+,$EXTRAS}]" \
+ && /opt/packages/bin/pip uninstall --yes guanwu guanwu-server
 
 FROM sources AS build
 COPY api ./api
 COPY worker ./worker
 COPY deploy ./deploy
 RUN /opt/packages/bin/pip install --no-cache-dir -c constraints.txt \
-    --no-deps --target /opt/guanwu .
+    --no-deps --target /opt/guanwu ./api/client .
 
 FROM python:${PYTHON_TAG}${PYTHON_DIGEST} AS runtime
 ARG VERSION=0.1.0

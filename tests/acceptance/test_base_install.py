@@ -31,11 +31,13 @@ def test_the_base_install_runs_the_front_door_without_torch(
         "-c",
         str(ROOT / "deploy" / "constraints.txt"),
     ]
-    subprocess.run([*install, str(ROOT)], check=True, timeout=250)
+    projects = [str(ROOT / "api/client"), str(ROOT)]
+    subprocess.run([*install, *projects], check=True, timeout=250)
     listed = subprocess.run(
         [*pip, "list", "--format=freeze"], check=True, capture_output=True, text=True
     ).stdout.lower()
     assert "guanwu==" in listed
+    assert "guanwu-server==" in listed
     assert not [name for name in ("torch==", "pillow==", "opencv") if name in listed]
 
     port = keep_or_choose(None)

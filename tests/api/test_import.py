@@ -62,7 +62,7 @@ def test_traces_without_their_packages_end_the_start_with_the_remedy() -> None:
     assert done.returncode == 3
     assert done.stderr == (
         "guanwu: GUANWU_TRACES=otlp needs packages that are not installed; "
-        "run `pip install 'guanwu[traces]'`\n"
+        "run `pip install 'guanwu-server[traces]'`\n"
     )
 
 

@@ -14,7 +14,7 @@ And of the images of deploy/docker, beyond their base, python:slim:
   processor time until then, which is the same on a machine that does nothing else
 - api_image_mb: what the image of the front door and the coordinator adds
 - worker_image_mb: what the worker's adds, with the torch that is installed here
-- packages_mb: all packages that `guanwu[worker]` brings, as installed here
+- packages_mb: all packages that `guanwu-server[worker]` brings, as installed here
 """
 
 from __future__ import annotations
@@ -92,15 +92,15 @@ def cached_files(model: str) -> list[Path]:
 
 
 def packages_mb(extra: str) -> float:
-    """Installed size of guanwu[extra]'s requirements, and of theirs."""
-    waiting, seen, total = [("guanwu", extra)], set(), 0
+    """Installed size of guanwu-server[extra]'s requirements, and of theirs."""
+    waiting, seen, total = [("guanwu-server", extra)], set(), 0
     while waiting:
         name, wanted = waiting.pop()
         if (name, wanted) in seen:
             continue
         seen.add((name, wanted))
         dist = metadata.distribution(name)
-        if name != "guanwu" and (name, "") not in seen - {(name, wanted)}:
+        if name not in ("guanwu", "guanwu-server") and (name, "") not in seen - {(name, wanted)}:
             total += sum(_size(Path(str(dist.locate_file(f)))) for f in dist.files or ())
         for line in dist.requires or ():
             need = Requirement(line)

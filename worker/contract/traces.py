@@ -21,6 +21,6 @@ def open_traces(settings: Settings, *, service: str, process: str) -> Traces:
     except ModuleNotFoundError as exc:
         raise SettingsInvalid(
             f"GUANWU_TRACES={settings.traces} needs packages that are not installed; "
-            "run `pip install 'guanwu[traces]'`"
+            "run `pip install 'guanwu-server[traces]'`"
         ) from exc
     return OtlpTraces(service, process)

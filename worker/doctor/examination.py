@@ -21,7 +21,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield warning(
             "worker",
             "models, fonts and GPUs were not looked at: the worker's packages are not installed",
-            remedy='fine on a front door; on a worker pip install "guanwu[worker]"',
+            remedy='fine on a front door; on a worker pip install "guanwu-server[worker]"',
         )
         return
     from worker.doctor import fonts, gpu, models

@@ -192,7 +192,7 @@ def test_missing_extra_is_told_with_the_remedy(
 ) -> None:
     monkeypatch.setattr(handover, "NEEDED", ("a_package_nobody_has",))
     assert cli.run(["worker", "--help"]) == 2
-    assert 'pip install "guanwu[worker]"' in capfd.readouterr().err
+    assert 'pip install "guanwu-server[worker]"' in capfd.readouterr().err
 
 
 def test_webhooks_are_looked_after(guanwu: Guanwu) -> None:

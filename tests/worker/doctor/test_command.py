@@ -139,7 +139,7 @@ def test_without_the_workers_packages_the_rest_is_looked_at(
     code, findings = examined(settings.environment())
     assert code == 0
     (warned,) = [f for f in findings if f["level"] != "ok"]
-    assert 'pip install "guanwu[worker]"' in warned["remedy"]
+    assert 'pip install "guanwu-server[worker]"' in warned["remedy"]
     assert {f["subject"] for f in findings} == {"settings", "ports", "redis", "store", "worker"}
 
 

@@ -1,0 +1,1 @@
+"""Guanwu's client, wire models and command line."""
