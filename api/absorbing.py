@@ -15,8 +15,8 @@ from api.incoming import Incoming
 from api.judged_examples import sorted_out
 from api.parallel import in_order
 from api.services import Services
-from worker.contract import keys, urls
-from worker.contract.client_set import ClientSet, Example, Proposal, ProposedExample, label_set_of
+from guanwu.wire.feedback import Feedback
+from guanwu.wire.label_sets import ClientSet, Example, Proposal, ProposedExample
 from worker.contract.errors import (
     LabelSetBuilding,
     LabelSetFailed,
@@ -25,10 +25,12 @@ from worker.contract.errors import (
     RedisUnavailable,
     UrlNotAllowed,
 )
-from worker.contract.feedback import FeedbackRecords
-from worker.contract.inputs import may_read
-from worker.contract.judgement import Feedback
-from worker.contract.quota import Allowance
+from worker.contract.inputs import urls
+from worker.contract.inputs.s3 import may_read
+from worker.contract.label_set import label_set_of
+from worker.contract.objects import keys
+from worker.contract.records.quota import Allowance
+from worker.contract.repositories.feedback import FeedbackRecords
 
 MOST_SKIPPED = 1000
 MOST_EXAMPLES = 20_000  # of a set: the end of a build has all their features in memory

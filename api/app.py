@@ -26,7 +26,7 @@ from api.uploads import uploads
 from api.usage import usage
 from api.webhooks import webhooks
 from api.workers import workers
-from worker.contract.settings import Settings
+from worker.contract.settings.model import Settings
 
 
 def create_app(settings: Settings) -> OpenAPI:

@@ -11,10 +11,10 @@ from structlog.contextvars import bind_contextvars
 from api import rates
 from api.rates import READING
 from api.services import services
-from worker.contract import quota
-from worker.contract.access import SCOPES, Scope
 from worker.contract.errors import Forbidden, Unauthorized
-from worker.contract.quota import Allowance
+from worker.contract.records import quota
+from worker.contract.records.quota import Allowance
+from worker.contract.repositories.api_keys import SCOPES, Scope
 
 _REALM = 'Bearer realm="guanwu"'
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from worker.contract.judgement import Feedback
+from guanwu.wire.feedback import Feedback
 
 SPOOL_BYTES = 8 * 2**20
 

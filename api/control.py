@@ -5,11 +5,11 @@ from __future__ import annotations
 import structlog
 
 from api.services import Services
-from worker.contract import keys
 from worker.contract.errors import RedisUnavailable, StoreUnavailable
-from worker.contract.keys import QUEUES, QueueName
-from worker.contract.queues import send
-from worker.contract.record import JobRecord
+from worker.contract.lanes import QUEUES, QueueName
+from worker.contract.objects import keys
+from worker.contract.records.broker import send
+from worker.contract.records.job_record import JobRecord
 
 log = structlog.get_logger(__name__)
 

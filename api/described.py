@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api import examples, spec
-from worker.contract.settings import Settings
+from worker.contract.settings.model import Settings
 
 # What can be called next, with the job or webhook that the answer tells of.
 _NEXT = {

@@ -39,11 +39,11 @@ from api.webhooks import (
     WebhookRequest,
     WebhookView,
 )
-from worker.contract.attention import Explanations
-from worker.contract.client_set import Proposal
-from worker.contract.job import JobRequest
-from worker.contract.pulse import Fleet
-from worker.contract.settings import Settings
+from guanwu.wire.fleet import Fleet
+from guanwu.wire.label_sets import Proposal
+from guanwu.wire.map_statistics import Explanations
+from guanwu.wire.results import JobRequest
+from worker.contract.settings.model import Settings
 
 _REF = "#/components/schemas/{model}"
 _TAKEN: tuple[type[BaseModel], ...] = (

@@ -15,9 +15,9 @@ from pydantic import Field, ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from api.validation import FieldError, refuse_invalid
+from guanwu.wire.results import Wire
 from worker.contract import errors as family
 from worker.contract.errors import GuanwuError
-from worker.contract.job import Wire
 
 log = structlog.get_logger(__name__)
 

@@ -16,8 +16,8 @@ from api.found import find_job
 from api.jobs import JobPath
 from api.polling import state_id
 from api.services import Services, services
+from guanwu.wire.results import Job
 from worker.contract.errors import NotFound, ServiceUnavailable, StreamsFull
-from worker.contract.job import Job
 
 PROGRESS_S = 0.5  # between two looks, and so between two events
 HEARTBEAT_S = 15.0

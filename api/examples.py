@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from worker.contract.job import Options
-from worker.contract.views import job_links
+from guanwu.wire.results import Options
+from worker.contract.records.job_view import job_links
 
 _JOB_ID = "job_01K0ZJ5T3Q8M9X4V7B2N6C1D0F"
 _ITEM_KEY = f"t/local/jobs/{_JOB_ID}/items/00000000"

@@ -11,14 +11,7 @@ from typing import Annotated, Literal
 from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-)
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from ulid import ULID
 
 from api import auth, coco, idempotency, judging, label_studio, limits, pages, spec, spoken
@@ -29,11 +22,11 @@ from api.kept_picture import keep_picture
 from api.results import JobPath
 from api.services import services
 from api.validation import validated
+from guanwu.wire.feedback import Feedback, Kind
+from guanwu.wire.results import ItemResult, Wire
 from worker.contract.errors import FeedbackNotFound
-from worker.contract.feedback import FeedbackRecords
-from worker.contract.job import ItemResult, Wire
-from worker.contract.judgement import Feedback, Kind
-from worker.contract.objects import JSONL
+from worker.contract.objects.store import JSONL
+from worker.contract.repositories.feedback import FeedbackRecords
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]", re.ASCII)
 

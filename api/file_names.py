@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePath
 
-from worker.contract.job import Explanation, ItemResult
+from guanwu.wire.results import Explanation, ItemResult
 
 MAX_LABEL_CHARS = 60
 _UNFIT = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]+')  # in a name on some system

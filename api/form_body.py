@@ -13,9 +13,9 @@ from werkzeug.datastructures import FileStorage
 from api import limits
 from api.incoming import Incoming, Submission, base_name
 from api.validation import validated
+from guanwu.wire.results import JobWebhook, Options, Wire
 from worker.contract.errors import RequestError
-from worker.contract.job import JobWebhook, Options, Wire
-from worker.contract.settings import Settings
+from worker.contract.settings.model import Settings
 
 
 class Envelope(Wire):

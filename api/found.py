@@ -11,12 +11,12 @@ from structlog.contextvars import bind_contextvars
 
 from api.control import wake
 from api.services import Services
+from guanwu.wire.results import Job
 from worker.contract.errors import JobNotFound
-from worker.contract.job import Job
-from worker.contract.keys import QUEUES
-from worker.contract.rebuild import restore, stored_job
-from worker.contract.record import JobRecord, Load
-from worker.contract.views import job_links, job_view
+from worker.contract.lanes import QUEUES
+from worker.contract.records.job_record import JobRecord, Load
+from worker.contract.records.job_view import job_links, job_view
+from worker.contract.repositories.job_restore import restore, stored_job
 
 log = structlog.get_logger(__name__)
 

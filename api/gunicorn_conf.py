@@ -12,10 +12,11 @@ import tempfile
 from typing import Any
 
 from api.capacity import ALIVE, LAST_SPANS, MAX_POLLS, MAX_STREAMS, THREADS
-from worker.contract import logs, settings
 from worker.contract.errors import RedisUnfit, SettingsInvalid
-from worker.contract.redis_client import connect
-from worker.contract.redis_state import demand_fit
+from worker.contract.records.connection import connect
+from worker.contract.records.server_state import demand_fit
+from worker.contract.settings import environment
+from worker.contract.telemetry import logs
 
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
@@ -46,7 +47,7 @@ def on_starting(server: Any) -> None:
     where each process would end with its own; and a folder in which they count together for
     /metrics."""
     try:
-        found = settings.load()
+        found = environment.load()
         logs.configure(found.log_level)
         with connect(found) as client:  # closed before the fork
             demand_fit(client)

@@ -13,8 +13,8 @@ from pydantic import Field
 from api import spec
 from api.services import services
 from api.validation import FieldError
+from guanwu.wire.results import Wire
 from worker.contract.errors import GuanwuError, ServiceUnavailable
-from worker.contract.job import Wire
 
 PROBE_S = 2.0
 

@@ -23,10 +23,10 @@ from api.incoming import Submission
 from api.inputs import sha256_of
 from api.marks import IdempotencyMarks, Mark
 from api.services import Services
+from guanwu.wire.results import Job, new_id
 from worker.contract.errors import GuanwuError, RequestError, ServiceUnavailable
-from worker.contract.job import Job, new_id
-from worker.contract.quota import Allowance
-from worker.contract.rebuild import stored_job
+from worker.contract.records.quota import Allowance
+from worker.contract.repositories.job_restore import stored_job
 
 M = TypeVar("M", bound=BaseModel)
 

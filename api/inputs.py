@@ -11,10 +11,10 @@ from typing import IO
 from api.incoming import Incoming
 from api.parallel import in_order
 from api.services import Services
-from worker.contract import keys
+from guanwu.wire.results import ItemError, ManifestItem
 from worker.contract.errors import EmptyImage, ImageError, ImageTooLarge
-from worker.contract.job import ItemError, ManifestItem
-from worker.contract.objects import BYTES
+from worker.contract.objects import keys
+from worker.contract.objects.store import BYTES
 
 WINDOW = 8  # storage calls of one request in flight
 PIECE_BYTES = 1 << 20

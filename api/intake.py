@@ -12,7 +12,7 @@ from api.form_body import read_form
 from api.incoming import Submission
 from api.json_body import read_json
 from worker.contract.errors import UnsupportedContentType
-from worker.contract.settings import Settings
+from worker.contract.settings.model import Settings
 from worker.contract.webhook import check_target
 
 

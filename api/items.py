@@ -14,11 +14,11 @@ from werkzeug.wrappers import Response as BaseResponse
 from api import auth, file_names, pages, spec
 from api.found import find_job
 from api.services import services
-from worker.contract import keys
+from guanwu.wire.media import SUFFIXES
+from guanwu.wire.results import ArtifactLink, Explanation, ItemResult, ItemStatus
 from worker.contract.errors import ArtifactNotFound
-from worker.contract.job import ArtifactLink, Explanation, ItemResult, ItemStatus
-from worker.contract.media import SUFFIXES
-from worker.contract.objects import ObjectStore
+from worker.contract.objects import keys
+from worker.contract.objects.store import ObjectStore
 
 items = APIBlueprint(
     "items",

@@ -13,10 +13,10 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from worker.contract import keys
+from guanwu.wire.results import IndexRow, ItemStatus, Job, Verdict, to_ms
 from worker.contract.errors import ArtifactNotFound, ObjectNotFound
-from worker.contract.job import IndexRow, ItemStatus, Job, Verdict, to_ms
-from worker.contract.objects import ObjectStore
+from worker.contract.objects import keys
+from worker.contract.objects.store import ObjectStore
 
 Order = Literal["index", "score", "margin", "entropy", "faithfulness", "disagreement"]
 MAX_KEPT_JOBS = 8

@@ -33,8 +33,8 @@ from api.look_again import look_again
 from api.retry import retry
 from api.services import services
 from api.validation import validated
+from guanwu.wire.results import Job, Options, Wire
 from worker.contract.errors import JobNotFound
-from worker.contract.job import Job, Options, Wire
 
 jobs = APIBlueprint(
     "jobs",

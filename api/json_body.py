@@ -13,11 +13,12 @@ from typing import IO, Literal
 from api import limits
 from api.incoming import Incoming, Submission, base_name
 from api.validation import MAX_FIELD_ERRORS, FieldError, validated
-from worker.contract import keys, urls
+from guanwu.wire.results import ImageSource, JobRequest, Source
 from worker.contract.errors import InputForbidden, UndecodableData, UrlNotAllowed
-from worker.contract.inputs import may_read
-from worker.contract.job import ImageSource, JobRequest, Source
-from worker.contract.settings import Settings
+from worker.contract.inputs import urls
+from worker.contract.inputs.s3 import may_read
+from worker.contract.objects import keys
+from worker.contract.settings.model import Settings
 
 _DATA_URL = re.compile(r"data:[\w/+.\-]*;base64,")
 

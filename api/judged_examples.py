@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence, Set
 
-from worker.contract.client_set import ProposedExample, Reason, SkippedFeedback
+from guanwu.wire.feedback import Feedback
+from guanwu.wire.label_sets import ProposedExample, Reason, SkippedFeedback
 from worker.contract.errors import InvalidOptions
-from worker.contract.judgement import Feedback
 from worker.contract.label_set import LabelSet
 
 SourceOf = Callable[[Feedback], str | None]  # where a judgement's picture lies; None: nowhere

@@ -8,8 +8,8 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 from ulid import ULID
 
-from worker.contract.errors import InvalidOptions, ItemNotSucceeded, RequestError
-from worker.contract.job import (
+from guanwu.wire.feedback import Correct, Feedback, Kind
+from guanwu.wire.results import (
     ItemResult,
     ItemStatus,
     Label,
@@ -19,7 +19,7 @@ from worker.contract.job import (
     Region,
     Wire,
 )
-from worker.contract.judgement import Correct, Feedback, Kind
+from worker.contract.errors import InvalidOptions, ItemNotSucceeded, RequestError
 from worker.contract.label_set import LabelSet
 
 Box = tuple[int, int, int, int]

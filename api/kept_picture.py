@@ -7,11 +7,11 @@ import hashlib
 from api import pages
 from api.found import FoundJob
 from api.services import Services
-from worker.contract import keys
+from guanwu.wire.results import ItemResult
 from worker.contract.errors import ImageTooLarge, ObjectNotFound, StoreDenied
-from worker.contract.inputs import may_read
-from worker.contract.job import ItemResult
-from worker.contract.objects import BYTES, split_address
+from worker.contract.inputs.s3 import may_read
+from worker.contract.objects import keys
+from worker.contract.objects.store import BYTES, split_address
 
 
 def keep_picture(services: Services, job: FoundJob, item: ItemResult) -> str | None:

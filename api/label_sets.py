@@ -16,9 +16,9 @@ from api import auth, idempotency, limits, set_building, set_status, spec
 from api.services import services
 from api.set_request import LabelSetRequest
 from api.validation import validated
-from worker.contract.client_set import ClientSet
+from guanwu.wire.label_sets import ClientSet
+from guanwu.wire.results import Wire
 from worker.contract.errors import LabelSetNotFound
-from worker.contract.job import Wire
 
 label_sets = APIBlueprint(
     "label_sets",

@@ -9,10 +9,10 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from worker.contract import keys
-from worker.contract.job import ImageFacts
-from worker.contract.judgement import Feedback
-from worker.contract.objects import ObjectStore
+from guanwu.wire.feedback import Feedback
+from guanwu.wire.results import ImageFacts
+from worker.contract.objects import keys
+from worker.contract.objects.store import ObjectStore
 
 _NAMES = {"to_name": "image", "from_name": "label", "type": "choices"}
 _BOXES = {"to_name": "image", "from_name": "region", "type": "rectanglelabels"}

@@ -10,7 +10,7 @@ from flask import Flask, request
 from api.rates import READING
 from api.services import services
 from worker.contract.errors import RequestError, RequestTooLarge, TooManyImages
-from worker.contract.settings import Settings
+from worker.contract.settings.model import Settings
 
 MAX_METADATA_BYTES = 16 * 1024  # every claim of a worker carries it
 MAX_FORM_FIELD_BYTES = 2**20  # the part `options`; files are spooled and do not count

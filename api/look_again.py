@@ -10,9 +10,9 @@ from api.found import FoundJob
 from api.incoming import Incoming, Submission
 from api.kept_picture import picture_bytes
 from api.services import Services
-from worker.contract import urls
+from guanwu.wire.results import ItemResult, Options
 from worker.contract.errors import InputMissing
-from worker.contract.job import ItemResult, Options
+from worker.contract.inputs import urls
 
 
 def look_again(services: Services, job: FoundJob, item: ItemResult, options: Options) -> Submission:

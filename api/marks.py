@@ -11,15 +11,11 @@ from typing import Any
 
 import redis
 
-from worker.contract.errors import (
-    IdempotencyInFlight,
-    IdempotencyKeyReused,
-    RedisUnavailable,
-)
-from worker.contract.job import from_ms
-from worker.contract.keys import RedisKeys
-from worker.contract.redis_client import translated
-from worker.contract.settings import Settings
+from guanwu.wire.results import from_ms
+from worker.contract.errors import IdempotencyInFlight, IdempotencyKeyReused, RedisUnavailable
+from worker.contract.records.connection import translated
+from worker.contract.records.keys import RedisKeys
+from worker.contract.settings.model import Settings
 
 LEASE_S = 30.0  # longer than one call of the store that fails by its own timeouts
 

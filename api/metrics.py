@@ -26,9 +26,9 @@ from prometheus_client.registry import Collector
 
 from api import spec
 from api.services import services
+from guanwu.wire.fleet import ChunkState
 from worker.contract.errors import RedisUnavailable
-from worker.contract.pulse import ChunkState
-from worker.contract.record import Load
+from worker.contract.records.job_record import Load
 
 log = structlog.get_logger(__name__)
 

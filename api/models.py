@@ -8,9 +8,9 @@ from flask_openapi3.models.tag import Tag
 
 from api import auth, spec
 from api.services import services
-from worker.contract.catalog import Catalog
-from worker.contract.job import Wire
-from worker.contract.settings import Settings
+from guanwu.wire.catalog import Catalog
+from guanwu.wire.results import Wire
+from worker.contract.settings.model import Settings
 
 
 class Limits(Wire):

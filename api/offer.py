@@ -11,14 +11,15 @@ import redis
 import structlog
 from pydantic import ValidationError
 
-from worker.contract.catalog import Catalog, check_options
-from worker.contract.client_set import ClientSet
+from guanwu.wire.catalog import Catalog
+from guanwu.wire.label_sets import ClientSet
+from guanwu.wire.results import Options
 from worker.contract.errors import LabelSetNotFound
-from worker.contract.job import Options
-from worker.contract.keys import RedisKeys
 from worker.contract.label_set import LabelSet
-from worker.contract.redis_client import translated
-from worker.contract.settings import Settings
+from worker.contract.option_checks import check_options
+from worker.contract.records.connection import translated
+from worker.contract.records.keys import RedisKeys
+from worker.contract.settings.model import Settings
 
 log = structlog.get_logger(__name__)
 

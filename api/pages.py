@@ -9,9 +9,7 @@ from functools import partial
 from api.found import FoundJob
 from api.parallel import in_order
 from api.services import Services
-from worker.contract import keys
-from worker.contract.errors import Cancelled, Expired, ItemNotFound, ObjectNotFound
-from worker.contract.job import (
+from guanwu.wire.results import (
     ImageFacts,
     ItemError,
     ItemResult,
@@ -19,7 +17,9 @@ from worker.contract.job import (
     JobStatus,
     ManifestItem,
 )
-from worker.contract.manifest import read_shard
+from worker.contract.errors import Cancelled, Expired, ItemNotFound, ObjectNotFound
+from worker.contract.objects import keys
+from worker.contract.repositories.manifests import read_shard
 
 WINDOW = 4
 _STOPPED = {

@@ -14,8 +14,8 @@ from flask import current_app
 from api.capacity import ALIVE
 from api.found import FoundJob, find_job
 from api.services import Services
+from guanwu.wire.results import Job
 from worker.contract.errors import ServiceUnavailable
-from worker.contract.job import Job
 
 FIRST_LOOK_S = 0.01
 MAX_LOOK_S = 0.2

@@ -19,8 +19,8 @@ from flask_limiter.errors import RateLimitExceeded
 
 from api.services import Services, services
 from worker.contract.errors import RateLimited
-from worker.contract.keys import RedisKeys
-from worker.contract.settings import Settings
+from worker.contract.records.keys import RedisKeys
+from worker.contract.settings.model import Settings
 
 Kind = Literal["read", "submit", "upload"]
 

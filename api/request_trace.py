@@ -8,7 +8,7 @@ from flask import Flask, Response, g, request
 from structlog.contextvars import bind_contextvars
 
 from api.capacity import LAST_SPANS
-from worker.contract.trace import HEADER, Span, Traces, named, traceparent
+from worker.contract.telemetry.tracing import HEADER, Span, Traces, named, traceparent
 
 ANSWER_HEADER = "X-Trace-Id"
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})

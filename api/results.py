@@ -14,19 +14,11 @@ from api.found import FoundJob, find_job
 from api.items import linked
 from api.job_index import Order, Query
 from api.services import services
-from worker.contract import keys
-from worker.contract.attention import Explanations, ExplanationSummary
+from guanwu.wire.map_statistics import Explanations, ExplanationSummary
+from guanwu.wire.results import Counts, ItemResult, ItemStatus, JobStatus, ModelInfo, Verdict, Wire
 from worker.contract.errors import ArtifactNotFound, JobUnfinished, ObjectNotFound, RequestError
-from worker.contract.job import (
-    Counts,
-    ItemResult,
-    ItemStatus,
-    JobStatus,
-    ModelInfo,
-    Verdict,
-    Wire,
-)
-from worker.contract.objects import JSONL
+from worker.contract.objects import keys
+from worker.contract.objects.store import JSONL
 
 results = APIBlueprint(
     "results",

@@ -9,11 +9,11 @@ from api.control import WAKE_UPS, wake
 from api.found import FoundJob
 from api.job_index import read_index
 from api.services import Services
-from worker.contract import keys
+from guanwu.wire.results import Counts, Job, JobStatus, to_ms
 from worker.contract.errors import JobUnfinished, NothingToRetry
-from worker.contract.job import Counts, Job, JobStatus, to_ms
-from worker.contract.objects import JSON
-from worker.contract.record import JobRecord, Reopened, Tally
+from worker.contract.objects import keys
+from worker.contract.objects.store import JSON
+from worker.contract.records.job_record import JobRecord, Reopened, Tally
 
 TURN_S = 5.0
 

@@ -9,8 +9,8 @@ from api import pages
 from api.found import FoundJob
 from api.job_index import Query
 from api.services import Services
+from guanwu.wire.results import ItemResult
 from worker.contract.errors import RequestError
-from worker.contract.job import ItemResult
 
 AFTER = r"^(\d{1,12}|c\d{1,12}-[0-9a-f]{16})$"  # an index; or of a query: how many came before
 

@@ -16,19 +16,19 @@ from api.job_index import JobIndexes
 from api.label_search import LabelIndexes
 from api.marks import IdempotencyMarks
 from api.offer import Offer
-from worker.contract.access import AccessKeys
-from worker.contract.client_sets import ClientSets
-from worker.contract.deliveries import Deliveries
-from worker.contract.keys import RedisKeys
-from worker.contract.objects import ObjectStore
-from worker.contract.pulses import Pulses
-from worker.contract.queues import make_app
-from worker.contract.records import JobRecords
-from worker.contract.redis_client import connect
-from worker.contract.settings import Settings
-from worker.contract.trace import Traces
-from worker.contract.traces import open_traces
-from worker.contract.webhooks import Webhooks
+from worker.contract.objects.store import ObjectStore
+from worker.contract.records.broker import make_app
+from worker.contract.records.connection import connect
+from worker.contract.records.deliveries import Deliveries
+from worker.contract.records.fleet import Pulses
+from worker.contract.records.job_records import JobRecords
+from worker.contract.records.keys import RedisKeys
+from worker.contract.repositories.api_keys import AccessKeys
+from worker.contract.repositories.client_label_sets import ClientSets
+from worker.contract.repositories.webhooks import Webhooks
+from worker.contract.settings.model import Settings
+from worker.contract.telemetry.open_traces import open_traces
+from worker.contract.telemetry.tracing import Traces
 
 STORE_THREADS = 16
 MAX_STORE_TIMEOUT_S = 5.0

@@ -11,10 +11,10 @@ from api import json_body, limits, submission
 from api.incoming import Incoming, Submission
 from api.services import Services
 from api.set_request import LabelSetRequest
-from worker.contract.client_set import ClientSet, Example, SetLabel
+from guanwu.wire.label_sets import ClientSet, Example, SetLabel
+from guanwu.wire.results import Options, new_id
 from worker.contract.errors import GuanwuError, LabelSetUnfit, UnknownModel
-from worker.contract.job import Options, new_id
-from worker.contract.quota import Allowance
+from worker.contract.records.quota import Allowance
 
 
 def make_version(

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from worker.contract.job import ImageSource, Name, Wire
+from guanwu.wire.results import ImageSource, Name, Wire
 
 MAX_LABELS = 1000
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 
 from api.services import Services
-from worker.contract.client_set import ClientSet
-from worker.contract.job import ItemError, JobStatus
-from worker.contract.rebuild import stored_job
+from guanwu.wire.label_sets import ClientSet
+from guanwu.wire.results import ItemError, JobStatus
+from worker.contract.repositories.job_restore import stored_job
 
 LOST_S = 60.0  # after which a version whose job never came to be is given up
 

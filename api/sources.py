@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from guanwu.wire.results import Source
 from worker.contract.errors import (
     InputForbidden,
     InputMissing,
@@ -9,9 +10,8 @@ from worker.contract.errors import (
     SourceInvalid,
     StoreDenied,
 )
-from worker.contract.job import Source
-from worker.contract.objects import ObjectStore, split_address
-from worker.contract.settings import Settings
+from worker.contract.objects.store import ObjectStore, split_address
+from worker.contract.settings.model import Settings
 
 
 def check(source: Source, store: ObjectStore, settings: Settings) -> None:

@@ -7,15 +7,15 @@ from dataclasses import replace
 from api import set_status
 from api.incoming import Submission
 from api.services import Services
-from worker.contract.client_set import ClientSet, is_of_client, label_set_of, parse_name
+from guanwu.wire.label_sets import ClientSet, is_of_client, parse_name
+from guanwu.wire.results import Options
 from worker.contract.errors import (
     LabelSetBuilding,
     LabelSetFailed,
     LabelSetNotFound,
     UnknownLabelSet,
 )
-from worker.contract.job import Options
-from worker.contract.label_set import LabelSet
+from worker.contract.label_set import LabelSet, label_set_of
 
 
 def resolved(services: Services, submission: Submission, tenant: str) -> Submission:

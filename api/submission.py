@@ -14,17 +14,18 @@ from api.incoming import Submission
 from api.inputs import store_inputs
 from api.parallel import in_order
 from api.services import Services
-from worker.contract import keys
+from guanwu.wire.base import Lane
+from guanwu.wire.results import Counts, Job, JobStatus, ManifestItem, Options, new_id
 from worker.contract.errors import GuanwuError, QueueFull, QuotaExceeded, RedisUnavailable
-from worker.contract.job import Counts, Job, JobStatus, ManifestItem, Options, new_id
-from worker.contract.keys import COORDINATOR, Lane
-from worker.contract.manifest import job_json
-from worker.contract.objects import JSON, JSONL
-from worker.contract.quota import Allowance
-from worker.contract.record import MAX_SHARD_CHARS, JobRecord, Load
-from worker.contract.settings import Settings
-from worker.contract.trace import traceparent
-from worker.contract.views import job_view
+from worker.contract.lanes import COORDINATOR
+from worker.contract.objects import keys
+from worker.contract.objects.store import JSON, JSONL
+from worker.contract.records.job_record import MAX_SHARD_CHARS, JobRecord, Load
+from worker.contract.records.job_view import job_view
+from worker.contract.records.quota import Allowance
+from worker.contract.repositories.manifests import job_json
+from worker.contract.settings.model import Settings
+from worker.contract.telemetry.tracing import traceparent
 
 WINDOW = 8  # storage calls of one request in flight
 HOLD_EVERY_S = 2.0  # with `STALL_S` of one call after it less than the lease of a key

@@ -15,9 +15,9 @@ from api import auth, limits, spec
 from api.incoming import base_name
 from api.services import services
 from api.validation import validated
-from worker.contract import keys
+from guanwu.wire.results import Wire, new_id
 from worker.contract.errors import RequestTooLarge
-from worker.contract.job import Wire, new_id
+from worker.contract.objects import keys
 
 uploads = APIBlueprint(
     "uploads",

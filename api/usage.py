@@ -11,8 +11,8 @@ from pydantic import Field
 
 from api import auth, spec
 from api.services import services
-from worker.contract.job import Wire
-from worker.contract.quota import Period
+from guanwu.wire.results import Wire
+from worker.contract.records.quota import Period
 
 usage = APIBlueprint(
     "usage",

@@ -7,8 +7,8 @@ from typing import NoReturn, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from guanwu.wire.results import Wire
 from worker.contract.errors import InvalidOptions, MalformedRequest, RequestError
-from worker.contract.job import Wire
 
 M = TypeVar("M", bound=BaseModel)
 

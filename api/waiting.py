@@ -12,8 +12,8 @@ from api import pages
 from api.items import linked
 from api.polling import watched
 from api.services import Services
+from guanwu.wire.results import ItemResult, Job
 from worker.contract.errors import ServiceUnavailable
-from worker.contract.job import ItemResult, Job
 
 APPLIED = "Preference-Applied"
 MAX_WAIT_S = 30

@@ -13,16 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from api import auth, limits, spec
 from api.services import services
 from api.validation import validated
-from worker.contract.job import JOB_EVENTS, Events, HookUrl, Wire, new_id
-from worker.contract.webhook import (
-    TEST_EVENT,
-    Attempt,
-    Delivery,
-    Secrets,
-    Webhook,
-    body_of,
-    check_target,
-)
+from guanwu.wire.results import JOB_EVENTS, Events, HookUrl, Wire, new_id
+from guanwu.wire.webhooks import TEST_EVENT, Attempt
+from worker.contract.webhook import Delivery, Secrets, Webhook, body_of, check_target
 
 MAX_OVERLAP_S = 7 * 86_400
 CREATE = """\

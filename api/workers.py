@@ -8,7 +8,7 @@ from flask_openapi3.models.tag import Tag
 
 from api import auth, spec
 from api.services import services
-from worker.contract.pulse import Fleet
+from guanwu.wire.fleet import Fleet
 
 workers = APIBlueprint(
     "workers",

@@ -7,14 +7,15 @@ import sys
 from flask_openapi3.openapi import OpenAPI
 
 from api.app import create_app
-from worker.contract import logs, settings
 from worker.contract.errors import SettingsInvalid
+from worker.contract.settings import environment
+from worker.contract.telemetry import logs
 
 
 def make_application() -> OpenAPI:
     """The application as the environment sets it up; ends the process if that is wrong."""
     try:
-        found = settings.load()
+        found = environment.load()
         logs.configure(found.log_level)
         return create_app(found)
     except SettingsInvalid as exc:

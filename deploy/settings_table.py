@@ -9,17 +9,18 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from worker.contract.settings import PREFIX, Settings
+from worker.contract.settings.model import PREFIX, Settings
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "settings.md"
 BEGINNING = """\
 # Settings
 
-Made by `python -m deploy.settings_table` from `worker/contract/settings.py`; a test keeps it so.
-All are variables of the environment. A bad or unknown `GUANWU_*` variable stops the start and is
-named with its remedy; `guanwu doctor` looks at those that are valid each, but do not go together.
-A secret may stand in a file: `GUANWU_REDIS_URL_FILE` names one for `GUANWU_REDIS_URL`. Credentials
-of S3 are read the AWS way. Units stand at the ends of names: `_s`, `_ms`, `_bytes`, `_mb`.
+Made by `python -m deploy.settings_table` from `worker/contract/settings/model.py`; a test keeps it
+so. All are variables of the environment. A bad or unknown `GUANWU_*` variable stops the start and
+is named with its remedy; `guanwu doctor` looks at those that are valid each, but do not go
+together. A secret may stand in a file: `GUANWU_REDIS_URL_FILE` names one for `GUANWU_REDIS_URL`.
+Credentials of S3 are read the AWS way. Units stand at the ends of names: `_s`, `_ms`, `_bytes`,
+`_mb`.
 """
 SECTIONS = {
     "redis_url": "Redis",

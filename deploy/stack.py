@@ -16,8 +16,9 @@ from deploy.programs import API_READY_S, Door, Echo, Report, silent
 from deploy.seaweedfs import SeaweedFS
 from deploy.state import State
 from deploy.valkey import Valkey
-from worker.contract.keys import RedisKeys
-from worker.contract.settings import Settings, load
+from worker.contract.records.keys import RedisKeys
+from worker.contract.settings.environment import load
+from worker.contract.settings.model import Settings
 
 WORKER_READY_S = 900.0  # the first start fetches weights from the package index
 PORT_ATTEMPTS = 3

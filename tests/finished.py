@@ -14,9 +14,7 @@ import httpx
 from PIL import Image, ImageDraw
 
 from deploy.stack import Stack
-from tests.api.hand import CATALOG, FLAT, Hand
-from worker.contract import keys
-from worker.contract.job import (
+from guanwu.wire.results import (
     ArtifactLink,
     Explanation,
     Faithfulness,
@@ -26,8 +24,10 @@ from worker.contract.job import (
     ManifestItem,
     Verdict,
 )
-from worker.contract.record import Claim
-from worker.contract.settings import load
+from tests.api.hand import CATALOG, FLAT, Hand
+from worker.contract.objects import keys
+from worker.contract.records.job_record import Claim
+from worker.contract.settings.environment import load
 
 TENANT, MODEL = "local", "efficientnet-lite0"
 PICTURES = "pictures"  # bucket of the lists that jobs are of

@@ -25,7 +25,8 @@ from deploy.errors import ServiceMissing
 from deploy.processes import force, marked
 from deploy.stack import Stack
 from tests import layers
-from worker.contract.settings import Settings, load
+from worker.contract.settings.environment import load
+from worker.contract.settings.model import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

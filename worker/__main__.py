@@ -24,7 +24,7 @@ def main() -> None:
 def run(device: str | None) -> None:
     """Start one worker per device and a coordinator, and keep them running."""
     from worker import alive
-    from worker.contract.keys import COORDINATOR
+    from worker.contract.lanes import COORDINATOR
     from worker.devices import find_devices
     from worker.exposition import address_of
     from worker.supervisor import supervise
@@ -76,10 +76,10 @@ admin.add_command(lifecycle)
 @admin.command()
 def rebuild() -> None:
     """Restore running jobs from S3 after Redis has lost them. Safe to run at any time."""
-    from worker.contract.objects import ObjectStore
-    from worker.contract.rebuild import restore, undone_jobs
-    from worker.contract.records import JobRecords
-    from worker.contract.redis_client import connect
+    from worker.contract.objects.store import ObjectStore
+    from worker.contract.records.connection import connect
+    from worker.contract.records.job_records import JobRecords
+    from worker.contract.repositories.job_restore import restore, undone_jobs
 
     settings = settings_or_exit()
     store = ObjectStore(settings, connections=settings.io_threads)

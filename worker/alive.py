@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from worker.contract.keys import COORDINATOR
+from worker.contract.lanes import COORDINATOR
 from worker.watchdog import Check
 
 _NAMES = re.compile(rf"{COORDINATOR}|cpu|cuda:\d+")

@@ -12,16 +12,16 @@ from itertools import islice
 
 import structlog
 
-from worker.contract import keys
-from worker.contract.deliveries import Deliveries
+from guanwu.wire.results import Job
 from worker.contract.errors import ObjectNotFound
-from worker.contract.job import Job
-from worker.contract.objects import JSON, ObjectStore
-from worker.contract.rebuild import stored_job
-from worker.contract.records import JobRecords
-from worker.contract.trace import traceparent
+from worker.contract.objects import keys
+from worker.contract.objects.store import JSON, ObjectStore
+from worker.contract.records.deliveries import Deliveries
+from worker.contract.records.job_records import JobRecords
+from worker.contract.repositories.job_restore import stored_job
+from worker.contract.repositories.webhooks import Webhooks
+from worker.contract.telemetry.tracing import traceparent
 from worker.contract.webhook import Delivery, body_of, delivery_id, event_of, job_data
-from worker.contract.webhooks import Webhooks
 
 log = structlog.get_logger(__name__)
 

@@ -9,17 +9,18 @@ from typing import Protocol
 
 from celery import Celery
 
+from guanwu.wire.base import Lane
 from worker.batcher import Analyzer, Batcher
 from worker.chunk import ChunkRunner, Pipeline
-from worker.contract import queues
-from worker.contract.keys import Lane, RedisKeys
-from worker.contract.objects import ObjectStore
-from worker.contract.pulses import Pulses
-from worker.contract.record import Verdict
-from worker.contract.records import JobRecords
-from worker.contract.redis_client import connect
-from worker.contract.settings import Settings
-from worker.contract.traces import open_traces
+from worker.contract.objects.store import ObjectStore
+from worker.contract.records import broker
+from worker.contract.records.connection import connect
+from worker.contract.records.fleet import Pulses
+from worker.contract.records.job_record import Verdict
+from worker.contract.records.job_records import JobRecords
+from worker.contract.records.keys import RedisKeys
+from worker.contract.settings.model import Settings
+from worker.contract.telemetry.open_traces import open_traces
 from worker.devices import Device, DeviceMonitor
 from worker.downloads import Downloads
 from worker.exposition import exposed_alone
@@ -74,7 +75,7 @@ def assemble(
     client = connect(settings)
     records = JobRecords(client, settings)
     store = ObjectStore(settings, connections=settings.io_threads + settings.chunk_threads)
-    app = queues.make_app(settings)
+    app = broker.make_app(settings)
 
     publisher = CatalogPublisher(client, RedisKeys(settings.redis_prefix), engine)
     meters = meters_of(device.name)

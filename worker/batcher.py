@@ -17,9 +17,10 @@ from typing import Protocol
 
 import structlog
 
+from guanwu.wire.base import Lane
+from guanwu.wire.results import Options
 from worker.contract.errors import GuanwuError, ServiceUnavailable
-from worker.contract.job import Options
-from worker.contract.keys import LANES, Lane
+from worker.contract.lanes import LANES
 from worker.known_answers import Key, KnownAnswers
 from worker.meters import Meters
 from worker.vision.analysis import Analysis, Prepared

@@ -14,10 +14,11 @@ from typing import Protocol
 
 import structlog
 
+from guanwu.wire.base import Lane
+from guanwu.wire.results import DeviceInfo, ItemError, ItemResult, ItemStatus, ManifestItem, Options
 from worker import densities
 from worker.batcher import Answer, Batcher
-from worker.contract import keys
-from worker.contract.densities import Rows
+from worker.contract.coarse_maps import Rows
 from worker.contract.errors import (
     DeviceBroken,
     GuanwuError,
@@ -26,19 +27,12 @@ from worker.contract.errors import (
     ServiceUnavailable,
     StoreDenied,
 )
-from worker.contract.job import (
-    DeviceInfo,
-    ItemError,
-    ItemResult,
-    ItemStatus,
-    ManifestItem,
-    Options,
-)
-from worker.contract.keys import Lane, QueueName
-from worker.contract.manifest import read_shard
-from worker.contract.objects import JSONL, ObjectStore
-from worker.contract.record import Claim, Tally
-from worker.contract.records import JobRecords
+from worker.contract.lanes import QueueName
+from worker.contract.objects import keys
+from worker.contract.objects.store import JSONL, ObjectStore
+from worker.contract.records.job_record import Claim, Tally
+from worker.contract.records.job_records import JobRecords
+from worker.contract.repositories.manifests import read_shard
 from worker.endings import poisoned, stopped, unfinished, unfinished_by_verdict
 from worker.item import Loaded
 from worker.leases import HeldClaim, Leases

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from worker import stage_times
-from worker.contract.record import Claim
-from worker.contract.trace import Attributes, Span, Traces, below
+from worker.contract.records.job_record import Claim
+from worker.contract.telemetry.tracing import Attributes, Span, Traces, below
 
 CHUNKS_A_TRACE = 256
 AND_EVERY = 64

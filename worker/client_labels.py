@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from worker.contract import keys
-from worker.contract.client_set import ClientSet, is_of_client, label_set_of, parse_name
-from worker.contract.client_sets import ClientSets
+from guanwu.wire.label_sets import ClientSet, is_of_client, parse_name
+from guanwu.wire.results import Options
 from worker.contract.errors import (
     LabelSetBuilding,
     LabelSetFailed,
@@ -23,8 +22,10 @@ from worker.contract.errors import (
     ObjectNotFound,
     UnknownLabelSet,
 )
-from worker.contract.job import Options
-from worker.contract.objects import BYTES, ObjectStore
+from worker.contract.label_set import label_set_of
+from worker.contract.objects import keys
+from worker.contract.objects.store import BYTES, ObjectStore
+from worker.contract.repositories.client_label_sets import ClientSets
 from worker.example_features import ExampleFeatures
 from worker.processors import in_a_thread_that_ends
 from worker.vision.labels.client_labels import ClientLabels

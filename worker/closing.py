@@ -15,17 +15,7 @@ from typing import IO
 
 import structlog
 
-from worker import densities
-from worker.account import Account
-from worker.announcements import Announcements
-from worker.contract import keys
-from worker.contract.errors import (
-    GuanwuError,
-    ObjectNotFound,
-    ServiceUnavailable,
-    StoreDenied,
-)
-from worker.contract.job import (
+from guanwu.wire.results import (
     IndexRow,
     ItemError,
     ItemResult,
@@ -34,12 +24,17 @@ from worker.contract.job import (
     ManifestItem,
     settled_status,
 )
-from worker.contract.keys import QueueName
-from worker.contract.manifest import keep_manifest, read_shard
-from worker.contract.objects import JSON, JSONL, ObjectStore
-from worker.contract.record import Claim, JobRecord
-from worker.contract.records import JobRecords
-from worker.contract.views import job_view
+from worker import densities
+from worker.account import Account
+from worker.announcements import Announcements
+from worker.contract.errors import GuanwuError, ObjectNotFound, ServiceUnavailable, StoreDenied
+from worker.contract.lanes import QueueName
+from worker.contract.objects import keys
+from worker.contract.objects.store import JSON, JSONL, ObjectStore
+from worker.contract.records.job_record import Claim, JobRecord
+from worker.contract.records.job_records import JobRecords
+from worker.contract.records.job_view import job_view
+from worker.contract.repositories.manifests import keep_manifest, read_shard
 from worker.densities import Densities
 from worker.endings import stopped
 from worker.explained.account import ExplanationAccount

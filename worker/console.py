@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import click
 
-from worker.contract import logs
 from worker.contract.errors import GuanwuError, SettingsInvalid
-from worker.contract.settings import Settings, load
+from worker.contract.settings.environment import load
+from worker.contract.settings.model import Settings
+from worker.contract.telemetry import logs
 
 EXIT_CONFIG = 78  # EX_CONFIG: the settings are wrong; starting again cannot help
 

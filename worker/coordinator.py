@@ -15,19 +15,20 @@ import structlog
 from worker import alive
 from worker.announcements import Announcements
 from worker.closing import Closing
-from worker.contract import queues
-from worker.contract.deliveries import Deliveries
-from worker.contract.keys import COORDINATOR, RedisKeys
-from worker.contract.objects import ObjectStore
-from worker.contract.pulses import Pulses
-from worker.contract.record import Verdict
-from worker.contract.records import JobRecords
-from worker.contract.redis_client import connect
-from worker.contract.redis_state import demand_fit
-from worker.contract.settings import Settings
-from worker.contract.trace import Traces
-from worker.contract.traces import open_traces
-from worker.contract.webhooks import Webhooks
+from worker.contract.lanes import COORDINATOR
+from worker.contract.objects.store import ObjectStore
+from worker.contract.records import broker
+from worker.contract.records.connection import connect
+from worker.contract.records.deliveries import Deliveries
+from worker.contract.records.fleet import Pulses
+from worker.contract.records.job_record import Verdict
+from worker.contract.records.job_records import JobRecords
+from worker.contract.records.keys import RedisKeys
+from worker.contract.records.server_state import demand_fit
+from worker.contract.repositories.webhooks import Webhooks
+from worker.contract.settings.model import Settings
+from worker.contract.telemetry.open_traces import open_traces
+from worker.contract.telemetry.tracing import Traces
 from worker.courier import Courier, Mender
 from worker.exposition import exposed_alone
 from worker.heart import Heart
@@ -66,7 +67,7 @@ def coordinate(settings: Settings) -> None:
     demand_fit(client)
     records = JobRecords(client, settings)
     store = ObjectStore(settings, connections=settings.io_threads + THREADS)
-    app = queues.make_app(settings)
+    app = broker.make_app(settings)
     wake = Waker(app)
     meters = meters_of(COORDINATOR)
     traces = open_traces(settings, service="guanwu-worker", process=COORDINATOR)

@@ -19,13 +19,14 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from worker.contract import keys
-from worker.contract.deliveries import Deliveries, Taken
+from guanwu.wire.webhooks import Attempt
 from worker.contract.errors import GuanwuError, ServiceUnavailable, StoreDenied, WebhookNotFound
-from worker.contract.objects import ObjectStore
-from worker.contract.trace import OFF, Attributes, Traces, named
-from worker.contract.webhook import Attempt, Delivery, pause_s
-from worker.contract.webhooks import Webhooks
+from worker.contract.objects import keys
+from worker.contract.objects.store import ObjectStore
+from worker.contract.records.deliveries import Deliveries, Taken
+from worker.contract.repositories.webhooks import Webhooks
+from worker.contract.telemetry.tracing import OFF, Attributes, Traces, named
+from worker.contract.webhook import Delivery, pause_s
 from worker.meters import Delivered, Meters
 from worker.rounds import Rounds
 from worker.webhooks import Outcome, Receiver, Sender

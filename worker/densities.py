@@ -1,7 +1,8 @@
 """What a chunk keeps of its maps beside its results: a coarse density of each, for the closing.
 
 They are no part of what clients read: a job's results do not grow by them. The object is written
-before the results, so whoever finds results finds it. worker/contract/densities.py has its layout.
+before the results, so whoever finds results finds it. worker/contract/coarse_maps.py has its
+layout.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from worker.contract import keys
-from worker.contract.densities import MOST, ROW, Rows
+from worker.contract.coarse_maps import MOST, ROW, Rows
 from worker.contract.errors import ObjectNotFound
-from worker.contract.objects import BYTES, ObjectStore
+from worker.contract.objects import keys
+from worker.contract.objects.store import BYTES, ObjectStore
 from worker.vision.density import Density
 
 

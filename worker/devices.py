@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pynvml
 
-from worker.contract.job import DeviceInfo
+from guanwu.wire.results import DeviceInfo
 
 SAMPLE_S = 0.5
 

@@ -22,8 +22,8 @@ from worker.contract.errors import (
     UrlRefused,
     UrlUnreachable,
 )
-from worker.contract.settings import Settings
-from worker.contract.urls import check_url, is_named, shown
+from worker.contract.inputs.urls import check_url, is_named, shown
+from worker.contract.settings.model import Settings
 from worker.outbound import Answer, Outbound, Resolve
 
 MAX_REDIRECTS = 5

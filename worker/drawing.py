@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from worker.contract.job import Label, Options
+from guanwu.wire.results import Label, Options
 from worker.vision import compare, render, titles
 from worker.vision.analysis import MadeMap
 from worker.vision.image import Picture

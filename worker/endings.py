@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from guanwu.wire.results import ImageFacts, ItemError, ItemResult, ItemStatus, ManifestItem
 from worker.contract.errors import AttemptsExhausted, Cancelled, Expired, GuanwuError, PoisonImage
-from worker.contract.job import ImageFacts, ItemError, ItemResult, ItemStatus, ManifestItem
-from worker.contract.record import Claim, Stop
+from worker.contract.records.job_record import Claim, Stop
 
 
 def unfinished(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from worker.contract.errors import SettingsInvalid
-from worker.contract.settings import Settings
+from worker.contract.settings.model import Settings
 from worker.vision.engine import Engine
 from worker.vision.models.cache import Progress, announce
 from worker.vision.models.own import OwnModel

@@ -19,7 +19,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from worker.contract.errors import SettingsInvalid
-from worker.contract.settings import Settings
+from worker.contract.settings.model import Settings
 from worker.meters import SHARED, Meters
 
 log = structlog.get_logger(__name__)

@@ -12,8 +12,8 @@ from typing import Protocol
 
 import structlog
 
+from guanwu.wire.fleet import Pulse, StagePulse, Trouble, slowest
 from worker.contract.errors import RedisUnavailable
-from worker.contract.pulse import Pulse, StagePulse, Trouble, slowest
 from worker.meters import Meters
 from worker.readings import Monitor
 from worker.rounds import Rounds

@@ -10,17 +10,8 @@ from functools import partial
 from pathlib import PurePath
 from typing import Protocol, cast
 
-from worker import drawing
-from worker.batcher import Answer
-from worker.client_labels import ClientLabelShelf
-from worker.contract import keys
-from worker.contract.errors import (
-    InputForbidden,
-    InputMissing,
-    ObjectNotFound,
-    StoreDenied,
-)
-from worker.contract.job import (
+from guanwu.wire.media import SUFFIXES, media_type
+from guanwu.wire.results import (
     ArtifactLink,
     DeviceInfo,
     Explanation,
@@ -32,9 +23,13 @@ from worker.contract.job import (
     ModelInfo,
     Options,
 )
-from worker.contract.media import SUFFIXES, media_type
-from worker.contract.objects import BYTES, JSON, ObjectStore, split_address
-from worker.contract.record import Claim
+from worker import drawing
+from worker.batcher import Answer
+from worker.client_labels import ClientLabelShelf
+from worker.contract.errors import InputForbidden, InputMissing, ObjectNotFound, StoreDenied
+from worker.contract.objects import keys
+from worker.contract.objects.store import BYTES, JSON, ObjectStore, split_address
+from worker.contract.records.job_record import Claim
 from worker.downloads import Downloads
 from worker.example_features import ExampleFeatures
 from worker.meters import Meters, Stage

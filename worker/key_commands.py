@@ -10,9 +10,9 @@ import click
 import structlog
 
 from worker.console import reported, settings_or_exit
-from worker.contract.access import SCOPES, AccessKey, AccessKeys, Scope
-from worker.contract.objects import ObjectStore
-from worker.contract.redis_client import connect
+from worker.contract.objects.store import ObjectStore
+from worker.contract.records.connection import connect
+from worker.contract.repositories.api_keys import SCOPES, AccessKey, AccessKeys, Scope
 
 log = structlog.get_logger(__name__)
 _json_option = click.option("--json", "as_json", is_flag=True, help="for scripts")

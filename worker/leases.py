@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import structlog
 
 from worker.contract.errors import GuanwuError, LeaseLost
-from worker.contract.record import Claim, Stop
-from worker.contract.records import JobRecords
+from worker.contract.records.job_record import Claim, Stop
+from worker.contract.records.job_records import JobRecords
 from worker.meters import Meters
 
 log = structlog.get_logger(__name__)

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from worker.contract import keys
 from worker.contract.errors import SettingsInvalid
-from worker.contract.settings import Settings
+from worker.contract.objects import keys
+from worker.contract.settings.model import Settings
 
 Rule = dict[str, Any]
 

@@ -7,8 +7,8 @@ import json
 import click
 
 from worker.console import reported, settings_or_exit
-from worker.contract import keys
-from worker.contract.objects import ObjectStore
+from worker.contract.objects import keys
+from worker.contract.objects.store import ObjectStore
 from worker.lifecycle import rules
 
 

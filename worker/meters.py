@@ -18,6 +18,7 @@ from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 
+from guanwu.wire.results import JobStatus
 from worker import stage_times
 from worker.contract.errors import (
     DeviceBroken,
@@ -28,8 +29,7 @@ from worker.contract.errors import (
     StoreDenied,
     StoreUnavailable,
 )
-from worker.contract.job import JobStatus
-from worker.contract.keys import LANES
+from worker.contract.lanes import LANES
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"  # the library's own name for the folder
 

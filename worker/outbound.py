@@ -21,9 +21,9 @@ from typing import Any
 import httpcore
 import httpx
 
-from worker.contract import trace
 from worker.contract.addresses import Address, Allowed, parsed_url
 from worker.contract.errors import AddressForbidden, OutboundFailed, OutboundTooLarge
+from worker.contract.telemetry import tracing
 
 Resolve = Callable[[str, int], list[Address]]
 PORTS = {"http": 80, "https": 443}
@@ -81,8 +81,8 @@ class Outbound:
         """
         where = parsed_url(url)
         named = [("host", where.netloc.decode("ascii")), *(headers or {}).items()]
-        if (span := trace.traceparent()) is not None:
-            named.append((trace.HEADER, span))
+        if (span := tracing.traceparent()) is not None:
+            named.append((tracing.HEADER, span))
         timeout_s = self._timeout_s if timeout_s is None else timeout_s
         until_s = time.monotonic() + timeout_s
         backend = _CheckedBackend(self._allowed, self._resolve, until_s)

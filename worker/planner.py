@@ -14,7 +14,7 @@ from itertools import islice
 
 import structlog
 
-from worker.contract import keys
+from guanwu.wire.results import ItemError, ManifestItem, Plan
 from worker.contract.errors import (
     ObjectNotFound,
     QuotaExceeded,
@@ -22,11 +22,11 @@ from worker.contract.errors import (
     SourceInvalid,
     StoreDenied,
 )
-from worker.contract.job import ItemError, ManifestItem, Plan
-from worker.contract.keys import QueueName
-from worker.contract.objects import JSON, JSONL, ObjectStore
-from worker.contract.record import Claim, JobRecord
-from worker.contract.records import JobRecords
+from worker.contract.lanes import QueueName
+from worker.contract.objects import keys
+from worker.contract.objects.store import JSON, JSONL, ObjectStore
+from worker.contract.records.job_record import Claim, JobRecord
+from worker.contract.records.job_records import JobRecords
 from worker.leases import HeldClaim, Leases
 from worker.sources.entry import Entry, SourceReader
 

@@ -16,7 +16,7 @@ from celery import Celery, signals
 from celery.exceptions import CPendingDeprecationWarning
 from celery.platforms import SecurityWarning  # type: ignore[attr-defined]  # not in celery-types
 
-from worker.contract.keys import QueueName
+from worker.contract.lanes import QueueName
 from worker.pump import Pump
 from worker.watchdog import Check, Reason, Watchdog
 

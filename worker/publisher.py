@@ -9,11 +9,11 @@ from typing import Protocol
 import redis
 import structlog
 
-from worker.contract.catalog import Catalog
+from guanwu.wire.catalog import Catalog
 from worker.contract.errors import RedisUnavailable
-from worker.contract.keys import RedisKeys
 from worker.contract.label_set import LabelSet
-from worker.contract.redis_client import translated
+from worker.contract.records.connection import translated
+from worker.contract.records.keys import RedisKeys
 
 log = structlog.get_logger(__name__)
 

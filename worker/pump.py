@@ -13,10 +13,10 @@ from structlog.contextvars import bound_contextvars
 
 from worker.claim_span import traced
 from worker.contract.errors import LeaseLost, RedisUnavailable
-from worker.contract.keys import QueueName
-from worker.contract.record import Claim, Verdict
-from worker.contract.records import JobRecords
-from worker.contract.trace import OFF, Traces, named
+from worker.contract.lanes import QueueName
+from worker.contract.records.job_record import Claim, Verdict
+from worker.contract.records.job_records import JobRecords
+from worker.contract.telemetry.tracing import OFF, Traces, named
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import structlog
 
-from worker.contract.job import DeviceInfo
+from guanwu.wire.results import DeviceInfo
 from worker.meters import Meters
 from worker.rounds import Rounds
 

@@ -16,12 +16,13 @@ import redis
 import structlog
 
 from worker.contract.errors import GuanwuError, ObjectNotFound
-from worker.contract.keys import QUEUES, QueueName, RedisKeys
-from worker.contract.objects import ObjectStore
-from worker.contract.rebuild import restore, undone_jobs
-from worker.contract.records import JobRecords
-from worker.contract.redis_client import translated
-from worker.contract.redis_state import read_state, warn
+from worker.contract.lanes import QUEUES, QueueName
+from worker.contract.objects.store import ObjectStore
+from worker.contract.records.connection import translated
+from worker.contract.records.job_records import JobRecords
+from worker.contract.records.keys import RedisKeys
+from worker.contract.records.server_state import read_state, warn
+from worker.contract.repositories.job_restore import restore, undone_jobs
 from worker.rounds import Rounds
 
 log = structlog.get_logger(__name__)

@@ -12,13 +12,13 @@ import datetime as dt
 
 import structlog
 
-from worker.contract import keys
+from guanwu.wire.results import Job
 from worker.contract.errors import GuanwuError
-from worker.contract.feedback import kept_pictures
-from worker.contract.job import Job
-from worker.contract.objects import ObjectStore
-from worker.contract.rebuild import stored_job
-from worker.contract.records import JobRecords
+from worker.contract.objects import keys
+from worker.contract.objects.store import ObjectStore
+from worker.contract.records.job_records import JobRecords
+from worker.contract.repositories.feedback import kept_pictures
+from worker.contract.repositories.job_restore import stored_job
 from worker.rounds import Rounds
 
 log = structlog.get_logger(__name__)

@@ -15,18 +15,12 @@ import structlog
 from worker import alive
 from worker.assembly import AnyEngine, Assembly, assemble
 from worker.chunk import Pipeline
-from worker.contract.keys import LANES
-from worker.contract.settings import Settings
+from worker.contract.lanes import LANES
+from worker.contract.settings.model import Settings
 from worker.devices import Device
 from worker.process import live
 from worker.processors import in_a_thread_that_ends
-from worker.watchdog import (
-    Check,
-    device_broken,
-    forward_stuck,
-    idle_beside_work,
-    too_large,
-)
+from worker.watchdog import Check, device_broken, forward_stuck, idle_beside_work, too_large
 
 log = structlog.get_logger(__name__)
 

@@ -7,9 +7,8 @@ from collections import Counter
 from concurrent.futures import Executor
 from functools import partial
 
-from worker.contract import keys
-from worker.contract.client_set import ClientSet, Example, FailedExample, is_of_client
-from worker.contract.client_sets import ClientSets
+from guanwu.wire.label_sets import ClientSet, Example, FailedExample, is_of_client
+from guanwu.wire.results import ItemError, ItemResult, ItemStatus
 from worker.contract.errors import (
     Cancelled,
     Expired,
@@ -20,9 +19,10 @@ from worker.contract.errors import (
     ObjectNotFound,
     TooFewExamples,
 )
-from worker.contract.job import ItemError, ItemResult, ItemStatus
-from worker.contract.objects import BYTES, ObjectStore
-from worker.contract.record import JobRecord
+from worker.contract.objects import keys
+from worker.contract.objects.store import BYTES, ObjectStore
+from worker.contract.records.job_record import JobRecord
+from worker.contract.repositories.client_label_sets import ClientSets
 from worker.example_features import ExampleFeatures
 
 MOST_FAILURES = 100

@@ -17,7 +17,7 @@ from types import FrameType
 import structlog
 
 from worker.console import EXIT_CONFIG
-from worker.contract.keys import COORDINATOR
+from worker.contract.lanes import COORDINATOR
 from worker.devices import Device
 from worker.exposition import Address, Exposition, Life, exposed
 from worker.processors import memory_environment, thread_environment

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import structlog
 
 from worker.contract.errors import RedisUnavailable
-from worker.contract.keys import QueueName
-from worker.contract.records import JobRecords
+from worker.contract.lanes import QueueName
+from worker.contract.records.job_records import JobRecords
 from worker.meters import Meters
 from worker.rounds import Rounds
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import Celery
 
-from worker.contract.queues import WAKE
+from worker.contract.records.broker import WAKE
 from worker.pump import Pump
 
 

@@ -6,9 +6,9 @@ import contextlib
 
 from celery import Celery
 
-from worker.contract import queues
 from worker.contract.errors import RedisUnavailable
-from worker.contract.keys import QueueName
+from worker.contract.lanes import QueueName
+from worker.contract.records import broker
 
 
 class Waker:
@@ -19,4 +19,4 @@ class Waker:
 
     def __call__(self, queue: QueueName, count: int = 1) -> None:
         with contextlib.suppress(RedisUnavailable):
-            queues.send(self._app, queue, count=count)
+            broker.send(self._app, queue, count=count)

@@ -9,9 +9,9 @@ import httpx
 from pydantic import BaseModel, Field, ValidationError
 
 from api.client.errors import UnexpectedAnswer
-from worker.contract.client_set import ClientSet
-from worker.contract.job import ItemResult, Job, Wire
-from worker.contract.judgement import Feedback
+from guanwu.wire.feedback import Feedback
+from guanwu.wire.label_sets import ClientSet
+from guanwu.wire.results import ItemResult, Job, Wire
 
 M = TypeVar("M", bound=BaseModel)
 Item = TypeVar("Item")

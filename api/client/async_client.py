@@ -18,9 +18,9 @@ from api.client.calls import Chosen, SourceKind, Told
 from api.client.client import DEFAULT_LIMITS, STALE
 from api.client.errors import UnexpectedAnswer
 from api.client.transport import headers_of
-from worker.contract.catalog import Catalog
-from worker.contract.job import ArtifactLink, Job
-from worker.contract.pulse import Fleet
+from guanwu.wire.catalog import Catalog
+from guanwu.wire.fleet import Fleet
+from guanwu.wire.results import ArtifactLink, Job
 
 
 class AsyncClient:

@@ -10,7 +10,7 @@ from api.client import calls
 from api.client.answers import FeedbackPage, parsed
 from api.client.async_transport import AsyncTransport
 from api.client.calls import ExportFormat
-from worker.contract.judgement import Feedback, Kind
+from guanwu.wire.feedback import Feedback, Kind
 
 
 class AsyncJudgements:

@@ -17,7 +17,7 @@ from api.client.errors import ServerUnavailable, ServerUnreachable, TooMany
 from api.client.patience import Vigil
 from api.client.seen import SeenJob
 from api.client.stream import EventReader
-from worker.contract.job import ItemResult, ItemStatus, Job, Verdict
+from guanwu.wire.results import ItemResult, ItemStatus, Job, Verdict
 
 
 class AsyncJobHandle(SeenJob):

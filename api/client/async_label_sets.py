@@ -13,7 +13,7 @@ from api.client.async_handle import AsyncJobHandle
 from api.client.async_transport import AsyncTransport
 from api.client.label_sets import THREADS
 from api.client.naming import LabelNames, Names, names_of
-from worker.contract.client_set import ClientSet, Proposal
+from guanwu.wire.label_sets import ClientSet, Proposal
 
 
 class AsyncLabelSets:

@@ -15,8 +15,8 @@ from api.client.webhooks import (
     Webhook,
     WebhookList,
 )
-from worker.contract.job import JOB_EVENTS, JobEvent
-from worker.contract.webhook import Attempt
+from guanwu.wire.results import JOB_EVENTS, JobEvent
+from guanwu.wire.webhooks import Attempt
 
 
 class AsyncWebhooks:

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from api.client import upload
 from api.client.answers import After, Upload
-from worker.contract.job import ArtifactLink, ItemStatus, JobEvent, JobWebhook, Options, Verdict
-from worker.contract.judgement import Kind
+from guanwu.wire.feedback import Kind
+from guanwu.wire.results import ArtifactLink, ItemStatus, JobEvent, JobWebhook, Options, Verdict
 
 PAGE_ITEMS = 100
 WEBHOOKS = "/v1/webhooks"

@@ -31,9 +31,9 @@ from api.client.errors import (
 from api.client.handover import ExtraMissing, to_worker
 from api.client.server import NoServer, find_server
 from api.client.webhooks import OVERLAP_S
-from worker.contract.job import JOB_EVENTS, Colormap, JobEvent, Options, Priority, Verdict
-from worker.contract.judgement import Kind
-from worker.contract.media import OverlayFormat
+from guanwu.wire.feedback import Kind
+from guanwu.wire.media import OverlayFormat
+from guanwu.wire.results import JOB_EVENTS, Colormap, JobEvent, Options, Priority, Verdict
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -16,9 +16,9 @@ from api.client.handle import JobHandle
 from api.client.label_sets import LabelSets
 from api.client.transport import Transport, headers_of
 from api.client.webhooks import Webhooks
-from worker.contract.catalog import Catalog
-from worker.contract.job import ArtifactLink, Job
-from worker.contract.pulse import Fleet
+from guanwu.wire.catalog import Catalog
+from guanwu.wire.fleet import Fleet
+from guanwu.wire.results import ArtifactLink, Job
 
 STALE = "links expire, results() gives fresh ones"
 DEFAULT_LIMITS = {"max_images_per_request": 1000, "max_request_bytes": 512 * 2**20}

@@ -26,7 +26,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from worker.contract.job import ItemResult, ItemStatus, Job
+from guanwu.wire.results import ItemResult, ItemStatus, Job
 
 PLAIN_WIDTH = 240  # of a table that goes into a file or a pipe
 

@@ -10,7 +10,7 @@ from api.client import calls
 from api.client.answers import FeedbackPage, parsed
 from api.client.calls import ExportFormat
 from api.client.transport import Transport
-from worker.contract.judgement import Feedback, Kind
+from guanwu.wire.feedback import Feedback, Kind
 
 
 class Judgements:

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from worker.contract.pulse import Fleet, Pulse, StagePulse, Trouble
+from guanwu.wire.fleet import Fleet, Pulse, StagePulse, Trouble
 
 ORDER = (
     *("fetch", "decode", "prepare", "wait", "forward", "explain", "judge"),

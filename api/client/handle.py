@@ -17,7 +17,7 @@ from api.client.patience import Vigil
 from api.client.seen import SeenJob
 from api.client.stream import EventReader
 from api.client.transport import Transport
-from worker.contract.job import ItemResult, ItemStatus, Job, Verdict
+from guanwu.wire.results import ItemResult, ItemStatus, Job, Verdict
 
 
 class JobHandle(SeenJob):

@@ -9,8 +9,8 @@ import click
 
 from api.client.client import Client
 from api.client.webhooks import Webhook
-from worker.contract.job import JobEvent
-from worker.contract.webhook import Attempt
+from guanwu.wire.results import JobEvent
+from guanwu.wire.webhooks import Attempt
 
 
 def create(client: Client, url: str, *, events: Sequence[JobEvent], as_json: bool) -> int:

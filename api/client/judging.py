@@ -10,7 +10,7 @@ import click
 
 from api.client.calls import ExportFormat
 from api.client.client import Client
-from worker.contract.judgement import Feedback, Kind
+from guanwu.wire.feedback import Feedback, Kind
 
 
 def show(

@@ -12,7 +12,7 @@ from api.client.answers import SetPage, parsed
 from api.client.handle import JobHandle
 from api.client.naming import LabelNames, Names, names_of
 from api.client.transport import Transport
-from worker.contract.client_set import ClientSet, Proposal
+from guanwu.wire.label_sets import ClientSet, Proposal
 
 THREADS = 8
 

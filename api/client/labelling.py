@@ -10,7 +10,7 @@ import click
 from api.client.client import Client
 from api.client.naming import LabelNames, split
 from api.client.pictures import find_pictures
-from worker.contract.client_set import ClientSet
+from guanwu.wire.label_sets import ClientSet
 
 FAILED = 1
 _FAMILIES = ("vit", "clip", "cnn", "resnest")  # those that make most of few pictures first

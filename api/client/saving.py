@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 
 from api.client.client import Client
-from worker.contract.job import ArtifactLink, Explanation, ItemResult, ItemStatus
+from guanwu.wire.results import ArtifactLink, Explanation, ItemResult, ItemStatus
 
 LABELS = "labels"
 

@@ -13,7 +13,7 @@ import click
 from api.client import display
 from api.client.display import Row
 from api.client.handle import JobHandle
-from worker.contract.job import ItemResult, Job
+from guanwu.wire.results import ItemResult, Job
 
 FIRST_ROWS = 20
 RESULTS = "results.jsonl"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from api.client.errors import UnexpectedAnswer
-from worker.contract.job import Job
+from guanwu.wire.results import Job
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,9 @@ from dataclasses import dataclass
 
 from api.report import heat
 from api.services import Services
-from worker.contract import keys
-from worker.contract.attention import (
-    DensitiesOfMethod,
-    Explanations,
-    MeanDensity,
-    ShortcutFlag,
-)
+from guanwu.wire.map_statistics import DensitiesOfMethod, Explanations, MeanDensity, ShortcutFlag
 from worker.contract.errors import ObjectNotFound
+from worker.contract.objects import keys
 
 LABELS = 7  # of a method whose own grids are drawn, beside that of all pictures
 LEAST_PICTURES = 5  # of a label whose mean is drawn, unless something is flagged there

@@ -16,10 +16,10 @@ from api.report.tiles import Tile, least_certain
 from api.report.words import LANGUAGE_TAGS, WORDS, Language
 from api.results import Summary
 from api.services import Services
-from worker.contract import keys
-from worker.contract.attention import Explanations
+from guanwu.wire.map_statistics import Explanations
+from guanwu.wire.results import Job, Label
 from worker.contract.errors import ObjectNotFound
-from worker.contract.job import Job, Label
+from worker.contract.objects import keys
 
 MAX_OPTIONS_CHARS = 4000
 

@@ -14,10 +14,10 @@ from api.found import FoundJob
 from api.parallel import in_order
 from api.report.heat import Grid
 from api.services import Services
-from worker.contract import keys
-from worker.contract.densities import ROW
+from guanwu.wire.results import ItemResult
+from worker.contract.coarse_maps import ROW
 from worker.contract.errors import ObjectNotFound
-from worker.contract.job import ItemResult
+from worker.contract.objects import keys
 
 WINDOW = 8
 

@@ -13,10 +13,10 @@ from api.job_index import JobIndex, Query
 from api.parallel import in_order
 from api.report import densities, heat
 from api.services import Services
-from worker.contract import keys
+from guanwu.wire.media import media_type
+from guanwu.wire.results import ImageFacts, ItemResult, ItemStatus, Label, Verdict
 from worker.contract.errors import ImageTooLarge, ObjectNotFound, StoreDenied
-from worker.contract.job import ImageFacts, ItemResult, ItemStatus, Label, Verdict
-from worker.contract.media import media_type
+from worker.contract.objects import keys
 
 TILES = 48
 MAX_PICTURE_BYTES = 100_000  # of each; all of them make a report of 7 MB at most

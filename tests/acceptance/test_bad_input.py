@@ -11,7 +11,7 @@ import pytest
 
 from api.client import Client, RequestRefused
 from deploy.stack import Stack
-from worker.contract.job import JobStatus, new_id
+from guanwu.wire.results import JobStatus, new_id
 
 
 def huge_png(side_px: int) -> bytes:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from api.client.cli import run
 from deploy.stack import Stack
-from worker.contract.job import Region
+from guanwu.wire.results import Region
 
 Guanwu = Callable[..., Result]
 

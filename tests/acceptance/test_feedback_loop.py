@@ -13,8 +13,8 @@ import pytest
 
 from api.client import Client
 from deploy.stack import Stack
+from guanwu.wire.label_sets import ClientSet
 from tests.benchmarks.composites import Composite, Rgb, beside
-from worker.contract.client_set import ClientSet
 from worker.vision.image import decode
 from worker.vision.png import encoded
 

@@ -14,9 +14,9 @@ from PIL import Image
 
 from api.client import Client, JobHandle
 from deploy.stack import Stack
+from guanwu.wire.results import ItemResult, ItemStatus, JobStatus
 from tests.stack import CPU_SETTINGS, running_stack
-from worker.contract import keys
-from worker.contract.job import ItemResult, ItemStatus, JobStatus
+from worker.contract.objects import keys
 
 IMAGES = 200
 KILL_AT = (IMAGES // 4, IMAGES // 2)  # so many done

@@ -19,9 +19,9 @@ from PIL import Image
 
 from api.client import Client, JobHandle, RequestRefused
 from deploy.stack import Stack
+from guanwu.wire.results import ItemResult, ItemStatus, JobStatus
 from tests.sleeping.stack import SleepingStack
 from tests.stack import CPU_SETTINGS, INPUT_BUCKET, running_stack
-from worker.contract.job import ItemResult, ItemStatus, JobStatus
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 180

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from guanwu.wire.results import Options
 from tests.benchmarks import caltech, reliability
-from worker.contract.job import Options
 from worker.vision.analysis import Analysis
 from worker.vision.calibrating import Sampled
 from worker.vision.engine import Engine

@@ -12,15 +12,15 @@ import pytest
 
 from api.client import Client
 from deploy.stack import Stack
+from guanwu.wire.results import Job, JobStatus
 from tests.acceptance.conftest import told_to
 from tests.collector import Collector, SeenSpan, collecting
 from tests.receiver import Receiver, receiving, wait_until
 from tests.sleeping.stack import SleepingStack
 from tests.stack import CPU_SETTINGS, INPUT_BUCKET, running_stack
 from tests.web import WebServer
-from worker.contract.job import Job, JobStatus
-from worker.contract.records import JobRecords
-from worker.contract.redis_client import connect
+from worker.contract.records.connection import connect
+from worker.contract.records.job_records import JobRecords
 
 PICTURES = 3
 PATIENCE_S = 120

@@ -11,9 +11,9 @@ import pytest
 
 from api.client import Client
 from deploy.stack import Stack
+from guanwu.wire.results import ItemResult, JobStatus
 from tests.acceptance.conftest import MAX_BYTES, TIMEOUT_S
 from tests.web import WebServer, web_server
-from worker.contract.job import ItemResult, JobStatus
 
 WAIT_S = 180
 

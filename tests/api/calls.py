@@ -20,7 +20,7 @@ from api.app import create_app
 from deploy.stack import Stack
 from tests.api.hand import Hand
 from tests.stack import Buckets, SettingsFactory
-from worker.contract.settings import Settings
+from worker.contract.settings.model import Settings
 
 TOKEN = "token-of-the-test"
 OTHER_TOKEN = "token-of-somebody-else"

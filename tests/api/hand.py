@@ -8,10 +8,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from worker.account import Account
-from worker.contract import keys
-from worker.contract.catalog import Catalog, LabelSetEntry, ModelEntry
-from worker.contract.job import (
+from guanwu.wire.catalog import Catalog, LabelSetEntry, ModelEntry
+from guanwu.wire.results import (
     ArtifactLink,
     Diagnostics,
     Explanation,
@@ -25,14 +23,17 @@ from worker.contract.job import (
     ManifestItem,
     settled_status,
 )
+from worker.account import Account
 from worker.contract.label_set import LabelSet
-from worker.contract.manifest import keep_manifest, read_shard
-from worker.contract.objects import ObjectStore, split_address
-from worker.contract.record import Claim, JobRecord, Tally
-from worker.contract.records import JobRecords
-from worker.contract.redis_client import connect
-from worker.contract.settings import Settings
-from worker.contract.views import job_view
+from worker.contract.objects import keys
+from worker.contract.objects.store import ObjectStore, split_address
+from worker.contract.records.connection import connect
+from worker.contract.records.job_record import Claim, JobRecord, Tally
+from worker.contract.records.job_records import JobRecords
+from worker.contract.records.job_view import job_view
+from worker.contract.records.keys import RedisKeys
+from worker.contract.repositories.manifests import keep_manifest, read_shard
+from worker.contract.settings.model import Settings
 from worker.sources.opening import open_source
 
 CATALOG = Catalog(
@@ -67,7 +68,7 @@ class Hand:
         self.others: dict[int, float] = {}  # what a second model scores the same label
 
     def publish(self, catalog: Catalog = CATALOG) -> None:
-        key = keys.RedisKeys(self.settings.redis_prefix).catalog
+        key = RedisKeys(self.settings.redis_prefix).catalog
         self.redis.set(key, catalog.model_dump_json())
 
     def publish_labels(self, labels: LabelSet) -> None:
@@ -78,7 +79,7 @@ class Hand:
             ),
             LabelSetEntry(id="unnamed", size=2, languages=("zh",)),
         )
-        name = keys.RedisKeys(self.settings.redis_prefix).label_set(labels.digest)
+        name = RedisKeys(self.settings.redis_prefix).label_set(labels.digest)
         self.redis.set(name, labels.as_json())
         self.publish(CATALOG.model_copy(update={"label_sets": entries}))
 
@@ -164,7 +165,7 @@ class Hand:
 
     def forget(self, job: str) -> None:
         """Redis loses the job's record, as it does when its time has come."""
-        self.redis.delete(keys.RedisKeys(self.settings.redis_prefix).job(job))
+        self.redis.delete(RedisKeys(self.settings.redis_prefix).job(job))
 
     def manifest(self, claim: Claim, number: int) -> list[ManifestItem]:
         body = read_shard(self.store, claim.record.tenant, claim.job, number)

@@ -11,9 +11,9 @@ import pytest
 from api import absorbing, set_building
 from tests.api.calls import OTHER_TOKEN, PNG, Calls, problem
 from tests.api.hand import Hand
-from worker.contract.client_sets import ClientSets
 from worker.contract.errors import QueueFull
-from worker.contract.records import JobRecords
+from worker.contract.records.job_records import JobRecords
+from worker.contract.repositories.client_label_sets import ClientSets
 from worker.retention import Retention
 
 WEIGHTS = "0" * 64

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from tests.api.calls import TOKEN, Calls, problem
 from tests.api.hand import Hand
-from worker.contract.access import AccessKeys, Scope
+from worker.contract.repositories.api_keys import AccessKeys, Scope
 
 Give = Callable[..., Calls]
 

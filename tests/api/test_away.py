@@ -16,7 +16,7 @@ from deploy.child import Child
 from deploy.stack import Stack
 from tests.api.calls import CREDENTIALS, front_door, problem
 from tests.stack import SettingsFactory, empty_bucket, running_stack
-from worker.contract.settings import Settings
+from worker.contract.settings.model import Settings
 
 PATIENCE_S = 12.0
 

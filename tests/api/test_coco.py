@@ -9,8 +9,8 @@ from typing import Any
 from ulid import ULID
 
 from api import coco
-from worker.contract.job import ImageFacts, Label
-from worker.contract.judgement import Correct, Feedback
+from guanwu.wire.feedback import Correct, Feedback
+from guanwu.wire.results import ImageFacts, Label
 
 LABELS = [("虎斑猫", "tabby", 281), ("火箭", "missile", 657)]
 

@@ -12,20 +12,13 @@ import pytest
 from ulid import ULID
 
 from deploy.stack import Stack
-from tests.api.calls import (
-    OTHER_TOKEN,
-    PNG,
-    TOKENS,
-    Calls,
-    front_door,
-    lasting_door,
-    problem,
-)
+from guanwu.wire.catalog import Catalog
+from tests.api.calls import OTHER_TOKEN, PNG, TOKENS, Calls, front_door, lasting_door, problem
 from tests.api.hand import CATALOG, Hand
 from tests.stack import Bucket, Buckets, SettingsFactory, empty_bucket
-from worker.contract import keys
-from worker.contract.catalog import Catalog
 from worker.contract.label_set import LabelSet
+from worker.contract.objects import keys
+from worker.contract.records.keys import RedisKeys
 from worker.retention import Retention
 
 NAMES = LabelSet("imagenet1k", zh=("虎斑猫", "火箭", "<b>猫</b>"), en=("tabby", "missile", "cat"))
@@ -35,9 +28,7 @@ def finished(calls: Calls, hand: Hand) -> str:
     """Path of feedback on the first item of a finished job of two, 4 x 3 px; its second failed."""
     sets = tuple(s.model_copy(update={"digest": NAMES.digest}) for s in CATALOG.label_sets)
     hand.publish(Catalog(models=CATALOG.models, label_sets=sets))
-    hand.redis.set(
-        keys.RedisKeys(hand.settings.redis_prefix).label_set(NAMES.digest), NAMES.as_json()
-    )
+    hand.redis.set(RedisKeys(hand.settings.redis_prefix).label_set(NAMES.digest), NAMES.as_json())
     hand.failing = {1}
     job = calls.submit(2)
     hand.work(job["id"])

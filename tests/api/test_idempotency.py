@@ -18,8 +18,8 @@ from tests.api.calls import OTHER_TOKEN, PNG, TOKENS, Answer, Calls, problem
 from tests.api.hand import Hand
 from tests.stack import SettingsFactory
 from worker.contract.errors import RedisUnavailable
-from worker.contract.manifest import read_shard
-from worker.contract.records import JobRecords
+from worker.contract.records.job_records import JobRecords
+from worker.contract.repositories.manifests import read_shard
 
 KEY = "a-key-of-the-test"
 

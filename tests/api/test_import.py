@@ -10,7 +10,12 @@ import pytest
 
 FORBIDDEN = ("torch", "transformers", "worker.vision", "worker.tasks")
 # Redis's client imports OpenTelemetry's SDK itself, where it is installed.
-TRACING = ("opentelemetry.exporter", "requests", "google.protobuf", "worker.contract.otlp")
+TRACING = (
+    "opentelemetry.exporter",
+    "requests",
+    "google.protobuf",
+    "worker.contract.telemetry.otlp",
+)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +46,7 @@ def test_a_module_that_guards_name_exists(name: str) -> None:
 def test_nobody_imports_what_only_traces_need_while_they_are_off() -> None:
     code = (
         "import sys, api.app, worker.__main__, worker.coordinator, worker.assembly\n"
-        "from worker.contract.settings import load\n"
+        "from worker.contract.settings.environment import load\n"
         "api.app.create_app(load({}))\n"
         f"found = [m for m in {TRACING!r} if m in sys.modules]\n"
         "sys.exit(', '.join(found) or None)"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.job_index import JobIndex, Order, Query
-from worker.contract.job import IndexRow, ItemStatus
+from guanwu.wire.results import IndexRow, ItemStatus
 
 ORDERS: tuple[Order, ...] = get_args(Order)
 GREATEST_FIRST = ("entropy", "disagreement")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from api.submission import lane_of
+from guanwu.wire.results import Options
 from tests.api.calls import OTHER_TOKEN, PNG, TOKENS, Calls, front_door, problem
 from tests.api.hand import Hand
 from tests.stack import SettingsFactory
-from worker.contract.job import Options
 
 UNKNOWN = "job_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 

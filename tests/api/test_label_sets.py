@@ -10,11 +10,11 @@ import pytest
 
 from api import marks, submission
 from api.inputs import store_inputs
+from guanwu.wire.catalog import Catalog, ModelEntry
 from tests.api.calls import OTHER_TOKEN, PNG, TOKENS, Calls, front_door, problem
 from tests.api.hand import CATALOG, Hand
 from tests.stack import SettingsFactory
-from worker.contract import keys
-from worker.contract.catalog import Catalog, ModelEntry
+from worker.contract.objects import keys
 
 READER = ModelEntry(
     id="reader",

@@ -9,8 +9,8 @@ import pytest
 
 from tests.api.calls import OTHER_TOKEN, Calls, problem
 from tests.api.hand import Hand
-from worker.contract import keys
-from worker.contract.objects import split_address
+from worker.contract.objects import keys
+from worker.contract.objects.store import split_address
 
 WHY = {"explain": [{"method": "cam", "target": {"label": "虎斑猫", "against": "火箭"}}]}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.api.calls import Calls
 from tests.api.hand import Hand
-from worker.contract import keys
-from worker.contract.manifest import read_shard
+from worker.contract.objects import keys
+from worker.contract.repositories.manifests import read_shard
 
 
 def shards(hand: Hand, job: str) -> list[str]:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from api import offer
+from guanwu.wire.catalog import Catalog, LabelSetEntry
 from tests.api.calls import Calls, problem
 from tests.api.hand import CATALOG, Hand
-from worker.contract.catalog import Catalog, LabelSetEntry
-from worker.contract.keys import RedisKeys
 from worker.contract.label_set import LabelSet
+from worker.contract.records.keys import RedisKeys
 from worker.publisher import CatalogPublisher
 
 

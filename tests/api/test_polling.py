@@ -11,11 +11,11 @@ import pytest
 
 from api.capacity import ALIVE, MAX_POLLS
 from api.polling import pause_s
+from guanwu.wire.results import Job
 from tests.api.calls import Answer, Calls, problem
 from tests.api.hand import Hand
 from tests.api.test_events import later
 from worker.contract.errors import RedisUnavailable
-from worker.contract.job import Job
 
 NOW = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
 

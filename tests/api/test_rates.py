@@ -10,9 +10,9 @@ import redis
 
 from tests.api.calls import OTHER_TOKEN, PNG, TOKENS, Calls, front_door, problem
 from tests.stack import SettingsFactory
-from worker.contract.access import AccessKeys, Scope
-from worker.contract.objects import ObjectStore
-from worker.contract.redis_client import connect
+from worker.contract.objects.store import ObjectStore
+from worker.contract.records.connection import connect
+from worker.contract.repositories.api_keys import AccessKeys, Scope
 
 TINY = {"rate_read_per_min": 5, "rate_submit_per_min": 3, "rate_upload_per_min": 4}
 

@@ -10,11 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.api.calls import OTHER_TOKEN, PNG, Calls, problem
-from tests.api.hand import Hand
-from worker import densities
-from worker.contract import keys
-from worker.contract.attention import (
+from guanwu.wire.map_statistics import (
     Agreement,
     DensitiesOfMethod,
     Explanations,
@@ -23,9 +19,13 @@ from worker.contract.attention import (
     ShortcutFlag,
     Spot,
 )
-from worker.contract.densities import SIDE
-from worker.contract.job import ArtifactLink, ItemResult, ManifestItem
-from worker.contract.record import Claim
+from guanwu.wire.results import ArtifactLink, ItemResult, ManifestItem
+from tests.api.calls import OTHER_TOKEN, PNG, Calls, problem
+from tests.api.hand import Hand
+from worker import densities
+from worker.contract.coarse_maps import SIDE
+from worker.contract.objects import keys
+from worker.contract.records.job_record import Claim
 from worker.vision.density import Density
 
 EVIL = "<script>alert(1)</script>\"'><img src=//evil.example/x.png>.png"

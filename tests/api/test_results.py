@@ -10,11 +10,11 @@ import httpx
 import pytest
 from werkzeug.http import parse_options_header
 
+from guanwu.wire.map_statistics import Explanations
 from tests.api.calls import PNG, Calls, problem
 from tests.api.hand import Hand
-from worker.contract import keys
-from worker.contract.attention import Explanations
-from worker.contract.objects import JSON
+from worker.contract.objects import keys
+from worker.contract.objects.store import JSON
 
 
 def test_pages_hold_finished_items_in_order_without_gaps(calls: Calls, hand: Hand) -> None:

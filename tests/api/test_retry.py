@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from api import control
+from guanwu.wire.results import Job, JobStatus
 from tests.api.calls import Calls, problem
 from tests.api.hand import Hand
-from worker.contract import keys
-from worker.contract.job import Job, JobStatus
+from worker.contract.objects import keys
 
 
 def failed_job(calls: Calls, hand: Hand, count: int, failing: set[int]) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from deploy.stack import Stack
 from tests.api.calls import OTHER_TOKEN, Calls, lasting_door, problem
 from tests.api.hand import Hand
 from tests.stack import Buckets
-from worker.contract import keys
-from worker.contract.objects import JSONL
+from worker.contract.objects import keys
+from worker.contract.objects.store import JSONL
 
 Seen = tuple[Calls, dict[str, Any]]
 

@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
+from guanwu.wire.results import Source, new_id
 from tests.api.calls import OTHER_TOKEN, PNG, TOKENS, Calls, front_door, problem
 from tests.api.hand import Hand
 from tests.stack import Bucket, SettingsFactory, empty_bucket
-from worker.contract.job import Source, new_id
-from worker.contract.rebuild import undone_jobs
+from worker.contract.repositories.job_restore import undone_jobs
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 from tests.api.calls import OTHER_TOKEN, PNG, TOKENS, Calls, front_door, problem
 from tests.api.hand import Hand
 from tests.stack import SettingsFactory
-from worker.contract.access import AccessKeys
-from worker.contract.objects import ObjectStore
-from worker.contract.redis_client import connect
+from worker.contract.objects.store import ObjectStore
+from worker.contract.records.connection import connect
+from worker.contract.repositories.api_keys import AccessKeys
 
 
 @pytest.fixture

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from guanwu.wire.webhooks import Attempt
 from tests.api.calls import OTHER_TOKEN, Calls, problem
 from tests.api.hand import Hand
-from worker.contract import keys
-from worker.contract.access import AccessKeys
-from worker.contract.deliveries import Deliveries
-from worker.contract.webhook import Attempt
-from worker.contract.webhooks import MAX_WEBHOOKS
+from worker.contract.objects import keys
+from worker.contract.records.deliveries import Deliveries
+from worker.contract.records.keys import RedisKeys
+from worker.contract.repositories.api_keys import AccessKeys
+from worker.contract.repositories.webhooks import MAX_WEBHOOKS
 
 URL = "https://shop.example/hooks"
 
@@ -41,7 +42,7 @@ def test_secret_is_shown_once(calls: Calls) -> None:
 def test_webhooks_outlive_redis_and_stand_in_the_store(calls: Calls, hand: Hand) -> None:
     webhook = made(calls)
     assert hand.store.exists(keys.webhook("local", webhook["id"]))
-    hand.redis.delete(keys.RedisKeys(hand.settings.redis_prefix).webhooks("local"))
+    hand.redis.delete(RedisKeys(hand.settings.redis_prefix).webhooks("local"))
     assert [one["id"] for one in calls.get("/v1/webhooks").json["items"]] == [webhook["id"]]
 
 
@@ -126,13 +127,13 @@ def test_rotation_answers_a_new_secret_and_until_when_the_old_one_signs(calls: C
 
 def test_secret_for_webhooks_of_jobs_stays_until_it_is_rotated(calls: Calls, hand: Hand) -> None:
     first = calls.get("/v1/webhook-secret").json["secret"]
-    hand.redis.delete(keys.RedisKeys(hand.settings.redis_prefix).webhook_secrets("local"))
+    hand.redis.delete(RedisKeys(hand.settings.redis_prefix).webhook_secrets("local"))
     assert calls.get("/v1/webhook-secret").json["secret"] == first
     assert calls.with_token(OTHER_TOKEN).get("/v1/webhook-secret").json["secret"] != first
     rotated = calls.post("/v1/webhook-secret/rotate").json
     assert rotated["secret"] != first
     assert len(rotated["old_secrets_until"]) == 1
-    hand.redis.delete(keys.RedisKeys(hand.settings.redis_prefix).webhook_secrets("local"))
+    hand.redis.delete(RedisKeys(hand.settings.redis_prefix).webhook_secrets("local"))
     assert calls.get("/v1/webhook-secret").json == rotated
     assert calls.get("/v1/webhooks").json == {"items": []}
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 
+from guanwu.wire.fleet import Pulse
 from tests.api.calls import Calls, problem
 from tests.api.hand import Hand
-from worker.contract.access import AccessKeys
-from worker.contract.keys import RedisKeys
-from worker.contract.pulse import Pulse
-from worker.contract.pulses import Pulses
+from worker.contract.records.fleet import Pulses
+from worker.contract.records.keys import RedisKeys
+from worker.contract.repositories.api_keys import AccessKeys
 
 
 def test_workers_are_told_with_what_there_is_to_do(calls: Calls, hand: Hand) -> None:

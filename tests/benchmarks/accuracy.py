@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 
 from api.client import Client
 from deploy.stack import Stack
-from worker.contract.job import ItemResult
+from guanwu.wire.results import ItemResult
 
 QUICK_PHOTOS = 16
 

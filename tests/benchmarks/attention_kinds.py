@@ -25,10 +25,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from guanwu.wire.results import Explain, Options, TextTarget
 from tests.benchmarks import place
 from tests.worker.vision.models import tiny_blip, tiny_clip
 from worker.contract.errors import GuanwuError
-from worker.contract.job import Explain, Options, TextTarget
 from worker.vision.analysis import Analysis, MadeMap
 from worker.vision.engine import Engine
 from worker.vision.image import Picture

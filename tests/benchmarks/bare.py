@@ -8,11 +8,11 @@ import boto3
 from botocore.config import Config
 from flask import Flask, Response, request
 
-from worker.contract import settings
+from worker.contract.settings import environment
 
 
 def make_application() -> Flask:
-    own = settings.load()
+    own = environment.load()
     client = boto3.client(
         "s3",
         endpoint_url=own.s3_endpoint,

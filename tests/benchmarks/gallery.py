@@ -18,10 +18,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from guanwu.wire.results import Options
 from tests.benchmarks import caltech
 from tests.benchmarks.accuracy import photos
 from worker.contract.errors import GuanwuError
-from worker.contract.job import Options
 from worker.drawing import compare_sheet
 from worker.vision import png, render
 from worker.vision.analysis import Analysis

@@ -29,14 +29,14 @@ from PIL import Image
 
 from api.client import Client
 from deploy.stack import Stack
+from guanwu.wire.results import ItemResult, ManifestItem
 from tests.benchmarks.looking import SHOWN, WINDOW, asked, chromium, workerless
 from tests.benchmarks.shown import Bar, report
 from tests.finished import TENANT, Finisher
 from worker import densities
-from worker.contract import keys
-from worker.contract.densities import SIDE
-from worker.contract.job import ItemResult, ManifestItem
-from worker.contract.record import Claim
+from worker.contract.coarse_maps import SIDE
+from worker.contract.objects import keys
+from worker.contract.records.job_record import Claim
 from worker.explained.account import ExplanationAccount
 from worker.vision.density import Density
 

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import torch
 
+from guanwu.wire.results import Options
 from tests.benchmarks.caltech import MODEL, folder, shared
-from worker.contract.job import Options
 from worker.vision.image import decode
 from worker.vision.models.model import VisionModel
 

@@ -15,15 +15,15 @@ import httpx
 
 from deploy.child import Child
 from deploy.stack import Stack
+from guanwu.wire.results import ManifestItem, Options, new_id
 from tests.sleeping.behaviour import Behaviour
-from worker.contract import keys
-from worker.contract.job import ManifestItem, Options, new_id
-from worker.contract.keys import RedisKeys
-from worker.contract.objects import JSONL, ObjectStore
-from worker.contract.queues import make_app, send
-from worker.contract.record import JobRecord
-from worker.contract.records import JobRecords
-from worker.contract.redis_client import connect
+from worker.contract.objects import keys
+from worker.contract.objects.store import JSONL, ObjectStore
+from worker.contract.records.broker import make_app, send
+from worker.contract.records.connection import connect
+from worker.contract.records.job_record import JobRecord
+from worker.contract.records.job_records import JobRecords
+from worker.contract.records.keys import RedisKeys
 
 ROOT = Path(__file__).parents[2]
 TENANT = "local"

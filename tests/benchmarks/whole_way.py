@@ -9,8 +9,8 @@ from typing import Any, Self
 
 from api.client import Client
 from deploy.stack import Stack
+from guanwu.wire.results import ItemResult
 from tests.benchmarks.scenes import Scene
-from worker.contract.job import ItemResult
 
 BUCKET = "scenes"
 PUTTERS = 4

@@ -11,10 +11,10 @@ import pytest
 
 from api.client import Client
 from deploy.stack import Stack
+from guanwu.wire.label_sets import ClientSet
 from tests.browser.looking import all_pictures_load, barriers
-from worker.contract.client_set import ClientSet
-from worker.contract.client_sets import ClientSets
-from worker.contract.objects import ObjectStore
+from worker.contract.objects.store import ObjectStore
+from worker.contract.repositories.client_label_sets import ClientSets
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

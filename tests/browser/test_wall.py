@@ -11,10 +11,10 @@ import pytest
 
 from api.job_index import Order
 from deploy.stack import Stack
+from guanwu.wire.uncertainty import least_entropy
 from tests.browser.looking import all_pictures_load, barriers
 from tests.finished import NAMES, PICTURES, Finisher, fails, faithfulness_of, score_of
 from tests.stack import running_stack
-from worker.contract.uncertainty import least_entropy
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

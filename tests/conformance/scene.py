@@ -9,12 +9,12 @@ from pathlib import Path
 
 from api.client import Client
 from deploy.stack import Stack
+from guanwu.wire.label_sets import ClientSet, Proposal, ProposedExample, SetLabel
+from guanwu.wire.results import new_id
 from tests.sleeping.pictures import picture
 from tests.sleeping.stack import SleepingStack
 from tests.stack import running_stack
-from worker.contract import keys
-from worker.contract.client_set import ClientSet, Proposal, ProposedExample, SetLabel
-from worker.contract.job import new_id
+from worker.contract.objects import keys
 
 ROOT = Path(__file__).parents[2]
 BUCKET = "bucket"  # that the document's examples name, as their objects do

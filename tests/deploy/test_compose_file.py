@@ -12,7 +12,8 @@ import jsonschema_rs
 import pytest
 
 from tests.deploy.composition import ROOT, composition, image_of
-from worker.contract.settings import PREFIX, load
+from worker.contract.settings.environment import load
+from worker.contract.settings.model import PREFIX
 
 SERVICES = composition()["services"]
 OURS = [name for name, service in SERVICES.items() if "build" in service]

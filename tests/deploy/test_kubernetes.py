@@ -20,7 +20,8 @@ from tests.deploy.kustomization import (
     environment,
     pod,
 )
-from worker.contract.settings import PREFIX, load
+from worker.contract.settings.environment import load
+from worker.contract.settings.model import PREFIX
 
 VERSIONS = ("1.30.0", "1.37.0")  # the oldest we promise, the newest that the schemas know
 SUPERVISOR_S = 5.0

@@ -9,8 +9,8 @@ import subprocess
 import pytest
 
 from tests.deploy.documents import ROOT, Document, every_document, expect_command
-from worker.contract.secret_files import SUFFIX
-from worker.contract.settings import CLIENT_VARIABLES, PREFIX, Settings
+from worker.contract.settings.model import CLIENT_VARIABLES, PREFIX, Settings
+from worker.contract.settings.secret_files import SUFFIX
 
 DOCUMENTS = {document.path: document for document in every_document()}
 # Whose commands are not only there, but run, and by which test.

@@ -8,9 +8,10 @@ import pytest
 
 from api.capacity import MAX_POLLS, MAX_STREAMS, THREADS
 from tests.deploy.documents import Document, every_document
-from worker.contract.access import CACHE_S
-from worker.contract.keys import WINDOW_CHUNKS
-from worker.contract.settings import PREFIX, Settings, load
+from worker.contract.lanes import WINDOW_CHUNKS
+from worker.contract.repositories.api_keys import CACHE_S
+from worker.contract.settings.environment import load
+from worker.contract.settings.model import PREFIX, Settings
 from worker.downloads import MAX_REDIRECTS
 from worker.sources.manifest import MAX_LINE_BYTES
 from worker.vision.formats import READERS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deploy.settings_table import DOCUMENT, SECTIONS, render
-from worker.contract.settings import PREFIX, Settings
+from worker.contract.settings.model import PREFIX, Settings
 
 
 def test_the_document_is_made_from_the_settings() -> None:

@@ -12,8 +12,8 @@ from deploy.seaweedfs import S3_REGION
 from deploy.stack import Stack
 from deploy.state import Credentials
 from tests.stack import CPU_SETTINGS, StartStack, running_stack
-from worker.contract.keys import RedisKeys
-from worker.contract.settings import load
+from worker.contract.records.keys import RedisKeys
+from worker.contract.settings.environment import load
 
 ONE_MODEL = {"GUANWU_DEFAULT_MODELS": "efficientnet-lite0"}  # the one that loads soonest
 WORKER_S = 600.0  # the first time, models are fetched

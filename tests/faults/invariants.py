@@ -11,10 +11,10 @@ from typing import Any
 
 from PIL import Image
 
+from guanwu.wire.results import ItemResult, ItemStatus, Job, JobStatus, ManifestItem
 from tests.faults.scene import TENANT, Scene
-from worker.contract import keys
-from worker.contract.job import ItemResult, ItemStatus, Job, JobStatus, ManifestItem
-from worker.contract.keys import QUEUES
+from worker.contract.lanes import QUEUES
+from worker.contract.objects import keys
 
 READERS = 8
 

@@ -21,12 +21,12 @@ from tests.sleeping.behaviour import Behaviour
 from tests.sleeping.pictures import picture
 from tests.stack import SettingsFactory
 from worker.contract.errors import RedisUnavailable
-from worker.contract.keys import RedisKeys
-from worker.contract.objects import ObjectStore
-from worker.contract.record import JobRecord
-from worker.contract.records import JobRecords
-from worker.contract.redis_client import connect
-from worker.contract.settings import Settings
+from worker.contract.objects.store import ObjectStore
+from worker.contract.records.connection import connect
+from worker.contract.records.job_record import JobRecord
+from worker.contract.records.job_records import JobRecords
+from worker.contract.records.keys import RedisKeys
+from worker.contract.settings.model import Settings
 
 ROOT = Path(__file__).parents[2]
 TENANT = "local"

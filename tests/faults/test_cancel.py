@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
+from guanwu.wire.results import ItemStatus, JobStatus
 from tests.faults.conftest import MakeScene
 from tests.faults.invariants import expect_settled
 from tests.faults.scene import TENANT, WHOLE_CHUNKS, Scene
-from worker.contract import keys
-from worker.contract.job import ItemStatus, JobStatus
+from worker.contract.objects import keys
 
 LOOK_AGAIN_S = 1.2  # longer than a lease
 HEARTBEATS = 3  # by which a worker has heard of it

@@ -13,7 +13,7 @@ from tests.faults.conftest import MakeScene
 from tests.faults.invariants import expect_settled
 from tests.faults.scale import scaled
 from tests.faults.scene import Scene
-from worker.contract.queues import make_app, send
+from worker.contract.records.broker import make_app, send
 
 IMAGES = scaled(small=160, full=2000)
 KILLS = scaled(small=4, full=25)

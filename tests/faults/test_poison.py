@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
+from guanwu.wire.results import ItemResult, ItemStatus, JobStatus
 from tests.faults.conftest import MakeScene
 from tests.faults.invariants import expect_settled
 from tests.faults.scale import scaled
 from tests.faults.scene import Scene
-from worker.contract.job import ItemResult, ItemStatus, JobStatus
 
 IMAGES = scaled(small=48, full=200)
 BAD = 21

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
+from guanwu.wire.results import ItemStatus, JobStatus
 from tests.faults.conftest import MakeScene
 from tests.faults.invariants import expect_settled
 from tests.faults.scale import scaled
 from tests.faults.scene import LABELS_ONLY, paused
 from tests.sleeping.pictures import picture
-from worker.contract.job import ItemStatus, JobStatus
 
 IMAGES = scaled(small=60, full=1000)
 AWAY_S = 1.0

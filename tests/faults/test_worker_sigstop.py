@@ -8,7 +8,7 @@ import signal
 from tests.faults.conftest import MakeScene
 from tests.faults.invariants import expect_settled
 from tests.faults.scene import TENANT
-from worker.contract import keys
+from worker.contract.objects import keys
 
 IMAGES = 4
 

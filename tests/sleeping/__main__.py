@@ -11,7 +11,7 @@ import sys
 
 import click
 
-from worker.contract import settings
+from worker.contract.settings import environment
 
 BACKOFF_S = 0.05
 SERVE = (sys.executable, "-m", "tests.sleeping", "serve")
@@ -25,7 +25,7 @@ def main(context: click.Context) -> None:
         from worker.exposition import address_of
         from worker.supervisor import supervise
 
-        own = settings.load()
+        own = environment.load()
         metrics = address_of(own)
         code = supervise(
             [Device()],
@@ -43,11 +43,11 @@ def serve(device: str) -> None:
     from tests.sleeping.behaviour import from_environment
     from tests.sleeping.engine import SleepingEngine
     from tests.sleeping.pipeline import SleepingPipeline
-    from worker.contract import logs
+    from worker.contract.telemetry import logs
     from worker.devices import Device
     from worker.serve import work
 
-    own = settings.load().model_copy(update={"cache_mb": 0})  # its engine is asked every time
+    own = environment.load().model_copy(update={"cache_mb": 0})  # its engine is asked every time
     logs.configure(own.log_level)
     told = from_environment(os.environ)
     engine = SleepingEngine(told, max_batch=own.batch_images)

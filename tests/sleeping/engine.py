@@ -12,11 +12,11 @@ from types import ModuleType
 
 import numpy as np
 
+from guanwu.wire.catalog import Catalog, LabelSetEntry, ModelEntry
+from guanwu.wire.results import Label, Options
 from tests.sleeping.behaviour import Behaviour
 from tests.sleeping.pictures import number_of
-from worker.contract.catalog import Catalog, LabelSetEntry, ModelEntry
 from worker.contract.errors import GuanwuError
-from worker.contract.job import Label, Options
 from worker.contract.label_set import LabelSet
 from worker.vision.analysis import Analysis, MadeMap, Prepared
 from worker.vision.heatmap import Heatmap, Window

@@ -6,9 +6,9 @@ import time
 
 import numpy as np
 
+from guanwu.wire.results import DeviceInfo, ItemResult, ItemStatus, ManifestItem, Options
 from worker.batcher import Answer
-from worker.contract.job import DeviceInfo, ItemResult, ItemStatus, ManifestItem, Options
-from worker.contract.record import Claim
+from worker.contract.records.job_record import Claim
 from worker.item import Loaded, Stopwatch
 from worker.meters import Meters
 from worker.vision.analysis import Prepared

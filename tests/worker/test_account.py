@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from guanwu.wire.results import DeviceInfo, ItemError, ItemResult, ItemStatus, Label, ModelInfo
 from worker.account import SCORE_BINS, SUMMARY_LABELS, Account
-from worker.contract.job import DeviceInfo, ItemError, ItemResult, ItemStatus, Label, ModelInfo
 
 
 def seen(index: int, *scores: float, name: str = "猫", ms: float = 10) -> ItemResult:

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
+from guanwu.wire.results import Options
 from worker.batcher import Answer, Batcher
 from worker.contract.errors import CorruptImage, ServiceUnavailable
-from worker.contract.job import Options
 from worker.vision.engine import Prepared
 
 ANSWER_S = 10

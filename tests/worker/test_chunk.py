@@ -16,17 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.stack import SettingsFactory
-from worker import densities
-from worker.announcements import Announcements
-from worker.batcher import Batcher
-from worker.chunk import ChunkRunner
-from worker.closing import Closing
-from worker.contract import keys
-from worker.contract.attention import Explanations
-from worker.contract.deliveries import Deliveries
-from worker.contract.errors import GuanwuError, LeaseLost, RedisUnavailable
-from worker.contract.job import (
+from guanwu.wire.map_statistics import Explanations
+from guanwu.wire.results import (
     DeviceInfo,
     IndexRow,
     ItemError,
@@ -38,13 +29,22 @@ from worker.contract.job import (
     Options,
     new_id,
 )
-from worker.contract.keys import LANES
-from worker.contract.objects import ObjectStore
-from worker.contract.record import Claim, JobRecord, Reopened, Tally
-from worker.contract.records import JobRecords
-from worker.contract.redis_client import connect
-from worker.contract.settings import Settings
-from worker.contract.webhooks import Webhooks
+from tests.stack import SettingsFactory
+from worker import densities
+from worker.announcements import Announcements
+from worker.batcher import Batcher
+from worker.chunk import ChunkRunner
+from worker.closing import Closing
+from worker.contract.errors import GuanwuError, LeaseLost, RedisUnavailable
+from worker.contract.lanes import LANES
+from worker.contract.objects import keys
+from worker.contract.objects.store import ObjectStore
+from worker.contract.records.connection import connect
+from worker.contract.records.deliveries import Deliveries
+from worker.contract.records.job_record import Claim, JobRecord, Reopened, Tally
+from worker.contract.records.job_records import JobRecords
+from worker.contract.repositories.webhooks import Webhooks
+from worker.contract.settings.model import Settings
 from worker.downloads import Downloads
 from worker.item import ImageLimits, ItemPipeline
 from worker.known_answers import KnownAnswers

@@ -13,17 +13,19 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import WebhookVerificationError
 
+from guanwu.wire.results import JOB_EVENTS, Counts, Job, JobStatus, JobWebhook, Options, new_id
+from guanwu.wire.webhooks import Attempt
 from tests.receiver import Receiver, receiving, wait_until
 from tests.stack import SettingsFactory
 from worker.announcements import Announcements
-from worker.contract import keys
-from worker.contract.deliveries import Deliveries
-from worker.contract.job import JOB_EVENTS, Counts, Job, JobStatus, JobWebhook, Options, new_id
-from worker.contract.objects import ObjectStore
-from worker.contract.records import JobRecords
-from worker.contract.redis_client import connect
-from worker.contract.webhook import Attempt, Delivery, Webhook
-from worker.contract.webhooks import Webhooks
+from worker.contract.objects import keys
+from worker.contract.objects.store import ObjectStore
+from worker.contract.records.connection import connect
+from worker.contract.records.deliveries import Deliveries
+from worker.contract.records.job_records import JobRecords
+from worker.contract.records.keys import RedisKeys
+from worker.contract.repositories.webhooks import Webhooks
+from worker.contract.webhook import Delivery, Webhook
 from worker.courier import TENANT_THREADS, Courier
 from worker.outbound import Outbound
 from worker.webhooks import Sender
@@ -84,7 +86,7 @@ class Post:
 
     def settled(self) -> None:
         """Until nothing is left to be told, in S3 and in Redis."""
-        left = keys.RedisKeys(self.settings.redis_prefix).delivery("*")
+        left = RedisKeys(self.settings.redis_prefix).delivery("*")
         wait_until(
             lambda: not any(self.client.scan_iter(left)), what="Redis has nothing left to tell"
         )
@@ -323,7 +325,7 @@ def test_courier_that_comes_back_from_the_dead_changes_nothing(make: Making) -> 
     (placed,) = post.end_job()
     (late,) = post.deliveries.take(limit=9)
     assert post.deliveries.take(limit=9) == []
-    leased = keys.RedisKeys(post.settings.redis_prefix).hooks_leased
+    leased = RedisKeys(post.settings.redis_prefix).hooks_leased
     post.client.zadd(leased, {placed.lane: 1})  # its lease has run out
     (again,) = post.deliveries.take(limit=9)
     post.deliveries.end(late, None)
@@ -359,5 +361,5 @@ def test_first_secret_of_a_tenant_is_the_same_for_all_who_ask_at_once(make: Maki
         thread.start()
     for thread in threads:
         thread.join()
-    post.client.delete(keys.RedisKeys(post.settings.redis_prefix).webhook_secrets("one"))
+    post.client.delete(RedisKeys(post.settings.redis_prefix).webhook_secrets("one"))
     assert {*found, post.webhooks.secrets("one").newest} == {found[0]}

@@ -24,7 +24,7 @@ from worker.contract.errors import (
     UrlRefused,
     UrlUnreachable,
 )
-from worker.contract.settings import load
+from worker.contract.settings.environment import load
 from worker.downloads import Downloads
 from worker.outbound import system_addresses
 

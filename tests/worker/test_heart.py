@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from worker.contract.pulse import Pulse
+from guanwu.wire.fleet import Pulse
 from worker.heart import Heart
 from worker.meters import Meters
 from worker.readings import Readings

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from guanwu.wire.results import Label, Options
 from worker.batcher import Batcher
 from worker.contract.errors import CorruptImage, GuanwuError
-from worker.contract.job import Label, Options
 from worker.contract.label_set import LabelSet
 from worker.known_answers import KnownAnswers
 from worker.vision.analysis import Analysis, MadeMap, Prepared

@@ -10,22 +10,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from guanwu.wire.label_sets import ClientSet, Example, SetLabel
+from guanwu.wire.results import Counts, ItemError, ItemResult, ItemStatus, JobStatus, Options
 from tests.stack import SettingsFactory
 from worker.client_labels import ClientLabelShelf
-from worker.contract import keys
-from worker.contract.client_set import ClientSet, Example, SetLabel
-from worker.contract.client_sets import ClientSets
 from worker.contract.errors import LabelSetBuilding, LabelSetFailed, UnknownLabelSet
-from worker.contract.job import (
-    Counts,
-    ItemError,
-    ItemResult,
-    ItemStatus,
-    JobStatus,
-    Options,
-)
-from worker.contract.objects import BYTES, ObjectStore
-from worker.contract.record import JobRecord, Stop
+from worker.contract.objects import keys
+from worker.contract.objects.store import BYTES, ObjectStore
+from worker.contract.records.job_record import JobRecord, Stop
+from worker.contract.repositories.client_label_sets import ClientSets
 from worker.example_features import ExampleFeatures
 from worker.set_closing import SetClosing
 

@@ -4,11 +4,11 @@ import time
 
 import pytest
 
+from guanwu.wire.results import Options, new_id
 from tests.stack import SettingsFactory
 from worker.contract.errors import LeaseLost
-from worker.contract.job import Options, new_id
-from worker.contract.records import JobRecords
-from worker.contract.redis_client import connect
+from worker.contract.records.connection import connect
+from worker.contract.records.job_records import JobRecords
 from worker.leases import Leases
 
 LEASE_S = 0.4

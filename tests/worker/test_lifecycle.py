@@ -9,9 +9,9 @@ from click.testing import CliRunner
 
 from tests.stack import Bucket, SettingsFactory
 from worker.__main__ import main
-from worker.contract import keys
 from worker.contract.errors import SettingsInvalid
-from worker.contract.settings import load
+from worker.contract.objects import keys
+from worker.contract.settings.environment import load
 from worker.lifecycle import rules
 
 DAY_S = 86_400

@@ -15,16 +15,16 @@ from dataclasses import dataclass
 
 import pytest
 
+from guanwu.wire.results import ManifestItem, Options, Source, new_id
 from tests.stack import SettingsFactory
-from worker.contract import keys
 from worker.contract.errors import LeaseLost
-from worker.contract.job import ManifestItem, Options, Source, new_id
-from worker.contract.objects import ObjectStore
-from worker.contract.quota import Allowance, allowances
-from worker.contract.record import Claim, JobRecord, Tally
-from worker.contract.records import JobRecords
-from worker.contract.redis_client import connect
-from worker.contract.settings import Settings
+from worker.contract.objects import keys
+from worker.contract.objects.store import ObjectStore
+from worker.contract.records.connection import connect
+from worker.contract.records.job_record import Claim, JobRecord, Tally
+from worker.contract.records.job_records import JobRecords
+from worker.contract.records.quota import Allowance, allowances
+from worker.contract.settings.model import Settings
 from worker.leases import Leases
 from worker.planner import SHARDS_A_STEP, Planner
 from worker.sources.entry import Entry, SourceReader

@@ -5,13 +5,14 @@ from collections.abc import Callable
 
 import pytest
 
+from guanwu.wire.base import Lane
+from guanwu.wire.results import Options, new_id
 from tests.stack import SettingsFactory
 from worker.contract.errors import LeaseLost
-from worker.contract.job import Options, new_id
-from worker.contract.keys import WINDOW_CHUNKS, Lane, QueueName
-from worker.contract.record import Claim, Tally, Verdict
-from worker.contract.records import JobRecords
-from worker.contract.redis_client import connect
+from worker.contract.lanes import WINDOW_CHUNKS, QueueName
+from worker.contract.records.connection import connect
+from worker.contract.records.job_record import Claim, Tally, Verdict
+from worker.contract.records.job_records import JobRecords
 from worker.pump import Pump, Runner
 
 ANSWER_S = 10

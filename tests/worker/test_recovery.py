@@ -11,15 +11,15 @@ import redis
 from structlog.testing import capture_logs
 from ulid import ULID
 
+from guanwu.wire.results import Options, new_id
 from tests.stack import SettingsFactory
-from worker.contract import keys
 from worker.contract.errors import StoreUnavailable
-from worker.contract.job import Options, new_id
-from worker.contract.keys import RedisKeys
-from worker.contract.objects import JSON, ObjectStore
-from worker.contract.records import JobRecords
-from worker.contract.redis_client import connect
-from worker.contract.views import job_view
+from worker.contract.objects import keys
+from worker.contract.objects.store import JSON, ObjectStore
+from worker.contract.records.connection import connect
+from worker.contract.records.job_records import JobRecords
+from worker.contract.records.job_view import job_view
+from worker.contract.records.keys import RedisKeys
 from worker.recovery import LOOK_BACK, Recovery
 
 TENANT = "one"

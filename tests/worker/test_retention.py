@@ -4,15 +4,15 @@ import datetime as dt
 
 import pytest
 
+from guanwu.wire.label_sets import ClientSet, Proposal, SetLabel
+from guanwu.wire.results import Counts, Job, JobStatus, Options, new_id
 from tests.stack import SettingsFactory
-from worker.contract import keys
-from worker.contract.client_set import ClientSet, Proposal, SetLabel
-from worker.contract.client_sets import ClientSets
 from worker.contract.errors import ProposalNotFound
-from worker.contract.job import Counts, Job, JobStatus, Options, new_id
-from worker.contract.objects import ObjectStore
-from worker.contract.records import JobRecords
-from worker.contract.redis_client import connect
+from worker.contract.objects import keys
+from worker.contract.objects.store import ObjectStore
+from worker.contract.records.connection import connect
+from worker.contract.records.job_records import JobRecords
+from worker.contract.repositories.client_label_sets import ClientSets
 from worker.retention import Retention, is_over
 
 NOW = dt.datetime(2026, 1, 31, tzinfo=dt.UTC)

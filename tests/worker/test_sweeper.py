@@ -4,12 +4,12 @@ import time
 
 import pytest
 
+from guanwu.wire.results import Options, new_id
 from tests.stack import SettingsFactory
 from worker.contract.errors import RedisUnavailable
-from worker.contract.job import Options, new_id
-from worker.contract.keys import QueueName
-from worker.contract.records import JobRecords
-from worker.contract.redis_client import connect
+from worker.contract.lanes import QueueName
+from worker.contract.records.connection import connect
+from worker.contract.records.job_records import JobRecords
 from worker.sweeper import MAX_WAKE_UPS, Sweeper, missing_wake_ups
 
 GRACE_S = 0.3

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from worker.contract.settings import load
+from worker.contract.settings.environment import load
 from worker.contract.webhook import Delivery, Secret, body_of, pause_s
 from worker.webhooks import signed_headers
 

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import NoReturn, Self
 
+from guanwu.wire.label_sets import ClientSet
 from worker.contract.errors import InvalidOptions
 
 WORDS = "words"  # the id of a job's own labels
@@ -136,3 +137,9 @@ class LabelSet:
 def _key(name: str) -> str:
     """What two spellings of one name share: no case, no full-width letters, no outer space."""
     return unicodedata.normalize("NFKC", name).strip().casefold()
+
+
+def label_set_of(version: ClientSet) -> LabelSet:
+    """The labels of a client's set as others find and score them."""
+    zh, en = (tuple(getattr(label, x) for label in version.labels) for x in ("zh", "en"))
+    return LabelSet(id=version.ref, zh=zh, en=en)

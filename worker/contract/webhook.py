@@ -1,4 +1,4 @@
-"""Webhooks: what a standing one is, what is sent, and what came of it."""
+"""Webhooks: standing ones, their secrets, and what is sent."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import hashlib
 import json
 import secrets
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field
 
+from guanwu.wire.results import Events, HookUrl, Job, JobEvent, JobStatus, Wire
+from guanwu.wire.webhooks import Event
 from worker.contract.addresses import Allowed, as_address, parsed_url
 from worker.contract.errors import AddressForbidden
-from worker.contract.job import Events, HookUrl, Job, JobEvent, JobStatus, Wire
 
-TEST_EVENT: Literal["webhook.test"] = "webhook.test"
-Event = JobEvent | Literal["webhook.test"]
 SECRET_BYTES = 32
 SECRETS = 3  # the newest, and those that sign too for a while
 LANES = 4  # deliveries under way to one receiver at most
@@ -102,20 +101,6 @@ class Delivery(Wire):
         """The queue it waits in: one of a few of its receiver's."""
         receiver = self.webhook or _digest(parsed_url(self.url or "").host)[:16]
         return f"{self.tenant}/{receiver}/{int(_digest(self.id)[:8], 16) % LANES}"
-
-
-class Attempt(Wire):
-    """One try to deliver, as `GET /v1/webhooks/{webhook_id}/deliveries` tells of it."""
-
-    id: str = Field(description="of the delivery: the header `webhook-id`")
-    at: dt.datetime
-    event: Event
-    job: str | None
-    attempt: int = Field(description="from 1")
-    status: int | None = Field(description="the receiver's answer; null: there was none")
-    error: str | None = Field(description="why it failed; null: it was delivered")
-    duration_ms: int
-    next_try_at: dt.datetime | None = Field(description="null: there is no further try")
 
 
 def event_of(status: JobStatus) -> JobEvent:

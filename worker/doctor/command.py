@@ -11,10 +11,10 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from worker.contract import logs
 from worker.contract.errors import SettingsInvalid
 from worker.contract.finding import Finding, problem
-from worker.contract.settings import load
+from worker.contract.settings.environment import load
+from worker.contract.telemetry import logs
 from worker.doctor.examination import examine
 
 MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}

@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Iterator
 
 from worker.contract.finding import Finding, warning
-from worker.contract.settings import Settings
+from worker.contract.settings.model import Settings
 from worker.doctor import reach, redis, setup, store
 
 NEEDED = ("torch", "transformers", "cv2", "PIL", "pynvml")  # by the subjects of a worker

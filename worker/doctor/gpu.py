@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pynvml
 
 from worker.contract.finding import Finding, problem, warning
-from worker.contract.settings import Settings
+from worker.contract.settings.model import Settings
 
 SUBJECT = "gpu"
 ROOM_MB = 2048.0

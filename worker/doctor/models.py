@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from worker.contract.errors import GuanwuError
 from worker.contract.finding import Finding, problem, warning
-from worker.contract.settings import Settings
+from worker.contract.settings.model import Settings
 from worker.engine_factory import make_engine, own_models
 from worker.vision.checking import check
 from worker.vision.engine import Engine

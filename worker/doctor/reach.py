@@ -6,7 +6,7 @@ import socket
 from urllib.parse import urlsplit
 
 from worker.contract.finding import Finding, problem
-from worker.contract.settings import Settings
+from worker.contract.settings.model import Settings
 
 SUBJECT = "ports"
 PORTS = {"http": 80, "https": 443}

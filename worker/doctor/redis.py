@@ -10,9 +10,9 @@ import redis
 
 from worker.contract.errors import RedisUnavailable
 from worker.contract.finding import Finding, problem, warning
-from worker.contract.redis_client import connect, sentinels, translated
-from worker.contract.redis_state import SUBJECT, judge, read_state
-from worker.contract.settings import Settings
+from worker.contract.records.connection import connect, sentinels, translated
+from worker.contract.records.server_state import SUBJECT, judge, read_state
+from worker.contract.settings.model import Settings
 
 PINGS = 20
 SLOW_MS = 10.0

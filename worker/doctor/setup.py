@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from worker.contract.finding import Finding, warning
-from worker.contract.settings import Settings
+from worker.contract.settings.model import Settings
 
 SUBJECT = "settings"
 DAY_S = 86_400

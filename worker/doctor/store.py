@@ -14,11 +14,11 @@ import boto3
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
-from worker.contract import keys
 from worker.contract.errors import GuanwuError, StoreDenied
 from worker.contract.finding import Finding, problem, warning
-from worker.contract.objects import ObjectStore, make_client
-from worker.contract.settings import Settings
+from worker.contract.objects import keys
+from worker.contract.objects.store import ObjectStore, make_client
+from worker.contract.settings.model import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from worker.contract.attention import Agreement, Explanations, ExplanationSummary
-from worker.contract.densities import SIDE
-from worker.contract.job import Explanation, ItemResult, Label
+from guanwu.wire.map_statistics import Agreement, Explanations, ExplanationSummary
+from guanwu.wire.results import Explanation, ItemResult, Label
+from worker.contract.coarse_maps import SIDE
 from worker.densities import Densities
 from worker.explained import traces
 from worker.explained.agreement import agreement

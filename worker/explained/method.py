@@ -9,14 +9,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from worker.contract.attention import (
-    DensitiesOfMethod,
-    Edge,
-    MapsOfMethod,
-    MeanDensity,
-)
-from worker.contract.densities import SIDE
-from worker.contract.job import Explanation, Label
+from guanwu.wire.map_statistics import DensitiesOfMethod, Edge, MapsOfMethod, MeanDensity
+from guanwu.wire.results import Explanation, Label
+from worker.contract.coarse_maps import SIDE
 from worker.explained import traces
 from worker.explained.quantiles import Histogram
 from worker.explained.shortcuts import Group

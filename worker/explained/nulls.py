@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from worker.contract.attention import EXPECTED
+from guanwu.wire.map_statistics import EXPECTED
 
 SHUFFLES = 99
 SEED = 20261126

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from worker.contract.attention import Quantiles
+from guanwu.wire.map_statistics import Quantiles
 
 BINS = 400
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from worker.contract.attention import ALLOWED, LEAST_PICTURES, LEVEL, ShortcutFlag, Spot
-from worker.contract.densities import SIDE
+from guanwu.wire.map_statistics import ALLOWED, LEAST_PICTURES, LEVEL, ShortcutFlag, Spot
+from worker.contract.coarse_maps import SIDE
 from worker.explained import traces
 from worker.explained.nulls import WINDOW
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from worker.contract.densities import SIDE
+from worker.contract.coarse_maps import SIDE
 from worker.explained import nulls
 
 CELLS = SIDE * SIDE

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO
 
-from worker.contract import keys
+from guanwu.wire.results import ManifestItem
 from worker.contract.errors import CorruptImage, ImageError, ImageTooLarge, SourceInvalid
-from worker.contract.job import ManifestItem
-from worker.contract.objects import BYTES, ObjectStore, split_address
+from worker.contract.objects import keys
+from worker.contract.objects.store import BYTES, ObjectStore, split_address
 from worker.sources.entry import Entry, looks_like_image, refused
 
 _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, RuntimeError)

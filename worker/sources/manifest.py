@@ -15,12 +15,13 @@ from pydantic import (
     model_validator,
 )
 
-from worker.contract import keys, urls
+from guanwu.wire.results import CustomId, ManifestItem, Options, Url, Wire
 from worker.contract.errors import BadManifestLine, ImageError, InputForbidden
-from worker.contract.inputs import may_read
-from worker.contract.job import CustomId, ManifestItem, Options, Url, Wire
-from worker.contract.objects import ObjectStore, split_address
-from worker.contract.settings import Settings
+from worker.contract.inputs import urls
+from worker.contract.inputs.s3 import may_read
+from worker.contract.objects import keys
+from worker.contract.objects.store import ObjectStore, split_address
+from worker.contract.settings.model import Settings
 from worker.sources.entry import Entry, refused
 
 MAX_LINE_BYTES = 64 * 2**10

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from worker.contract.errors import SourceInvalid
-from worker.contract.objects import ObjectStore
-from worker.contract.record import JobRecord
-from worker.contract.settings import Settings
+from worker.contract.objects.store import ObjectStore
+from worker.contract.records.job_record import JobRecord
+from worker.contract.settings.model import Settings
 from worker.sources.archive import ArchiveLimits, ArchiveReader
 from worker.sources.entry import SourceReader
 from worker.sources.manifest import ManifestReader

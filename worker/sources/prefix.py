@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from worker.contract.job import ManifestItem
-from worker.contract.objects import ObjectStore, split_address
+from guanwu.wire.results import ManifestItem
+from worker.contract.objects.store import ObjectStore, split_address
 from worker.sources.entry import Entry, looks_like_image
 
 

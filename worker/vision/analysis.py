@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from worker.contract.job import Faithfulness, Label, ModelInfo, Options
+from guanwu.wire.results import Faithfulness, Label, ModelInfo, Options
 from worker.vision.heatmap import Heatmap
 from worker.vision.labels.client_labels import ClientLabels
 from worker.vision.models.framing import Framed

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from worker.contract.densities import SIDE
+from worker.contract.coarse_maps import SIDE
 from worker.vision.heatmap import Heatmap
 
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from worker.contract.job import Diagnostics, Region
+from guanwu.wire.results import Diagnostics, Region
 from worker.vision.heatmap import Heatmap
 
 HOT_LEVEL = 0.5

@@ -14,9 +14,9 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from worker.contract.catalog import Catalog
+from guanwu.wire.catalog import Catalog
+from guanwu.wire.results import ExplainWhen, ModelInfo, Options
 from worker.contract.errors import GuanwuError
-from worker.contract.job import ExplainWhen, ModelInfo, Options
 from worker.contract.label_set import LabelSet
 from worker.vision import examples, inference, triage
 from worker.vision.analysis import Analysis, Example, MadeMap, Prepared

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from worker.contract.job import Faithfulness, Verdict
+from guanwu.wire.results import Faithfulness, Verdict
 
 HOT_SHARE = 0.4
 TIE_SEED = 20260

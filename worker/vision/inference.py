@@ -13,8 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from guanwu.wire.results import Faithfulness, Label, ModelInfo
 from worker.contract.errors import GuanwuError, ModelError
-from worker.contract.job import Faithfulness, Label, ModelInfo
 from worker.vision.analysis import Analysis, MadeMap
 from worker.vision.faithfulness import Thresholds, judge
 from worker.vision.heatmap import Heatmap

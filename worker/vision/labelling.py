@@ -6,8 +6,8 @@ from collections import OrderedDict
 from dataclasses import replace
 from functools import lru_cache
 
+from guanwu.wire.results import Options
 from worker.contract.errors import LabelSetOutdated
-from worker.contract.job import Options
 from worker.contract.label_set import LabelSet
 from worker.vision.labels.client_labels import ClientLabels
 from worker.vision.labels.label_set import label_sets, load_label_set

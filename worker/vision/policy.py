@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from guanwu.wire.results import ExplainWhen, Label
 from worker.contract.errors import InvalidOptions
-from worker.contract.job import ExplainWhen, Label
 from worker.contract.label_set import LabelSet
 
 _FIELD = "options.explain_when"

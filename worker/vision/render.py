@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from guanwu.wire.results import Colormap
 from worker.contract.errors import InvalidOptions
-from worker.contract.job import Colormap
 from worker.vision.heatmap import FLAT_CONTRAST, Heatmap
 from worker.vision.image import Picture
 from worker.vision.lettering import title_strip, with_note

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from worker.contract import catalog
+from guanwu.wire import catalog
+from guanwu.wire.results import AUTO, Explain, LabelTarget, Options, TextTarget
+from worker.contract import option_checks
 from worker.contract.errors import ExplanationUnavailable, InvalidOptions
-from worker.contract.job import AUTO, Explain, LabelTarget, Options, TextTarget
 from worker.contract.label_set import LabelSet
 from worker.vision.models.registry import Offer
 
@@ -98,14 +99,14 @@ def check_count(asks: Mapping[str, Sequence[Ask]], *, most: int) -> None:
 def check_labels(options: Options, candidates: Mapping[str, Candidate]) -> None:
     """Refuse a label set, or words, that no chosen model scores. Raises InvalidOptions."""
     if options.words is not None:
-        catalog.check_words(
+        option_checks.check_words(
             closed=[
                 name for name, c in candidates.items() if c.labels and not c.offer.open_vocabulary
             ],
             able=any(c.offer.open_vocabulary for c in candidates.values()),
             offered=[name for name, c in candidates.items() if c.offer.open_vocabulary],
         )
-    catalog.check_label_set(
+    option_checks.check_label_set(
         options.label_set, (c.labels.id for c in candidates.values() if c.labels)
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from worker.contract.job import Label
+from guanwu.wire.results import Label
 from worker.vision.analysis import MadeMap
 
 METHODS: Mapping[str, str] = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from guanwu.wire.results import Label
 from worker.contract.errors import GuanwuError
-from worker.contract.job import Label
 from worker.vision.analysis import Prepared
 from worker.vision.inference import Finding
 from worker.vision.policy import Policy

@@ -21,10 +21,10 @@ from api.client import (
     UnexpectedAnswer,
     WaitTimeout,
 )
+from guanwu.wire.results import ArtifactLink
 from tests.api.calls import PNG, TOKEN, Calls
 from tests.api.hand import Hand
 from worker.contract.errors import RedisUnavailable
-from worker.contract.job import ArtifactLink
 from worker.contract.label_set import LabelSet
 
 UNKNOWN = "job_01ARZ3NDEKTSV4RRFFQ69G5FAV"

@@ -13,11 +13,11 @@ from api.client.display import Silent
 from api.client.handle import JobHandle
 from api.client.journal import NAME
 from api.client.large import fits_one_request, manifest_of, submit
+from guanwu.wire.results import ItemStatus, Options
 from tests.api.calls import PNG, TOKENS, Calls, front_door
 from tests.api.client.command import Guanwu
 from tests.api.hand import Hand
 from tests.stack import SettingsFactory
-from worker.contract.job import ItemStatus, Options
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from api.client import AsyncClient, Client, RequestRefused
 from tests.api.calls import PNG, TOKEN
 from tests.api.hand import Hand
-from worker.contract.deliveries import Deliveries
+from worker.contract.records.deliveries import Deliveries
 
 URL = "https://shop.example/hooks"
 

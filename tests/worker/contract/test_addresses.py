@@ -6,7 +6,7 @@ import pytest
 
 from worker.contract.addresses import Allowed, is_public
 from worker.contract.errors import SettingsInvalid
-from worker.contract.settings import load
+from worker.contract.settings.environment import load
 
 PUBLIC = ["8.8.8.8", "1.1.1.1", "172.32.0.1", "2606:4700:4700::1111", "64:ff9b::808:808"]
 PRIVATE = [

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import redis
 
+from guanwu.wire.results import Options, new_id
 from tests.stack import SettingsFactory
-from worker.contract.job import Options, new_id
-from worker.contract.keys import RedisKeys
-from worker.contract.records import JobRecords
-from worker.contract.redis_client import connect
+from worker.contract.records.connection import connect
+from worker.contract.records.job_records import JobRecords
+from worker.contract.records.keys import RedisKeys
 
 ROOT = Path(__file__).parents[3]
 # What clients send is another matter: there an unknown field is an error.

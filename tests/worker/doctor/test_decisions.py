@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import ImageFont
 
-from worker.contract.settings import load
+from worker.contract.settings.environment import load
 from worker.doctor import fonts, gpu, reach, redis, setup, store
 from worker.doctor.gpu import Gpu
 

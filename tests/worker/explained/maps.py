@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from worker.contract.densities import SIDE
-from worker.contract.job import (
+from guanwu.wire.results import (
     Diagnostics,
     Explanation,
     Faithfulness,
@@ -16,6 +15,7 @@ from worker.contract.job import (
     ItemStatus,
     Label,
 )
+from worker.contract.coarse_maps import SIDE
 from worker.densities import Densities
 
 Cells = npt.NDArray[np.float32]

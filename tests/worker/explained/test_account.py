@@ -8,9 +8,9 @@ import sys
 import numpy as np
 import pytest
 
+from guanwu.wire.map_statistics import ExplanationSummary
 from tests.worker.explained.maps import Cells, anywhere, blobs, densities, middling, results
-from worker.contract.attention import ExplanationSummary
-from worker.contract.densities import SIDE
+from worker.contract.coarse_maps import SIDE
 from worker.densities import none
 from worker.explained import method
 from worker.explained.account import ExplanationAccount

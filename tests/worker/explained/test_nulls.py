@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.worker.explained.maps import anywhere, middling
-from worker.contract.densities import SIDE
+from worker.contract.coarse_maps import SIDE
 from worker.explained import nulls, traces
 
 WHOLE = np.array([0, SIDE, 0, SIDE], np.int8)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from worker.contract.densities import SIDE
-from worker.contract.job import Label
+from guanwu.wire.results import Label
+from worker.contract.coarse_maps import SIDE
 from worker.vision.analysis import Analysis, MadeMap
 from worker.vision.density import density
 from worker.vision.first_maps import first_maps

@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from worker.contract.catalog import check_options
+from guanwu.wire.results import Options
 from worker.contract.errors import (
     CheckpointInvalid,
     ExplanationUnavailable,
@@ -24,7 +24,7 @@ from worker.contract.errors import (
     OutOfMemory,
     UnknownModel,
 )
-from worker.contract.job import Options
+from worker.contract.option_checks import check_options
 from worker.vision import diagnostics
 from worker.vision.engine import Analysis, Engine
 from worker.vision.image import Picture, decode

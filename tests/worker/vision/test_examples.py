@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from guanwu.wire.results import Options
 from worker.contract.errors import LabelSetOutdated, ModelError
-from worker.contract.job import Options
 from worker.contract.label_set import LabelSet
 from worker.vision import examples
 from worker.vision.analysis import Analysis, Box, Prepared

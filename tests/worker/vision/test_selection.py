@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from guanwu.wire.results import Explain, Options
 from worker.contract.errors import ExplanationUnavailable, InvalidOptions
-from worker.contract.job import Explain, Options
 from worker.contract.label_set import LabelSet
 from worker.vision.models.registry import Offer
 from worker.vision.selection import Ask, Candidate, check_labels, choose_maps

@@ -4,7 +4,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from worker.contract.job import Faithfulness, Label, Verdict
+from guanwu.wire.results import Faithfulness, Label, Verdict
 from worker.vision import titles
 from worker.vision.analysis import MadeMap
 from worker.vision.heatmap import Heatmap, Window

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from guanwu.wire.results import ExplainWhen, Label
 from worker.contract.errors import ModelError
-from worker.contract.job import ExplainWhen, Label
 from worker.vision.analysis import MadeMap, Prepared
 from worker.vision.heatmap import Heatmap, Window
 from worker.vision.inference import Finding

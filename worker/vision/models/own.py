@@ -22,7 +22,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from worker.contract.errors import SettingsInvalid
-from worker.contract.settings import MODEL_ID
+from worker.contract.settings.values import MODEL_ID
 from worker.vision.labels.label_set import label_sets
 from worker.vision.models.families import Family, Language
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from worker.contract.catalog import Catalog, LabelSetEntry, ModelEntry
+from guanwu.wire.catalog import Catalog, LabelSetEntry, ModelEntry
 from worker.contract.errors import CheckpointInvalid, GuanwuError, UnknownModel
 from worker.contract.label_set import LabelSet
 from worker.vision.labels.label_set import label_sets, load_label_set

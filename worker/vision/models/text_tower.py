@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoTokenizer
 
-from worker.contract.client_set import is_of_client
+from guanwu.wire.label_sets import is_of_client
 from worker.contract.errors import CheckpointInvalid
 from worker.contract.label_set import WORDS, LabelSet
 from worker.vision.models.cache import Progress, cache_dir, cached

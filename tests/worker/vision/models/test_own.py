@@ -9,7 +9,7 @@ import torch
 
 from tests.worker.vision.models import tiny_clip
 from worker.contract.errors import SettingsInvalid
-from worker.contract.settings import load
+from worker.contract.settings.environment import load
 from worker.engine_factory import make_engine
 from worker.vision.models.clip import ZeroShotTransformer
 from worker.vision.models.own import read

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from worker.contract.errors import ModelUnavailable, SettingsInvalid
-from worker.contract.settings import load
+from worker.contract.settings.environment import load
 from worker.vision.models.placement import place
 from worker.vision.models.registry import BUILT_IN, MAP_KINDS, registered
 from worker.vision.models.sources import Folder, HubSnapshot, WheelFile

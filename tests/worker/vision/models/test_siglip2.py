@@ -10,9 +10,9 @@ import torch
 import transformers as hf
 from torch import Tensor, nn
 
+from guanwu.wire.results import Explain, Options, TextTarget
 from tests.worker.vision.models import tiny_clip
 from tests.worker.vision.models.test_clip import LABELS, grid_of, load, look, padded, plain_logits
-from worker.contract.job import Explain, Options, TextTarget
 from worker.vision.engine import Analysis, Engine
 from worker.vision.image import Picture
 from worker.vision.models import clip

@@ -1,0 +1,138 @@
+"""What people say of results: right, wrong label, wrong region. S3 is the truth.
+
+A record holds all it needs, and outlives its job. Two marks lie beside it: by its job, to
+list it, and by its picture, which retention keeps as long as a mark names it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+
+from ulid import ULID
+
+from guanwu.wire.feedback import Feedback
+from worker.contract.errors import FeedbackNotFound, ObjectNotFound
+from worker.contract.objects import keys
+from worker.contract.objects.store import JSON, ObjectStore
+
+_ID = re.compile(r"fbk_[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)
+
+
+class FeedbackRecords:
+    """All reads and writes of feedback. Safe to share among threads."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def add(self, tenant: str, given: Feedback) -> None:
+        """Keep it. Its marks come first, so that no record is without them."""
+        self._store.put(_of_job(tenant, given), b"", content_type=JSON)
+        for mark in _of_picture(tenant, given):
+            self._store.put(mark, b"", content_type=JSON)
+        self._put(tenant, given)
+
+    def find(self, tenant: str, feedback_id: str) -> Feedback:
+        """One of a tenant's, retracted or not.
+
+        Raises:
+            FeedbackNotFound: unknown or somebody else's; nobody can tell which.
+        """
+        if _ID.fullmatch(feedback_id) is None:
+            raise _not_found()
+        try:
+            body = self._store.get(_key(tenant, feedback_id))
+        except ObjectNotFound as exc:
+            raise _not_found() from exc
+        return Feedback.model_validate_json(body, extra="ignore")
+
+    def retract(self, tenant: str, feedback_id: str) -> None:
+        """It stays for audit, and no longer keeps its picture. Twice is as good as once.
+
+        Raises:
+            FeedbackNotFound
+        """
+        found = self.find(tenant, feedback_id)
+        if found.retracted_at is None:
+            now = dt.datetime.now(dt.UTC)
+            self._put(tenant, found.model_copy(update={"retracted_at": now}))
+        self._store.delete(_of_picture(tenant, found))
+
+    def of_job(self, tenant: str, job: str) -> Iterator[Feedback]:
+        """Of one job, the oldest first."""
+        for key in self._store.keys(keys.feedback_of_job(tenant, job, "")):
+            try:
+                yield self.find(tenant, key.rpartition("/")[2])
+            except FeedbackNotFound:  # a mark whose record was never written
+                continue
+
+    def walk(
+        self,
+        tenant: str,
+        *,
+        after: str | None = None,
+        newest: bool,
+        since: dt.datetime | None = None,
+        until: dt.datetime | None = None,
+    ) -> Iterator[Feedback]:
+        """All of a tenant's behind the id `after`, in order of their making; none of days that
+        are wholly before `since` or behind `until`."""
+        days = list(self._store.folders(keys.feedback_prefix(tenant)))
+        for day in sorted(days, reverse=newest):
+            if _is_outside(day, since, until):
+                continue
+            if after is not None and _is_behind(_day(after), day, newest=newest):
+                continue
+            names = self._store.keys(f"{keys.feedback_prefix(tenant)}{day}/")
+            ids = (name.rpartition("/")[2].removesuffix(".json") for name in names)
+            for feedback_id in sorted(ids, reverse=newest):
+                passed = feedback_id == after or _is_behind(after or "", feedback_id, newest=newest)
+                if after is None or not passed:
+                    yield self.find(tenant, feedback_id)
+
+    def _put(self, tenant: str, given: Feedback) -> None:
+        body = given.model_dump_json().encode()
+        self._store.put(_key(tenant, given.id), body, content_type=JSON)
+
+
+def kept_pictures(store: ObjectStore, tenant: str) -> frozenset[str]:
+    """SHA-256 of the pictures that feedback names."""
+    # Not by folders: some stores go on listing one that has become empty.
+    marks = store.keys(keys.feedback_of_picture(tenant))
+    return frozenset(mark.rsplit("/", 2)[1] for mark in marks)
+
+
+def _is_behind(mark: str, name: str, *, newest: bool) -> bool:
+    """Has a walk that came to `mark` passed `name`?"""
+    return name > mark if newest else name < mark
+
+
+def _day(feedback_id: str) -> str:
+    made = ULID.from_str(feedback_id.removeprefix("fbk_")).datetime
+    return f"{made:%Y-%m-%d}"
+
+
+def _is_outside(day: str, since: dt.datetime | None, until: dt.datetime | None) -> bool:
+    # Bounds are compared as they are: the first years cannot be put into another zone.
+    begins = dt.datetime.fromisoformat(day).replace(tzinfo=dt.UTC)
+    is_before = since is not None and begins + dt.timedelta(days=1) <= since
+    return is_before or (until is not None and begins >= until)
+
+
+def _key(tenant: str, feedback_id: str) -> str:
+    return keys.feedback(tenant, _day(feedback_id), feedback_id)
+
+
+def _of_job(tenant: str, given: Feedback) -> str:
+    return keys.feedback_of_job(tenant, given.job, given.id)
+
+
+def _of_picture(tenant: str, given: Feedback) -> list[str]:
+    if given.image.sha256 is None:
+        return []
+    return [f"{keys.feedback_of_picture(tenant)}{given.image.sha256}/{given.id}"]
+
+
+def _not_found() -> FeedbackNotFound:
+    return FeedbackNotFound("there is no such feedback under your access token; check its id")

@@ -1,0 +1,127 @@
+"""From objects back to records: jobs that Redis has lost while they ran.
+
+What a job is stands in its job.json, how far its source was read in plan.json, and what is
+done in its chunk results: those are written before a record says so. A chunk that had run
+but was not yet recorded is not run again. A job that has an index was finished once: it is
+being retried, and what has not succeeded in it runs again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Executor
+
+from ulid import ULID
+
+from guanwu.wire.results import Counts, ItemResult, Job, JobStatus, Plan, to_ms
+from worker.contract.errors import ObjectNotFound
+from worker.contract.objects import keys
+from worker.contract.objects.store import ObjectStore
+from worker.contract.records.job_record import JobRecord, Reopened
+from worker.contract.records.job_records import JobRecords
+from worker.contract.repositories.manifests import read_job
+
+
+def undone_jobs(
+    store: ObjectStore, *, since: dt.datetime | None = None
+) -> Iterator[tuple[str, Job]]:
+    """Tenant and last known view of every job whose job.json does not say it is done.
+
+    `since` leaves out jobs that were submitted before.
+    """
+    after = "" if since is None else f"job_{ULID.from_datetime(since)}"
+    for tenant in store.folders(keys.TENANTS):
+        for name in store.folders(keys.jobs_prefix(tenant), after=after):
+            job = stored_job(store, tenant, name)
+            if job is not None and not job.done:
+                yield tenant, job
+
+
+def stored_job(store: ObjectStore, tenant: str, job: str) -> Job | None:
+    """What its job.json tells; None for a job that never came to be, or is being deleted."""
+    return read_job(store, tenant, job, Job)
+
+
+def restore(
+    records: JobRecords, store: ObjectStore, tenant: str, job: Job, *, io: Executor
+) -> bool:
+    """Record a job that Redis has lost, so that workers go on with it. False if it is there.
+
+    A job that was being cancelled is cancelled again.
+
+    Raises:
+        ObjectNotFound: its manifest is gone too.
+        StoreUnavailable, RedisUnavailable
+    """
+    assert job.chunk_images is not None
+    assert job.lane is not None
+    plan = _plan(store, tenant, job)
+    found = _done_chunks(store, tenant, job.id)
+    told = io.map(lambda n: _statuses(store, tenant, job.id, n), found)
+    chunks = dict(zip(found, told, strict=True))
+    retried = store.exists(keys.index(tenant, job.id))
+    ended: Counter[str] = Counter()
+    undone = []
+    size = job.chunk_images
+    for number in range(plan.chunks):
+        statuses = chunks.get(number)
+        if statuses is None:
+            undone.append(Reopened(number, min(size, plan.items - number * size)))
+            continue
+        succeeded = statuses["succeeded"]
+        if retried and succeeded < statuses.total():
+            undone.append(Reopened(number, statuses.total() - succeeded, retry=True))
+            statuses = Counter(succeeded=succeeded)
+        ended.update(statuses)
+    record = JobRecord(
+        job=job.id,
+        tenant=tenant,
+        lane=job.lane,
+        status=JobStatus.QUEUED,
+        counts=Counts(total=plan.items, **ended),
+        options=job.options,
+        metadata=job.metadata,
+        chunk_images=size,
+        chunks=plan.chunks,
+        created_ms=to_ms(job.created_at),
+        expires_ms=None if job.expires_at is None else to_ms(job.expires_at),
+        source=job.source,
+        runs=job.runs,
+        webhook=job.webhook,
+        sealed=plan.sealed,
+        cursor=plan.cursor,
+    )
+    restored = records.restore(record, undone)
+    if restored and _cancelled(store, tenant, job):
+        records.cancel(tenant, job.id)
+    return restored
+
+
+def _cancelled(store: ObjectStore, tenant: str, job: Job) -> bool:
+    return job.status is JobStatus.CANCELLING or store.exists(keys.cancelled(tenant, job.id))
+
+
+def _plan(store: ObjectStore, tenant: str, job: Job) -> Plan:
+    """How far the job's source was read; a job without a source was whole from the start."""
+    assert job.chunk_images is not None
+    if job.source is None:
+        chunks = -(-job.counts.total // job.chunk_images)
+        return Plan(cursor="", chunks=chunks, items=job.counts.total, sealed=True)
+    try:
+        return Plan.model_validate_json(store.get(keys.plan(tenant, job.id)), extra="ignore")
+    except ObjectNotFound:
+        return Plan(cursor="", chunks=0, items=0, sealed=False)
+
+
+def _done_chunks(store: ObjectStore, tenant: str, job: str) -> list[int]:
+    folder, results = keys.job_prefix(tenant, job) + "chunks/", ".jsonl"
+    names = (key.removeprefix(folder) for key in store.keys(folder))
+    return [int(name.removesuffix(results)) for name in names if name.endswith(results)]
+
+
+def _statuses(store: ObjectStore, tenant: str, job: str, number: int) -> Counter[str]:
+    lines = store.get(keys.chunk_results(tenant, job, number)).splitlines()
+    told = (ItemResult.model_validate_json(line, extra="ignore") for line in lines)
+    return Counter(result.status.value for result in told)

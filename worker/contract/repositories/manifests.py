@@ -1,0 +1,65 @@
+"""Where a job's manifest lies: in shards of its own; a small job's, until it ends, in job.json.
+
+That is one object less to write before a small job is accepted.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from guanwu.wire.results import Job
+from worker.contract.errors import ObjectNotFound
+from worker.contract.objects import keys
+from worker.contract.objects.store import JSONL, ObjectStore
+from worker.contract.records.job_record import JobRecord
+
+AnyJob = TypeVar("AnyJob", bound=Job)
+
+
+class StoredJob(Job):
+    """A job.json, with the manifest of a job that has one small shard and has not ended."""
+
+    manifest: str | None = None
+
+
+def job_json(job: Job, manifest: str) -> bytes:
+    """The job.json of a job that has just been accepted."""
+    return StoredJob.model_construct(**dict(job), manifest=manifest).model_dump_json().encode()
+
+
+def read_shard(store: ObjectStore, tenant: str, job: str, number: int) -> bytes:
+    """JSON Lines, a ManifestItem each.
+
+    Raises:
+        ObjectNotFound: the job has no such shard.
+        StoreUnavailable
+    """
+    shard = keys.manifest(tenant, job, number)
+    try:
+        return store.get(shard)
+    except ObjectNotFound:
+        held = _held(store, tenant, job) if number == 0 else None
+    # A job that has ended between the two looks has its shard by now.
+    return store.get(shard) if held is None else held
+
+
+def keep_manifest(store: ObjectStore, record: JobRecord) -> None:
+    """Before job.json is written anew: give the manifest it may hold an object of its own."""
+    if record.source is not None or record.chunks != 1:
+        return
+    held = record.shard.encode() if record.shard else _held(store, record.tenant, record.job)
+    if held is not None:
+        store.put(keys.manifest(record.tenant, record.job, 0), held, content_type=JSONL)
+
+
+def read_job(store: ObjectStore, tenant: str, job: str, kind: type[AnyJob]) -> AnyJob | None:
+    """A job.json; None if there is none."""
+    try:
+        return kind.model_validate_json(store.get(keys.job_record(tenant, job)), extra="ignore")
+    except ObjectNotFound:
+        return None
+
+
+def _held(store: ObjectStore, tenant: str, job: str) -> bytes | None:
+    stored = read_job(store, tenant, job, StoredJob)
+    return None if stored is None or stored.manifest is None else stored.manifest.encode()
