@@ -42,7 +42,7 @@ from api.webhooks import (
 from guanwu.wire.fleet import Fleet
 from guanwu.wire.label_sets import Proposal
 from guanwu.wire.map_statistics import Explanations
-from guanwu.wire.results import JobRequest
+from guanwu.wire.requests import JobRequest
 from worker.contract.settings.model import Settings
 
 _REF = "#/components/schemas/{model}"

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from api.validation import FieldError, refuse_invalid
-from guanwu.wire.results import Wire
+from guanwu.wire.base import Wire
 from worker.contract import errors as family
 from worker.contract.errors import GuanwuError
 

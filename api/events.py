@@ -16,7 +16,7 @@ from api.found import find_job
 from api.jobs import JobPath
 from api.polling import state_id
 from api.services import Services, services
-from guanwu.wire.results import Job
+from guanwu.wire.jobs import Job
 from worker.contract.errors import NotFound, ServiceUnavailable, StreamsFull
 
 PROGRESS_S = 0.5  # between two looks, and so between two events

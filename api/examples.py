@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from guanwu.wire.results import Options
+from guanwu.wire.options import Options
 from worker.contract.records.job_view import job_links
 
 _JOB_ID = "job_01K0ZJ5T3Q8M9X4V7B2N6C1D0F"

@@ -22,8 +22,9 @@ from api.kept_picture import keep_picture
 from api.results import JobPath
 from api.services import services
 from api.validation import validated
+from guanwu.wire.base import Wire
 from guanwu.wire.feedback import Feedback, Kind
-from guanwu.wire.results import ItemResult, Wire
+from guanwu.wire.results import ItemResult
 from worker.contract.errors import FeedbackNotFound
 from worker.contract.objects.store import JSONL
 from worker.contract.repositories.feedback import FeedbackRecords

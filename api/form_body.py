@@ -13,7 +13,9 @@ from werkzeug.datastructures import FileStorage
 from api import limits
 from api.incoming import Incoming, Submission, base_name
 from api.validation import validated
-from guanwu.wire.results import JobWebhook, Options, Wire
+from guanwu.wire.base import Wire
+from guanwu.wire.options import Options
+from guanwu.wire.requests import JobWebhook
 from worker.contract.errors import RequestError
 from worker.contract.settings.model import Settings
 

@@ -11,7 +11,7 @@ from structlog.contextvars import bind_contextvars
 
 from api.control import wake
 from api.services import Services
-from guanwu.wire.results import Job
+from guanwu.wire.jobs import Job
 from worker.contract.errors import JobNotFound
 from worker.contract.lanes import QUEUES
 from worker.contract.records.job_record import JobRecord, Load

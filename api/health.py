@@ -13,7 +13,7 @@ from pydantic import Field
 from api import spec
 from api.services import services
 from api.validation import FieldError
-from guanwu.wire.results import Wire
+from guanwu.wire.base import Wire
 from worker.contract.errors import GuanwuError, ServiceUnavailable
 
 PROBE_S = 2.0

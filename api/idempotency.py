@@ -23,7 +23,8 @@ from api.incoming import Submission
 from api.inputs import sha256_of
 from api.marks import IdempotencyMarks, Mark
 from api.services import Services
-from guanwu.wire.results import Job, new_id
+from guanwu.wire.base import new_id
+from guanwu.wire.jobs import Job
 from worker.contract.errors import GuanwuError, RequestError, ServiceUnavailable
 from worker.contract.records.quota import Allowance
 from worker.contract.repositories.job_restore import stored_job

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
-from guanwu.wire.results import JobWebhook, Options, Source
+from guanwu.wire.options import Options
+from guanwu.wire.requests import JobWebhook, Source
 
 MAX_FILENAME_CHARS = 255
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")

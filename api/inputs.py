@@ -11,8 +11,9 @@ from typing import IO
 from api.incoming import Incoming
 from api.parallel import in_order
 from api.services import Services
-from guanwu.wire.results import ItemError, ManifestItem
+from guanwu.wire.jobs import ItemError
 from worker.contract.errors import EmptyImage, ImageError, ImageTooLarge
+from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.objects.store import BYTES
 

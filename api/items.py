@@ -15,7 +15,8 @@ from api import auth, file_names, pages, spec
 from api.found import find_job
 from api.services import services
 from guanwu.wire.media import SUFFIXES
-from guanwu.wire.results import ArtifactLink, Explanation, ItemResult, ItemStatus
+from guanwu.wire.results import ArtifactLink, Explanation, ItemResult
+from guanwu.wire.statuses import ItemStatus
 from worker.contract.errors import ArtifactNotFound
 from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore

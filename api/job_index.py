@@ -13,7 +13,10 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from guanwu.wire.results import IndexRow, ItemStatus, Job, Verdict, to_ms
+from guanwu.wire.base import Verdict, to_ms
+from guanwu.wire.index_row import IndexRow
+from guanwu.wire.jobs import Job
+from guanwu.wire.statuses import ItemStatus
 from worker.contract.errors import ArtifactNotFound, ObjectNotFound
 from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore

@@ -33,7 +33,9 @@ from api.look_again import look_again
 from api.retry import retry
 from api.services import services
 from api.validation import validated
-from guanwu.wire.results import Job, Options, Wire
+from guanwu.wire.base import Wire
+from guanwu.wire.jobs import Job
+from guanwu.wire.options import Options
 from worker.contract.errors import JobNotFound
 
 jobs = APIBlueprint(

@@ -13,7 +13,7 @@ from typing import IO, Literal
 from api import limits
 from api.incoming import Incoming, Submission, base_name
 from api.validation import MAX_FIELD_ERRORS, FieldError, validated
-from guanwu.wire.results import ImageSource, JobRequest, Source
+from guanwu.wire.requests import ImageSource, JobRequest, Source
 from worker.contract.errors import InputForbidden, UndecodableData, UrlNotAllowed
 from worker.contract.inputs import urls
 from worker.contract.inputs.s3 import may_read

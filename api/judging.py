@@ -8,17 +8,11 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 from ulid import ULID
 
+from guanwu.wire.base import LabelName, Name, Wire
 from guanwu.wire.feedback import Correct, Feedback, Kind
-from guanwu.wire.results import (
-    ItemResult,
-    ItemStatus,
-    Label,
-    LabelName,
-    Name,
-    Options,
-    Region,
-    Wire,
-)
+from guanwu.wire.options import Options
+from guanwu.wire.results import ItemResult, Label, Region
+from guanwu.wire.statuses import ItemStatus
 from worker.contract.errors import InvalidOptions, ItemNotSucceeded, RequestError
 from worker.contract.label_set import LabelSet
 

@@ -16,8 +16,8 @@ from api import auth, idempotency, limits, set_building, set_status, spec
 from api.services import services
 from api.set_request import LabelSetRequest
 from api.validation import validated
+from guanwu.wire.base import Wire
 from guanwu.wire.label_sets import ClientSet
-from guanwu.wire.results import Wire
 from worker.contract.errors import LabelSetNotFound
 
 label_sets = APIBlueprint(

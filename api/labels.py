@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from api import auth, spec, spoken
 from api.label_search import LabelIndex
 from api.services import services
-from guanwu.wire.results import SetName, Wire
+from guanwu.wire.base import SetName, Wire
 
 labels = APIBlueprint(
     "labels",

@@ -10,7 +10,8 @@ from api.found import FoundJob
 from api.incoming import Incoming, Submission
 from api.kept_picture import picture_bytes
 from api.services import Services
-from guanwu.wire.results import ItemResult, Options
+from guanwu.wire.options import Options
+from guanwu.wire.results import ItemResult
 from worker.contract.errors import InputMissing
 from worker.contract.inputs import urls
 

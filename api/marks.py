@@ -11,7 +11,7 @@ from typing import Any
 
 import redis
 
-from guanwu.wire.results import from_ms
+from guanwu.wire.base import from_ms
 from worker.contract.errors import IdempotencyInFlight, IdempotencyKeyReused, RedisUnavailable
 from worker.contract.records.connection import translated
 from worker.contract.records.keys import RedisKeys

@@ -8,8 +8,8 @@ from flask_openapi3.models.tag import Tag
 
 from api import auth, spec
 from api.services import services
+from guanwu.wire.base import Wire
 from guanwu.wire.catalog import Catalog
-from guanwu.wire.results import Wire
 from worker.contract.settings.model import Settings
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from guanwu.wire.catalog import Catalog
 from guanwu.wire.label_sets import ClientSet
-from guanwu.wire.results import Options
+from guanwu.wire.options import Options
 from worker.contract.errors import LabelSetNotFound
 from worker.contract.label_set import LabelSet
 from worker.contract.option_checks import check_options

@@ -9,15 +9,11 @@ from functools import partial
 from api.found import FoundJob
 from api.parallel import in_order
 from api.services import Services
-from guanwu.wire.results import (
-    ImageFacts,
-    ItemError,
-    ItemResult,
-    ItemStatus,
-    JobStatus,
-    ManifestItem,
-)
+from guanwu.wire.jobs import ItemError
+from guanwu.wire.results import ImageFacts, ItemResult
+from guanwu.wire.statuses import ItemStatus, JobStatus
 from worker.contract.errors import Cancelled, Expired, ItemNotFound, ObjectNotFound
+from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.repositories.manifests import read_shard
 

@@ -14,7 +14,7 @@ from flask import current_app
 from api.capacity import ALIVE
 from api.found import FoundJob, find_job
 from api.services import Services
-from guanwu.wire.results import Job
+from guanwu.wire.jobs import Job
 from worker.contract.errors import ServiceUnavailable
 
 FIRST_LOOK_S = 0.01

@@ -14,8 +14,8 @@ from api import absorbing, auth, limits, spec
 from api.label_sets import SetPath
 from api.services import services
 from api.validation import validated
+from guanwu.wire.base import Wire
 from guanwu.wire.label_sets import ClientSet, Proposal
-from guanwu.wire.results import Wire
 
 
 def _read(given: object) -> dt.datetime:

@@ -14,8 +14,10 @@ from api.found import FoundJob, find_job
 from api.items import linked
 from api.job_index import Order, Query
 from api.services import services
+from guanwu.wire.base import Verdict, Wire
 from guanwu.wire.map_statistics import Explanations, ExplanationSummary
-from guanwu.wire.results import Counts, ItemResult, ItemStatus, JobStatus, ModelInfo, Verdict, Wire
+from guanwu.wire.results import ItemResult, ModelInfo
+from guanwu.wire.statuses import Counts, ItemStatus, JobStatus
 from worker.contract.errors import ArtifactNotFound, JobUnfinished, ObjectNotFound, RequestError
 from worker.contract.objects import keys
 from worker.contract.objects.store import JSONL

@@ -9,7 +9,9 @@ from api.control import WAKE_UPS, wake
 from api.found import FoundJob
 from api.job_index import read_index
 from api.services import Services
-from guanwu.wire.results import Counts, Job, JobStatus, to_ms
+from guanwu.wire.base import to_ms
+from guanwu.wire.jobs import Job
+from guanwu.wire.statuses import Counts, JobStatus
 from worker.contract.errors import JobUnfinished, NothingToRetry
 from worker.contract.objects import keys
 from worker.contract.objects.store import JSON

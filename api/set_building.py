@@ -11,8 +11,9 @@ from api import json_body, limits, submission
 from api.incoming import Incoming, Submission
 from api.services import Services
 from api.set_request import LabelSetRequest
+from guanwu.wire.base import new_id
 from guanwu.wire.label_sets import ClientSet, Example, SetLabel
-from guanwu.wire.results import Options, new_id
+from guanwu.wire.options import Options
 from worker.contract.errors import GuanwuError, LabelSetUnfit, UnknownModel
 from worker.contract.records.quota import Allowance
 

@@ -8,7 +8,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from guanwu.wire.results import ImageSource, Name, Wire
+from guanwu.wire.base import Name, Wire
+from guanwu.wire.requests import ImageSource
 
 MAX_LABELS = 1000
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]

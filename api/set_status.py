@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 
 from api.services import Services
+from guanwu.wire.jobs import ItemError
 from guanwu.wire.label_sets import ClientSet
-from guanwu.wire.results import ItemError, JobStatus
+from guanwu.wire.statuses import JobStatus
 from worker.contract.repositories.job_restore import stored_job
 
 LOST_S = 60.0  # after which a version whose job never came to be is given up

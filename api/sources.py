@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guanwu.wire.results import Source
+from guanwu.wire.requests import Source
 from worker.contract.errors import (
     InputForbidden,
     InputMissing,

@@ -8,7 +8,7 @@ from api import set_status
 from api.incoming import Submission
 from api.services import Services
 from guanwu.wire.label_sets import ClientSet, is_of_client, parse_name
-from guanwu.wire.results import Options
+from guanwu.wire.options import Options
 from worker.contract.errors import (
     LabelSetBuilding,
     LabelSetFailed,

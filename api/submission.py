@@ -14,10 +14,13 @@ from api.incoming import Submission
 from api.inputs import store_inputs
 from api.parallel import in_order
 from api.services import Services
-from guanwu.wire.base import Lane
-from guanwu.wire.results import Counts, Job, JobStatus, ManifestItem, Options, new_id
+from guanwu.wire.base import Lane, new_id
+from guanwu.wire.jobs import Job
+from guanwu.wire.options import Options
+from guanwu.wire.statuses import Counts, JobStatus
 from worker.contract.errors import GuanwuError, QueueFull, QuotaExceeded, RedisUnavailable
 from worker.contract.lanes import COORDINATOR
+from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.objects.store import JSON, JSONL
 from worker.contract.records.job_record import MAX_SHARD_CHARS, JobRecord, Load

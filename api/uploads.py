@@ -15,7 +15,7 @@ from api import auth, limits, spec
 from api.incoming import base_name
 from api.services import services
 from api.validation import validated
-from guanwu.wire.results import Wire, new_id
+from guanwu.wire.base import Wire, new_id
 from worker.contract.errors import RequestTooLarge
 from worker.contract.objects import keys
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from api import auth, spec
 from api.services import services
-from guanwu.wire.results import Wire
+from guanwu.wire.base import Wire
 from worker.contract.records.quota import Period
 
 usage = APIBlueprint(

@@ -7,7 +7,7 @@ from typing import NoReturn, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from guanwu.wire.results import Wire
+from guanwu.wire.base import Wire
 from worker.contract.errors import InvalidOptions, MalformedRequest, RequestError
 
 M = TypeVar("M", bound=BaseModel)

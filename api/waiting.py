@@ -12,7 +12,8 @@ from api import pages
 from api.items import linked
 from api.polling import watched
 from api.services import Services
-from guanwu.wire.results import ItemResult, Job
+from guanwu.wire.jobs import Job
+from guanwu.wire.results import ItemResult
 from worker.contract.errors import ServiceUnavailable
 
 APPLIED = "Preference-Applied"

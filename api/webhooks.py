@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from api import auth, limits, spec
 from api.services import services
 from api.validation import validated
-from guanwu.wire.results import JOB_EVENTS, Events, HookUrl, Wire, new_id
+from guanwu.wire.base import Wire, new_id
+from guanwu.wire.requests import JOB_EVENTS, Events, HookUrl
 from guanwu.wire.webhooks import TEST_EVENT, Attempt
 from worker.contract.webhook import Delivery, Secrets, Webhook, body_of, check_target
 

@@ -14,6 +14,7 @@ import httpx
 from PIL import Image, ImageDraw
 
 from deploy.stack import Stack
+from guanwu.wire.base import Verdict
 from guanwu.wire.results import (
     ArtifactLink,
     Explanation,
@@ -21,10 +22,9 @@ from guanwu.wire.results import (
     ImageFacts,
     ItemResult,
     Label,
-    ManifestItem,
-    Verdict,
 )
 from tests.api.hand import CATALOG, FLAT, Hand
+from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.records.job_record import Claim
 from worker.contract.settings.environment import load

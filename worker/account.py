@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import Any
 
-from guanwu.wire.results import ItemResult, ItemStatus
+from guanwu.wire.results import ItemResult
+from guanwu.wire.statuses import ItemStatus
 
 SUMMARY_LABELS = 1000
 SCORE_BINS = 20  # of equal width, from 0 to 1

@@ -12,7 +12,7 @@ from itertools import islice
 
 import structlog
 
-from guanwu.wire.results import Job
+from guanwu.wire.jobs import Job
 from worker.contract.errors import ObjectNotFound
 from worker.contract.objects import keys
 from worker.contract.objects.store import JSON, ObjectStore

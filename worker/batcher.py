@@ -18,7 +18,7 @@ from typing import Protocol
 import structlog
 
 from guanwu.wire.base import Lane
-from guanwu.wire.results import Options
+from guanwu.wire.options import Options
 from worker.contract.errors import GuanwuError, ServiceUnavailable
 from worker.contract.lanes import LANES
 from worker.known_answers import Key, KnownAnswers

@@ -15,7 +15,10 @@ from typing import Protocol
 import structlog
 
 from guanwu.wire.base import Lane
-from guanwu.wire.results import DeviceInfo, ItemError, ItemResult, ItemStatus, ManifestItem, Options
+from guanwu.wire.jobs import ItemError
+from guanwu.wire.options import Options
+from guanwu.wire.results import DeviceInfo, ItemResult
+from guanwu.wire.statuses import ItemStatus
 from worker import densities
 from worker.batcher import Answer, Batcher
 from worker.contract.coarse_maps import Rows
@@ -28,6 +31,7 @@ from worker.contract.errors import (
     StoreDenied,
 )
 from worker.contract.lanes import QueueName
+from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.objects.store import JSONL, ObjectStore
 from worker.contract.records.job_record import Claim, Tally

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from guanwu.wire.label_sets import ClientSet, is_of_client, parse_name
-from guanwu.wire.results import Options
+from guanwu.wire.options import Options
 from worker.contract.errors import (
     LabelSetBuilding,
     LabelSetFailed,

@@ -15,20 +15,16 @@ from typing import IO
 
 import structlog
 
-from guanwu.wire.results import (
-    IndexRow,
-    ItemError,
-    ItemResult,
-    ItemStatus,
-    JobStatus,
-    ManifestItem,
-    settled_status,
-)
+from guanwu.wire.index_row import IndexRow
+from guanwu.wire.jobs import ItemError
+from guanwu.wire.results import ItemResult
+from guanwu.wire.statuses import ItemStatus, JobStatus, settled_status
 from worker import densities
 from worker.account import Account
 from worker.announcements import Announcements
 from worker.contract.errors import GuanwuError, ObjectNotFound, ServiceUnavailable, StoreDenied
 from worker.contract.lanes import QueueName
+from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.objects.store import JSON, JSONL, ObjectStore
 from worker.contract.records.job_record import Claim, JobRecord

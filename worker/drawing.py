@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from guanwu.wire.results import Label, Options
+from guanwu.wire.options import Options
+from guanwu.wire.results import Label
 from worker.vision import compare, render, titles
 from worker.vision.analysis import MadeMap
 from worker.vision.image import Picture

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from guanwu.wire.results import ImageFacts, ItemError, ItemResult, ItemStatus, ManifestItem
+from guanwu.wire.jobs import ItemError
+from guanwu.wire.results import ImageFacts, ItemResult
+from guanwu.wire.statuses import ItemStatus
 from worker.contract.errors import AttemptsExhausted, Cancelled, Expired, GuanwuError, PoisonImage
+from worker.contract.manifest_item import ManifestItem
 from worker.contract.records.job_record import Claim, Stop
 
 

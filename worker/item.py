@@ -11,22 +11,22 @@ from pathlib import PurePath
 from typing import Protocol, cast
 
 from guanwu.wire.media import SUFFIXES, media_type
+from guanwu.wire.options import Options
 from guanwu.wire.results import (
     ArtifactLink,
     DeviceInfo,
     Explanation,
     ImageFacts,
     ItemResult,
-    ItemStatus,
     Label,
-    ManifestItem,
     ModelInfo,
-    Options,
 )
+from guanwu.wire.statuses import ItemStatus
 from worker import drawing
 from worker.batcher import Answer
 from worker.client_labels import ClientLabelShelf
 from worker.contract.errors import InputForbidden, InputMissing, ObjectNotFound, StoreDenied
+from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.objects.store import BYTES, JSON, ObjectStore, split_address
 from worker.contract.records.job_record import Claim

@@ -18,7 +18,7 @@ from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 
-from guanwu.wire.results import JobStatus
+from guanwu.wire.statuses import JobStatus
 from worker import stage_times
 from worker.contract.errors import (
     DeviceBroken,

@@ -14,7 +14,7 @@ from itertools import islice
 
 import structlog
 
-from guanwu.wire.results import ItemError, ManifestItem, Plan
+from guanwu.wire.jobs import ItemError
 from worker.contract.errors import (
     ObjectNotFound,
     QuotaExceeded,
@@ -23,6 +23,7 @@ from worker.contract.errors import (
     StoreDenied,
 )
 from worker.contract.lanes import QueueName
+from worker.contract.manifest_item import ManifestItem, Plan
 from worker.contract.objects import keys
 from worker.contract.objects.store import JSON, JSONL, ObjectStore
 from worker.contract.records.job_record import Claim, JobRecord

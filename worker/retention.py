@@ -12,7 +12,7 @@ import datetime as dt
 
 import structlog
 
-from guanwu.wire.results import Job
+from guanwu.wire.jobs import Job
 from worker.contract.errors import GuanwuError
 from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore

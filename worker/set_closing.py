@@ -7,8 +7,10 @@ from collections import Counter
 from concurrent.futures import Executor
 from functools import partial
 
+from guanwu.wire.jobs import ItemError
 from guanwu.wire.label_sets import ClientSet, Example, FailedExample, is_of_client
-from guanwu.wire.results import ItemError, ItemResult, ItemStatus
+from guanwu.wire.results import ItemResult
+from guanwu.wire.statuses import ItemStatus
 from worker.contract.errors import (
     Cancelled,
     Expired,

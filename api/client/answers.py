@@ -9,9 +9,11 @@ import httpx
 from pydantic import BaseModel, Field, ValidationError
 
 from api.client.errors import UnexpectedAnswer
+from guanwu.wire.base import Wire
 from guanwu.wire.feedback import Feedback
+from guanwu.wire.jobs import Job
 from guanwu.wire.label_sets import ClientSet
-from guanwu.wire.results import ItemResult, Job, Wire
+from guanwu.wire.results import ItemResult
 
 M = TypeVar("M", bound=BaseModel)
 Item = TypeVar("Item")

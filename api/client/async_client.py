@@ -20,7 +20,8 @@ from api.client.errors import UnexpectedAnswer
 from api.client.transport import headers_of
 from guanwu.wire.catalog import Catalog
 from guanwu.wire.fleet import Fleet
-from guanwu.wire.results import ArtifactLink, Job
+from guanwu.wire.jobs import Job
+from guanwu.wire.results import ArtifactLink
 
 
 class AsyncClient:

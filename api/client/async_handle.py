@@ -17,7 +17,10 @@ from api.client.errors import ServerUnavailable, ServerUnreachable, TooMany
 from api.client.patience import Vigil
 from api.client.seen import SeenJob
 from api.client.stream import EventReader
-from guanwu.wire.results import ItemResult, ItemStatus, Job, Verdict
+from guanwu.wire.base import Verdict
+from guanwu.wire.jobs import Job
+from guanwu.wire.results import ItemResult
+from guanwu.wire.statuses import ItemStatus
 
 
 class AsyncJobHandle(SeenJob):

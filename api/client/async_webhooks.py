@@ -15,7 +15,7 @@ from api.client.webhooks import (
     Webhook,
     WebhookList,
 )
-from guanwu.wire.results import JOB_EVENTS, JobEvent
+from guanwu.wire.requests import JOB_EVENTS, JobEvent
 from guanwu.wire.webhooks import Attempt
 
 

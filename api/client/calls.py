@@ -12,8 +12,12 @@ from typing import Any, Literal
 
 from api.client import upload
 from api.client.answers import After, Upload
+from guanwu.wire.base import Verdict
 from guanwu.wire.feedback import Kind
-from guanwu.wire.results import ArtifactLink, ItemStatus, JobEvent, JobWebhook, Options, Verdict
+from guanwu.wire.options import Options
+from guanwu.wire.requests import JobEvent, JobWebhook
+from guanwu.wire.results import ArtifactLink
+from guanwu.wire.statuses import ItemStatus
 
 PAGE_ITEMS = 100
 WEBHOOKS = "/v1/webhooks"

@@ -31,9 +31,11 @@ from api.client.errors import (
 from api.client.handover import ExtraMissing, to_worker
 from api.client.server import NoServer, find_server
 from api.client.webhooks import OVERLAP_S
+from guanwu.wire.base import Colormap, Priority, Verdict
 from guanwu.wire.feedback import Kind
 from guanwu.wire.media import OverlayFormat
-from guanwu.wire.results import JOB_EVENTS, Colormap, JobEvent, Options, Priority, Verdict
+from guanwu.wire.options import Options
+from guanwu.wire.requests import JOB_EVENTS, JobEvent
 
 P = ParamSpec("P")
 R = TypeVar("R")

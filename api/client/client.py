@@ -18,7 +18,8 @@ from api.client.transport import Transport, headers_of
 from api.client.webhooks import Webhooks
 from guanwu.wire.catalog import Catalog
 from guanwu.wire.fleet import Fleet
-from guanwu.wire.results import ArtifactLink, Job
+from guanwu.wire.jobs import Job
+from guanwu.wire.results import ArtifactLink
 
 STALE = "links expire, results() gives fresh ones"
 DEFAULT_LIMITS = {"max_images_per_request": 1000, "max_request_bytes": 512 * 2**20}

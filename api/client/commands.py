@@ -18,7 +18,10 @@ from api.client.errors import ClientError
 from api.client.handle import JobHandle
 from api.client.journal import NAME as JOURNAL
 from api.client.pictures import find_pictures, result_stems
-from guanwu.wire.results import ItemResult, Job, JobStatus, Options
+from guanwu.wire.jobs import Job
+from guanwu.wire.options import Options
+from guanwu.wire.results import ItemResult
+from guanwu.wire.statuses import JobStatus
 
 DOWNLOADS = 8
 SAVED_WHOLE = 1000  # of larger jobs only results.jsonl is saved, and no heatmaps

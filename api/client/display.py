@@ -26,7 +26,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from guanwu.wire.results import ItemResult, ItemStatus, Job
+from guanwu.wire.jobs import Job
+from guanwu.wire.results import ItemResult
+from guanwu.wire.statuses import ItemStatus
 
 PLAIN_WIDTH = 240  # of a table that goes into a file or a pipe
 

@@ -9,7 +9,7 @@ import click
 
 from api.client.client import Client
 from api.client.webhooks import Webhook
-from guanwu.wire.results import JobEvent
+from guanwu.wire.requests import JobEvent
 from guanwu.wire.webhooks import Attempt
 
 

@@ -11,7 +11,7 @@ from api.client.client import Client
 from api.client.display import Stages, short_names
 from api.client.handle import JobHandle
 from api.client.journal import Journal
-from guanwu.wire.results import Options
+from guanwu.wire.options import Options
 
 THREADS = 8
 STRETCH = 1000  # files handed to the threads at a time

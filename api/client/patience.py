@@ -14,7 +14,7 @@ from api.client.errors import (
     TooMany,
     WaitTimeout,
 )
-from guanwu.wire.results import Job
+from guanwu.wire.jobs import Job
 
 FIRST_PAUSE_S = 0.5
 MAX_PAUSE_S = 20.0

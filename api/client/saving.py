@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 
 from api.client.client import Client
-from guanwu.wire.results import ArtifactLink, Explanation, ItemResult, ItemStatus
+from guanwu.wire.results import ArtifactLink, Explanation, ItemResult
+from guanwu.wire.statuses import ItemStatus
 
 LABELS = "labels"
 

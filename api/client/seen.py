@@ -9,7 +9,7 @@ import httpx
 from api.client.answers import parsed
 from api.client.stream import JobEvent
 from api.client.transport import retry_after_s
-from guanwu.wire.results import Job
+from guanwu.wire.jobs import Job
 
 _ETAG = re.compile(r'(?:W/)?"([^"]*)"')
 

@@ -13,7 +13,8 @@ import click
 from api.client import display
 from api.client.display import Row
 from api.client.handle import JobHandle
-from guanwu.wire.results import ItemResult, Job
+from guanwu.wire.jobs import Job
+from guanwu.wire.results import ItemResult
 
 FIRST_ROWS = 20
 RESULTS = "results.jsonl"

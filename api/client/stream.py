@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from api.client.errors import UnexpectedAnswer
-from guanwu.wire.results import Job
+from guanwu.wire.jobs import Job
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from api.client import calls
 from api.client.answers import Page, parsed
 from api.client.transport import Transport
-from guanwu.wire.results import JOB_EVENTS, JobEvent, Wire
+from guanwu.wire.base import Wire
+from guanwu.wire.requests import JOB_EVENTS, JobEvent
 from guanwu.wire.webhooks import Attempt
 
 OVERLAP_S = 86_400

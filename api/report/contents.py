@@ -16,8 +16,9 @@ from api.report.tiles import Tile, least_certain
 from api.report.words import LANGUAGE_TAGS, WORDS, Language
 from api.results import Summary
 from api.services import Services
+from guanwu.wire.jobs import Job
 from guanwu.wire.map_statistics import Explanations
-from guanwu.wire.results import Job, Label
+from guanwu.wire.results import Label
 from worker.contract.errors import ObjectNotFound
 from worker.contract.objects import keys
 

@@ -13,8 +13,10 @@ from api.job_index import JobIndex, Query
 from api.parallel import in_order
 from api.report import densities, heat
 from api.services import Services
+from guanwu.wire.base import Verdict
 from guanwu.wire.media import media_type
-from guanwu.wire.results import ImageFacts, ItemResult, ItemStatus, Label, Verdict
+from guanwu.wire.results import ImageFacts, ItemResult, Label
+from guanwu.wire.statuses import ItemStatus
 from worker.contract.errors import ImageTooLarge, ObjectNotFound, StoreDenied
 from worker.contract.objects import keys
 

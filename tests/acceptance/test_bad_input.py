@@ -11,7 +11,8 @@ import pytest
 
 from api.client import Client, RequestRefused
 from deploy.stack import Stack
-from guanwu.wire.results import JobStatus, new_id
+from guanwu.wire.base import new_id
+from guanwu.wire.statuses import JobStatus
 
 
 def huge_png(side_px: int) -> bytes:

@@ -14,7 +14,8 @@ from PIL import Image
 
 from api.client import Client, JobHandle
 from deploy.stack import Stack
-from guanwu.wire.results import ItemResult, ItemStatus, JobStatus
+from guanwu.wire.results import ItemResult
+from guanwu.wire.statuses import ItemStatus, JobStatus
 from tests.stack import CPU_SETTINGS, running_stack
 from worker.contract.objects import keys
 

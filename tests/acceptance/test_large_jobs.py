@@ -19,7 +19,8 @@ from PIL import Image
 
 from api.client import Client, JobHandle, RequestRefused
 from deploy.stack import Stack
-from guanwu.wire.results import ItemResult, ItemStatus, JobStatus
+from guanwu.wire.results import ItemResult
+from guanwu.wire.statuses import ItemStatus, JobStatus
 from tests.sleeping.stack import SleepingStack
 from tests.stack import CPU_SETTINGS, INPUT_BUCKET, running_stack
 

@@ -14,7 +14,7 @@ import pytest
 from api.client import Client
 from deploy.ports import LOOPBACK, keep_or_choose
 from deploy.stack import Stack
-from guanwu.wire.results import JobStatus
+from guanwu.wire.statuses import JobStatus
 from tests.deploy.monitoring import exact_matchers, grouping_labels, queries, series_names
 from tests.exposition import Exposition
 from tests.stack import CPU_SETTINGS, running_stack

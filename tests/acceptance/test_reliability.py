@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from guanwu.wire.results import Options
+from guanwu.wire.options import Options
 from tests.benchmarks import caltech, reliability
 from worker.vision.analysis import Analysis
 from worker.vision.calibrating import Sampled

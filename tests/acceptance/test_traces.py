@@ -12,7 +12,8 @@ import pytest
 
 from api.client import Client
 from deploy.stack import Stack
-from guanwu.wire.results import Job, JobStatus
+from guanwu.wire.jobs import Job
+from guanwu.wire.statuses import JobStatus
 from tests.acceptance.conftest import told_to
 from tests.collector import Collector, SeenSpan, collecting
 from tests.receiver import Receiver, receiving, wait_until

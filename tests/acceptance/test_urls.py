@@ -11,7 +11,8 @@ import pytest
 
 from api.client import Client
 from deploy.stack import Stack
-from guanwu.wire.results import ItemResult, JobStatus
+from guanwu.wire.results import ItemResult
+from guanwu.wire.statuses import JobStatus
 from tests.acceptance.conftest import MAX_BYTES, TIMEOUT_S
 from tests.web import WebServer, web_server
 

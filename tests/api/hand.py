@@ -9,22 +9,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from guanwu.wire.catalog import Catalog, LabelSetEntry, ModelEntry
+from guanwu.wire.index_row import IndexRow
+from guanwu.wire.jobs import ItemError
 from guanwu.wire.results import (
     ArtifactLink,
     Diagnostics,
     Explanation,
     ImageFacts,
-    IndexRow,
-    ItemError,
     ItemResult,
-    ItemStatus,
-    JobStatus,
     Label,
-    ManifestItem,
-    settled_status,
 )
+from guanwu.wire.statuses import ItemStatus, JobStatus, settled_status
 from worker.account import Account
 from worker.contract.label_set import LabelSet
+from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore, split_address
 from worker.contract.records.connection import connect

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.job_index import JobIndex, Order, Query
-from guanwu.wire.results import IndexRow, ItemStatus
+from guanwu.wire.index_row import IndexRow
+from guanwu.wire.statuses import ItemStatus
 
 ORDERS: tuple[Order, ...] = get_args(Order)
 GREATEST_FIRST = ("entropy", "disagreement")

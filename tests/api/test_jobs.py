@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.submission import lane_of
-from guanwu.wire.results import Options
+from guanwu.wire.options import Options
 from tests.api.calls import OTHER_TOKEN, PNG, TOKENS, Calls, front_door, problem
 from tests.api.hand import Hand
 from tests.stack import SettingsFactory

@@ -11,7 +11,7 @@ import pytest
 
 from api.capacity import ALIVE, MAX_POLLS
 from api.polling import pause_s
-from guanwu.wire.results import Job
+from guanwu.wire.jobs import Job
 from tests.api.calls import Answer, Calls, problem
 from tests.api.hand import Hand
 from tests.api.test_events import later

@@ -19,11 +19,12 @@ from guanwu.wire.map_statistics import (
     ShortcutFlag,
     Spot,
 )
-from guanwu.wire.results import ArtifactLink, ItemResult, ManifestItem
+from guanwu.wire.results import ArtifactLink, ItemResult
 from tests.api.calls import OTHER_TOKEN, PNG, Calls, problem
 from tests.api.hand import Hand
 from worker import densities
 from worker.contract.coarse_maps import SIDE
+from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.records.job_record import Claim
 from worker.vision.density import Density

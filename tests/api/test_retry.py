@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from api import control
-from guanwu.wire.results import Job, JobStatus
+from guanwu.wire.jobs import Job
+from guanwu.wire.statuses import JobStatus
 from tests.api.calls import Calls, problem
 from tests.api.hand import Hand
 from worker.contract.objects import keys

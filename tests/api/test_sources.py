@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from guanwu.wire.results import Source, new_id
+from guanwu.wire.base import new_id
+from guanwu.wire.requests import Source
 from tests.api.calls import OTHER_TOKEN, PNG, TOKENS, Calls, front_door, problem
 from tests.api.hand import Hand
 from tests.stack import Bucket, SettingsFactory, empty_bucket

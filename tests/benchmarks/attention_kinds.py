@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from guanwu.wire.results import Explain, Options, TextTarget
+from guanwu.wire.options import Explain, Options, TextTarget
 from tests.benchmarks import place
 from tests.worker.vision.models import tiny_blip, tiny_clip
 from worker.contract.errors import GuanwuError

@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from guanwu.wire.results import Options
+from guanwu.wire.options import Options
 from tests.benchmarks import caltech
 from tests.benchmarks.accuracy import photos
 from worker.contract.errors import GuanwuError

@@ -29,12 +29,13 @@ from PIL import Image
 
 from api.client import Client
 from deploy.stack import Stack
-from guanwu.wire.results import ItemResult, ManifestItem
+from guanwu.wire.results import ItemResult
 from tests.benchmarks.looking import SHOWN, WINDOW, asked, chromium, workerless
 from tests.benchmarks.shown import Bar, report
 from tests.finished import TENANT, Finisher
 from worker import densities
 from worker.contract.coarse_maps import SIDE
+from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.records.job_record import Claim
 from worker.explained.account import ExplanationAccount

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import torch
 
-from guanwu.wire.results import Options
+from guanwu.wire.options import Options
 from tests.benchmarks.caltech import MODEL, folder, shared
 from worker.vision.image import decode
 from worker.vision.models.model import VisionModel

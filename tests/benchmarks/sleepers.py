@@ -15,8 +15,10 @@ import httpx
 
 from deploy.child import Child
 from deploy.stack import Stack
-from guanwu.wire.results import ManifestItem, Options, new_id
+from guanwu.wire.base import new_id
+from guanwu.wire.options import Options
 from tests.sleeping.behaviour import Behaviour
+from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.objects.store import JSONL, ObjectStore
 from worker.contract.records.broker import make_app, send

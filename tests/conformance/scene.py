@@ -9,8 +9,8 @@ from pathlib import Path
 
 from api.client import Client
 from deploy.stack import Stack
+from guanwu.wire.base import new_id
 from guanwu.wire.label_sets import ClientSet, Proposal, ProposedExample, SetLabel
-from guanwu.wire.results import new_id
 from tests.sleeping.pictures import picture
 from tests.sleeping.stack import SleepingStack
 from tests.stack import running_stack

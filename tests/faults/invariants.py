@@ -11,9 +11,12 @@ from typing import Any
 
 from PIL import Image
 
-from guanwu.wire.results import ItemResult, ItemStatus, Job, JobStatus, ManifestItem
+from guanwu.wire.jobs import Job
+from guanwu.wire.results import ItemResult
+from guanwu.wire.statuses import ItemStatus, JobStatus
 from tests.faults.scene import TENANT, Scene
 from worker.contract.lanes import QUEUES
+from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 
 READERS = 8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from guanwu.wire.results import ItemStatus, JobStatus
+from guanwu.wire.statuses import ItemStatus, JobStatus
 from tests.faults.conftest import MakeScene
 from tests.faults.invariants import expect_settled
 from tests.faults.scene import TENANT, WHOLE_CHUNKS, Scene

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from guanwu.wire.results import ItemResult, ItemStatus, JobStatus
+from guanwu.wire.results import ItemResult
+from guanwu.wire.statuses import ItemStatus, JobStatus
 from tests.faults.conftest import MakeScene
 from tests.faults.invariants import expect_settled
 from tests.faults.scale import scaled

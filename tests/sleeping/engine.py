@@ -13,7 +13,8 @@ from types import ModuleType
 import numpy as np
 
 from guanwu.wire.catalog import Catalog, LabelSetEntry, ModelEntry
-from guanwu.wire.results import Label, Options
+from guanwu.wire.options import Options
+from guanwu.wire.results import Label
 from tests.sleeping.behaviour import Behaviour
 from tests.sleeping.pictures import number_of
 from worker.contract.errors import GuanwuError

@@ -6,8 +6,11 @@ import time
 
 import numpy as np
 
-from guanwu.wire.results import DeviceInfo, ItemResult, ItemStatus, ManifestItem, Options
+from guanwu.wire.options import Options
+from guanwu.wire.results import DeviceInfo, ItemResult
+from guanwu.wire.statuses import ItemStatus
 from worker.batcher import Answer
+from worker.contract.manifest_item import ManifestItem
 from worker.contract.records.job_record import Claim
 from worker.item import Loaded, Stopwatch
 from worker.meters import Meters

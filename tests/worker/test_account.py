@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from guanwu.wire.results import DeviceInfo, ItemError, ItemResult, ItemStatus, Label, ModelInfo
+from guanwu.wire.jobs import ItemError
+from guanwu.wire.results import DeviceInfo, ItemResult, Label, ModelInfo
+from guanwu.wire.statuses import ItemStatus
 from worker.account import SCORE_BINS, SUMMARY_LABELS, Account
 
 

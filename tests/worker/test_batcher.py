@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from guanwu.wire.results import Options
+from guanwu.wire.options import Options
 from worker.batcher import Answer, Batcher
 from worker.contract.errors import CorruptImage, ServiceUnavailable
 from worker.vision.engine import Prepared

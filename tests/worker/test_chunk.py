@@ -16,19 +16,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from guanwu.wire.base import new_id
+from guanwu.wire.index_row import IndexRow
+from guanwu.wire.jobs import ItemError
 from guanwu.wire.map_statistics import Explanations
-from guanwu.wire.results import (
-    DeviceInfo,
-    IndexRow,
-    ItemError,
-    ItemResult,
-    ItemStatus,
-    JobStatus,
-    Label,
-    ManifestItem,
-    Options,
-    new_id,
-)
+from guanwu.wire.options import Options
+from guanwu.wire.results import DeviceInfo, ItemResult, Label
+from guanwu.wire.statuses import ItemStatus, JobStatus
 from tests.stack import SettingsFactory
 from worker import densities
 from worker.announcements import Announcements
@@ -37,6 +31,7 @@ from worker.chunk import ChunkRunner
 from worker.closing import Closing
 from worker.contract.errors import GuanwuError, LeaseLost, RedisUnavailable
 from worker.contract.lanes import LANES
+from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore
 from worker.contract.records.connection import connect

@@ -13,7 +13,11 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from guanwu.wire.results import JOB_EVENTS, Counts, Job, JobStatus, JobWebhook, Options, new_id
+from guanwu.wire.base import new_id
+from guanwu.wire.jobs import Job
+from guanwu.wire.options import Options
+from guanwu.wire.requests import JOB_EVENTS, JobWebhook
+from guanwu.wire.statuses import Counts, JobStatus
 from guanwu.wire.webhooks import Attempt
 from tests.receiver import Receiver, receiving, wait_until
 from tests.stack import SettingsFactory

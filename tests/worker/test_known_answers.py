@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from guanwu.wire.results import Label, Options
+from guanwu.wire.options import Options
+from guanwu.wire.results import Label
 from worker.batcher import Batcher
 from worker.contract.errors import CorruptImage, GuanwuError
 from worker.contract.label_set import LabelSet

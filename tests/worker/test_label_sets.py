@@ -10,8 +10,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from guanwu.wire.jobs import ItemError
 from guanwu.wire.label_sets import ClientSet, Example, SetLabel
-from guanwu.wire.results import Counts, ItemError, ItemResult, ItemStatus, JobStatus, Options
+from guanwu.wire.options import Options
+from guanwu.wire.results import ItemResult
+from guanwu.wire.statuses import Counts, ItemStatus, JobStatus
 from tests.stack import SettingsFactory
 from worker.client_labels import ClientLabelShelf
 from worker.contract.errors import LabelSetBuilding, LabelSetFailed, UnknownLabelSet

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from guanwu.wire.results import Options, new_id
+from guanwu.wire.base import new_id
+from guanwu.wire.options import Options
 from tests.stack import SettingsFactory
 from worker.contract.errors import LeaseLost
 from worker.contract.records.connection import connect

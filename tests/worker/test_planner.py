@@ -15,9 +15,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from guanwu.wire.results import ManifestItem, Options, Source, new_id
+from guanwu.wire.base import new_id
+from guanwu.wire.options import Options
+from guanwu.wire.requests import Source
 from tests.stack import SettingsFactory
 from worker.contract.errors import LeaseLost
+from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore
 from worker.contract.records.connection import connect

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from guanwu.wire.base import Lane
-from guanwu.wire.results import Options, new_id
+from guanwu.wire.base import Lane, new_id
+from guanwu.wire.options import Options
 from tests.stack import SettingsFactory
 from worker.contract.errors import LeaseLost
 from worker.contract.lanes import WINDOW_CHUNKS, QueueName

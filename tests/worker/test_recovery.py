@@ -11,7 +11,8 @@ import redis
 from structlog.testing import capture_logs
 from ulid import ULID
 
-from guanwu.wire.results import Options, new_id
+from guanwu.wire.base import new_id
+from guanwu.wire.options import Options
 from tests.stack import SettingsFactory
 from worker.contract.errors import StoreUnavailable
 from worker.contract.objects import keys

@@ -4,8 +4,11 @@ import datetime as dt
 
 import pytest
 
+from guanwu.wire.base import new_id
+from guanwu.wire.jobs import Job
 from guanwu.wire.label_sets import ClientSet, Proposal, SetLabel
-from guanwu.wire.results import Counts, Job, JobStatus, Options, new_id
+from guanwu.wire.options import Options
+from guanwu.wire.statuses import Counts, JobStatus
 from tests.stack import SettingsFactory
 from worker.contract.errors import ProposalNotFound
 from worker.contract.objects import keys

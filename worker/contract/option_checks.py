@@ -7,7 +7,7 @@ from functools import partial
 
 from guanwu.wire.catalog import Catalog, ModelEntry
 from guanwu.wire.label_sets import ClientSet
-from guanwu.wire.results import AUTO, Explain, LabelTarget, Options
+from guanwu.wire.options import AUTO, Explain, LabelTarget, Options
 from worker.contract.errors import InvalidOptions, LabelSetOutdated, LabelSetUnfit, UnknownModel
 from worker.contract.label_set import WORDS, LabelSet, label_set_of
 

@@ -12,7 +12,10 @@ from typing import Self
 
 from pydantic import Field
 
-from guanwu.wire.results import Events, HookUrl, Job, JobEvent, JobStatus, Wire
+from guanwu.wire.base import Wire
+from guanwu.wire.jobs import Job
+from guanwu.wire.requests import Events, HookUrl, JobEvent
+from guanwu.wire.statuses import JobStatus
 from guanwu.wire.webhooks import Event
 from worker.contract.addresses import Allowed, as_address, parsed_url
 from worker.contract.errors import AddressForbidden

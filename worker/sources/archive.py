@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO
 
-from guanwu.wire.results import ManifestItem
 from worker.contract.errors import CorruptImage, ImageError, ImageTooLarge, SourceInvalid
+from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.objects.store import BYTES, ObjectStore, split_address
 from worker.sources.entry import Entry, looks_like_image, refused

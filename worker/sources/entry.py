@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Protocol
 
-from guanwu.wire.results import ItemError, ManifestItem
+from guanwu.wire.jobs import ItemError
 from worker.contract.errors import ImageError
+from worker.contract.manifest_item import ManifestItem
 
 IMAGE_SUFFIXES = frozenset(
     [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"]

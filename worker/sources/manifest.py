@@ -15,10 +15,13 @@ from pydantic import (
     model_validator,
 )
 
-from guanwu.wire.results import CustomId, ManifestItem, Options, Url, Wire
+from guanwu.wire.base import CustomId, Wire
+from guanwu.wire.options import Options
+from guanwu.wire.requests import Url
 from worker.contract.errors import BadManifestLine, ImageError, InputForbidden
 from worker.contract.inputs import urls
 from worker.contract.inputs.s3 import may_read
+from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore, split_address
 from worker.contract.settings.model import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from guanwu.wire.results import ManifestItem
+from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects.store import ObjectStore, split_address
 from worker.sources.entry import Entry, looks_like_image
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from guanwu.wire.results import Faithfulness, Label, ModelInfo, Options
+from guanwu.wire.options import Options
+from guanwu.wire.results import Faithfulness, Label, ModelInfo
 from worker.vision.heatmap import Heatmap
 from worker.vision.labels.client_labels import ClientLabels
 from worker.vision.models.framing import Framed

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from guanwu.wire.catalog import Catalog
-from guanwu.wire.results import ExplainWhen, ModelInfo, Options
+from guanwu.wire.options import ExplainWhen, Options
+from guanwu.wire.results import ModelInfo
 from worker.contract.errors import GuanwuError
 from worker.contract.label_set import LabelSet
 from worker.vision import examples, inference, triage

@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from guanwu.wire.results import Faithfulness, Verdict
+from guanwu.wire.base import Verdict
+from guanwu.wire.results import Faithfulness
 
 HOT_SHARE = 0.4
 TIE_SEED = 20260

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from functools import lru_cache
 
-from guanwu.wire.results import Options
+from guanwu.wire.options import Options
 from worker.contract.errors import LabelSetOutdated
 from worker.contract.label_set import LabelSet
 from worker.vision.labels.client_labels import ClientLabels

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from guanwu.wire.results import ExplainWhen, Label
+from guanwu.wire.options import ExplainWhen
+from guanwu.wire.results import Label
 from worker.contract.errors import InvalidOptions
 from worker.contract.label_set import LabelSet
 

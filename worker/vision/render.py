@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from guanwu.wire.results import Colormap
+from guanwu.wire.base import Colormap
 from worker.contract.errors import InvalidOptions
 from worker.vision.heatmap import FLAT_CONTRAST, Heatmap
 from worker.vision.image import Picture

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from guanwu.wire import catalog
-from guanwu.wire.results import AUTO, Explain, LabelTarget, Options, TextTarget
+from guanwu.wire.options import AUTO, Explain, LabelTarget, Options, TextTarget
 from worker.contract import option_checks
 from worker.contract.errors import ExplanationUnavailable, InvalidOptions
 from worker.contract.label_set import LabelSet

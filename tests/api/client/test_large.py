@@ -13,7 +13,8 @@ from api.client.display import Silent
 from api.client.handle import JobHandle
 from api.client.journal import NAME
 from api.client.large import fits_one_request, manifest_of, submit
-from guanwu.wire.results import ItemStatus, Options
+from guanwu.wire.options import Options
+from guanwu.wire.statuses import ItemStatus
 from tests.api.calls import PNG, TOKENS, Calls, front_door
 from tests.api.client.command import Guanwu
 from tests.api.hand import Hand

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from guanwu.wire.results import Options, new_id
+from guanwu.wire.base import new_id
+from guanwu.wire.options import Options
 from tests.stack import SettingsFactory
 from worker.contract.records.connection import connect
 from worker.contract.records.job_records import JobRecords

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from guanwu.wire.catalog import Catalog, LabelSetEntry, ModelEntry
-from guanwu.wire.results import Options
+from guanwu.wire.options import Options
 from worker.contract.errors import InvalidOptions, UnknownModel
 from worker.contract.label_set import LabelSet
 from worker.contract.option_checks import check_options

@@ -7,14 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from guanwu.wire.results import (
-    Diagnostics,
-    Explanation,
-    Faithfulness,
-    ItemResult,
-    ItemStatus,
-    Label,
-)
+from guanwu.wire.results import Diagnostics, Explanation, Faithfulness, ItemResult, Label
+from guanwu.wire.statuses import ItemStatus
 from worker.contract.coarse_maps import SIDE
 from worker.densities import Densities
 

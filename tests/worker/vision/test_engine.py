@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from guanwu.wire.results import Options
+from guanwu.wire.options import Options
 from worker.contract.errors import (
     CheckpointInvalid,
     ExplanationUnavailable,

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from guanwu.wire.results import Options
+from guanwu.wire.options import Options
 from worker.contract.errors import LabelSetOutdated, ModelError
 from worker.contract.label_set import LabelSet
 from worker.vision import examples

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from guanwu.wire.results import ExplainWhen, Label
+from guanwu.wire.options import ExplainWhen
+from guanwu.wire.results import Label
 from worker.contract.errors import InvalidOptions
 from worker.contract.label_set import LabelSet
 from worker.vision.policy import Policy, resolve, sampled

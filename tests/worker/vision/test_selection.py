@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from guanwu.wire.results import Explain, Options
+from guanwu.wire.options import Explain, Options
 from worker.contract.errors import ExplanationUnavailable, InvalidOptions
 from worker.contract.label_set import LabelSet
 from worker.vision.models.registry import Offer

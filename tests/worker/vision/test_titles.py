@@ -4,7 +4,8 @@ from typing import Any, get_args
 
 import numpy as np
 
-from guanwu.wire.results import Faithfulness, Label, Verdict
+from guanwu.wire.base import Verdict
+from guanwu.wire.results import Faithfulness, Label
 from worker.vision import titles
 from worker.vision.analysis import MadeMap
 from worker.vision.heatmap import Heatmap, Window

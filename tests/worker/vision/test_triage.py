@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from guanwu.wire.results import ExplainWhen, Label
+from guanwu.wire.options import ExplainWhen
+from guanwu.wire.results import Label
 from worker.contract.errors import ModelError
 from worker.vision.analysis import MadeMap, Prepared
 from worker.vision.heatmap import Heatmap, Window

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import redis
 
-from guanwu.wire.results import to_ms
+from guanwu.wire.base import to_ms
 from guanwu.wire.webhooks import Attempt
 from worker.contract.records.connection import translated
 from worker.contract.records.keys import RedisKeys

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from guanwu.wire.base import Lane
-from guanwu.wire.results import Counts, ItemError, JobStatus, JobWebhook, Options, Source
+from guanwu.wire.jobs import ItemError
+from guanwu.wire.options import Options
+from guanwu.wire.requests import JobWebhook, Source
+from guanwu.wire.statuses import Counts, JobStatus
 from worker.contract.lanes import QueueName
 
 Verdict = Literal["run", "retry", "cancelled", "expired", "exhausted", "plan", "finalize"]

@@ -20,7 +20,10 @@ from redis.client import Pipeline
 
 from guanwu.wire.base import Lane
 from guanwu.wire.fleet import ChunkState
-from guanwu.wire.results import ItemError, JobStatus, JobWebhook, Options, Source
+from guanwu.wire.jobs import ItemError
+from guanwu.wire.options import Options
+from guanwu.wire.requests import JobWebhook, Source
+from guanwu.wire.statuses import JobStatus
 from worker.contract.errors import LeaseLost, QueueFull, QuotaExceeded
 from worker.contract.lanes import LANES, QUEUES, QueueName
 from worker.contract.records.connection import translated

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from guanwu.wire.results import Job, JobStatus, from_ms
+from guanwu.wire.base import from_ms
+from guanwu.wire.jobs import Job
+from guanwu.wire.statuses import JobStatus
 from worker.contract.records.job_record import JobRecord, Load
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from guanwu.wire.results import to_ms
+from guanwu.wire.base import to_ms
 from worker.contract.errors import QuotaExceeded
 from worker.contract.settings.model import Settings
 

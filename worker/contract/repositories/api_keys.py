@@ -20,7 +20,7 @@ import redis
 import structlog
 from pydantic import Field
 
-from guanwu.wire.results import Wire, from_ms, new_id
+from guanwu.wire.base import Wire, from_ms, new_id
 from worker.contract.errors import KeyNotFound, ObjectNotFound, RedisUnavailable, RequestError
 from worker.contract.objects import keys
 from worker.contract.objects.store import JSON, ObjectStore

@@ -15,8 +15,12 @@ from concurrent.futures import Executor
 
 from ulid import ULID
 
-from guanwu.wire.results import Counts, ItemResult, Job, JobStatus, Plan, to_ms
+from guanwu.wire.base import to_ms
+from guanwu.wire.jobs import Job
+from guanwu.wire.results import ItemResult
+from guanwu.wire.statuses import Counts, JobStatus
 from worker.contract.errors import ObjectNotFound
+from worker.contract.manifest_item import Plan
 from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore
 from worker.contract.records.job_record import JobRecord, Reopened

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from guanwu.wire.results import Job
+from guanwu.wire.jobs import Job
 from worker.contract.errors import ObjectNotFound
 from worker.contract.objects import keys
 from worker.contract.objects.store import JSONL, ObjectStore

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 import redis
 import structlog
 
-from guanwu.wire.results import JobEvent, new_id
+from guanwu.wire.base import new_id
+from guanwu.wire.requests import JobEvent
 from worker.contract.errors import (
     ObjectNotFound,
     RedisUnavailable,

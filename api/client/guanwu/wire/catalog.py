@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import Field
 
+from guanwu.wire.base import Wire
 from guanwu.wire.label_sets import ClientSet
-from guanwu.wire.results import AUTO, Explain, LabelTarget, TextTarget, Wire
+from guanwu.wire.options import AUTO, Explain, LabelTarget, TextTarget
 
 
 class ModelEntry(Wire):

@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from guanwu.wire.results import ImageFacts, Label, Region, Wire
+from guanwu.wire.base import Wire
+from guanwu.wire.results import ImageFacts, Label, Region
 
 Kind = Literal["right", "wrong_label", "wrong_region"]
 

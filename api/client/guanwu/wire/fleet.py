@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from guanwu.wire.base import Lane
-from guanwu.wire.results import DeviceInfo, Wire
+from guanwu.wire.base import Lane, Wire
+from guanwu.wire.results import DeviceInfo
 
 ChunkState = Literal["ready", "claimed", "delayed"]
 QUEUE = "wait"  # the stage in which images wait for the model: a sign, not a cause

@@ -8,7 +8,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from guanwu.wire.results import ItemError, Wire
+from guanwu.wire.base import Wire
+from guanwu.wire.jobs import ItemError
 
 PREFIX = "lbs_"
 _NAME = re.compile(r"(lbs_[0-7][0-9A-HJKMNP-TV-Z]{25})(?:@([1-9]\d{0,5}))?", re.ASCII)

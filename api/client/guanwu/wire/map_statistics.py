@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from guanwu.wire.results import Wire
+from guanwu.wire.base import Wire
 
 Spot = Literal["border", "corners", "place"]
 EXPECTED = 0.05  # of pictures, where heat lies anywhere with equal chance

@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from guanwu.wire.results import JobEvent, Wire
+from guanwu.wire.base import Wire
+from guanwu.wire.requests import JobEvent
 
 TEST_EVENT: Literal["webhook.test"] = "webhook.test"
 Event = JobEvent | Literal["webhook.test"]

@@ -3,7 +3,10 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from guanwu.wire.results import Counts, ImageSource, JobStatus, Options, new_id, settled_status
+from guanwu.wire.base import new_id
+from guanwu.wire.options import Options
+from guanwu.wire.requests import ImageSource
+from guanwu.wire.statuses import Counts, JobStatus, settled_status
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guanwu.wire.results import IndexRow, ItemResult, ItemStatus, Label
+from guanwu.wire.index_row import IndexRow
+from guanwu.wire.results import ItemResult, Label
+from guanwu.wire.statuses import ItemStatus
 from guanwu.wire.uncertainty import disagreement, least_entropy
 
 

@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 import redis
 
-from guanwu.wire.base import Lane
-from guanwu.wire.results import Counts, JobStatus, Options, Source, new_id
+from guanwu.wire.base import Lane, new_id
+from guanwu.wire.options import Options
+from guanwu.wire.requests import Source
+from guanwu.wire.statuses import Counts, JobStatus
 from tests.stack import SettingsFactory
 from worker.contract.errors import LeaseLost, QueueFull, RedisUnavailable
 from worker.contract.lanes import WINDOW_CHUNKS

@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from guanwu.wire.results import Options, Source, new_id
+from guanwu.wire.base import new_id
+from guanwu.wire.options import Options
+from guanwu.wire.requests import Source
 from tests.stack import SettingsFactory
 from worker.contract.errors import QuotaExceeded
 from worker.contract.records.connection import connect

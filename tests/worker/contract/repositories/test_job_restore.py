@@ -7,17 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from guanwu.wire.results import (
-    ItemResult,
-    ItemStatus,
-    Job,
-    JobStatus,
-    Options,
-    Plan,
-    Source,
-    new_id,
-)
+from guanwu.wire.base import new_id
+from guanwu.wire.jobs import Job
+from guanwu.wire.options import Options
+from guanwu.wire.requests import Source
+from guanwu.wire.results import ItemResult
+from guanwu.wire.statuses import ItemStatus, JobStatus
 from tests.stack import SettingsFactory
+from worker.contract.manifest_item import Plan
 from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore
 from worker.contract.records.connection import connect

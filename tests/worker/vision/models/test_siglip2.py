@@ -10,7 +10,7 @@ import torch
 import transformers as hf
 from torch import Tensor, nn
 
-from guanwu.wire.results import Explain, Options, TextTarget
+from guanwu.wire.options import Explain, Options, TextTarget
 from tests.worker.vision.models import tiny_clip
 from tests.worker.vision.models.test_clip import LABELS, grid_of, load, look, padded, plain_logits
 from worker.vision.engine import Analysis, Engine

@@ -14,7 +14,7 @@ import transformers as hf
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from guanwu.wire.results import Options
+from guanwu.wire.options import Options
 from tests.evidence import check_hottest_cell_is_where_the_evidence_is
 from worker.contract.errors import CheckpointInvalid, GuanwuError
 from worker.vision.engine import Engine
