@@ -15,7 +15,8 @@ from deploy.errors import StackError
 from deploy.local import STATE, StopRequested, stop_requests
 from deploy.stack import Stack
 from worker.contract.errors import GuanwuError
-from worker.vision.models.sources import WheelFile, wheel_file
+from worker.vision.models.registry.sources import WheelFile
+from worker.vision.models.weights.download import wheel_file
 
 OUT = Path("out")
 SUBMIT_S = 600.0

@@ -74,10 +74,10 @@ def seer_stack(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> I
     """
     import torch
 
-    from tests.worker.vision.models import tiny_clip  # takes seconds
+    from tests.worker.vision.models.tiny import clip  # takes seconds
 
     torch.manual_seed(7)
-    reader = tiny_clip.clip(tmp_path_factory.mktemp("models") / "clip")
+    reader = clip.clip(tmp_path_factory.mktemp("models") / "clip")
     seer = shared_data / "models" / "vit-s14-caltech101"
     own = {
         "GUANWU_MODELS": f"reader=path:{reader},seer=path:{seer}",

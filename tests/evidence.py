@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from worker.vision.models.convolutional import ConvolutionalClassifier
+from worker.vision.models.convolutional.classifier import ConvolutionalClassifier
 
 CELL_PX = 32
 PLACES = [(1, 5), (2, 2), (5, 3)]

@@ -12,7 +12,7 @@ from worker.console import reported, settings_or_exit
 from worker.contract.errors import InvalidOptions
 
 if TYPE_CHECKING:
-    from worker.vision.temperature import Fitted, Reliability
+    from worker.vision.scoring.temperature import Fitted, Reliability
 
 
 @click.command()
@@ -37,15 +37,15 @@ def calibrate(
     cached weights; workers read it when they start.
     """
     from worker.engine_factory import make_engine
-    from worker.vision import calibrating, truth
-    from worker.vision.labels.label_set import load_label_set
+    from worker.vision.calibration import fit, ground_truth
+    from worker.vision.labels.shipped import load_label_set
 
     settings = settings_or_exit()
     with reported():
         engine = make_engine(settings, device="auto", progress=click.echo)
-        said = truth.Truth(folder, truth.read_table(table) if table else None)
+        said = ground_truth.Truth(folder, ground_truth.read_table(table) if table else None)
         asked = load_label_set(label_set) if label_set else None
-        pictures = calibrating.sample(
+        pictures = fit.sample(
             folder,
             most=most,
             max_bytes=settings.max_image_bytes,
@@ -55,7 +55,7 @@ def calibrate(
             model = engine.model(name).speaking(asked)
             if model.labels is None and not ids:
                 continue
-            kept = calibrating.calibrate(model, [sampled.picture for sampled in pictures])
+            kept = fit.calibrate(model, [sampled.picture for sampled in pictures])
             engine.calibrations.keep(model.weights_sha256, model=name, calibration=kept)
             limits = kept.thresholds
             click.echo(
@@ -63,7 +63,7 @@ def calibrate(
                 f"by {kept.pictures} pictures"
             )
             try:
-                fitted = calibrating.temper(model, pictures, said)
+                fitted = fit.temper(model, pictures, said)
             except InvalidOptions as exc:
                 click.echo(f"    scores stay as they are: {exc.message}")
                 continue

@@ -41,9 +41,8 @@ from worker.endings import poisoned, stopped, unfinished, unfinished_by_verdict
 from worker.item import Loaded
 from worker.leases import HeldClaim, Leases
 from worker.meters import Meters
-from worker.vision.analysis import Analysis
-from worker.vision.density import density
-from worker.vision.first_maps import first_maps
+from worker.vision.analysis import Analysis, first_maps
+from worker.vision.heatmaps.coarse_map import density
 
 log = structlog.get_logger(__name__)
 

@@ -33,7 +33,7 @@ from worker.vision.labels.client_labels import ClientLabels
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from worker.vision.prototypes import Prototypes
+    from worker.vision.scoring.prototypes import Prototypes
 
 MAX_KEPT = 32
 
@@ -113,7 +113,7 @@ class ClientLabelShelf:
         )
 
     def _prototypes(self, tenant: str, version: ClientSet) -> Prototypes:
-        from worker.vision.prototypes import Prototypes
+        from worker.vision.scoring.prototypes import Prototypes
 
         key = keys.client_set_part(tenant, version.id, version.version, "prototypes")
         try:
@@ -126,7 +126,7 @@ class ClientLabelShelf:
     def _fitted(self, tenant: str, version: ClientSet) -> Prototypes:
         import torch
 
-        from worker.vision.prototypes import fit
+        from worker.vision.scoring.prototypes import fit
 
         key = keys.client_set_part(tenant, version.id, version.version, "features")
         seen = ExampleFeatures.from_bytes(self._store.get(key))

@@ -17,7 +17,7 @@ from worker.contract.coarse_maps import MOST, ROW, Rows
 from worker.contract.errors import ObjectNotFound
 from worker.contract.objects import keys
 from worker.contract.objects.store import BYTES, ObjectStore
-from worker.vision.density import Density
+from worker.vision.heatmaps.coarse_map import Density
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from guanwu.wire.options import Options
 from guanwu.wire.results import Label
-from worker.vision import compare, render, titles
 from worker.vision.analysis import MadeMap
-from worker.vision.image import Picture
+from worker.vision.images.decoding import Picture
+from worker.vision.rendering import compare_sheet as compare
+from worker.vision.rendering import overlay, titles
 
 OF_MAPS = ("overlay", "map", "figure")
 """Kinds that every map has one of."""
@@ -18,12 +19,12 @@ THUMBNAIL_PX = 256
 
 def of_map(
     kind: str, made: MadeMap, picture: Picture, labels: Sequence[Label], options: Options
-) -> render.Image:
+) -> overlay.Image:
     """One map's `overlay`, `map` or `figure`."""
     if kind == "map":
-        return render.raw_map(made.heatmap, max_side_px=options.max_side_px)
+        return overlay.raw_map(made.heatmap, max_side_px=options.max_side_px)
     if kind == "figure":
-        return render.figure(
+        return overlay.figure(
             picture.rgb,
             made.heatmap,
             title=titles.title(made, labels),
@@ -31,7 +32,7 @@ def of_map(
             alpha=options.alpha,
             max_side_px=options.max_side_px,
         )
-    return render.overlay(
+    return overlay.overlay(
         picture.rgb,
         made.heatmap,
         colormap=options.colormap,
@@ -42,7 +43,7 @@ def of_map(
 
 def compare_sheet(
     maps: Sequence[MadeMap], picture: Picture, labels: Sequence[Label], options: Options
-) -> render.RGB:
+) -> overlay.RGB:
     """The picture and a column for every map."""
     with_model = len({made.model for made in maps}) > 1
     return compare.sheet(
@@ -55,6 +56,6 @@ def compare_sheet(
     )
 
 
-def thumbnail(picture: Picture) -> render.RGB:
+def thumbnail(picture: Picture) -> overlay.RGB:
     """The picture, no side longer than `THUMBNAIL_PX`."""
-    return render.scaled_to(picture.rgb, max_width_px=THUMBNAIL_PX, max_height_px=THUMBNAIL_PX)
+    return overlay.scaled_to(picture.rgb, max_width_px=THUMBNAIL_PX, max_height_px=THUMBNAIL_PX)

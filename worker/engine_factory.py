@@ -6,10 +6,10 @@ from pathlib import Path
 
 from worker.contract.errors import SettingsInvalid
 from worker.contract.settings.model import Settings
-from worker.vision.engine import Engine
-from worker.vision.models.cache import Progress, announce
-from worker.vision.models.own import OwnModel
-from worker.vision.models.own import read as read_models
+from worker.vision.engine.engine import Engine
+from worker.vision.models.registry.configured import OwnModel
+from worker.vision.models.registry.configured import read as read_models
+from worker.vision.models.weights.cache import Progress, announce
 
 
 def make_engine(settings: Settings, *, device: str, progress: Progress = announce) -> Engine:

@@ -33,10 +33,11 @@ from worker.contract.records.job_record import Claim
 from worker.downloads import Downloads
 from worker.example_features import ExampleFeatures
 from worker.meters import Meters, Stage
-from worker.vision import diagnostics, encoding, render
 from worker.vision.analysis import Analysis, Example, MadeMap, Prepared
-from worker.vision.image import Enough, Picture, decode
+from worker.vision.heatmaps import diagnostics
+from worker.vision.images.decoding import Enough, Picture, decode
 from worker.vision.labels.client_labels import ClientLabels
+from worker.vision.rendering import encoding, overlay
 
 
 class Preparer(Protocol):
@@ -133,7 +134,7 @@ class ItemPipeline:
                 prepared = self._engine.prepare(picture, options, client)
                 if client is not None and item.index in client.boxes:
                     prepared = replace(prepared, box_px=client.boxes[item.index])
-                picture = render.for_display(picture, max_side_px=options.max_side_px)
+                picture = overlay.for_display(picture, max_side_px=options.max_side_px)
         return Loaded(item, picture, prepared, watch)
 
     def _fetch(self, item: ManifestItem) -> bytes:
@@ -255,7 +256,7 @@ class ItemPipeline:
             made["thumbnail"] = self._drawn(key("thumbnail.webp"), thumbnail, loaded.watch)
         return made
 
-    def _drawn(self, key: str, draw: Callable[[], render.Image], watch: Stopwatch) -> ArtifactLink:
+    def _drawn(self, key: str, draw: Callable[[], overlay.Image], watch: Stopwatch) -> ArtifactLink:
         """Draw, encode by the key's suffix, and upload."""
         with self._processor_slots:
             with watch.stage("render"):

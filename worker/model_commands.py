@@ -51,8 +51,8 @@ def fetch(ids: tuple[str, ...]) -> None:
 def check(ids: tuple[str, ...], device: str) -> None:
     """Load models and run each once: labels, a map, time and memory. Default: the default set."""
     from worker.engine_factory import make_engine
-    from worker.vision.checking import check as run
-    from worker.vision.models.number_format import name_of
+    from worker.vision.engine.model_check import check as run
+    from worker.vision.models.loading.number_format import name_of
 
     settings = settings_or_exit()
     with reported():

@@ -30,7 +30,7 @@ from deploy.seaweedfs import port_flags, sockets
 from deploy.state import State
 from tests.deploy.composition import ROOT
 from tests.stack import SESSION_MARK
-from worker.vision.models.cache import cache_dir
+from worker.vision.models.weights.cache import cache_dir
 
 READY_S = 240.0  # the first start may fetch weights from the package index
 PROBE_S = 10.0

@@ -7,21 +7,17 @@ from pathlib import Path
 
 import torch
 
-from tests.worker.vision.models import (
-    test_dino_pth,
-    test_transformers_cnn,
-    tiny_blip,
-    tiny_clip,
-    tiny_vit,
-)
+from tests.worker.vision.models.convolutional import test_transformers_cnn
+from tests.worker.vision.models.tiny import blip, clip, vit
+from tests.worker.vision.models.weights import test_dino_pth
 
-VITS = tuple(tiny_vit.KINDS)
+VITS = tuple(vit.KINDS)
 WHOLE = {f"whole-{kind}": kind for kind in VITS}
 """Vision transformers that are shown the whole picture, by the name of their family."""
 CNNS = {kind.replace(" ", "-"): kind for kind in test_transformers_cnn.KINDS}
 PUBLISHED = "published"
-READERS: Mapping[str, Callable[[Path], Path]] = {**tiny_clip.FAMILY, "blip": tiny_blip.blip}
-HEADLESS = (*tiny_vit.HEADLESS, *(f"whole-{kind}" for kind in tiny_vit.HEADLESS), PUBLISHED)
+READERS: Mapping[str, Callable[[Path], Path]] = {**clip.FAMILY, "blip": blip.blip}
+HEADLESS = (*vit.HEADLESS, *(f"whole-{kind}" for kind in vit.HEADLESS), PUBLISHED)
 
 
 def saved(folder: Path) -> Path:
@@ -40,7 +36,7 @@ def saved(folder: Path) -> Path:
 
 
 def _networks(folder: Path) -> dict[str, Path]:
-    made = {kind: tiny_vit.save(kind, folder / kind) for kind in VITS}
+    made = {kind: vit.save(kind, folder / kind) for kind in VITS}
     for name, kind in CNNS.items():
         made[name] = test_transformers_cnn.saved(test_transformers_cnn.made(kind), folder / name)
     made[PUBLISHED] = folder / "dino_tiny_pretrain.pth"

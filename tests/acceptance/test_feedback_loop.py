@@ -15,8 +15,8 @@ from api.client import Client
 from deploy.stack import Stack
 from guanwu.wire.label_sets import ClientSet
 from tests.benchmarks.composites import Composite, Rgb, beside
-from worker.vision.image import decode
-from worker.vision.png import encoded
+from worker.vision.images.decoding import decode
+from worker.vision.rendering.png import encoded
 
 pytestmark = pytest.mark.slow
 WAIT_S = 240.0

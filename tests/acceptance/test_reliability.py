@@ -11,9 +11,9 @@ import torch
 from guanwu.wire.options import Options
 from tests.benchmarks import caltech, reliability
 from worker.vision.analysis import Analysis
-from worker.vision.calibrating import Sampled
-from worker.vision.engine import Engine
-from worker.vision.temperature import Fitted
+from worker.vision.calibration.fit import Sampled
+from worker.vision.engine.engine import Engine
+from worker.vision.scoring.temperature import Fitted
 
 KINDS = 101  # of things: every second picture, one of each
 

@@ -27,7 +27,7 @@ from worker.contract.coarse_maps import SIDE
 from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.records.job_record import Claim
-from worker.vision.density import Density
+from worker.vision.heatmaps.coarse_map import Density
 
 EVIL = "<script>alert(1)</script>\"'><img src=//evil.example/x.png>.png"
 VOID = {"meta", "link", "img", "br"}

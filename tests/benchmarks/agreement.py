@@ -13,9 +13,9 @@ import numpy.typing as npt
 from tests.benchmarks.ground import Ground
 from tests.benchmarks.same_work import SameWork
 from tests.benchmarks.scenes import BATCH, Scene, jpegs, opened
-from worker.vision import render
-from worker.vision.heatmap import Heatmap
-from worker.vision.inference import Finding
+from worker.vision.engine.batch import Finding
+from worker.vision.heatmaps.heatmap import Heatmap
+from worker.vision.rendering import overlay
 
 Numbers = npt.NDArray[np.uint16]
 
@@ -42,7 +42,7 @@ def agreement(ground: Ground, scene: Scene) -> dict[str, float]:
 
 def correlation(made: Any, expected: Heatmap) -> float:
     """Pearson's, over cells: a raw map (h, w), and the map it should be. 1 if both are flat."""
-    wanted = render.raw_map(expected)
+    wanted = overlay.raw_map(expected)
     a, b = _cells(made, expected), _cells(wanted, expected)
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return float(np.ptp(a) == np.ptp(b))

@@ -28,11 +28,11 @@ import torch
 import transformers
 from torch import Tensor
 
-from worker.vision.capture import capture, prefix_rows
 from worker.vision.explain.attention import cls_attention
-from worker.vision.models import vit
-from worker.vision.models.placement import Placement, place
-from worker.vision.models.registry import DINOV2_SMALL
+from worker.vision.explain.capture import capture, prefix_rows
+from worker.vision.models.families import vit
+from worker.vision.models.interface.placement import Placement, place
+from worker.vision.models.registry.specs import DINOV2_SMALL
 
 Way = Callable[[Tensor], Tensor]
 

@@ -27,12 +27,12 @@ from torch import Tensor
 
 from guanwu.wire.options import Explain, Options, TextTarget
 from tests.benchmarks import place
-from tests.worker.vision.models import tiny_blip, tiny_clip
+from tests.worker.vision.models.tiny import blip, clip
 from worker.contract.errors import GuanwuError
 from worker.vision.analysis import Analysis, MadeMap
-from worker.vision.engine import Engine
-from worker.vision.image import Picture
-from worker.vision.models.model import VisionModel
+from worker.vision.engine.engine import Engine
+from worker.vision.images.decoding import Picture
+from worker.vision.models.interface.model import VisionModel
 
 CELLS = 4
 CELL_PX = 64
@@ -41,8 +41,8 @@ WORDS = ("r", "b")
 
 CHANNELS = (0, 2)
 PLANTED: dict[str, tuple[Callable[[Path], Path], tuple[str, ...]]] = {
-    "siglip2": (tiny_clip.colour_siglip2, ("text", "pooling")),
-    "blip": (tiny_blip.colour_blip, ("cross",)),
+    "siglip2": (clip.colour_siglip2, ("text", "pooling")),
+    "blip": (blip.colour_blip, ("cross",)),
 }
 LABEL_FREE = ("pooling",)
 

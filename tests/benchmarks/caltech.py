@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from worker.vision.image import Picture, decode
-from worker.vision.models import vit
-from worker.vision.models.placement import Placement
-from worker.vision.models.registry import ModelSpec
-from worker.vision.models.sources import Folder
-from worker.vision.models.vit import VisionTransformer
+from worker.vision.images.decoding import Picture, decode
+from worker.vision.models.families import vit
+from worker.vision.models.families.vit import VisionTransformer
+from worker.vision.models.interface.placement import Placement
+from worker.vision.models.registry.sources import Folder
+from worker.vision.models.registry.specs import ModelSpec
 
 MODEL = "vit-s14-caltech101"
 

@@ -26,14 +26,14 @@ from tests.benchmarks.caltech import shared
 from tests.benchmarks.curves import PixelCurves, probability
 from tests.benchmarks.pairs import paired_ratios
 from tests.benchmarks.trust import random_above_not, score_spearman, served_scores
-from worker.vision.calibration import BUILT_IN
-from worker.vision.faithfulness import centre_blob, judge, random_grids
-from worker.vision.image import decode
-from worker.vision.models import cnn
-from worker.vision.models.convolutional import ConvolutionalClassifier
-from worker.vision.models.efficientnet_lite import EfficientNetLite0
-from worker.vision.models.placement import Placement
-from worker.vision.models.registry import EFFICIENTNET_LITE0
+from worker.vision.calibration.store import BUILT_IN
+from worker.vision.heatmaps.faithfulness import centre_blob, judge, random_grids
+from worker.vision.images.decoding import decode
+from worker.vision.models.convolutional.classifier import ConvolutionalClassifier
+from worker.vision.models.convolutional.efficientnet_lite import EfficientNetLite0
+from worker.vision.models.families import cnn
+from worker.vision.models.interface.placement import Placement
+from worker.vision.models.registry.specs import EFFICIENTNET_LITE0
 
 BATCH = 16
 PATCHES = 14

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from worker.vision.explain.attnlrp_rules import attn_lrp
 from worker.vision.explain.gradients import gradients_of
-from worker.vision.explain.rules import attn_lrp
-from worker.vision.faithfulness import centre_blob, random_grids
-from worker.vision.models import passes
-from worker.vision.models.vit import VisionTransformer
+from worker.vision.heatmaps.faithfulness import centre_blob, random_grids
+from worker.vision.models.families.vit import VisionTransformer
+from worker.vision.models.transformer import passes
 
 Contender = Callable[[Tensor, Tensor], Tensor]
 """uint8 (N, h, w, 3) and classes (N,) -> (N, gh, gw)."""

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from worker.vision.faithfulness import ranked
-from worker.vision.models.occlusion import gaussian_blur
+from worker.vision.heatmaps.faithfulness import ranked
+from worker.vision.models.interface.occlusion import gaussian_blur
 
 KEPT = (6, 13, 26, 64, 128)
 DROPPED = (52, 128, 192, 230)

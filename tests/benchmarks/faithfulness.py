@@ -39,8 +39,8 @@ from tests.benchmarks.contenders import Contender, contenders
 from tests.benchmarks.curves import PixelCurves, by_tokens, probability
 from tests.benchmarks.pairs import paired_ratios
 from tests.benchmarks.trust import random_above_not, score_spearman, served_scores
-from worker.vision.models.placement import Placement
-from worker.vision.models.vit import VisionTransformer
+from worker.vision.models.families.vit import VisionTransformer
+from worker.vision.models.interface.placement import Placement
 
 BATCH = 16
 ROUNDS = 9

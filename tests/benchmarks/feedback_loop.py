@@ -31,7 +31,7 @@ from api.client.handle import JobHandle
 from deploy.stack import Stack
 from tests.benchmarks import caltech
 from tests.benchmarks.composites import Composite, beside, points_inside
-from worker.vision.png import encoded
+from worker.vision.rendering.png import encoded
 
 LABELS, QUICK_LABELS = 20, 6
 WAIT_S = 1200.0

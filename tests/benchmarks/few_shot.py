@@ -23,11 +23,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from tests.benchmarks import caltech
-from worker.vision.models import vit
-from worker.vision.models.placement import Placement
-from worker.vision.models.registry import DINOV2_SMALL
-from worker.vision.models.vit import VisionTransformer
-from worker.vision.prototypes import DEFAULT_SCALE, Prototypes, fit
+from worker.vision.models.families import vit
+from worker.vision.models.families.vit import VisionTransformer
+from worker.vision.models.interface.placement import Placement
+from worker.vision.models.registry.specs import DINOV2_SMALL
+from worker.vision.scoring.prototypes import DEFAULT_SCALE, Prototypes, fit
 
 QUICK_CLASSES = 25
 BATCH = 16

@@ -35,7 +35,7 @@ from packaging.requirements import Requirement
 from api.client import Client
 from deploy.stack import Stack
 from tests.benchmarks.start import starts
-from worker.vision.models.cache import cache_dir
+from worker.vision.models.weights.cache import cache_dir
 
 SETS = {
     "lite0": "efficientnet-lite0",

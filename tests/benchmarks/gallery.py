@@ -23,10 +23,10 @@ from tests.benchmarks import caltech
 from tests.benchmarks.accuracy import photos
 from worker.contract.errors import GuanwuError
 from worker.drawing import compare_sheet
-from worker.vision import png, render
 from worker.vision.analysis import Analysis
-from worker.vision.engine import Engine
-from worker.vision.image import Picture, decode
+from worker.vision.engine.engine import Engine
+from worker.vision.images.decoding import Picture, decode
+from worker.vision.rendering import overlay, png
 
 PICTURES = 24
 ROWS_A_PAGE = 6
@@ -52,7 +52,7 @@ def sections(count: int) -> Iterator[Section]:
     yield Section(("efficientnet-lite0", "dinov2-small"), opened)
 
 
-def rows(engine: Engine, section: Section) -> list[render.RGB]:
+def rows(engine: Engine, section: Section) -> list[overlay.RGB]:
     """A compare sheet of each picture, by all methods that the models have."""
     offers = [engine.model(name).offer for name in section.models]
     for_label = {method for offer in offers for method in offer.methods}
@@ -68,7 +68,7 @@ def rows(engine: Engine, section: Section) -> list[render.RGB]:
     for picture, found in zip(section.pictures, analyses, strict=True):
         if isinstance(found, GuanwuError):
             raise found
-        small = render.for_display(picture, max_side_px=options.max_side_px)
+        small = overlay.for_display(picture, max_side_px=options.max_side_px)
         drawn.append(compare_sheet(found.explanations, small, found.labels, options))
         _tell(found)
     return drawn
@@ -85,7 +85,7 @@ def _tell(found: Analysis) -> None:
             )
 
 
-def stacked(sheets: Sequence[render.RGB]) -> render.RGB:
+def stacked(sheets: Sequence[overlay.RGB]) -> overlay.RGB:
     """Sheets below each other on white."""
     width = max(sheet.shape[1] for sheet in sheets)
     padded = [
@@ -102,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     engine = Engine(device="auto", extra_models={caltech.MODEL: f"path:{caltech.folder()}"})
     args.out.mkdir(parents=True, exist_ok=True)
-    drawn: list[render.RGB] = []
+    drawn: list[overlay.RGB] = []
     for section in sections(2 if args.quick else PICTURES):
         drawn += rows(engine, section)
     for start in range(0, len(drawn), ROWS_A_PAGE):

@@ -23,7 +23,7 @@ from api.label_search import LabelIndex
 from tests.benchmarks.pairs import paired_ratios
 from tests.benchmarks.shown import Bar, report
 from worker.contract.label_set import LabelSet
-from worker.vision.labels.label_set import load_label_set
+from worker.vision.labels.shipped import load_label_set
 
 LABELS, QUICK_LABELS = 54_092, 5_000
 QUERIES = ("s", "j", "m", "da", "猫", "xm", "xiongmao", "高压锅", "zzzz")

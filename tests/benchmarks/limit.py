@@ -11,10 +11,10 @@ from torch import Tensor
 from tests.benchmarks.networks import FORMATS, Networks, fastest
 from tests.benchmarks.scenes import BATCH, Scene
 from worker.vision.explain.relevance import depths
-from worker.vision.models import passes
-from worker.vision.models.convolutional import ConvolutionalClassifier
-from worker.vision.models.model import VisionModel
-from worker.vision.models.vit import VisionTransformer
+from worker.vision.models.convolutional.classifier import ConvolutionalClassifier
+from worker.vision.models.families.vit import VisionTransformer
+from worker.vision.models.interface.model import VisionModel
+from worker.vision.models.transformer import passes
 
 
 class Bare:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 import torch
 
 from tests.benchmarks.caltech import MODEL, folder
-from worker.vision.models.model import VisionModel
-from worker.vision.models.placement import Placement
-from worker.vision.models.registry import registered
-from worker.vision.models.shelf import ModelShelf
+from worker.vision.models.interface.model import VisionModel
+from worker.vision.models.interface.placement import Placement
+from worker.vision.models.loading.pool import ModelShelf
+from worker.vision.models.registry.specs import registered
 
 FORMATS: Mapping[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 

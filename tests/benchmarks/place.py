@@ -26,13 +26,13 @@ from torch import Tensor
 
 from tests.benchmarks import caltech
 from tests.benchmarks.accuracy import photos
-from worker.vision.heatmap import Heatmap
-from worker.vision.image import decode
-from worker.vision.models import cnn
-from worker.vision.models.framing import Framed
-from worker.vision.models.model import VisionModel
-from worker.vision.models.placement import Placement
-from worker.vision.models.registry import EFFICIENTNET_LITE0, MAP_KINDS
+from worker.vision.heatmaps.heatmap import Heatmap
+from worker.vision.images.decoding import decode
+from worker.vision.models.families import cnn
+from worker.vision.models.interface.model import VisionModel
+from worker.vision.models.interface.placement import Placement
+from worker.vision.models.preprocessing.framing import Framed
+from worker.vision.models.registry.specs import EFFICIENTNET_LITE0, MAP_KINDS
 
 PAIRS = 50
 QUICK_PAIRS = 4

@@ -16,10 +16,10 @@ from dataclasses import asdict
 
 from tests.benchmarks import caltech
 from tests.benchmarks.accuracy import photos
-from worker.vision.calibrating import LEAST_NAMED, Sampled, sample, temper
-from worker.vision.engine import Engine
-from worker.vision.temperature import Fitted
-from worker.vision.truth import Truth
+from worker.vision.calibration.fit import LEAST_NAMED, Sampled, sample, temper
+from worker.vision.calibration.ground_truth import Truth
+from worker.vision.engine.engine import Engine
+from worker.vision.scoring.temperature import Fitted
 
 LITE0 = "efficientnet-lite0"
 MOST = 1000

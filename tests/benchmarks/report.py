@@ -39,7 +39,7 @@ from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.records.job_record import Claim
 from worker.explained.account import ExplanationAccount
-from worker.vision.density import Density
+from worker.vision.heatmaps.coarse_map import Density
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -9,11 +9,13 @@ from pathlib import Path
 from tests.benchmarks.scenes import BATCH, Scene, opened
 from worker import drawing
 from worker.contract.errors import GuanwuError
-from worker.vision import inference, png
-from worker.vision.image import Picture
-from worker.vision.inference import Finding, View
-from worker.vision.models.model import VisionModel
-from worker.vision.selection import Candidate, choose_maps
+from worker.vision.engine import batch
+from worker.vision.engine.batch import Finding, View
+from worker.vision.engine.map_selection import choose_maps
+from worker.vision.images.decoding import Picture
+from worker.vision.models.interface.model import VisionModel
+from worker.vision.models.registry.specs import Candidate
+from worker.vision.rendering import png
 
 
 class SameWork:
@@ -42,7 +44,7 @@ class SameWork:
         views = [View(self._model.framing.fit(p.rgb), p.width, p.height) for p in pictures]
         good = []
         top_k = self._options.top_k
-        for found in inference.look(self._model, views, self._asks, top_k=top_k):
+        for found in batch.look(self._model, views, self._asks, top_k=top_k):
             if isinstance(found, GuanwuError):
                 raise found
             good.append(found)

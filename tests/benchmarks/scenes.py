@@ -12,8 +12,8 @@ import torch
 
 from guanwu.wire.options import Options
 from tests.benchmarks.caltech import MODEL, folder, shared
-from worker.vision.image import decode
-from worker.vision.models.model import VisionModel
+from worker.vision.images.decoding import decode
+from worker.vision.models.interface.model import VisionModel
 
 CNN = "efficientnet-lite0"
 SIZES = {"0.15mp": (480, 320), "2mp": (1732, 1155), "12mp": (4243, 2828)}

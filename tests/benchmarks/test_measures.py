@@ -16,8 +16,8 @@ from tests.benchmarks.curves import SHARES, Ask, PixelCurves, area, difference, 
 from tests.benchmarks.shown import Bar
 from tests.benchmarks.trust import random_above_not, score_spearman, spearman
 from tests.benchmarks.turns import in_turn, quartiles
-from worker.vision import render
-from worker.vision.heatmap import Heatmap, Window
+from worker.vision.heatmaps.heatmap import Heatmap, Window
+from worker.vision.rendering import overlay
 
 WHOLE = torch.tensor([1.0])
 
@@ -109,13 +109,13 @@ def test_maps_correlate_cell_by_cell_of_what_the_model_saw() -> None:
         return Heatmap(grid=cells, window=window, width=400, height=200, signed=True)
 
     expected = heatmap(grid)
-    made = render.raw_map(expected)
+    made = overlay.raw_map(expected)
     made[:, :100] = 9  # not seen, does not count
     assert correlation(made, expected) == pytest.approx(1.0)
-    assert correlation(render.raw_map(heatmap(-grid)), expected) == pytest.approx(-1.0, abs=1e-3)
-    other = correlation(render.raw_map(heatmap(cv2.flip(grid, 1))), expected)
+    assert correlation(overlay.raw_map(heatmap(-grid)), expected) == pytest.approx(-1.0, abs=1e-3)
+    other = correlation(overlay.raw_map(heatmap(cv2.flip(grid, 1))), expected)
     assert other == pytest.approx(np.corrcoef(grid[:, ::-1].ravel(), grid.ravel())[0, 1], abs=0.1)
-    flat = render.raw_map(heatmap(np.ones_like(grid)))
+    flat = overlay.raw_map(heatmap(np.ones_like(grid)))
     assert correlation(flat, expected) == 0.0
     assert correlation(flat, heatmap(np.ones_like(grid))) == 1.0
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from worker.vision.faithfulness import Probed, fit, scores, verdict
+from worker.vision.heatmaps.faithfulness import Probed, fit, scores, verdict
 
 KNOW_NOTHING = ("centre", "random")
 

@@ -14,7 +14,7 @@ from worker.contract.settings.environment import load
 from worker.contract.settings.model import PREFIX, Settings
 from worker.downloads import MAX_REDIRECTS
 from worker.sources.manifest import MAX_LINE_BYTES
-from worker.vision.formats import READERS
+from worker.vision.images.formats import READERS
 
 DEFAULT = re.compile(rf"`({PREFIX}[A-Z0-9_]+)`(?: \(|, )([\d,]+)( s| days|)\b(?! [a-z])")
 SECONDS = {"": 1, " s": 1, " days": 86_400}

@@ -20,10 +20,10 @@ from tests.sleeping.pictures import number_of
 from worker.contract.errors import GuanwuError
 from worker.contract.label_set import LabelSet
 from worker.vision.analysis import Analysis, MadeMap, Prepared
-from worker.vision.heatmap import Heatmap, Window
-from worker.vision.image import Picture
+from worker.vision.engine.batch_splitting import FittingBatches
+from worker.vision.heatmaps.heatmap import Heatmap, Window
+from worker.vision.images.decoding import Picture
 from worker.vision.labels.client_labels import ClientLabels
-from worker.vision.memory import FittingBatches
 
 GATE_LOOK_S = 0.02
 MODEL = "sleeping"

@@ -15,7 +15,7 @@ from worker.contract.records.job_record import Claim
 from worker.item import Loaded, Stopwatch
 from worker.meters import Meters
 from worker.vision.analysis import Prepared
-from worker.vision.image import Picture
+from worker.vision.images.decoding import Picture
 
 _PIXEL = np.zeros((1, 1, 3), np.uint8)
 _PICTURE = Picture(rgb=_PIXEL, sha256="0" * 64, format="PNG", width=1, height=1, bytes=0)

@@ -10,7 +10,7 @@ import pytest
 from guanwu.wire.options import Options
 from worker.batcher import Answer, Batcher
 from worker.contract.errors import CorruptImage, ServiceUnavailable
-from worker.vision.engine import Prepared
+from worker.vision.engine.engine import Prepared
 
 ANSWER_S = 10
 

@@ -45,8 +45,8 @@ from worker.item import ImageLimits, ItemPipeline
 from worker.known_answers import KnownAnswers
 from worker.leases import Leases
 from worker.vision.analysis import Analysis, MadeMap, Prepared
-from worker.vision.heatmap import Heatmap, Window
-from worker.vision.image import Picture
+from worker.vision.heatmaps.heatmap import Heatmap, Window
+from worker.vision.images.decoding import Picture
 from worker.vision.labels.client_labels import ClientLabels
 
 

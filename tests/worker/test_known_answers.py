@@ -17,9 +17,9 @@ from worker.contract.errors import CorruptImage, GuanwuError
 from worker.contract.label_set import LabelSet
 from worker.known_answers import KnownAnswers
 from worker.vision.analysis import Analysis, MadeMap, Prepared
-from worker.vision.heatmap import Heatmap, Window
+from worker.vision.heatmaps.heatmap import Heatmap, Window
 from worker.vision.labels.client_labels import ClientLabels
-from worker.vision.prototypes import Prototypes
+from worker.vision.scoring.prototypes import Prototypes
 
 ANSWER_S = 10
 GRID = np.arange(64 * 64, dtype=np.float32).reshape(64, 64)

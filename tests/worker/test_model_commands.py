@@ -12,7 +12,7 @@ import torch
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from tests.worker.vision.models import tiny_clip
+from tests.worker.vision.models.tiny import clip
 from worker.model_commands import models
 
 
@@ -29,7 +29,7 @@ def run(folder: Path, *arguments: str) -> Result:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     torch.manual_seed(1)
-    return tiny_clip.chinese_clip(tmp_path / "reader")
+    return clip.chinese_clip(tmp_path / "reader")
 
 
 def test_a_check_tells_what_a_model_gives_and_costs(folder: Path) -> None:

@@ -6,7 +6,7 @@ from PIL import ImageFont
 
 from worker.contract.errors import FontMissing
 from worker.contract.finding import Finding, problem
-from worker.vision.fonts import font, font_file
+from worker.vision.rendering.fonts import font, font_file
 
 SUBJECT = "fonts"
 SAMPLE = "观物识别虎斑猫西装领带熊猫鲸鲨馄饨锅，。"  # of names that titles have

@@ -6,11 +6,13 @@ from worker.contract.errors import GuanwuError
 from worker.contract.finding import Finding, problem, warning
 from worker.contract.settings.model import Settings
 from worker.engine_factory import make_engine, own_models
-from worker.vision.checking import check
-from worker.vision.engine import Engine
-from worker.vision.models.cache import sha256_of
-from worker.vision.models.registry import ModelSpec, converted_folder, registered
-from worker.vision.models.sources import WheelFile, wheel_file_path
+from worker.vision.engine.engine import Engine
+from worker.vision.engine.model_check import check
+from worker.vision.models.registry.sources import WheelFile
+from worker.vision.models.registry.specs import ModelSpec, registered
+from worker.vision.models.weights.cache import sha256_of
+from worker.vision.models.weights.download import wheel_file_path
+from worker.vision.models.weights.materialize import converted_folder
 
 SUBJECT = "models"
 

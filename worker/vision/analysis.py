@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from guanwu.wire.options import Options
 from guanwu.wire.results import Faithfulness, Label, ModelInfo
-from worker.vision.heatmap import Heatmap
+from worker.vision.heatmaps.heatmap import Heatmap
 from worker.vision.labels.client_labels import ClientLabels
-from worker.vision.models.framing import Framed
+from worker.vision.models.preprocessing.framing import Framed
 
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels of the upright picture."""
@@ -105,3 +105,14 @@ class Analysis:
     models: list[ModelInfo]
     timing_ms: dict[str, float] = field(default_factory=dict)
     example: Example | None = None
+
+
+def first_maps(analysis: Analysis) -> list[tuple[int, MadeMap]]:
+    """Maps of each model's first label and of no label, one a method, with their places among
+    the explanations."""
+    first = {label.model: str(label.id) for label in reversed(analysis.labels)}
+    chosen: dict[tuple[str, str, bool], tuple[int, MadeMap]] = {}
+    for nth, made in enumerate(analysis.explanations):
+        if made.target is None or made.slug == first.get(made.model):
+            chosen.setdefault((made.model, made.method, made.target is None), (nth, made))
+    return list(chosen.values())

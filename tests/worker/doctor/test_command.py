@@ -18,9 +18,10 @@ from deploy.valkey import Valkey
 from tests.stack import SettingsFactory
 from worker.__main__ import main
 from worker.doctor import examination
-from worker.vision import fonts
-from worker.vision.models.registry import EFFICIENTNET_LITE0
-from worker.vision.models.sources import WheelFile, wheel_file_path
+from worker.vision.models.registry.sources import WheelFile
+from worker.vision.models.registry.specs import EFFICIENTNET_LITE0
+from worker.vision.models.weights.download import wheel_file_path
+from worker.vision.rendering import fonts
 
 Findings = list[dict[str, str]]
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from worker.vision.capture import Attended
+from worker.vision.explain.capture import Attended
 from worker.vision.explain.gradients import gradients_of
 
 

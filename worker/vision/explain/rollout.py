@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from worker.vision.capture import Attended
+from worker.vision.explain.capture import Attended
 
 
 def rollout(attended: Sequence[Attended], *, grid: tuple[int, int]) -> Tensor:

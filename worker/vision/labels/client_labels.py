@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from worker.contract.label_set import LabelSet
 
 if TYPE_CHECKING:
-    from worker.vision.prototypes import Prototypes
+    from worker.vision.scoring.prototypes import Prototypes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

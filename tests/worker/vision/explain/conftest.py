@@ -8,9 +8,9 @@ import torch
 import transformers as hf
 from transformers import PreTrainedModel
 
-from worker.vision.models.anatomy import Anatomy, dissect
-from worker.vision.models.framing import Squeezed
-from worker.vision.models.placement import Placement
+from worker.vision.models.interface.placement import Placement
+from worker.vision.models.preprocessing.framing import Squeezed
+from worker.vision.models.transformer.anatomy import Anatomy, dissect
 
 CPU = Placement(device=torch.device("cpu"))
 

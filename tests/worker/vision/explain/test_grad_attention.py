@@ -13,7 +13,7 @@ from worker.vision.explain.grad_attention import attention_gradient, grad_attent
 from worker.vision.explain.gradients import gradients_of
 from worker.vision.explain.legrad import legrad
 from worker.vision.explain.relevance import logit
-from worker.vision.models import passes
+from worker.vision.models.transformer import passes
 
 CLASSES = torch.tensor([2, 0])
 

@@ -7,10 +7,10 @@ import transformers as hf
 from torch import Tensor
 
 from tests.worker.vision.explain.conftest import Tiny
-from tests.worker.vision.explain.plain_lrp import PlainDinov2, z_scored
+from tests.worker.vision.explain.reference_lrp import PlainDinov2, z_scored
+from worker.vision.explain.attnlrp_rules import attn_lrp
 from worker.vision.explain.relevance import contrast, depths, logit, relevance
-from worker.vision.explain.rules import attn_lrp
-from worker.vision.models import passes
+from worker.vision.models.transformer import passes
 
 GRID = (4, 6)
 

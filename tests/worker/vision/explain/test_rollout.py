@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from tests.worker.vision.explain.conftest import Tiny
-from worker.vision.capture import Attended, trace
+from worker.vision.explain.capture import Attended, trace
 from worker.vision.explain.rollout import rollout
 
 

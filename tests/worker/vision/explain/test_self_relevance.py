@@ -4,10 +4,10 @@ import torch
 import transformers as hf
 
 from tests.worker.vision.explain.conftest import Tiny
+from worker.vision.explain.attnlrp_rules import attn_lrp
 from worker.vision.explain.relevance import depths, relevance
-from worker.vision.explain.rules import attn_lrp
 from worker.vision.explain.self_relevance import self_similarity
-from worker.vision.models import passes
+from worker.vision.models.transformer import passes
 
 
 def test_it_is_the_embeddings_length_and_its_direction_is_fixed() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.worker.vision.labels.spelling import not_han, not_simplified, repeated
 from worker.contract.label_set import LabelSet
-from worker.vision.labels.label_set import load_label_set
+from worker.vision.labels.shipped import load_label_set
 
 PROJECT = Path(__file__).parents[4]
 

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from tests import resnest
-from worker.vision.models import cnn, vit
-from worker.vision.models import wanwu as wanwu_family
-from worker.vision.models.cache import cache_dir
-from worker.vision.models.convolutional import ConvolutionalClassifier
-from worker.vision.models.placement import Placement
-from worker.vision.models.registry import DINOV2_SMALL, EFFICIENTNET_LITE0, ModelSpec
-from worker.vision.models.sources import Folder, WheelFile, wheel_file
+from worker.vision.models.convolutional.classifier import ConvolutionalClassifier
+from worker.vision.models.families import cnn, vit
+from worker.vision.models.families import resnest as wanwu_family
+from worker.vision.models.interface.placement import Placement
+from worker.vision.models.registry.sources import Folder, WheelFile
+from worker.vision.models.registry.specs import DINOV2_SMALL, EFFICIENTNET_LITE0, ModelSpec
+from worker.vision.models.weights.cache import cache_dir
+from worker.vision.models.weights.download import wheel_file
 
 CPU = Placement(device=torch.device("cpu"))
 

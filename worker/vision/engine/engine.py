@@ -1,0 +1,368 @@
+"""The engine: pictures in, labels and maps out, by any of the registered models.
+
+`prepare` and `catalog` may be called from any thread; `load` and `analyze` belong to the one
+thread that owns the device.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from guanwu.wire.catalog import Catalog
+from guanwu.wire.options import ExplainWhen, Options
+from guanwu.wire.results import ModelInfo
+from worker.contract.errors import GuanwuError
+from worker.contract.label_set import LabelSet
+from worker.vision.analysis import Analysis, Example, MadeMap, Prepared
+from worker.vision.calibration.store import Calibrations
+from worker.vision.engine import batch as inference
+from worker.vision.engine import classify_first, examples
+from worker.vision.engine.batch import Finding, Judging, View
+from worker.vision.engine.batch_splitting import FittingBatches
+from worker.vision.engine.explain_policy import Policy, resolve
+from worker.vision.engine.map_selection import (
+    Ask,
+    check_count,
+    check_labels,
+    choose_maps,
+    every_map,
+)
+from worker.vision.engine.vocabulary import Labelling
+from worker.vision.images.decoding import Enough, Picture
+from worker.vision.labels.client_labels import ClientLabels
+from worker.vision.models.interface.model import VisionModel
+from worker.vision.models.interface.placement import place
+from worker.vision.models.loading.number_format import name_of
+from worker.vision.models.loading.pool import ModelShelf
+from worker.vision.models.preprocessing.framing import enough_px, lay
+from worker.vision.models.registry.configured import OwnModel
+from worker.vision.models.registry.specs import Candidate, registered
+from worker.vision.models.weights.cache import Progress, announce
+
+__all__ = ["Analysis", "Engine", "MadeMap", "Prepared"]
+
+Found = TypeVar("Found")
+
+DEFAULT_MODELS = ("efficientnet-lite0", "dinov2-small")
+
+
+class Engine:
+    """Runs the models of one device.
+
+    Args:
+        default_models: ids that `options.models` null stands for.
+        extra_models: a deployment's own, id -> `hub:org/name@revision`, `path:/folder`, or
+            one with more said of it.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        dtype: `float32`, `bfloat16`, `float16` on a GPU; `auto` tries when a model is loaded.
+        max_batch: pictures per forward pass, at most.
+        max_maps: maps per picture, at most; options that ask for more are refused.
+        threads: torch's CPU threads; None leaves torch's own choice.
+        model_dir: where weights are cached; None is the user's cache directory.
+        progress: told in one sentence what is being fetched.
+
+    Raises:
+        SettingsInvalid: no such device or number format here.
+        UnknownModel: a default model is not registered.
+        ModelUnavailable: a source of `extra_models` cannot be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        default_models: Sequence[str] = DEFAULT_MODELS,
+        extra_models: Mapping[str, str | OwnModel] | None = None,
+        device: str = "auto",
+        dtype: str = "float32",
+        max_batch: int = 16,
+        max_maps: int = 16,
+        threads: int | None = None,
+        model_dir: str | Path | None = None,
+        progress: Progress = announce,
+    ):
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self.default_models = tuple(default_models)
+        self.max_maps = max_maps
+        self._batches = FittingBatches(max_batch)
+        self._enough: dict[str, int] = {}
+        self._shelf = ModelShelf(
+            registered(extra_models or {}),
+            placement=place(device, dtype),
+            model_dir=Path(model_dir) if model_dir else None,
+            progress=progress,
+        )
+        self._labelling = Labelling(self._shelf)
+        self.calibrations = Calibrations(model_dir)
+        self._shelf.check(self.default_models)
+
+    @property
+    def device(self) -> torch.device:
+        return self._shelf.placement.device
+
+    @property
+    def fault(self) -> str | None:
+        """What broke the device for good; None while it works."""
+        return self._batches.fault
+
+    @property
+    def splits(self) -> int:
+        """Batches halved so far because the device had no memory for them."""
+        return self._batches.splits
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """Ids of the models in memory."""
+        return self._shelf.loaded
+
+    def load(self, model_ids: Sequence[str] | None = None) -> None:
+        """Fetch, load and warm up models; None is the default set.
+
+        Raises:
+            UnknownModel: an id is not registered.
+            ModelUnavailable: weights cannot be fetched now.
+            CheckpointInvalid: weights are not what they should be.
+        """
+        for name in self.default_models if model_ids is None else model_ids:
+            if name not in self._shelf.loaded:
+                self._warm_up(self.model(name))
+
+    def model(self, name: str) -> VisionModel:
+        """A loaded model with the labels it has by default; loads it if it is not. Raises as
+        `load`."""
+        return self._shelf.get(name).speaking(None)
+
+    def catalog(self) -> Catalog:
+        """What this engine offers, loaded or not."""
+        return self._shelf.catalog(default=self.default_models)
+
+    def label_sets(self) -> Sequence[LabelSet]:
+        """The labels of its models, as far as they are known."""
+        return self._shelf.label_sets()
+
+    def enough(self, options: Options) -> Enough | None:
+        """How large pictures have to be for the models and artefacts of these options; None
+        where only loading a model would tell.
+
+        Raises:
+            UnknownModel: one is not registered.
+        """
+        sides = [self._enough_px(name) for name in self._chosen(options)]
+        known = [px for px in sides if px is not None]
+        if len(known) < len(sides):
+            return None
+        return Enough(long_px=options.max_side_px, short_px=max(known))
+
+    def prepare(
+        self, picture: Picture, options: Options, client: ClientLabels | None = None
+    ) -> Prepared:
+        """Lay a picture before each chosen model. `client` is the label set that the options
+        name, if a client made it.
+
+        Raises:
+            UnknownModel, InvalidOptions, ExplanationUnavailable: no analysis could serve
+                these options.
+        """
+        names = self._chosen(options)
+        if client is None or not client.building:
+            self._asks(names, options, client)
+            self._policy(names, options, client)
+        framings = {name: self._shelf.framing(name) for name in names}
+        size = {"width": picture.width, "height": picture.height}
+        framed = {
+            name: lay(framing, picture.rgb, **size) for name, framing in framings.items() if framing
+        }
+        return Prepared(
+            width=picture.width,
+            height=picture.height,
+            framed=framed,
+            rgb=None if len(framed) == len(names) else picture.rgb,
+            sha256=picture.sha256,
+            client=client,
+        )
+
+    def analyze(self, batch: Sequence[Prepared], options: Options) -> list[Analysis | GuanwuError]:
+        """Labels and maps of every picture: one analysis or error per input, in order. All were
+        prepared for the same options.
+
+        An error concerns its picture alone, unless a model cannot be loaded at all.
+        """
+        try:
+            names = self._chosen(options)
+            client = batch[0].client
+            if client is not None and client.building:
+                return self._examples(batch, names[0], client)
+            models = {name: self._labelling.model(name, options, client) for name in names}
+            asks = self._asks(names, options, client)
+            policy = self._policy(names, options, client)
+        except GuanwuError as exc:
+            return [exc for _ in batch]
+        found = classify_first.outcomes(
+            batch,
+            asks,
+            labelling=[name for name in names if models[name].labels is not None],
+            policy=policy,
+            run=lambda name, part, asks: self._run(models[name], part, asks, options),
+        )
+        infos = {name: self._info(model) for name, model in models.items()}
+        return [
+            inference.merge(
+                list(of.values()),
+                [infos[name] for name in of],
+                top_k=options.top_k,
+                unknown_below=options.unknown_below,
+            )
+            for of in found
+        ]
+
+    def _enough_px(self, name: str) -> int | None:
+        """Asked for every picture, so it is found once a model."""
+        if name not in self._enough and (framing := self._shelf.framing(name)) is not None:
+            self._enough[name] = enough_px(framing)
+        return self._enough.get(name)
+
+    def _chosen(self, options: Options) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(options.models or self.default_models))
+        self._shelf.check(names)
+        return names
+
+    def _asks(
+        self, names: Sequence[str], options: Options, client: ClientLabels | None
+    ) -> dict[str, tuple[Ask, ...]]:
+        """What maps to make; checked even where nothing is drawn. Empty while not known."""
+        candidates = self._candidates(names, options, client)
+        known = {name: c for name, c in candidates.items() if c is not None}
+        if len(known) < len(names):
+            return {}
+        check_labels(options, known)
+        asks = choose_maps(options.explain, known)
+        check_count(asks, most=self.max_maps)
+        return asks if options.draws else dict.fromkeys(names, ())
+
+    def _policy(
+        self, names: Sequence[str], options: Options, client: ClientLabels | None
+    ) -> Policy:
+        """When to make them; `always` while only loading would tell a model's labels."""
+        candidates = self._candidates(names, options, client)
+        if not all(candidates.values()):
+            return Policy(ExplainWhen(always=True))
+        label_sets = {name: c.labels for name, c in candidates.items() if c and c.labels}
+        return resolve(options.explain_when, label_sets)
+
+    def _candidates(
+        self, names: Sequence[str], options: Options, client: ClientLabels | None
+    ) -> dict[str, Candidate | None]:
+        return {name: self._labelling.candidate(name, options, client) for name in names}
+
+    def _examples(
+        self, batch: Sequence[Prepared], name: str, client: ClientLabels
+    ) -> list[Analysis | GuanwuError]:
+        """What a model makes of pictures that are examples of a client's labels."""
+        model = self._shelf.get(name)
+        whole = [prepared for prepared in batch if prepared.box_px is None]
+        of_whole = iter(
+            self._by_shape(model, whole, lambda part: examples.look(model, part, client.labels))
+        )
+        seen = [
+            next(of_whole) if prepared.box_px is None else self._boxed(model, prepared, client)
+            for prepared in batch
+        ]
+        info = self._info(model)
+        return [
+            one
+            if isinstance(one, GuanwuError)
+            else Analysis(labels=[], unknown=False, explanations=[], models=[info], example=one)
+            for one in seen
+        ]
+
+    def _boxed(
+        self, model: VisionModel, prepared: Prepared, client: ClientLabels
+    ) -> Example | GuanwuError:
+        """Boxes are of different sizes, so each has a pass of its own."""
+        box = prepared.box_px
+        assert box is not None
+        (seen,) = self._by_shape(
+            model,
+            [prepared],
+            lambda part: [examples.look_inside(model, view, box, client.labels) for view in part],
+        )
+        return seen
+
+    def _run(
+        self,
+        model: VisionModel,
+        batch: Sequence[Prepared],
+        asks: Sequence[Ask],
+        options: Options,
+    ) -> list[Finding | GuanwuError]:
+        """One model over all pictures, in batches of one input shape each."""
+        judging = None
+        if options.faithfulness:
+            judging = Judging(self.calibrations.thresholds(model.weights_sha256))
+        temperature = self._temperature(model) or 1.0
+        # a margin takes two labels, even where one is asked for
+        top_k = max(options.top_k, 1 if options.explain_when.margin_below is None else 2)
+        return self._by_shape(
+            model,
+            batch,
+            lambda part: inference.look(
+                model, part, asks, top_k=top_k, temperature=temperature, judging=judging
+            ),
+        )
+
+    def _by_shape(
+        self,
+        model: VisionModel,
+        batch: Sequence[Prepared],
+        look: Callable[[Sequence[View]], Sequence[Found | GuanwuError]],
+    ) -> list[Found | GuanwuError]:
+        """What a look at views of one shape finds in each picture, in order."""
+        views = [_view(model, prepared) for prepared in batch]
+        by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for n, view in enumerate(views):
+            by_shape[view.framed.pixels.shape].append(n)
+        found: dict[int, Found | GuanwuError] = {}
+        for shape, members in by_shape.items():
+            own = [views[n] for n in members]
+            results = self._batches.run((model.spec.id, shape), own, look)
+            found.update(zip(members, results, strict=True))
+        return [found[n] for n in range(len(batch))]
+
+    def _info(self, model: VisionModel) -> ModelInfo:
+        return ModelInfo(
+            id=model.spec.id,
+            family=model.spec.family,
+            revision=model.revision,
+            weights_sha256=model.weights_sha256,
+            calibrated=self._temperature(model) is not None,
+            dtype=name_of(model.placement.dtype),
+        )
+
+    def _temperature(self, model: VisionModel) -> float | None:
+        if model.labels is None:
+            return None
+        return self.calibrations.temperature(model.weights_sha256, model.labels)
+
+    def _warm_up(self, model: VisionModel) -> None:
+        side_px = 512
+        blank = np.zeros((side_px, side_px, 3), np.uint8)
+        view = View(model.framing.fit(blank), width=side_px, height=side_px)
+        asks = every_map(model.offer)
+        found = inference.look(model, [view], asks, top_k=1, judging=Judging(None))[0]
+        if isinstance(found, GuanwuError):
+            raise found
+
+
+def _view(model: VisionModel, prepared: Prepared) -> View:
+    framed = prepared.framed.get(model.spec.id)
+    if framed is None:
+        assert prepared.rgb is not None
+        size = {"width": prepared.width, "height": prepared.height}
+        framed = lay(model.framing, prepared.rgb, **size)
+    return View(framed, width=prepared.width, height=prepared.height)

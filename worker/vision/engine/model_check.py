@@ -1,0 +1,85 @@
+"""Does a model run here? One picture, its labels and its first map, with what they cost."""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from worker.contract.errors import GuanwuError
+from worker.vision.engine import batch
+from worker.vision.engine.batch import Finding, View
+from worker.vision.engine.map_selection import Ask, every_map
+from worker.vision.models.interface.model import VisionModel
+
+SIDE_PX = 512
+ROUNDS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What a check found.
+
+    Attributes:
+        input_px: (height, width) that the model gets of a square picture.
+        forward_ms: of one picture, labels alone; the median of `ROUNDS`.
+        method: of the map; None if the model makes none.
+        map_ms: of one picture, with the map.
+        memory_mb: the most this process held: of the GPU if the model is there.
+    """
+
+    input_px: tuple[int, int]
+    classes: int
+    forward_ms: float
+    method: str | None
+    map_ms: float | None
+    memory_mb: float
+
+
+def check(model: VisionModel) -> Checked:
+    """Run a loaded model.
+
+    Raises:
+        ModelError: its scores or its map are not numbers.
+    """
+    noise = np.random.default_rng(0).integers(0, 256, (SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
+    view = View(model.framing.fit(noise), width=SIDE_PX, height=SIDE_PX)
+    asks = every_map(model.offer)
+    forward_ms = _median_ms(lambda: _found(model, view, []))
+    height, width, _ = view.framed.pixels.shape
+    return Checked(
+        input_px=(height, width),
+        classes=model.offer.classes,
+        forward_ms=forward_ms,
+        method=asks[0].method if asks else None,
+        map_ms=_median_ms(lambda: _found(model, view, asks[:1])) if asks else None,
+        memory_mb=_memory_mb(model.placement.device),
+    )
+
+
+def _found(model: VisionModel, view: View, asks: list[Ask]) -> Finding:
+    found = batch.look(model, [view], asks, top_k=1)[0]
+    if isinstance(found, GuanwuError):
+        raise found
+    return found
+
+
+def _median_ms(run: Callable[[], object]) -> float:
+    run()
+    took_ms = []
+    for _ in range(ROUNDS):
+        began_s = time.perf_counter()
+        run()
+        took_ms.append((time.perf_counter() - began_s) * 1e3)
+    return statistics.median(took_ms)
+
+
+def _memory_mb(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10  # KiB on Linux

@@ -1,0 +1,148 @@
+"""A classifier of convolutions and a pooled head: what the families cnn and resnest share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from worker.contract.errors import ExplanationUnavailable
+from worker.contract.label_set import LabelSet
+from worker.vision.explain.cam import class_activation
+from worker.vision.explain.layercam import layer_activation
+from worker.vision.models.convolutional.pooled_head import PooledHead
+from worker.vision.models.interface import occlusion
+from worker.vision.models.interface.model import LAST_LAYER, Evidence, Reading, Trail
+from worker.vision.models.interface.placement import Placement
+from worker.vision.models.preprocessing.config import Normalisation
+from worker.vision.models.preprocessing.framing import Framing
+from worker.vision.models.registry.specs import CNN_METHODS, ModelSpec, Offer
+from worker.vision.scoring.prototypes import Prototypes
+
+_FINER = 2  # layercam's cells along an axis, for each of the last features'
+
+
+class Convolutions(Protocol):
+    """What stands before the head. Input is (N, 3, h, w)."""
+
+    def features(self, x: Tensor) -> Tensor:
+        """The last feature maps, (N, channels, gh, gw)."""
+        ...
+
+    def traced(self, x: Tensor) -> tuple[Sequence[Tensor], Tensor]:
+        """What layercam reads, the last at the features' size, and the last feature maps.
+
+        The former not negative and (N, any, h, w), all of one graph that begins at the first.
+        """
+        ...
+
+
+@dataclass(kw_only=True)
+class ConvolutionalClassifier:
+    """Convolutions, a head and the labels it scores; class activation maps are exact."""
+
+    spec: ModelSpec
+    revision: str
+    weights_sha256: str
+    labels: LabelSet | None
+    framing: Framing
+    offer: Offer
+    network: Convolutions
+    head: PooledHead
+    normalisation: Normalisation
+    placement: Placement
+    least_cells: int = 100
+
+    def speaking(self, labels: LabelSet | None) -> ConvolutionalClassifier:
+        return self
+
+    def with_prototypes(self, labels: LabelSet, prototypes: Prototypes) -> ConvolutionalClassifier:
+        prototypes.check(labels)
+        return replace(
+            self,
+            head=self.head.with_prototypes(prototypes, self.placement.device),
+            labels=labels,
+            offer=replace(self.offer, classes=len(labels), label_set=labels.id),
+        )
+
+    def features(self, pixels: Tensor, cells: Tensor | None = None) -> Tensor:
+        shown = pixels if cells is None else occlusion.blurred_beyond(pixels, cells)
+        return self.head.embedding(self.network.features(self.normalised(shown))).float()
+
+    def look(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> Evidence:
+        x = self.normalised(pixels)
+        if "layercam" in methods:
+            return self._traced(x)
+        features = self.network.features(x)
+        return Evidence(
+            logits=self.head.logits(features).float(), features=features, grid=_grid(features)
+        )
+
+    def show(self, pixels: Tensor, cells: Tensor) -> Tensor:
+        x = self.normalised(occlusion.blurred_beyond(pixels, cells))
+        return self.head.logits(self.network.features(x)).float()
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """0..255 (N, h, w, 3) -> the network's (N, 3, h, w), channels last like the bytes."""
+        return self.normalisation.of(pixels, dtype=self.placement.dtype)
+
+    def maps(
+        self,
+        method: str,
+        evidence: Evidence,
+        classes: Tensor | None,
+        *,
+        against: Tensor | None = None,
+        text: str | None = None,
+        reading: Reading = LAST_LAYER,
+    ) -> Tensor:
+        if method == "cam" and evidence.features is not None and classes is not None:
+            rows = self.head.rows(evidence.features, classes)
+            if against is not None:
+                rows = rows - self.head.rows(evidence.features, against)
+            return class_activation(evidence.features, rows)
+        if method == "layercam" and "layercam" in evidence.trails and classes is not None:
+            return _fine(evidence, classes, against)
+        raise ExplanationUnavailable(f"{self.spec.id} makes no {method!r} map of that kind")
+
+    def _traced(self, x: Tensor) -> Evidence:
+        layers, features = self.network.traced(x)
+        with torch.inference_mode(False), torch.enable_grad():
+            logits = self.head.logits(features)
+        features = features.detach()
+        trail = Trail(logits=logits, embedding=features.mean((2, 3)), hidden=tuple(layers))
+        return Evidence(
+            logits=logits.detach().float(),
+            features=features,
+            grid=_grid(features),
+            trails={"layercam": trail},
+        )
+
+
+def offer(labels: LabelSet) -> Offer:
+    """What can be asked of any model of this kind."""
+    return Offer(classes=len(labels), methods=CNN_METHODS, label_set=labels.id)
+
+
+def settle(network: nn.Module, placement: Placement) -> None:
+    """Put a network where it runs, for evaluation only, channels last like the pictures."""
+    network.eval().requires_grad_(False)
+    network.to(placement.device, placement.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _grid(features: Tensor) -> tuple[int, int]:
+    return features.shape[2], features.shape[3]
+
+
+def _fine(evidence: Evidence, classes: Tensor, against: Tensor | None) -> Tensor:
+    trail = evidence.trails["layercam"]
+    assert trail.logits is not None, "these families have a head"
+    with torch.inference_mode(False), torch.enable_grad():
+        chosen = trail.logits.gather(1, classes.clone()[:, None])[:, 0]
+        if against is not None:
+            chosen = chosen - trail.logits.gather(1, against.clone()[:, None])[:, 0]
+    grid = (_FINER * evidence.grid[0], _FINER * evidence.grid[1])
+    return layer_activation(chosen, trail.hidden, grid=grid)

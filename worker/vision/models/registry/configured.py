@@ -1,0 +1,94 @@
+"""A deployment's own models, as settings name them: one by one, or in a TOML file.
+
+[chinese-clip]
+source = "hub:org/chinese-clip@0123abcd"
+family = "clip"          # where the files do not tell it, or are still to be fetched
+labels = "imagenet1k"    # of what reads text: the label set it is asked where a job names none
+language = "zh"          # of what reads text: which of a label's names it reads, zh or en
+sentences = ["{}的卫星图像"]  # of what reads text: what a name is read in; {} stands for it
+
+[vit]
+source = "path:/models/vit"
+family = "vit"
+whole_picture = true     # of family vit: at its own aspect, where the checkpoint crops or squeezes
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from worker.contract.errors import SettingsInvalid
+from worker.contract.settings.values import MODEL_ID
+from worker.vision.labels.shipped import label_sets
+from worker.vision.models.registry.family_detection import Family, Language
+
+
+def _shipped(set_id: str) -> str:
+    if set_id not in label_sets():
+        raise ValueError(f"no label set {set_id!r} ships; there is {', '.join(label_sets())}")
+    return set_id
+
+
+def _around_a_name(sentence: str) -> str:
+    if sentence.count("{}") != 1 or sentence.count("{") != 1 or sentence.count("}") != 1:
+        raise ValueError(f"{sentence!r}: write {{}} once, where the name stands")
+    return sentence
+
+
+class OwnModel(BaseModel):
+    """One model of a deployment's own. What is None the files tell, or the family."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: Annotated[str, Field(pattern=r"^(hub|path):.+$")]
+    family: Family | None = None
+    labels: Annotated[str, AfterValidator(_shipped)] | None = None
+    language: Language | None = None
+    sentences: tuple[Annotated[str, AfterValidator(_around_a_name)], ...] | None = Field(
+        None, min_length=1, max_length=100
+    )
+
+    whole_picture: bool = False
+
+    @model_validator(mode="after")
+    def _of_its_family(self) -> Self:
+        told = (self.labels, self.language, self.sentences) != (None, None, None)
+        if told and self.family not in ("blip", "clip"):
+            raise ValueError(
+                'labels, language and sentences are of family = "clip" or "blip"; name it'
+            )
+        if self.whole_picture and self.family != "vit":
+            raise ValueError('whole_picture is of family = "vit"; name it')
+        return self
+
+
+def read(path: Path) -> dict[str, OwnModel]:
+    """The models of a TOML file, by id.
+
+    Raises:
+        SettingsInvalid: no such file, no TOML, or a model that cannot be understood; the
+            message names the model and the field.
+    """
+    try:
+        tables = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as exc:
+        raise SettingsInvalid(f"GUANWU_MODELS_FILE: {path} cannot be read: {exc}") from exc
+    return {name: _model(path, name, table) for name, table in tables.items()}
+
+
+def _model(path: Path, name: str, table: Any) -> OwnModel:
+    try:
+        if not MODEL_ID.fullmatch(name):
+            raise ValueError("an id has up to 128 letters, digits, '_', '.' and '-'")
+        return OwnModel.model_validate(table)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        reason = f"{field}: {first['msg']}" if field else first["msg"]
+        raise SettingsInvalid(f"GUANWU_MODELS_FILE: [{name}] in {path}: {reason}") from exc
+    except ValueError as exc:
+        raise SettingsInvalid(f"GUANWU_MODELS_FILE: [{name}] in {path}: {exc}") from exc

