@@ -73,7 +73,7 @@ admin.add_command(keys)
 admin.add_command(lifecycle)
 
 
-@admin.command()
+@click.command()
 def rebuild() -> None:
     """Restore running jobs from S3 after Redis has lost them. Safe to run at any time."""
     from worker.contract.objects.store import ObjectStore
@@ -88,6 +88,9 @@ def rebuild() -> None:
         for tenant, job in undone_jobs(store):
             if restore(records, store, tenant, job, io=io):
                 click.echo(f"{job.id}\trestored for {tenant}")
+
+
+admin.add_command(rebuild)
 
 
 if __name__ == "__main__":
