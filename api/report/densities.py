@@ -1,6 +1,6 @@
 """Coarse maps of single items, out of what their chunks keep beside their results.
 
-The worker writes them (worker/densities.py).
+The worker writes them (worker/results/coarse_maps.py).
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ def test_the_recipe_of_the_front_door_makes_what_its_command_needs(tmp_path: Pat
     """The stage `build`, run here word for word in folders of its own."""
     make(stages(DOCKERFILES[0])["build"].lines, tmp_path)
     code = (
-        "import importlib.util as found, api.wsgi, gunicorn, worker.__main__, worker.coordinator\n"
+        "import importlib.util as found, api.wsgi, gunicorn, worker.__main__, "
+        "worker.processes.coordinator\n"
         "print(api.__file__, [n for n in ('torch', 'cv2', 'PIL') if found.find_spec(n)])"
     )
     told = run(tmp_path / "opt/packages/bin/python", code, tmp_path)
@@ -43,7 +44,7 @@ def test_the_recipe_of_the_worker_makes_what_its_command_needs(tmp_path: Path, e
     )
     assert "pip==" in kept.stdout  # weights are fetched with it
     assert "guanwu" not in kept.stdout
-    code = "import worker.__main__, worker.serve; print(worker.__file__)"
+    code = "import worker.__main__, worker.processes.device_worker; print(worker.__file__)"
     told = run(Path(sys.executable), code, tmp_path)
     assert told == [str(tmp_path / "opt/guanwu/worker/__init__.py")]
 

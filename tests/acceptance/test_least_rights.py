@@ -20,7 +20,7 @@ from deploy.stack import Stack
 from tests.stack import CPU_SETTINGS, INPUT_BUCKET, running_stack
 from worker.contract.objects import keys
 from worker.contract.objects.store import BYTES, ObjectStore
-from worker.doctor import store as store_doctor
+from worker.doctor import object_store as store_doctor
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
 OTHER_BUCKET = "somebody-elses"

@@ -20,7 +20,6 @@ from guanwu.wire.results import (
     Label,
 )
 from guanwu.wire.statuses import ItemStatus, JobStatus, settled_status
-from worker.account import Account
 from worker.contract.label_set import LabelSet
 from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
@@ -32,7 +31,8 @@ from worker.contract.records.job_view import job_view
 from worker.contract.records.keys import RedisKeys
 from worker.contract.repositories.manifests import keep_manifest, read_shard
 from worker.contract.settings.model import Settings
-from worker.sources.opening import open_source
+from worker.coordination.job_summary import Account
+from worker.sources.factory import open_source
 
 CATALOG = Catalog(
     models=(

@@ -14,7 +14,7 @@ from tests.api.hand import Hand
 from worker.contract.errors import QueueFull
 from worker.contract.records.job_records import JobRecords
 from worker.contract.repositories.client_label_sets import ClientSets
-from worker.retention import Retention
+from worker.coordination.retention import Retention
 
 WEIGHTS = "0" * 64
 

@@ -19,7 +19,7 @@ from tests.stack import Bucket, Buckets, SettingsFactory, empty_bucket
 from worker.contract.label_set import LabelSet
 from worker.contract.objects import keys
 from worker.contract.records.keys import RedisKeys
-from worker.retention import Retention
+from worker.coordination.retention import Retention
 
 NAMES = LabelSet("imagenet1k", zh=("虎斑猫", "火箭", "<b>猫</b>"), en=("tabby", "missile", "cat"))
 

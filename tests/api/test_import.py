@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-FORBIDDEN = ("torch", "transformers", "worker.vision", "worker.tasks")
+FORBIDDEN = ("torch", "transformers", "worker.vision", "worker.claims.tasks")
 # Redis's client imports OpenTelemetry's SDK itself, where it is installed.
 TRACING = (
     "opentelemetry.exporter",
@@ -23,7 +23,10 @@ TRACING = (
     [
         ("api.app", FORBIDDEN),
         ("api.client.cli", (*FORBIDDEN, "numpy")),
-        ("worker.serve", ("torch", "transformers")),  # around a model that has none
+        (
+            "worker.processes.device_worker",
+            ("torch", "transformers"),
+        ),  # around a model that has none
     ],
 )
 def test_front_door_and_a_workers_parts_load_no_torch_and_the_client_no_numpy_either(
@@ -45,7 +48,8 @@ def test_a_module_that_guards_name_exists(name: str) -> None:
 
 def test_nobody_imports_what_only_traces_need_while_they_are_off() -> None:
     code = (
-        "import sys, api.app, worker.__main__, worker.coordinator, worker.assembly\n"
+        "import sys, api.app, worker.__main__, worker.processes.coordinator, "
+        "worker.processes.device_assembly\n"
         "from worker.contract.settings.environment import load\n"
         "api.app.create_app(load({}))\n"
         f"found = [m for m in {TRACING!r} if m in sys.modules]\n"
@@ -76,7 +80,7 @@ def test_front_door_and_coordinator_run_without_the_packages_of_workers() -> Non
     missing = ("cv2", "filelock", "PIL", "psutil", "pynvml", "torch", "transformers")
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({missing!r}))\n"  # None: cannot be imported
-        "import api.app, api.gunicorn_conf, worker.__main__, worker.coordinator"
+        "import api.app, api.gunicorn_conf, worker.__main__, worker.processes.coordinator"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -13,7 +13,7 @@ from tests.api.calls import Calls, problem
 from tests.api.hand import CATALOG, Hand
 from worker.contract.label_set import LabelSet
 from worker.contract.records.keys import RedisKeys
-from worker.publisher import CatalogPublisher
+from worker.inference.catalog_publisher import CatalogPublisher
 
 
 def test_models_are_what_workers_published(calls: Calls, hand: Hand) -> None:

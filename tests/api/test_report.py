@@ -22,11 +22,11 @@ from guanwu.wire.map_statistics import (
 from guanwu.wire.results import ArtifactLink, ItemResult
 from tests.api.calls import OTHER_TOKEN, PNG, Calls, problem
 from tests.api.hand import Hand
-from worker import densities
 from worker.contract.coarse_maps import SIDE
 from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.records.job_record import Claim
+from worker.results import coarse_maps
 from worker.vision.heatmaps.coarse_map import Density
 
 EVIL = "<script>alert(1)</script>\"'><img src=//evil.example/x.png>.png"
@@ -90,8 +90,8 @@ class Painter(Hand):
         cells[3, 5] = 1
         labelled = next(n for n, e in enumerate(result.explanations) if e.target)
         maps = [(labelled, Density(cells, (0, SIDE, 0, SIDE)))]
-        rows = {0: densities.rows_of(0, maps)}
-        densities.keep(self.store, "local", claim.job, claim.number, rows)
+        rows = {0: coarse_maps.rows_of(0, maps)}
+        coarse_maps.keep(self.store, "local", claim.job, claim.number, rows)
         first = result.labels[0].model_copy(update={"zh": EVIL, "en": EVIL})
         return result.model_copy(
             update={

@@ -49,7 +49,7 @@ from tests.benchmarks.shown import Bar, report
 from tests.benchmarks.single import single
 from tests.benchmarks.sizes import sizes
 from tests.benchmarks.turns import Figures
-from worker.processors import memory_environment
+from worker.runtime.cpu import memory_environment
 
 BARS = {scene.figure: Bar(at_least=scene.bar) for scene in SCENES} | {
     "over_same_work": Bar(at_least=0.80),

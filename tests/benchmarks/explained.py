@@ -17,8 +17,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tests.worker.explained.maps import densities, middling, results
-from worker.explained.account import ExplanationAccount
+from tests.worker.map_statistics.maps import densities, middling, results
+from worker.map_statistics.job_statistics import ExplanationAccount
 
 CHUNK = 100
 LABELS = 5000

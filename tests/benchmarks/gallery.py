@@ -22,7 +22,7 @@ from guanwu.wire.options import Options
 from tests.benchmarks import caltech
 from tests.benchmarks.accuracy import photos
 from worker.contract.errors import GuanwuError
-from worker.drawing import compare_sheet
+from worker.inference.artifacts import compare_sheet
 from worker.vision.analysis import Analysis
 from worker.vision.engine.engine import Engine
 from worker.vision.images.decoding import Picture, decode

@@ -33,12 +33,12 @@ from guanwu.wire.results import ItemResult
 from tests.benchmarks.looking import SHOWN, WINDOW, asked, chromium, workerless
 from tests.benchmarks.shown import Bar, report
 from tests.finished import TENANT, Finisher
-from worker import densities
 from worker.contract.coarse_maps import SIDE
 from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.records.job_record import Claim
-from worker.explained.account import ExplanationAccount
+from worker.map_statistics.job_statistics import ExplanationAccount
+from worker.results import coarse_maps
 from worker.vision.heatmaps.coarse_map import Density
 
 if TYPE_CHECKING:
@@ -66,15 +66,15 @@ class Heavy(Finisher):
         cells = np.random.default_rng(claim.number).random((SIDE, SIDE), np.float32)
         made = Density(cells / cells.sum(), (0, SIDE, 0, SIDE))
         items = [item.index for item in self.manifest(claim, claim.number)]
-        rows = {index: densities.rows_of(index, [(0, made)]) for index in items}
-        densities.keep(self.store, TENANT, claim.job, claim.number, rows)
+        rows = {index: coarse_maps.rows_of(index, [(0, made)]) for index in items}
+        coarse_maps.keep(self.store, TENANT, claim.job, claim.number, rows)
         super().finish(claim)
 
     def close(self, claim: Claim) -> None:
         """With what is known of the maps."""
         account = ExplanationAccount()
         for number in range(claim.record.chunks):
-            maps = densities.read(self.store, TENANT, claim.job, number)
+            maps = coarse_maps.read(self.store, TENANT, claim.job, number)
             account.add(self._chunk(claim, number), maps)
         found = account.explanations(claim.job, account.summary()).model_dump_json().encode()
         key = keys.explanations(TENANT, claim.job)

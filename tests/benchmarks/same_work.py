@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.benchmarks.scenes import BATCH, Scene, opened
-from worker import drawing
 from worker.contract.errors import GuanwuError
+from worker.inference import artifacts
 from worker.vision.engine import batch
 from worker.vision.engine.batch import Finding, View
 from worker.vision.engine.map_selection import choose_maps
@@ -52,5 +52,5 @@ class SameWork:
 
     def _draw(self, number: int, picture: Picture, found: Finding) -> None:
         for made in found.maps:
-            image = drawing.of_map("overlay", made, picture, found.labels, self._options)
+            image = artifacts.of_map("overlay", made, picture, found.labels, self._options)
             (self._folder / f"{number}.png").write_bytes(png.encoded(image))

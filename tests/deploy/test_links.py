@@ -18,7 +18,7 @@ RUN = {
     "README.md": "tests/acceptance/test_readme.py",
     "docs/api.md": "tests/acceptance/test_api_guide.py",
     "docs/feedback.md": "tests/api/client/test_cli.py",
-    "docs/webhooks.md": "tests/worker/test_webhook_docs.py",
+    "docs/webhooks.md": "tests/worker/webhooks/test_docs.py",
 }
 
 every = pytest.mark.parametrize("path", DOCUMENTS)

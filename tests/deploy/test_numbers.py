@@ -12,7 +12,7 @@ from worker.contract.lanes import WINDOW_CHUNKS
 from worker.contract.repositories.api_keys import CACHE_S
 from worker.contract.settings.environment import load
 from worker.contract.settings.model import PREFIX, Settings
-from worker.downloads import MAX_REDIRECTS
+from worker.outbound.image_download import MAX_REDIRECTS
 from worker.sources.manifest import MAX_LINE_BYTES
 from worker.vision.images.formats import READERS
 

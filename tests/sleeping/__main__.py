@@ -21,9 +21,9 @@ SERVE = (sys.executable, "-m", "tests.sleeping", "serve")
 @click.pass_context
 def main(context: click.Context) -> None:
     if context.invoked_subcommand is None:
-        from worker.devices import Device
-        from worker.exposition import address_of
-        from worker.supervisor import supervise
+        from worker.observability.exporter import address_of
+        from worker.processes.supervisor import supervise
+        from worker.runtime.devices import Device
 
         own = environment.load()
         metrics = address_of(own)
@@ -44,8 +44,8 @@ def serve(device: str) -> None:
     from tests.sleeping.engine import SleepingEngine
     from tests.sleeping.pipeline import SleepingPipeline
     from worker.contract.telemetry import logs
-    from worker.devices import Device
-    from worker.serve import work
+    from worker.processes.device_worker import work
+    from worker.runtime.devices import Device
 
     own = environment.load().model_copy(update={"cache_mb": 0})  # its engine is asked every time
     logs.configure(own.log_level)

@@ -9,11 +9,12 @@ import numpy as np
 from guanwu.wire.options import Options
 from guanwu.wire.results import DeviceInfo, ItemResult
 from guanwu.wire.statuses import ItemStatus
-from worker.batcher import Answer
 from worker.contract.manifest_item import ManifestItem
 from worker.contract.records.job_record import Claim
-from worker.item import Loaded, Stopwatch
-from worker.meters import Meters
+from worker.inference.batcher import Answer
+from worker.inference.item_pipeline import Loaded
+from worker.inference.stopwatch import Stopwatch
+from worker.observability.metrics import Meters
 from worker.vision.analysis import Prepared
 from worker.vision.images.decoding import Picture
 

@@ -15,7 +15,7 @@ from worker.contract.errors import SettingsInvalid
 from worker.contract.finding import Finding, problem
 from worker.contract.settings.environment import load
 from worker.contract.telemetry import logs
-from worker.doctor.examination import examine
+from worker.doctor.checks import examine
 
 MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 

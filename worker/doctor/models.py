@@ -5,7 +5,7 @@ from __future__ import annotations
 from worker.contract.errors import GuanwuError
 from worker.contract.finding import Finding, problem, warning
 from worker.contract.settings.model import Settings
-from worker.engine_factory import make_engine, own_models
+from worker.inference.engine_factory import make_engine, own_models
 from worker.vision.engine.engine import Engine
 from worker.vision.engine.model_check import check
 from worker.vision.models.registry.sources import WheelFile

@@ -17,7 +17,7 @@ from deploy.stack import Stack
 from deploy.valkey import Valkey
 from tests.stack import SettingsFactory
 from worker.__main__ import main
-from worker.doctor import examination
+from worker.doctor import checks
 from worker.vision.models.registry.sources import WheelFile
 from worker.vision.models.registry.specs import EFFICIENTNET_LITE0
 from worker.vision.models.weights.download import wheel_file_path
@@ -136,7 +136,7 @@ def test_a_wrong_setting_is_all_there_is_to_say() -> None:
 def test_without_the_workers_packages_the_rest_is_looked_at(
     settings: SettingsFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(examination, "NEEDED", ("a_package_nobody_has",))
+    monkeypatch.setattr(checks, "NEEDED", ("a_package_nobody_has",))
     code, findings = examined(settings.environment())
     assert code == 0
     (warned,) = [f for f in findings if f["level"] != "ok"]
@@ -147,7 +147,7 @@ def test_without_the_workers_packages_the_rest_is_looked_at(
 def test_people_read_a_line_of_each_with_a_remedy_below(
     settings: SettingsFactory, evicting: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(examination, "NEEDED", ("a_package_nobody_has",))
+    monkeypatch.setattr(checks, "NEEDED", ("a_package_nobody_has",))
     environment = settings.environment(redis_url=evicting)
     told = CliRunner().invoke(main, ["doctor"], env=environment)
     assert told.exit_code == 1

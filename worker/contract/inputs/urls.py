@@ -1,6 +1,6 @@
 """Which URLs jobs may name as inputs, as far as that can be told from how they are written.
 
-Where a host's name leads is seen only when it is fetched; `worker/outbound.py` decides that.
+Where a host's name leads is seen only when it is fetched; `worker/outbound/http.py` decides that.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import torch
 from tests.worker.vision.models.tiny import clip
 from worker.contract.errors import SettingsInvalid
 from worker.contract.settings.environment import load
-from worker.engine_factory import make_engine
+from worker.inference.engine_factory import make_engine
 from worker.vision.models.families.clip import ZeroShotTransformer
 from worker.vision.models.registry.configured import read
 from worker.vision.models.registry.specs import registered

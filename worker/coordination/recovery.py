@@ -1,0 +1,96 @@
+"""Jobs that Redis has forgotten come back by themselves.
+
+In a crash Redis may lose its last second, in a failover what the replica had not got yet, in
+a flush everything. Each leaves a trace: the server's run id is not the one that stands
+beside the records, or none stands there. Then one coordinator looks through the jobs in S3
+and restores those that have not ended and that Redis does not know.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+import redis
+import structlog
+
+from worker.contract.errors import GuanwuError, ObjectNotFound
+from worker.contract.lanes import QUEUES, QueueName
+from worker.contract.objects.store import ObjectStore
+from worker.contract.records.connection import translated
+from worker.contract.records.job_records import JobRecords
+from worker.contract.records.keys import RedisKeys
+from worker.contract.records.server_state import read_state, warn
+from worker.contract.repositories.job_restore import restore, undone_jobs
+from worker.runtime.periodic import Rounds
+
+log = structlog.get_logger(__name__)
+
+LOOK_BACK = dt.timedelta(days=7)  # of older jobs, `admin rebuild` restores what is asked for
+TURN = "recovery"
+TURN_S = 30.0  # after this another coordinator takes over
+
+
+class Recovery(Rounds):
+    """A thread of every coordinator; one of them restores at a time."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        named: RedisKeys,
+        records: JobRecords,
+        store: ObjectStore,
+        io: Executor,
+        wake: Callable[[QueueName], None],
+        *,
+        look_s: float,
+    ) -> None:
+        super().__init__("recovery", every_s=look_s)
+        self._client = client
+        self._key = named.server
+        self._records = records
+        self._store = store
+        self._io = io
+        self._wake = wake
+
+    def look(self) -> int:
+        """Restore what is lost, if Redis may have lost something; returns how many jobs.
+
+        Raises:
+            RedisUnavailable, StoreUnavailable, StoreDenied: to be tried again.
+        """
+        with translated():
+            server = str(self._client.info("server")["run_id"])
+            known = self._client.get(self._key)
+        if known == server or not self._records.take_turn(TURN, every_s=TURN_S):
+            return 0
+        warn(read_state(self._client))  # a replica may be set up worse than its master was
+        restored = self._restore(dt.datetime.now(dt.UTC) - LOOK_BACK)
+        with translated():
+            self._client.set(self._key, server)
+        self._records.end_turn(TURN)
+        return restored
+
+    def _restore(self, since: dt.datetime) -> int:
+        restored = 0
+        for tenant, job in undone_jobs(self._store, since=since):
+            if self._records.read(tenant, job.id) is not None:
+                continue
+            try:
+                restored += restore(self._records, self._store, tenant, job, io=self._io)
+            except ObjectNotFound as exc:
+                log.error("a lost job cannot be restored", job_id=job.id, error=exc.message)
+        if restored:
+            log.warning("jobs restored, Redis had lost them", jobs=restored)
+            for queue in QUEUES:
+                self._wake(queue)
+        return restored
+
+    def round(self) -> None:
+        try:
+            self.look()
+        except GuanwuError as exc:
+            log.warning("recovery waits", error=exc.message)
+        except Exception:
+            log.exception("recovery failed")
