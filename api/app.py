@@ -7,26 +7,82 @@ from importlib.metadata import version
 from flask import Response, request
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
+from pydantic import BaseModel
 
 from api import audit, docs, errors, limits, metrics, rates, request_log, request_trace, spec
+from api.errors import Problem
 from api.events import events
-from api.feedback import feedback
-from api.health import health
+from api.feedback import FeedbackList, FeedbackPage, feedback
+from api.form_body import Envelope
+from api.health import Health, health
 from api.items import ArtifactName, items
-from api.jobs import jobs
-from api.label_sets import label_sets
-from api.labels import labels
-from api.models import models
+from api.jobs import JobPage, jobs
+from api.judging import FeedbackRequest
+from api.label_sets import SetPage, label_sets
+from api.labels import FoundLabels, labels
+from api.models import Offered, models
 from api.page import page
-from api.proposals import proposals
+from api.proposals import AbsorbRequest, AcceptRequest, proposals
 from api.report.call import report
-from api.results import results
+from api.results import ResultPage, Summary, results
 from api.services import attach, make_services
-from api.uploads import uploads
-from api.usage import usage
-from api.webhooks import webhooks
+from api.set_request import LabelSetRequest
+from api.uploads import Upload, UploadRequest, uploads
+from api.usage import Usage, usage
+from api.waiting import FinishedJob
+from api.webhooks import (
+    AttemptPage,
+    NewWebhook,
+    QueuedDelivery,
+    RotateRequest,
+    SigningSecret,
+    WebhookList,
+    WebhookRequest,
+    WebhookView,
+    webhooks,
+)
 from api.workers import workers
+from guanwu.wire.fleet import Fleet
+from guanwu.wire.label_sets import Proposal
+from guanwu.wire.map_statistics import Explanations
+from guanwu.wire.requests import JobRequest
 from worker.contract.settings.model import Settings
+
+_REQUESTS: tuple[type[BaseModel], ...] = (
+    JobRequest,
+    Envelope,
+    UploadRequest,
+    WebhookRequest,
+    RotateRequest,
+    FeedbackRequest,
+    LabelSetRequest,
+    AbsorbRequest,
+    AcceptRequest,
+)
+_RESPONSES: tuple[type[BaseModel], ...] = (
+    JobPage,
+    FinishedJob,
+    ResultPage,
+    Summary,
+    Explanations,
+    Upload,
+    WebhookView,
+    NewWebhook,
+    WebhookList,
+    SigningSecret,
+    AttemptPage,
+    QueuedDelivery,
+    Offered,
+    FoundLabels,
+    SetPage,
+    Proposal,
+    Fleet,
+    FeedbackList,
+    FeedbackPage,
+    Usage,
+    Health,
+    Problem,
+)
 
 
 def create_app(settings: Settings) -> OpenAPI:
@@ -79,7 +135,7 @@ def create_app(settings: Settings) -> OpenAPI:
     ):
         app.register_api(blueprint)
     app.register_blueprint(page)
-    docs.register(app)
+    docs.register(app, requests=_REQUESTS, responses=_RESPONSES)
     app.after_request(_harden)
     return app
 

@@ -13,74 +13,12 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api import described, spec
-from api.errors import Problem
-from api.feedback import FeedbackList, FeedbackPage
-from api.form_body import Envelope
-from api.health import Health
-from api.jobs import JobPage
-from api.judging import FeedbackRequest
-from api.label_sets import SetPage
-from api.labels import FoundLabels
-from api.models import Offered
-from api.proposals import AbsorbRequest, AcceptRequest
-from api.results import ResultPage, Summary
 from api.services import services
-from api.set_request import LabelSetRequest
-from api.uploads import Upload, UploadRequest
-from api.usage import Usage
-from api.waiting import FinishedJob
-from api.webhooks import (
-    AttemptPage,
-    NewWebhook,
-    QueuedDelivery,
-    RotateRequest,
-    SigningSecret,
-    WebhookList,
-    WebhookRequest,
-    WebhookView,
-)
-from guanwu.wire.fleet import Fleet
-from guanwu.wire.label_sets import Proposal
-from guanwu.wire.map_statistics import Explanations
-from guanwu.wire.requests import JobRequest
 from worker.contract.settings.model import Settings
 
 _REF = "#/components/schemas/{model}"
-_TAKEN: tuple[type[BaseModel], ...] = (
-    JobRequest,
-    Envelope,
-    UploadRequest,
-    WebhookRequest,
-    RotateRequest,
-    FeedbackRequest,
-    LabelSetRequest,
-    AbsorbRequest,
-    AcceptRequest,
-)
-_GIVEN: tuple[type[BaseModel], ...] = (
-    JobPage,
-    FinishedJob,
-    ResultPage,
-    Summary,
-    Explanations,
-    Upload,
-    WebhookView,
-    NewWebhook,
-    WebhookList,
-    SigningSecret,
-    AttemptPage,
-    QueuedDelivery,
-    Offered,
-    FoundLabels,
-    SetPage,
-    Proposal,
-    Fleet,
-    FeedbackList,
-    FeedbackPage,
-    Usage,
-    Health,
-    Problem,
-)
+_MODELS = "guanwu_models"  # of an application's extensions
+Models = tuple[type[BaseModel], ...]
 # Swagger UI sets styles and shows icons of its own.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -88,8 +26,14 @@ POLICY = (
 )
 
 
-def register(app: Flask) -> None:
-    """Serve the document and the page; both need no token and no network."""
+def register(app: Flask, *, requests: Models, responses: Models) -> None:
+    """Serve the document and the page; both need no token and no network.
+
+    Args:
+        requests: models of bodies that views take.
+        responses: models of bodies that views answer with.
+    """
+    app.extensions[_MODELS] = (requests, responses)
     assets = resources.files("flask_openapi3_swagger") / "templates" / "swagger"
     docs = Blueprint(
         "docs",
@@ -107,7 +51,7 @@ def register(app: Flask) -> None:
 def document(app: OpenAPI, settings: Settings) -> dict[str, Any]:
     """The OpenAPI 3.1 document of `app`, with the limits of its settings."""
     made: dict[str, Any] = json.loads(json.dumps(app.api_doc))
-    made["components"]["schemas"] = schemas = json.loads(_schemas())
+    made["components"]["schemas"] = schemas = json.loads(_schemas(*app.extensions[_MODELS]))
     described.limit(schemas, settings)
     for path in made["paths"].values():
         for operation in path.values():
@@ -116,11 +60,11 @@ def document(app: OpenAPI, settings: Settings) -> dict[str, Any]:
 
 
 @cache
-def _schemas() -> str:
+def _schemas(requests: Models, responses: Models) -> str:
     """All schemas as pydantic writes them, as JSON: it takes long over them, and each document is
     changed. flask-openapi3 drops keywords it doesn't know."""
-    modes = [(model, "validation") for model in _TAKEN]
-    modes += [(model, "serialization") for model in _GIVEN]
+    modes = [(model, "validation") for model in requests]
+    modes += [(model, "serialization") for model in responses]
     _, schema = models_json_schema(cast(Any, modes), ref_template=_REF)
     return json.dumps({**schema["$defs"], "JobEvent": spec.JOB_EVENT})
 
