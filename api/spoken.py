@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from api import set_status
-from api.incoming import Submission
 from api.services import Services
 from guanwu.wire.label_sets import ClientSet, is_of_client, parse_name
 from guanwu.wire.options import Options
@@ -18,29 +15,24 @@ from worker.contract.errors import (
 from worker.contract.label_set import LabelSet, label_set_of
 
 
-def resolved(services: Services, submission: Submission, tenant: str) -> Submission:
-    """The submission with options that workers can serve; a client's set is named with its
-    version, and its model where no models are.
-
-    A job that builds a version names it before it is ready.
+def resolved(services: Services, options: Options, tenant: str) -> Options:
+    """The options as workers can serve them; a client's set is named with its version, and
+    its model where no models are.
 
     Raises:
         InvalidOptions, UnknownModel: no worker can serve the options.
         LabelSetBuilding, LabelSetFailed: the version is not ready, or will never be.
     """
-    options = submission.options
-    if submission.builds:
-        return submission
     if not is_of_client(options.label_set):
         services.offer.check(options)
-        return submission
+        return options
     client = _ready(services, options, tenant)
     changes: dict[str, object] = {"label_set": client.ref}
     if options.models is None and client.model is not None:
         changes["models"] = [client.model]
     options = options.model_copy(update=changes)
     services.offer.check(options, client)
-    return replace(submission, options=options)
+    return options
 
 
 def named(services: Services, tenant: str, name: str) -> LabelSet:

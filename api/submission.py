@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from api import sources, spoken
@@ -58,7 +59,9 @@ def accept(
         InputMissing, InputForbidden, SourceInvalid: there is nothing to read at its source.
         StoreUnavailable, RedisUnavailable: nothing was accepted.
     """
-    submission = spoken.resolved(services, submission, tenant)
+    if not submission.builds:  # which names a version before it is ready
+        options = spoken.resolved(services, submission.options, tenant)
+        submission = replace(submission, options=options)
     services.records.check_room(tenant, max(1, len(submission.images)), allowances)
     if submission.source is not None:
         sources.check(submission.source, services.store, services.settings)
