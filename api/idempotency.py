@@ -113,7 +113,7 @@ def accept_once(
     """
     assert asked.payload is not None
 
-    def accept(mark: Mark) -> Job:
+    def make(mark: Mark) -> Job:
         return submission.accept(
             services,
             asked,
@@ -124,7 +124,7 @@ def accept_once(
         )
 
     mark = services.marks.begin(tenant, key, payload=asked.payload, made=new_id("job"))
-    return once(services.marks, mark, Job, find=partial(made_job, services, tenant), make=accept)
+    return once(services.marks, mark, Job, find=partial(made_job, services, tenant), make=make)
 
 
 def once(
