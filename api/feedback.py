@@ -17,9 +17,9 @@ from ulid import ULID
 from api import auth, coco, idempotency, judging, label_studio, limits, pages, spec, spoken
 from api.found import FoundJob, find_job
 from api.items import ItemPath
+from api.jobs import JobPath
 from api.judging import FeedbackRequest
 from api.kept_picture import keep_picture
-from api.results import JobPath
 from api.services import services
 from api.validation import validated
 from guanwu.wire.base import Wire

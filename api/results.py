@@ -13,6 +13,7 @@ from api import auth, pages, selection, spec
 from api.found import FoundJob, find_job
 from api.items import linked
 from api.job_index import Order, Query
+from api.jobs import JobPath
 from api.services import services
 from guanwu.wire.base import Verdict, Wire
 from guanwu.wire.map_statistics import Explanations, ExplanationSummary
@@ -31,10 +32,6 @@ results = APIBlueprint(
     abp_responses=spec.guarded(404, 422),
 )
 results.before_request(auth.require_tenant)
-
-
-class JobPath(BaseModel):
-    job_id: str = Field(description="the job's id, `job_...`", json_schema_extra=spec.JOB_ID)
 
 
 class ResultsQuery(BaseModel):

@@ -12,8 +12,9 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import auth, spec
+from api.jobs import JobPath
 from api.report.contents import Contents, contents
-from api.results import JobPath, finished_job
+from api.results import finished_job
 from api.services import services
 from worker.contract.errors import ReportsFull
 
