@@ -4,33 +4,37 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from flask import Response, request
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 from pydantic import BaseModel
 
-from api import audit, docs, errors, limits, metrics, rates, request_log, request_trace, spec
-from api.errors import Problem
-from api.events import events
-from api.feedback import FeedbackList, FeedbackPage, feedback
-from api.form_body import Envelope
-from api.health import Health, health
-from api.items import ArtifactName, items
-from api.jobs import JobPage, jobs
-from api.judging import FeedbackRequest
-from api.label_sets import SetPage, label_sets
-from api.labels import FoundLabels, labels
-from api.models import Offered, models
-from api.page import page
-from api.proposals import AbsorbRequest, AcceptRequest, proposals
-from api.report.call import report
-from api.results import ResultPage, Summary, results
-from api.services import attach, make_services
-from api.set_request import LabelSetRequest
-from api.uploads import Upload, UploadRequest, uploads
-from api.usage import Usage, usage
-from api.waiting import FinishedJob
-from api.webhooks import (
+from api import docs, spec
+from api.catalog.labels import FoundLabels, labels
+from api.catalog.models import Offered, models
+from api.feedback.requests import FeedbackRequest
+from api.feedback.views import FeedbackList, FeedbackPage, feedback
+from api.http import access_log, audit_log, body_limits, problems, rate_limits, tracing
+from api.http.problems import Problem
+from api.http.security_headers import harden
+from api.jobs.events import events
+from api.jobs.views import JobPage
+from api.label_sets.proposal_views import AbsorbRequest, AcceptRequest, proposals
+from api.label_sets.requests import LabelSetRequest
+from api.label_sets.views import SetPage, label_sets
+from api.operations import metrics
+from api.operations.fleet import workers
+from api.operations.health import Health, health
+from api.report.views import report
+from api.results.item_views import ArtifactName, items
+from api.results.views import ResultPage, Summary, results
+from api.services.container import attach, make_services
+from api.submissions.form_body import Envelope
+from api.submissions.prefer_wait import FinishedJob
+from api.submissions.uploads import Upload, UploadRequest, uploads
+from api.submissions.usage import Usage, usage
+from api.submissions.views import jobs
+from api.web.page import page
+from api.webhooks.schemas import (
     AttemptPage,
     NewWebhook,
     QueuedDelivery,
@@ -39,9 +43,8 @@ from api.webhooks import (
     WebhookList,
     WebhookRequest,
     WebhookView,
-    webhooks,
 )
-from api.workers import workers
+from api.webhooks.views import webhooks
 from guanwu.wire.fleet import Fleet
 from guanwu.wire.label_sets import Proposal
 from guanwu.wire.map_statistics import Explanations
@@ -98,8 +101,8 @@ def create_app(settings: Settings) -> OpenAPI:
             description=spec.INTRODUCTION + spec.error_table(),
         ),
         security_schemes=spec.SECURITY_SCHEMES,
-        validation_error_callback=errors.answer_invalid,
-        validation_error_model=errors.Problem,
+        validation_error_callback=problems.answer_invalid,
+        validation_error_model=problems.Problem,
         doc_ui=False,
         static_folder=None,
     )
@@ -107,14 +110,14 @@ def create_app(settings: Settings) -> OpenAPI:
     app.url_map.converters["artifact_name"] = ArtifactName
     services = make_services(settings)
     attach(app, services)
-    limits.configure(app, settings)
-    app.before_request(limits.bound_patience)
-    request_log.register(app)
-    request_trace.register(app, services.traces)
-    audit.register(app)
-    errors.register(app)
+    body_limits.configure(app, settings)
+    app.before_request(body_limits.bound_patience)
+    access_log.register(app)
+    tracing.register(app, services.traces)
+    audit_log.register(app)
+    problems.register(app)
     metrics.register(app)
-    rates.register(app, services)
+    rate_limits.register(app, services)
     for blueprint in (
         jobs,
         events,
@@ -136,23 +139,5 @@ def create_app(settings: Settings) -> OpenAPI:
         app.register_api(blueprint)
     app.register_blueprint(page)
     docs.register(app, requests=_REQUESTS, responses=_RESPONSES)
-    app.after_request(_harden)
+    app.after_request(harden)
     return app
-
-
-def _harden(response: Response) -> Response:
-    """Headers that keep browsers from guessing, framing and remembering."""
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", "no-referrer")
-    response.headers.setdefault("X-Frame-Options", "DENY")
-    response.headers.setdefault(
-        "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"
-    )
-    response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-    response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-    response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
-    if request.is_secure:
-        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
-    if request.path.startswith("/v1/") or not response.headers.get("Cache-Control"):
-        response.headers["Cache-Control"] = "no-store"
-    return response

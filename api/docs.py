@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api import described, spec
-from api.services import services
+from api.services.container import services
 from worker.contract.settings.model import Settings
 
 _REF = "#/components/schemas/{model}"

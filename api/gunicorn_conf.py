@@ -11,7 +11,7 @@ import sys
 import tempfile
 from typing import Any
 
-from api.capacity import ALIVE, LAST_SPANS, MAX_POLLS, MAX_STREAMS, THREADS
+from api.services.capacity import ALIVE, LAST_SPANS, MAX_POLLS, MAX_STREAMS, THREADS
 from worker.contract.errors import RedisUnfit, SettingsInvalid
 from worker.contract.records.connection import connect
 from worker.contract.records.server_state import demand_fit

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from api import errors
+from api.http import problems as errors
 from worker.contract import errors as family
 from worker.contract.errors import GuanwuError
 

@@ -23,7 +23,7 @@ from guanwu.wire.results import (
     ItemResult,
     Label,
 )
-from tests.api.hand import CATALOG, FLAT, Hand
+from tests.api.fake_worker import CATALOG, FLAT, Hand
 from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.records.job_record import Claim

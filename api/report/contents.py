@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 
-from api.found import FoundJob
-from api.job_index import JobIndex
+from api.jobs.lookup import FoundJob
 from api.report import charts
-from api.report.attention import Method, methods, read_explanations
-from api.report.tiles import Tile, least_certain
-from api.report.words import LANGUAGE_TAGS, WORDS, Language
-from api.results import Summary
-from api.services import Services
+from api.report.least_certain import Tile, least_certain
+from api.report.mean_maps import Method, methods, read_explanations
+from api.report.translations import LANGUAGE_TAGS, WORDS, Language
+from api.results.views import Summary
+from api.services.container import Services
+from api.services.job_index import JobIndex
 from guanwu.wire.jobs import Job
 from guanwu.wire.map_statistics import Explanations
 from guanwu.wire.results import Label

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from api import errors
 from api.client import Client
+from api.http import problems
 from deploy.stack import Stack
 from tests.stack import INPUT_BUCKET
 from worker.contract.errors import ImageError
@@ -118,10 +118,10 @@ def test_the_python_examples_run_as_they_stand(
 
 
 def test_errors_have_the_codes_and_statuses_of_the_guide() -> None:
-    status = {kind.code: errors.status_of(kind) for kind in errors.subclasses()}
+    status = {kind.code: problems.status_of(kind) for kind in problems.subclasses()}
     requests, items = GUIDE.split("| code of an item |")
     for codes, told in re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| (\d+) \|", requests, re.MULTILINE):
         assert {status[code] for code in re.findall(r"\w+", codes)} == {int(told)}, codes
     named = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", items, re.MULTILINE))))
-    of_images = {kind.code for kind in errors.subclasses(ImageError)} - {ImageError.code}
+    of_images = {kind.code for kind in problems.subclasses(ImageError)} - {ImageError.code}
     assert named == of_images

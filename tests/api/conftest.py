@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from api import label_search
+from api.services import label_index
 from deploy.stack import Stack
-from tests.api.calls import TOKENS, Calls, front_door, lasting_door
-from tests.api.hand import Hand
+from tests.api.fake_worker import Hand
+from tests.api.requests import TOKENS, Calls, front_door, lasting_door
 from tests.stack import Buckets, SettingsFactory
 
 
@@ -25,7 +25,7 @@ def door(services: Stack, buckets: Buckets) -> Iterator[Calls]:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """An index of labels is there when it is asked for, however busy this machine is."""
-    monkeypatch.setattr(label_search, "WAIT_S", 30)
+    monkeypatch.setattr(label_index, "WAIT_S", 30)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from functools import partial
 
 from pypinyin import lazy_pinyin
 
-from api.label_search import LabelIndex
+from api.services.label_index import LabelIndex
 from tests.benchmarks.pairs import paired_ratios
 from tests.benchmarks.shown import Bar, report
 from worker.contract.label_set import LabelSet

@@ -7,7 +7,7 @@
 - start_cpu_s: processor time of all its processes until then
 - import_s, import_cpu_s: of `import api.app` in a fresh Python, over one that imports nothing
 
-torch is not there: `tests/api/test_import.py` sees to that.
+torch is not there: `tests/api/test_imports.py` sees to that.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import httpx
 import pytest
 
-from api.job_index import Order
+from api.services.job_index import Order
 from deploy.stack import Stack
 from guanwu.wire.uncertainty import least_entropy
 from tests.browser.looking import all_pictures_load, barriers

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from api.capacity import MAX_POLLS, MAX_STREAMS, THREADS
+from api.services.capacity import MAX_POLLS, MAX_STREAMS, THREADS
 from tests.deploy.documents import Document, every_document
 from worker.contract.lanes import WINDOW_CHUNKS
 from worker.contract.repositories.api_keys import CACHE_S

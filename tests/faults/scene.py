@@ -16,7 +16,7 @@ import psutil
 
 from deploy.child import Child
 from deploy.stack import Stack
-from tests.api.calls import TOKEN, Answer, front_door
+from tests.api.requests import TOKEN, Answer, front_door
 from tests.sleeping.behaviour import Behaviour
 from tests.sleeping.pictures import picture
 from tests.stack import SettingsFactory

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tests.api.calls import problem
+from tests.api.requests import problem
 from tests.faults.conftest import MakeScene
 from tests.faults.invariants import expect_settled
 from tests.faults.scale import scaled

@@ -6,7 +6,7 @@ import time
 
 import redis
 
-from tests.api.calls import problem
+from tests.api.requests import problem
 from tests.faults.conftest import MakeScene
 from tests.faults.invariants import expect_settled
 from tests.faults.scale import scaled

@@ -1,8 +1,8 @@
 """The layout of `chunks/{k}.densities`: one row a map, without a head.
 
 Workers write it and account for maps from it (worker/results/coarse_maps.py), the front door shows
-maps of single items from it (api/report/densities.py). Workers of two versions may run one job, so
-another layout takes another key.
+maps of single items from it (api/report/coarse_maps.py). Workers of two versions may run one job,
+so another layout takes another key.
 """
 
 from __future__ import annotations

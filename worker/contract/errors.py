@@ -2,7 +2,7 @@
 
 Each class has a stable `code`, says whether the same request may succeed later
 (`retryable`), and carries its data as attributes. Clients see code and message;
-HTTP statuses live in `api/errors.py` alone.
+HTTP statuses live in `api/http/problems.py` alone.
 """
 
 from __future__ import annotations

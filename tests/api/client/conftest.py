@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from api.client import Client
-from tests.api.calls import TOKEN, Calls, served
 from tests.api.client.command import Guanwu
+from tests.api.requests import TOKEN, Calls, served
 
 
 @pytest.fixture

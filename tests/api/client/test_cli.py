@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from api.client import Client, cli, handover, patience
-from tests.api.calls import PNG, TOKEN
 from tests.api.client.command import COMMAND, Guanwu
-from tests.api.hand import Hand
+from tests.api.fake_worker import Hand
+from tests.api.requests import PNG, TOKEN
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from api.client import (
     UnexpectedAnswer,
     WaitTimeout,
 )
-from tests.api.calls import PNG, TOKEN, Calls
-from tests.api.hand import Hand
+from tests.api.fake_worker import Hand
+from tests.api.requests import PNG, TOKEN, Calls
 from worker.contract.errors import RedisUnavailable
 from worker.contract.label_set import LabelSet
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from api.client import AsyncClient, Client, RequestRefused
-from tests.api.calls import PNG, TOKEN
-from tests.api.hand import Hand
+from tests.api.fake_worker import Hand
+from tests.api.requests import PNG, TOKEN
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from api.client.journal import NAME
 from api.client.large import fits_one_request, manifest_of, submit
 from guanwu.wire.options import Options
 from guanwu.wire.statuses import ItemStatus
-from tests.api.calls import PNG, TOKENS, Calls, front_door
 from tests.api.client.command import Guanwu
-from tests.api.hand import Hand
+from tests.api.fake_worker import Hand
+from tests.api.requests import PNG, TOKENS, Calls, front_door
 from tests.stack import SettingsFactory
 
 

@@ -13,9 +13,9 @@ from api.client.errors import Problem, ServerUnavailable, ServerUnreachable
 from api.client.handle import JobHandle
 from api.client.patience import Patience
 from api.client.stream import EventReader
-from tests.api.calls import PNG, TOKEN, TOKENS, Calls, front_door, served
-from tests.api.hand import Hand
-from tests.api.test_events import later
+from tests.api.fake_worker import Hand
+from tests.api.jobs.test_events import later
+from tests.api.requests import PNG, TOKEN, TOKENS, Calls, front_door, served
 from tests.stack import SettingsFactory
 
 

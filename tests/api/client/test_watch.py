@@ -12,9 +12,9 @@ import subprocess
 import pytest
 
 from api.client import Client
-from tests.api.calls import PNG, Calls
 from tests.api.client.command import COMMAND, Guanwu
-from tests.api.hand import Hand
+from tests.api.fake_worker import Hand
+from tests.api.requests import PNG, Calls
 
 TTY_COLUMNS = "100"
 

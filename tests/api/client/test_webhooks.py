@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from api.client import AsyncClient, Client, RequestRefused
-from tests.api.calls import PNG, TOKEN
-from tests.api.hand import Hand
+from tests.api.fake_worker import Hand
+from tests.api.requests import PNG, TOKEN
 from worker.contract.records.deliveries import Deliveries
 
 URL = "https://shop.example/hooks"

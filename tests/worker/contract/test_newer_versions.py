@@ -18,7 +18,7 @@ from worker.contract.records.keys import RedisKeys
 
 ROOT = Path(__file__).parents[3]
 # What clients send is another matter: there an unknown field is an error.
-OF_CLIENTS = {"api/validation.py", "worker/sources/manifest.py"}
+OF_CLIENTS = {"api/http/validation.py", "worker/sources/manifest.py"}
 READS = re.compile(r"\.model_validate_json\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
 
 

@@ -1,0 +1,78 @@
+"""The label set that a job names: of the workers, or a version of one that the client made."""
+
+from __future__ import annotations
+
+from api.catalog import build_status
+from api.services.container import Services
+from guanwu.wire.label_sets import ClientSet, is_of_client, parse_name
+from guanwu.wire.options import Options
+from worker.contract.errors import (
+    LabelSetBuilding,
+    LabelSetFailed,
+    LabelSetNotFound,
+    UnknownLabelSet,
+)
+from worker.contract.label_set import LabelSet, label_set_of
+
+
+def resolved(services: Services, options: Options, tenant: str) -> Options:
+    """The options as workers can serve them; a client's set is named with its version, and
+    its model where no models are.
+
+    Raises:
+        InvalidOptions, UnknownModel: no worker can serve the options.
+        LabelSetBuilding, LabelSetFailed: the version is not ready, or will never be.
+    """
+    if not is_of_client(options.label_set):
+        services.offer.check(options)
+        return options
+    client = _ready(services, options, tenant)
+    changes: dict[str, object] = {"label_set": client.ref}
+    if options.models is None and client.model is not None:
+        changes["models"] = [client.model]
+    options = options.model_copy(update=changes)
+    services.offer.check(options, client)
+    return options
+
+
+def named(services: Services, tenant: str, name: str) -> LabelSet:
+    """The labels of a set that workers offer, or that the client made.
+
+    Raises:
+        LabelSetNotFound
+    """
+    if is_of_client(name):
+        return label_set_of(services.client_sets.find(tenant, name))
+    return services.offer.label_set(name)
+
+
+def labels_of(services: Services, tenant: str, model: str, set_id: str | None) -> LabelSet | None:
+    """The labels that a model scored in a job with this label set, as far as they are known."""
+    if set_id is None or not is_of_client(set_id):
+        return services.offer.labels_of(model, set_id)
+    client = services.client_sets.find(tenant, set_id, hidden=True)
+    if client.model in (None, model):
+        return label_set_of(client)
+    return services.offer.labels_of(model, None)
+
+
+def _ready(services: Services, options: Options, tenant: str) -> ClientSet:
+    name = options.label_set or ""
+    parsed = parse_name(name)
+    try:
+        named = parsed is not None and parsed[1] is not None
+        find = services.client_sets.find if named else services.client_sets.newest_ready
+        client = build_status.seen(services, tenant, find(tenant, name))
+    except LabelSetNotFound as exc:
+        raise UnknownLabelSet(exc.message, field="options.label_set") from exc
+    if client.status == "building":
+        raise LabelSetBuilding(
+            f"label set {client.ref!r} is still being built by {client.job}; wait for it",
+            field="options.label_set",
+        )
+    if client.status == "failed":
+        why = client.error.message if client.error else "see its record"
+        raise LabelSetFailed(
+            f"label set {client.ref!r} could not be built: {why}", field="options.label_set"
+        )
+    return client

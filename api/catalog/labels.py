@@ -1,0 +1,73 @@
+"""Search in the label sets that the workers offer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from flask import Response
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from api import spec
+from api.catalog import label_sets
+from api.http import auth
+from api.services.container import services
+from api.services.label_index import LabelIndex
+from guanwu.wire.base import SetName, Wire
+
+labels = APIBlueprint(
+    "labels",
+    __name__,
+    url_prefix="/v1/labels",
+    abp_tags=[Tag(name="Models", description="What there is to choose from.")],
+    abp_security=spec.BEARER,
+    abp_responses=spec.guarded(404, 422),
+)
+labels.before_request(auth.require_tenant)
+
+
+class LabelsQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    label_set: SetName = Field(
+        description="id of a label set of `GET /v1/models`, or of one that you made"
+    )
+    q: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
+        description="what was typed so far"
+    )
+    limit: int = Field(20, ge=1, le=100)
+
+
+class FoundLabel(Wire):
+    id: int
+    zh: str
+    en: str
+
+
+class FoundLabels(Wire):
+    """The best first."""
+
+    label_set: str
+    items: list[FoundLabel]
+    complete: bool = Field(
+        description="false: pinyin is not searched yet, for some seconds after a set was first "
+        "asked for"
+    )
+
+
+@labels.get(
+    "",
+    operation_id="search_labels",
+    summary="Labels of a set, found as you type",
+    description=spec.LABELS,
+    responses={200: spec.json_response("Labels that fit.", FoundLabels)},
+)
+def search_labels(query: LabelsQuery) -> Response:
+    known = label_sets.named(services(), auth.tenant(), query.label_set)
+    names = services().label_indexes.of(known)
+    found = names.search(query.q, query.limit)
+    items = [FoundLabel(id=n, zh=known.zh[n], en=known.en[n]) for n in found]
+    complete = isinstance(names, LabelIndex)
+    body = FoundLabels(label_set=query.label_set, items=items, complete=complete)
+    return Response(body.model_dump_json(), mimetype="application/json")

@@ -1,0 +1,253 @@
+"""Feedback: people say whether a label and its map are right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+from typing import Annotated, Literal
+
+from flask import Response, request
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from ulid import ULID
+
+from api import spec
+from api.catalog import label_sets
+from api.feedback import export_coco, export_label_studio, requests
+from api.feedback.pictures import keep_picture
+from api.feedback.requests import FeedbackRequest
+from api.http import auth, body_limits, idempotency
+from api.http.validation import validated
+from api.jobs.lookup import FoundJob, find_job
+from api.openapi.paths import ItemPath, JobPath
+from api.results import reader
+from api.services.container import services
+from guanwu.wire.base import Wire
+from guanwu.wire.feedback import Feedback, Kind
+from guanwu.wire.results import ItemResult
+from worker.contract.errors import FeedbackNotFound
+from worker.contract.objects.store import JSONL
+from worker.contract.repositories.feedback import FeedbackRecords
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]", re.ASCII)
+
+
+def _written_out(given: object) -> object:
+    """Numbers are no moments here, though pydantic takes them for seconds."""
+    if isinstance(given, str) and _DATE.match(given) is None:
+        raise ValueError("write date, time and zone, as 2026-01-02T03:04:05Z")
+    return given
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+
+feedback = APIBlueprint(
+    "feedback",
+    __name__,
+    url_prefix="/v1",
+    abp_tags=[Tag(name="Feedback", description="Say what is right and what is not.")],
+    abp_security=spec.BEARER,
+    abp_responses=spec.guarded(422),
+)
+feedback.before_request(auth.require_tenant)
+feedback.before_request(body_limits.check_length)
+
+
+class FeedbackPath(BaseModel):
+    feedback_id: str = Field(
+        description="the feedback's id, `fbk_...`", json_schema_extra=spec.FEEDBACK_ID
+    )
+
+
+class JobFeedbackQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    retracted: bool = Field(False, description="with what was taken back")
+
+
+class FeedbackQuery(JobFeedbackQuery):
+    after: Annotated[str, StringConstraints(pattern=spec.FEEDBACK_ID["pattern"])] | None = Field(
+        None,
+        description="`next` of the page before",
+        json_schema_extra={"example": "fbk_01K0ZJ6A1B2C3D4E5F6G7H8J9K"},
+    )
+    limit: int = Field(50, ge=1, le=100, description="of a page; exports have all")
+    since: Moment | None = Field(None, description="made then or later")
+    until: Moment | None = Field(None, description="made before")
+    kind: Kind | None = None
+    order: Literal["newest", "oldest"] = "newest"
+    format: Literal["json", "jsonl", "label-studio", "coco"] = Field(
+        "json", description="all but `json` have all, without pages; `coco` only has boxes"
+    )
+
+    def fits(self, given: Feedback) -> bool:
+        return (
+            (self.retracted or given.retracted_at is None)
+            and (self.kind is None or given.kind == self.kind)
+            and (self.since is None or given.created_at >= self.since)
+            and (self.until is None or given.created_at < self.until)
+        )
+
+
+class FeedbackList(Wire):
+    """Of one job, the oldest first."""
+
+    items: list[Feedback]
+
+
+class FeedbackPage(Wire):
+    items: list[Feedback]
+    next: str | None = Field(description="`after` of the next page; null: there is none")
+
+
+@feedback.post(
+    "/jobs/<job_id>/items/<int:index>/feedback",
+    operation_id="give_feedback",
+    summary="Say whether an item's label and map are right",
+    description=spec.FEEDBACK,
+    openapi_extensions={
+        "requestBody": spec.json_body(
+            FeedbackRequest, example={"kind": "wrong_label", "correct": "埃及猫"}
+        ),
+        "parameters": [spec.IDEMPOTENCY_KEY],
+    },
+    responses={
+        201: spec.json_response(
+            "It is kept.", Feedback, headers={**spec.CREATED, **spec.IDEMPOTENT}
+        ),
+        **spec.problems(400, 404, 409, 413),
+    },
+)
+def give_feedback(path: ItemPath) -> Response:
+    job = find_job(services(), path.job_id, tenant=auth.tenant())
+    item = reader.read_item(services(), job, path.index)
+    requests.check_succeeded(item)
+    key, body = idempotency.key_of(request), request.get_data(cache=False)
+    asked = validated(FeedbackRequest, body)
+    if key is None:
+        return _given(_keep(job, item, asked, ULID()))
+    mark = services().marks.begin(
+        auth.tenant(),
+        key,
+        payload=idempotency.item_payload("feedback", job.id, path.index, body),
+        made=str(ULID()),
+    )
+    once = idempotency.once(
+        services().marks,
+        mark,
+        Feedback,
+        find=_kept,
+        make=lambda mark: _keep(job, item, asked, ULID.from_str(mark.made)),
+    )
+    response = _given(once.made)
+    once.show(response)
+    return response
+
+
+def _keep(job: FoundJob, item: ItemResult, asked: FeedbackRequest, made: ULID) -> Feedback:
+    """Raises RequestError or InvalidOptions: it does not fit the item."""
+    given = requests.judged(
+        asked,
+        item,
+        job.view.options,
+        made=made,
+        key=auth.key(),
+        labels=partial(label_sets.labels_of, services(), auth.tenant()),
+    )
+    address = keep_picture(services(), job, item)
+    given = given.model_copy(update={"address": address})
+    _records().add(auth.tenant(), given)
+    return given
+
+
+def _kept(made: str) -> Feedback | None:
+    try:
+        return _records().find(auth.tenant(), f"fbk_{made}")
+    except FeedbackNotFound:
+        return None
+
+
+def _given(given: Feedback) -> Response:
+    response = _json(given, status=201)
+    response.headers["Location"] = f"/v1/feedback/{given.id}"
+    return response
+
+
+@feedback.get(
+    "/jobs/<job_id>/feedback",
+    operation_id="list_job_feedback",
+    summary="Feedback on a job's items, the oldest first",
+    responses={200: spec.json_response("All of it.", FeedbackList), **spec.problems(404)},
+)
+def list_job_feedback(path: JobPath, query: JobFeedbackQuery) -> Response:
+    job = find_job(services(), path.job_id, tenant=auth.tenant())
+    found = _records().of_job(job.tenant, job.id)
+    items = [one for one in found if query.retracted or one.retracted_at is None]
+    return _json(FeedbackList(items=items))
+
+
+@feedback.get(
+    "/feedback",
+    operation_id="list_feedback",
+    summary="All your feedback, page by page or as an export",
+    description=spec.FEEDBACK_EXPORT,
+    responses={200: spec.feedback_response()},
+)
+def list_feedback(query: FeedbackQuery) -> Response:
+    walk = _records().walk(
+        auth.tenant(),
+        after=query.after,
+        newest=query.order == "newest",
+        since=query.since,
+        until=query.until,
+    )
+    found = (one for one in walk if query.fits(one))
+    if query.format == "jsonl":
+        return Response(_lines(found), mimetype=JSONL)
+    if query.format == "label-studio":
+        tasks = export_label_studio.tasks(found, services().store, auth.tenant())
+        return Response(tasks, mimetype="application/json")
+    if query.format == "coco":
+        url = partial(export_label_studio.picture_url, store=services().store, tenant=auth.tenant())
+        return Response(export_coco.document(found, url), mimetype="application/json")
+    items = list(islice(found, query.limit + 1))
+    more = len(items) > query.limit
+    items = items[: query.limit]
+    return _json(FeedbackPage(items=items, next=items[-1].id if more else None))
+
+
+@feedback.get(
+    "/feedback/<feedback_id>",
+    operation_id="get_feedback",
+    summary="One judgement, taken back or not",
+    responses={200: spec.json_response("The feedback.", Feedback), **spec.problems(404)},
+)
+def get_feedback(path: FeedbackPath) -> Response:
+    return _json(_records().find(auth.tenant(), path.feedback_id))
+
+
+@feedback.delete(
+    "/feedback/<feedback_id>",
+    operation_id="retract_feedback",
+    summary="Take feedback back",
+    description="It leaves lists and exports, unless they are asked with `retracted=true`.",
+    responses={204: {"description": "It is taken back."}, **spec.problems(404)},
+)
+def retract_feedback(path: FeedbackPath) -> Response:
+    _records().retract(auth.tenant(), path.feedback_id)
+    return Response(status=204)
+
+
+def _records() -> FeedbackRecords:
+    return FeedbackRecords(services().store)
+
+
+def _lines(found: Iterator[Feedback]) -> Iterator[str]:
+    return (one.model_dump_json() + "\n" for one in found)
+
+
+def _json(body: BaseModel, *, status: int = 200) -> Response:
+    return Response(body.model_dump_json(), status=status, mimetype="application/json")

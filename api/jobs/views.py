@@ -1,0 +1,165 @@
+"""Jobs: submit, watch, list, cancel, retry."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from flask import Response
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, ConfigDict, Field
+from werkzeug.datastructures import ETags
+from werkzeug.http import parse_etags
+
+from api import spec
+from api.http import auth, body_limits
+from api.http.responses import model_response
+from api.jobs import cancel, polling
+from api.jobs.lookup import find_job
+from api.jobs.polling import MAX_WAIT_S
+from api.jobs.responses import job_response, with_pause
+from api.jobs.retry import retry
+from api.openapi.paths import JobPath
+from api.services.container import services
+from guanwu.wire.base import Wire
+from guanwu.wire.jobs import Job
+from worker.contract.errors import JobNotFound
+
+jobs = APIBlueprint(
+    "jobs",
+    __name__,
+    url_prefix="/v1/jobs",
+    abp_tags=[Tag(name="Jobs", description="Submit pictures, watch and cancel.")],
+    abp_security=spec.BEARER,
+    abp_responses=spec.guarded(422),
+)
+jobs.before_request(auth.require_tenant)
+jobs.before_request(body_limits.check_length)
+
+
+class JobsQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(20, ge=1, le=100)
+    after: str | None = Field(
+        None,
+        pattern=spec.JOB_ID["pattern"],
+        description="`next` of the page before",
+        json_schema_extra={"example": "job_01K0ZJ5T3Q8M9X4V7B2N6C1D0F"},
+    )
+
+
+class PollQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    wait: int = Field(0, ge=0, le=MAX_WAIT_S, description="seconds to wait for news of the job")
+
+
+class PollHeader(BaseModel):
+    if_none_match: str = Field(
+        "", alias="If-None-Match", description="`ETag` of the state that is known already"
+    )
+
+
+class JobPage(Wire):
+    """Jobs, the newest first."""
+
+    items: list[Job]
+    next: str | None = Field(description="`after` of the next page; null: there is none")
+
+
+@jobs.get(
+    "",
+    operation_id="list_jobs",
+    summary="List your jobs, the newest first",
+    responses={200: spec.json_response("A page of jobs.", JobPage)},
+)
+def list_jobs(query: JobsQuery) -> Response:
+    own = auth.tenant()
+    ids = services().records.recent(own, limit=query.limit + 1, before=query.after)
+    found = (_listed(job) for job in ids[: query.limit])
+    page = [job for job in found if job is not None]
+    more = len(ids) > query.limit
+    return model_response(JobPage(items=page, next=ids[query.limit - 1] if more else None))
+
+
+def _listed(job: str) -> Job | None:
+    """A job of the list; None if its record and its files have gone meanwhile."""
+    try:
+        return _seen(job)
+    except JobNotFound:
+        return None
+
+
+@jobs.get(
+    "/<job_id>",
+    operation_id="get_job",
+    summary="Status, counts and speed of a job",
+    description=spec.GET_JOB,
+    responses={
+        200: spec.json_response("The job.", Job, headers=spec.STATE),
+        304: {"description": "The job is as `If-None-Match` says.", "headers": spec.STATE},
+        **spec.problems(404),
+    },
+)
+def get_job(path: JobPath, query: PollQuery, header: PollHeader) -> Response:
+    known = parse_etags(header.if_none_match)
+    job = _seen(path.job_id)
+    if query.wait and not job.done and (not known or _is_known(job, known)):
+        polling.wait_for_news(
+            services(),
+            job.id,
+            tenant=auth.tenant(),
+            news=partial(_is_news, than=job, known=known),
+            wait_s=query.wait,
+        )
+        job = _seen(job.id)
+    response = Response(status=304) if _is_known(job, known) else model_response(job)
+    response.set_etag(polling.state_id(job), weak=True)
+    return with_pause(response, job)
+
+
+def _is_known(job: Job, known: ETags) -> bool:
+    return known.contains_weak(polling.state_id(job))
+
+
+def _is_news(job: Job, *, than: Job, known: ETags) -> bool:
+    """To who knows a state, any other; to others, another status."""
+    return not _is_known(job, known) if known else job.status is not than.status
+
+
+@jobs.post(
+    "/<job_id>/cancel",
+    operation_id="cancel_job",
+    summary="Cancel a job",
+    description=spec.CANCEL,
+    responses={
+        200: spec.json_response("The job was done already; nothing changes.", Job),
+        202: spec.json_response("The job is being cancelled.", Job, headers=spec.POLL),
+        **spec.problems(404, 413),
+    },
+)
+def cancel_job(path: JobPath) -> Response:
+    find_job(services(), path.job_id, tenant=auth.tenant())
+    cancel.cancel(services(), path.job_id, tenant=auth.tenant())
+    job = _seen(path.job_id)
+    return job_response(job, status=200 if job.done else 202)
+
+
+@jobs.post(
+    "/<job_id>/retry",
+    operation_id="retry_job",
+    summary="Run the images of a finished job again that did not succeed",
+    description=spec.RETRY,
+    responses={
+        202: spec.json_response("They are queued again.", Job, headers=spec.POLL),
+        **spec.problems(404, 409, 413, 429),
+    },
+)
+def retry_job(path: JobPath) -> Response:
+    retry(services(), find_job(services(), path.job_id, tenant=auth.tenant()))
+    return job_response(_seen(path.job_id), status=202)
+
+
+def _seen(job: str) -> Job:
+    return find_job(services(), job, tenant=auth.tenant(), ahead=True).view

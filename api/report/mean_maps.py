@@ -1,0 +1,82 @@
+"""Where the maps of a job lie together, as the report draws it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from api.report import heat_png
+from api.services.container import Services
+from guanwu.wire.map_statistics import DensitiesOfMethod, Explanations, MeanDensity, ShortcutFlag
+from worker.contract.errors import ObjectNotFound
+from worker.contract.objects import keys
+
+LABELS = 7  # of a method whose own grids are drawn, beside that of all pictures
+LEAST_PICTURES = 5  # of a label whose mean is drawn, unless something is flagged there
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One grid.
+
+    Attributes:
+        mean: its label and pictures; no label is all of them.
+        uri: of a PNG with a pixel a cell.
+        hottest: share of the mass in the hottest cell.
+        boxes: flagged places, x, y, width and height in shares of the picture.
+        flagged: is anything flagged here?
+    """
+
+    mean: MeanDensity
+    uri: str
+    hottest: float
+    boxes: Sequence[Box]
+    flagged: bool
+
+
+@dataclass(frozen=True)
+class Method:
+    """A model's method with the grids of all pictures and of some labels."""
+
+    model: str
+    method: str
+    target: str
+    grids: Sequence[Drawn]
+
+
+def read_explanations(services: Services, tenant: str, job: str) -> Explanations | None:
+    """What the closing found; None: the job ended under an older version, or without it."""
+    try:
+        body = services.store.get(keys.explanations(tenant, job))
+    except ObjectNotFound:
+        return None
+    return Explanations.model_validate_json(body, extra="ignore")
+
+
+def methods(found: Explanations) -> list[Method]:
+    """All methods; of their labels those that are flagged, then the most frequent."""
+    return [_method(of, found.summary.flags) for of in found.densities]
+
+
+def _method(of: DensitiesOfMethod, flags: Sequence[ShortcutFlag]) -> Method:
+    own = [flag for flag in flags if (flag.model, flag.method) == (of.model, of.method)]
+    flagged = {flag.label for flag in own}
+    known = [m for m in of.labels if m.pictures >= LEAST_PICTURES or m.label in flagged]
+    labels = sorted(known, key=lambda mean: mean.label not in flagged)[:LABELS]
+    grids = [_drawn(mean, own) for mean in (of.overall, *labels) if mean.density]
+    return Method(of.model, of.method, of.target, grids)
+
+
+def _drawn(mean: MeanDensity, flags: Sequence[ShortcutFlag]) -> Drawn:
+    own = [flag for flag in flags if flag.label == mean.label]
+    return Drawn(
+        mean=mean,
+        uri=heat_png.picture(mean.density),
+        hottest=max(cell for row in mean.density for cell in row),
+        boxes=[
+            (f.box[0], f.box[1], f.box[2] - f.box[0], f.box[3] - f.box[1]) for f in own if f.box
+        ],
+        flagged=bool(own),
+    )

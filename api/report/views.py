@@ -1,0 +1,67 @@
+"""`GET /v1/jobs/{id}/report`."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Literal
+
+from flask import Response, render_template
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, ConfigDict, Field
+
+from api import spec
+from api.http import auth
+from api.jobs.lookup import finished_job
+from api.openapi.paths import JobPath
+from api.report.contents import Contents, contents
+from api.services.container import services
+from worker.contract.errors import ReportsFull
+
+report = APIBlueprint(
+    "report",
+    __name__,
+    url_prefix="/v1/jobs/<job_id>",
+    abp_tags=[Tag(name="Results", description="Labels and heatmaps.")],
+    abp_security=spec.BEARER,
+    abp_responses=spec.guarded(404, 422),
+)
+report.before_request(auth.require_tenant)
+
+
+class ReportQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    lang: Literal["zh", "en"] = Field("zh", description="language of the report")
+
+
+@report.get(
+    "/report",
+    operation_id="download_report",
+    summary="A finished job as one HTML file, to read, print and keep",
+    description=spec.REPORT,
+    responses={200: spec.html_response("The report."), **spec.problems(409)},
+)
+def download_report(path: JobPath, query: ReportQuery) -> Response:
+    job = finished_job(path.job_id)
+    if not services().reports.acquire(blocking=False):
+        raise ReportsFull("as many reports as are allowed are being made; come again soon")
+    try:
+        html, policy = written(contents(services(), job, query.lang))
+    finally:
+        services().reports.release()
+    response = Response(html, mimetype="text/html")
+    response.headers["Content-Disposition"] = f'attachment; filename="{job.id}.html"'
+    response.headers["Content-Security-Policy"] = f"{policy}; frame-ancestors 'none'; sandbox"
+    return response
+
+
+def written(shown: Contents) -> tuple[str, str]:
+    """The report as HTML, and the policy that it names itself: pictures inside it, its own
+    style, and nothing from anywhere."""
+    style = render_template("report.css")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'"
+    policy += "; form-action 'none'"
+    return render_template("report.html", r=shown, style=style, policy=policy), policy

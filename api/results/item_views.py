@@ -1,0 +1,146 @@
+"""One item of a job, and its artefacts."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from flask import Response, redirect
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, ConfigDict, Field
+from werkzeug.routing import BaseConverter
+from werkzeug.wrappers import Response as BaseResponse
+
+from api import spec
+from api.http import auth
+from api.jobs.lookup import find_job
+from api.openapi.paths import ItemPath
+from api.results import download_names, reader
+from api.results.links import _input, linked
+from api.services.container import services
+from guanwu.wire.media import SUFFIXES
+from guanwu.wire.results import Explanation, ItemResult
+from guanwu.wire.statuses import ItemStatus
+from worker.contract.errors import ArtifactNotFound
+from worker.contract.objects import keys
+
+items = APIBlueprint(
+    "items",
+    __name__,
+    url_prefix="/v1/jobs/<job_id>/items",
+    abp_tags=[Tag(name="Results", description="Labels and heatmaps.")],
+    abp_security=spec.BEARER,
+    abp_responses=spec.guarded(404, 422),
+)
+items.before_request(auth.require_tenant)
+
+
+_NAMES = (
+    *(f"overlay{suffix}" for suffix in SUFFIXES.values()),
+    *("map.png", "figure.png", "compare.png", "thumbnail.webp"),
+)
+
+
+class ArtifactName(BaseConverter):
+    """Any name but those of other calls on an item, so that they allow their methods alone."""
+
+    regex = r"(?!(?:feedback|explain)(?:$|/))[^/]+"
+
+
+class ArtifactPath(ItemPath):
+    artifact: str = Field(
+        description="`overlay.png` (or `.jpg`, `.webp`, as the job's `overlay_format` says), "
+        "`map.png` or `figure.png` of a map; `compare.png` or `thumbnail.webp` of the item",
+        json_schema_extra={"enum": list(_NAMES)},
+    )
+
+
+class ArtifactQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    model: str | None = Field(
+        None, description="of this model; by default the map of the top label"
+    )
+    method: str | None = Field(None, description="made by this method")
+
+
+@items.get(
+    "/<int:index>",
+    operation_id="get_item",
+    summary="One item with its labels, heatmap links, and a link to its picture",
+    responses={200: spec.json_response("The item.", ItemResult)},
+)
+def get_item(path: ItemPath) -> Response:
+    job = find_job(services(), path.job_id, tenant=auth.tenant())
+    item = linked(reader.read_item(services(), job, path.index), services().store)
+    return _json(item.model_copy(update={"input": _input(item, job.tenant)}))
+
+
+@items.get(
+    "/<int:index>/labels.json",
+    operation_id="download_labels",
+    summary="An item's labels.json, in storage",
+    responses={302: spec.REDIRECT},
+)
+def download_labels(path: ItemPath) -> BaseResponse:
+    job = find_job(services(), path.job_id, tenant=auth.tenant())
+    item = reader.read_item(services(), job, path.index)
+    if item.status is not ItemStatus.SUCCEEDED:
+        raise _missing(item, "labels.json")
+    key = keys.labels(job.tenant, job.id, path.index)
+    return _redirect(key, download_names.of_labels(item))
+
+
+@items.get(
+    "/<int:index>/<artifact_name:artifact>",
+    operation_id="download_artifact",
+    summary="An item's heatmap, compare sheet or thumbnail, in storage",
+    description=spec.ARTIFACT,
+    responses={302: spec.REDIRECT},
+)
+def download_artifact(path: ArtifactPath, query: ArtifactQuery) -> BaseResponse:
+    job = find_job(services(), path.job_id, tenant=auth.tenant())
+    item = reader.read_item(services(), job, path.index)
+    for kind, link in item.artifacts.items():
+        if PurePath(link.key).name == path.artifact:
+            return _redirect(link.key, download_names.of_item(item, kind, link.key))
+    name = PurePath(path.artifact)
+    made = choose_map(item.explanations, name.stem, model=query.model, method=query.method)
+    if made is None or PurePath(key := made.artifacts[name.stem].key).suffix != name.suffix:
+        raise _missing(item, path.artifact)
+    return _redirect(key, download_names.of_map(item, made, name.stem, key))
+
+
+def choose_map(
+    explanations: list[Explanation], kind: str, *, model: str | None, method: str | None
+) -> Explanation | None:
+    """The first that has the artefact and fits; one that explains a label goes first."""
+    fitting = [
+        e
+        for e in explanations
+        if kind in e.artifacts and model in (None, e.model) and method in (None, e.method)
+    ]
+    return min(fitting, key=lambda e: e.target is None, default=None)
+
+
+def _missing(item: ItemResult, artifact: str) -> ArtifactNotFound:
+    if item.status is not ItemStatus.SUCCEEDED:
+        why = f"the item is {item.status.value}"
+    else:
+        made = {
+            kind + PurePath(link.key).suffix
+            for e in item.explanations
+            for kind, link in e.artifacts.items()
+        }
+        whole = {PurePath(link.key).name for link in item.artifacts.values()}
+        names = ", ".join(sorted({"labels.json", *made, *whole}))
+        why = f"it has {names}; ask for more in options.artifacts"
+    return ArtifactNotFound(f"item {item.index} has no {artifact[:64]!r} of that kind: {why}")
+
+
+def _redirect(key: str, filename: str) -> BaseResponse:
+    return redirect(services().store.link(key, filename=filename).url, code=302)
+
+
+def _json(body: BaseModel) -> Response:
+    return Response(body.model_dump_json(), mimetype="application/json")

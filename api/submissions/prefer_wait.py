@@ -1,0 +1,75 @@
+"""`Prefer: wait=N` (RFC 7240): a small job is answered with its results if they come in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Request
+from pydantic import Field
+from werkzeug.http import parse_list_header
+
+from api.jobs.polling import MAX_WAIT_S, watched
+from api.results import reader
+from api.results.links import linked
+from api.services.container import Services
+from guanwu.wire.jobs import Job
+from guanwu.wire.results import ItemResult
+from worker.contract.errors import ServiceUnavailable
+
+APPLIED = "Preference-Applied"
+
+
+class FinishedJob(Job):
+    """A job that is done, with all of its items."""
+
+    results: list[ItemResult] = Field(description="as `GET .../results` lists them")
+
+
+@dataclass(frozen=True)
+class Waited:
+    """Whether the wish was granted, and the job if it ended in time."""
+
+    applied: bool
+    job: FinishedJob | None = None
+
+
+def wait_s_of(request: Request) -> int | None:
+    """Seconds that the caller prefers to wait, `MAX_WAIT_S` at most; None: not at all.
+
+    A preference is no demand: one that cannot be read is ignored, and of several the first
+    counts.
+    """
+    for preference in parse_list_header(", ".join(request.headers.getlist("Prefer"))):
+        name, _, value = preference.partition(";")[0].partition("=")
+        seconds = value.strip().strip('"')
+        if name.strip().lower() == "wait":
+            readable = seconds.isascii() and seconds.isdecimal() and len(seconds) < 10
+            return min(int(seconds), MAX_WAIT_S) if readable else None
+    return None
+
+
+def wait(services: Services, job: Job, *, tenant: str, end_s: float) -> Waited:
+    """Wait for a small job until `end_s` of `time.perf_counter`; as few as may do so at once.
+
+    The job is accepted already, so a service that goes away meanwhile is not an error.
+    """
+    small = job.source is None and job.counts.total <= services.settings.hi_max_images
+    if not small or not services.waiters.acquire(blocking=False):
+        return Waited(applied=False)
+    try:
+        return Waited(applied=True, job=_finished(services, job.id, tenant, end_s))
+    except ServiceUnavailable:
+        return Waited(applied=True)
+    finally:
+        services.waiters.release()
+
+
+def _finished(services: Services, job: str, tenant: str, end_s: float) -> FinishedJob | None:
+    found = watched(
+        services, job, tenant=tenant, news=lambda view: view.done, end_s=end_s, only_end=True
+    )
+    if found is None:
+        return None
+    page = reader.read_page(services, found, after=-1, limit=found.view.counts.total)
+    items = [linked(item, services.store) for item in page.items]
+    return FinishedJob(**dict(found.view), results=items)

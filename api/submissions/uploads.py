@@ -1,0 +1,114 @@
+"""Uploads: files that clients put into storage themselves, for jobs to name."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from flask import Response, request
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import Field, StringConstraints
+
+from api import spec
+from api.http import auth, body_limits
+from api.http.validation import validated
+from api.services.container import services
+from api.submissions.submission import base_name
+from guanwu.wire.base import Wire, new_id
+from worker.contract.errors import RequestTooLarge
+from worker.contract.objects import keys
+
+uploads = APIBlueprint(
+    "uploads",
+    __name__,
+    url_prefix="/v1/uploads",
+    abp_tags=[Tag(name="Uploads", description="Files for jobs to name by `upload`.")],
+    abp_security=spec.BEARER,
+    abp_responses=spec.guarded(422),
+)
+uploads.before_request(auth.require_tenant)
+uploads.before_request(body_limits.check_length)
+
+
+Kind = Literal[
+    "application/octet-stream",
+    "application/zip",
+    "application/x-tar",
+    "application/gzip",
+    "application/x-ndjson",
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "image/gif",
+    "image/bmp",
+    "image/tiff",
+    "image/avif",
+]
+
+
+class UploadRequest(Wire):
+    """What is to be uploaded. The link takes a file of this size and type, and no other."""
+
+    bytes: int = Field(ge=0, description="the file's size, exactly")
+    content_type: Kind = Field(
+        "application/octet-stream",
+        description="of an image: it may be as large as an image, not as an archive",
+    )
+    filename: Annotated[str, StringConstraints(max_length=255)] | None = Field(
+        None, description="kept beside the file in storage"
+    )
+
+
+class Upload(Wire):
+    """Where to put the file: send it with these headers, and nothing else, to `url`."""
+
+    id: str = Field(description="what jobs name, `upl_...`")
+    method: Literal["PUT"] = "PUT"
+    url: str
+    headers: dict[str, str]
+    expires_at: dt.datetime = Field(description="until then `url` takes the file")
+
+
+@uploads.post(
+    "",
+    operation_id="create_upload",
+    summary="Get a link to upload a file to",
+    description=spec.UPLOAD,
+    openapi_extensions={"requestBody": spec.UPLOAD_BODY},
+    responses={
+        201: spec.json_response("Put the file there.", Upload),
+        **spec.problems(400, 413),
+    },
+)
+def create_upload() -> Response:
+    asked = validated(UploadRequest, request.get_data(cache=False) or b"{}")
+    _check_size(asked)
+    upload_id = new_id("upl")
+    headers = _headers(asked) | services().store.encryption
+    link = services().store.upload_link(keys.upload(auth.tenant(), upload_id), headers=headers)
+    upload = Upload(id=upload_id, url=link.url, headers=headers, expires_at=link.expires_at)
+    return Response(upload.model_dump_json(), status=201, mimetype="application/json")
+
+
+def _check_size(asked: UploadRequest) -> None:
+    settings = services().settings
+    is_image = asked.content_type.startswith("image/")
+    name = "max_image_bytes" if is_image else "max_archive_bytes"
+    limit = settings.max_image_bytes if is_image else settings.max_archive_bytes
+    if asked.bytes > limit:
+        raise RequestTooLarge(
+            f"the file has {asked.bytes:,} bytes, the limit is {limit:,}; "
+            f"{'make it smaller' if is_image else 'split it'}",
+            limits={name: limit},
+        )
+
+
+def _headers(asked: UploadRequest) -> dict[str, str]:
+    """What the link is signed for: the store refuses a PUT with another size or type."""
+    headers = {"Content-Type": asked.content_type, "Content-Length": str(asked.bytes)}
+    name = base_name(asked.filename)
+    if name is not None:
+        headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+    return headers

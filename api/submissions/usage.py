@@ -1,0 +1,65 @@
+"""How many images the caller has submitted, and how many are left."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from flask import Response
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import Field
+
+from api import spec
+from api.http import auth
+from api.services.container import services
+from guanwu.wire.base import Wire
+from worker.contract.records.quota import Period
+
+usage = APIBlueprint(
+    "usage",
+    __name__,
+    url_prefix="/v1/usage",
+    abp_tags=[Tag(name="Usage", description="What was submitted, and what is left.")],
+    abp_security=spec.BEARER,
+    abp_responses=spec.guarded(),
+)
+usage.before_request(auth.require_tenant)
+
+
+class ImagesUsed(Wire):
+    """Images of one day or month of UTC."""
+
+    used: int
+    limit: int | None = Field(description="null: any number")
+    left: int | None = Field(description="that may still be submitted; null: any number")
+    resets_at: dt.datetime = Field(description="then counting begins anew")
+
+
+class Usage(Wire):
+    """What the caller's account has submitted."""
+
+    tenant: str
+    key: str | None = Field(description="the API key; null: a static token")
+    images: dict[Period, ImagesUsed]
+
+
+@usage.get(
+    "",
+    operation_id="read_usage",
+    summary="Images submitted today and this month, and what is left",
+    description=spec.USAGE,
+    responses={200: spec.json_response("The account.", Usage)},
+)
+def read_usage() -> Response:
+    own = auth.allowances()
+    images = {
+        allowance.period: ImagesUsed(
+            used=used,
+            limit=allowance.limit,
+            left=allowance.left(used=used),
+            resets_at=allowance.ends_at,
+        )
+        for allowance, used in zip(own, services().records.used(own), strict=True)
+    }
+    answer = Usage(tenant=auth.tenant(), key=auth.key(), images=images)
+    return Response(answer.model_dump_json(), mimetype="application/json")

@@ -1,0 +1,95 @@
+"""Submit jobs: new ones, and an item's picture again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flask import Response, g, request
+
+from api import spec
+from api.http import auth, idempotency
+from api.http.validation import validated
+from api.jobs.lookup import find_job
+from api.jobs.responses import job_response
+from api.jobs.views import jobs
+from api.openapi.paths import ItemPath
+from api.results import reader
+from api.services.container import services
+from api.submissions import accept, parsing, prefer_wait
+from api.submissions.explain_item import look_again
+from api.submissions.submission import Submission
+from guanwu.wire.jobs import Job
+from guanwu.wire.options import Options
+
+__all__ = ["jobs"]  # with all of its calls: these are added to those of api.jobs.views
+
+
+@jobs.post(
+    "",
+    operation_id="submit_job",
+    summary="Submit pictures as a job",
+    description=spec.SUBMIT,
+    openapi_extensions={"requestBody": spec.SUBMIT_BODY, "parameters": spec.SUBMIT_HEADERS},
+    responses={
+        200: spec.json_response(
+            "With `Prefer: wait`: the job is done already.",
+            prefer_wait.FinishedJob,
+            headers=spec.ACCEPTED,
+        ),
+        202: spec.json_response("The job is accepted.", Job, headers=spec.ACCEPTED),
+        **spec.problems(400, 409, 413, 415, 429),
+    },
+)
+def submit() -> Response:
+    return _submitted(parsing.read(request, services().settings, tenant=auth.tenant()))
+
+
+def _submitted(asked: Submission) -> Response:
+    """The answer to a submission: accepted, once under its Idempotency-Key if it has one."""
+    key = idempotency.key_of(request)
+    if key is None:
+        job = accept.accept(services(), asked, tenant=auth.tenant(), allowances=auth.allowances())
+        return _accepted(job)
+    once = accept.accept_once(
+        services(), asked, tenant=auth.tenant(), allowances=auth.allowances(), key=key
+    )
+    response = _accepted(once.made)
+    once.show(response)
+    return response
+
+
+def _accepted(job: Job) -> Response:
+    """202 at once; or, after the wait that the caller prefers, 200 with the results."""
+    wait_s = prefer_wait.wait_s_of(request)
+    waited = prefer_wait.Waited(applied=False)
+    if wait_s is not None and auth.allows("read"):
+        end_s = g.started_s + wait_s
+        waited = prefer_wait.wait(services(), job, tenant=auth.tenant(), end_s=end_s)
+    response = job_response(waited.job or job, status=200 if waited.job else 202)
+    response.headers["Location"] = job.links["self"]
+    if waited.applied:
+        response.headers[prefer_wait.APPLIED] = f"wait={wait_s}"
+    return response
+
+
+@jobs.post(
+    "/<job_id>/items/<int:index>/explain",
+    operation_id="explain_item",
+    summary="Ask again about an item's picture, as a job of its own",
+    description=spec.EXPLAIN,
+    openapi_extensions={
+        "requestBody": spec.json_body(Options, example=spec.EXPLAIN_OPTIONS),
+        "parameters": [spec.IDEMPOTENCY_KEY],
+    },
+    responses={
+        202: spec.json_response("The job is accepted.", Job, headers=spec.ACCEPTED),
+        **spec.problems(400, 404, 409, 413),
+    },
+)
+def explain_item(path: ItemPath) -> Response:
+    job = find_job(services(), path.job_id, tenant=auth.tenant())
+    item = reader.read_item(services(), job, path.index)
+    body = request.get_data(cache=False)
+    asked = look_again(services(), job, item, validated(Options, body))
+    payload = idempotency.item_payload("explain", job.id, path.index, body)
+    return _submitted(replace(asked, payload=payload))
