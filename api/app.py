@@ -8,7 +8,6 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 from pydantic import BaseModel
 
-from api import docs, spec
 from api.catalog.labels import FoundLabels, labels
 from api.catalog.models import Offered, models
 from api.feedback.requests import FeedbackRequest
@@ -21,6 +20,7 @@ from api.jobs.views import JobPage
 from api.label_sets.proposal_views import AbsorbRequest, AcceptRequest, proposals
 from api.label_sets.requests import LabelSetRequest
 from api.label_sets.views import SetPage, label_sets
+from api.openapi import document, responses
 from api.operations import metrics
 from api.operations.fleet import workers
 from api.operations.health import Health, health
@@ -98,9 +98,9 @@ def create_app(settings: Settings) -> OpenAPI:
         info=Info(
             title="Guanwu 观物",
             version=version("guanwu-server"),
-            description=spec.INTRODUCTION + spec.error_table(),
+            description=responses.INTRODUCTION + responses.error_table(),
         ),
-        security_schemes=spec.SECURITY_SCHEMES,
+        security_schemes=responses.SECURITY_SCHEMES,
         validation_error_callback=problems.answer_invalid,
         validation_error_model=problems.Problem,
         doc_ui=False,
@@ -138,6 +138,6 @@ def create_app(settings: Settings) -> OpenAPI:
     ):
         app.register_api(blueprint)
     app.register_blueprint(page)
-    docs.register(app, requests=_REQUESTS, responses=_RESPONSES)
+    document.register(app, requests=_REQUESTS, responses=_RESPONSES)
     app.after_request(harden)
     return app

@@ -9,9 +9,9 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api import spec
 from api.catalog import label_sets
 from api.http import auth
+from api.openapi import responses
 from api.services.container import services
 from api.services.label_index import LabelIndex
 from guanwu.wire.base import SetName, Wire
@@ -21,8 +21,8 @@ labels = APIBlueprint(
     __name__,
     url_prefix="/v1/labels",
     abp_tags=[Tag(name="Models", description="What there is to choose from.")],
-    abp_security=spec.BEARER,
-    abp_responses=spec.guarded(404, 422),
+    abp_security=responses.BEARER,
+    abp_responses=responses.guarded(404, 422),
 )
 labels.before_request(auth.require_tenant)
 
@@ -60,8 +60,8 @@ class FoundLabels(Wire):
     "",
     operation_id="search_labels",
     summary="Labels of a set, found as you type",
-    description=spec.LABELS,
-    responses={200: spec.json_response("Labels that fit.", FoundLabels)},
+    description=responses.LABELS,
+    responses={200: responses.json_response("Labels that fit.", FoundLabels)},
 )
 def search_labels(query: LabelsQuery) -> Response:
     known = label_sets.named(services(), auth.tenant(), query.label_set)

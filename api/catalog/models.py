@@ -6,8 +6,8 @@ from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from api import spec
 from api.http import auth
+from api.openapi import responses
 from api.services.container import services
 from guanwu.wire.base import Wire
 from guanwu.wire.catalog import Catalog
@@ -41,8 +41,8 @@ models = APIBlueprint(
     __name__,
     url_prefix="/v1/models",
     abp_tags=[Tag(name="Models", description="What there is to choose from.")],
-    abp_security=spec.BEARER,
-    abp_responses=spec.guarded(422),
+    abp_security=responses.BEARER,
+    abp_responses=responses.guarded(422),
 )
 models.before_request(auth.require_tenant)
 
@@ -51,8 +51,8 @@ models.before_request(auth.require_tenant)
     "",
     operation_id="list_models",
     summary="Models, their methods and label sets",
-    description=spec.MODELS,
-    responses={200: spec.json_response("The catalogue.", Offered)},
+    description=responses.MODELS,
+    responses={200: responses.json_response("The catalogue.", Offered)},
 )
 def list_models() -> Response:
     catalog = services().offer.current() or Catalog()

@@ -14,7 +14,6 @@ from flask_openapi3.models.tag import Tag
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from ulid import ULID
 
-from api import spec
 from api.catalog import label_sets
 from api.feedback import export_coco, export_label_studio, requests
 from api.feedback.pictures import keep_picture
@@ -22,6 +21,7 @@ from api.feedback.requests import FeedbackRequest
 from api.http import auth, body_limits, idempotency
 from api.http.validation import validated
 from api.jobs.lookup import FoundJob, find_job
+from api.openapi import responses
 from api.openapi.paths import ItemPath, JobPath
 from api.results import reader
 from api.services.container import services
@@ -49,8 +49,8 @@ feedback = APIBlueprint(
     __name__,
     url_prefix="/v1",
     abp_tags=[Tag(name="Feedback", description="Say what is right and what is not.")],
-    abp_security=spec.BEARER,
-    abp_responses=spec.guarded(422),
+    abp_security=responses.BEARER,
+    abp_responses=responses.guarded(422),
 )
 feedback.before_request(auth.require_tenant)
 feedback.before_request(body_limits.check_length)
@@ -58,7 +58,7 @@ feedback.before_request(body_limits.check_length)
 
 class FeedbackPath(BaseModel):
     feedback_id: str = Field(
-        description="the feedback's id, `fbk_...`", json_schema_extra=spec.FEEDBACK_ID
+        description="the feedback's id, `fbk_...`", json_schema_extra=responses.FEEDBACK_ID
     )
 
 
@@ -69,10 +69,12 @@ class JobFeedbackQuery(BaseModel):
 
 
 class FeedbackQuery(JobFeedbackQuery):
-    after: Annotated[str, StringConstraints(pattern=spec.FEEDBACK_ID["pattern"])] | None = Field(
-        None,
-        description="`next` of the page before",
-        json_schema_extra={"example": "fbk_01K0ZJ6A1B2C3D4E5F6G7H8J9K"},
+    after: Annotated[str, StringConstraints(pattern=responses.FEEDBACK_ID["pattern"])] | None = (
+        Field(
+            None,
+            description="`next` of the page before",
+            json_schema_extra={"example": "fbk_01K0ZJ6A1B2C3D4E5F6G7H8J9K"},
+        )
     )
     limit: int = Field(50, ge=1, le=100, description="of a page; exports have all")
     since: Moment | None = Field(None, description="made then or later")
@@ -107,18 +109,18 @@ class FeedbackPage(Wire):
     "/jobs/<job_id>/items/<int:index>/feedback",
     operation_id="give_feedback",
     summary="Say whether an item's label and map are right",
-    description=spec.FEEDBACK,
+    description=responses.FEEDBACK,
     openapi_extensions={
-        "requestBody": spec.json_body(
+        "requestBody": responses.json_body(
             FeedbackRequest, example={"kind": "wrong_label", "correct": "埃及猫"}
         ),
-        "parameters": [spec.IDEMPOTENCY_KEY],
+        "parameters": [responses.IDEMPOTENCY_KEY],
     },
     responses={
-        201: spec.json_response(
-            "It is kept.", Feedback, headers={**spec.CREATED, **spec.IDEMPOTENT}
+        201: responses.json_response(
+            "It is kept.", Feedback, headers={**responses.CREATED, **responses.IDEMPOTENT}
         ),
-        **spec.problems(400, 404, 409, 413),
+        **responses.problems(400, 404, 409, 413),
     },
 )
 def give_feedback(path: ItemPath) -> Response:
@@ -180,7 +182,7 @@ def _given(given: Feedback) -> Response:
     "/jobs/<job_id>/feedback",
     operation_id="list_job_feedback",
     summary="Feedback on a job's items, the oldest first",
-    responses={200: spec.json_response("All of it.", FeedbackList), **spec.problems(404)},
+    responses={200: responses.json_response("All of it.", FeedbackList), **responses.problems(404)},
 )
 def list_job_feedback(path: JobPath, query: JobFeedbackQuery) -> Response:
     job = find_job(services(), path.job_id, tenant=auth.tenant())
@@ -193,8 +195,8 @@ def list_job_feedback(path: JobPath, query: JobFeedbackQuery) -> Response:
     "/feedback",
     operation_id="list_feedback",
     summary="All your feedback, page by page or as an export",
-    description=spec.FEEDBACK_EXPORT,
-    responses={200: spec.feedback_response()},
+    description=responses.FEEDBACK_EXPORT,
+    responses={200: responses.feedback_response()},
 )
 def list_feedback(query: FeedbackQuery) -> Response:
     walk = _records().walk(
@@ -223,7 +225,7 @@ def list_feedback(query: FeedbackQuery) -> Response:
     "/feedback/<feedback_id>",
     operation_id="get_feedback",
     summary="One judgement, taken back or not",
-    responses={200: spec.json_response("The feedback.", Feedback), **spec.problems(404)},
+    responses={200: responses.json_response("The feedback.", Feedback), **responses.problems(404)},
 )
 def get_feedback(path: FeedbackPath) -> Response:
     return _json(_records().find(auth.tenant(), path.feedback_id))
@@ -234,7 +236,7 @@ def get_feedback(path: FeedbackPath) -> Response:
     operation_id="retract_feedback",
     summary="Take feedback back",
     description="It leaves lists and exports, unless they are asked with `retracted=true`.",
-    responses={204: {"description": "It is taken back."}, **spec.problems(404)},
+    responses={204: {"description": "It is taken back."}, **responses.problems(404)},
 )
 def retract_feedback(path: FeedbackPath) -> Response:
     _records().retract(auth.tenant(), path.feedback_id)

@@ -10,10 +10,10 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
-from api import spec
 from api.http import auth
 from api.jobs.lookup import find_job
 from api.jobs.polling import state_id
+from api.openapi import responses
 from api.openapi.paths import JobPath
 from api.services.capacity import ALIVE
 from api.services.container import Services, services
@@ -30,8 +30,8 @@ events = APIBlueprint(
     __name__,
     url_prefix="/v1/jobs",
     abp_tags=[Tag(name="Jobs", description="Submit pictures, watch and cancel.")],
-    abp_security=spec.BEARER,
-    abp_responses=spec.guarded(404, 422),
+    abp_security=responses.BEARER,
+    abp_responses=responses.guarded(404, 422),
 )
 events.before_request(auth.require_tenant)
 
@@ -46,9 +46,9 @@ class EventsHeader(BaseModel):
     "/<job_id>/events",
     operation_id="watch_job",
     summary="A job's progress as server-sent events",
-    description=spec.EVENTS,
+    description=responses.EVENTS,
     responses={
-        200: spec.events_response("Events `progress` and, at the end, `done`."),
+        200: responses.events_response("Events `progress` and, at the end, `done`."),
         204: {"description": "`Last-Event-ID` was that of `done`: there is nothing to come."},
     },
 )

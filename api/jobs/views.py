@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.datastructures import ETags
 from werkzeug.http import parse_etags
 
-from api import spec
 from api.http import auth, body_limits
 from api.http.responses import model_response
 from api.jobs import cancel, polling
@@ -19,6 +18,7 @@ from api.jobs.lookup import find_job
 from api.jobs.polling import MAX_WAIT_S
 from api.jobs.responses import job_response, with_pause
 from api.jobs.retry import retry
+from api.openapi import responses
 from api.openapi.paths import JobPath
 from api.services.container import services
 from guanwu.wire.base import Wire
@@ -30,8 +30,8 @@ jobs = APIBlueprint(
     __name__,
     url_prefix="/v1/jobs",
     abp_tags=[Tag(name="Jobs", description="Submit pictures, watch and cancel.")],
-    abp_security=spec.BEARER,
-    abp_responses=spec.guarded(422),
+    abp_security=responses.BEARER,
+    abp_responses=responses.guarded(422),
 )
 jobs.before_request(auth.require_tenant)
 jobs.before_request(body_limits.check_length)
@@ -43,7 +43,7 @@ class JobsQuery(BaseModel):
     limit: int = Field(20, ge=1, le=100)
     after: str | None = Field(
         None,
-        pattern=spec.JOB_ID["pattern"],
+        pattern=responses.JOB_ID["pattern"],
         description="`next` of the page before",
         json_schema_extra={"example": "job_01K0ZJ5T3Q8M9X4V7B2N6C1D0F"},
     )
@@ -72,7 +72,7 @@ class JobPage(Wire):
     "",
     operation_id="list_jobs",
     summary="List your jobs, the newest first",
-    responses={200: spec.json_response("A page of jobs.", JobPage)},
+    responses={200: responses.json_response("A page of jobs.", JobPage)},
 )
 def list_jobs(query: JobsQuery) -> Response:
     own = auth.tenant()
@@ -95,11 +95,11 @@ def _listed(job: str) -> Job | None:
     "/<job_id>",
     operation_id="get_job",
     summary="Status, counts and speed of a job",
-    description=spec.GET_JOB,
+    description=responses.GET_JOB,
     responses={
-        200: spec.json_response("The job.", Job, headers=spec.STATE),
-        304: {"description": "The job is as `If-None-Match` says.", "headers": spec.STATE},
-        **spec.problems(404),
+        200: responses.json_response("The job.", Job, headers=responses.STATE),
+        304: {"description": "The job is as `If-None-Match` says.", "headers": responses.STATE},
+        **responses.problems(404),
     },
 )
 def get_job(path: JobPath, query: PollQuery, header: PollHeader) -> Response:
@@ -132,11 +132,11 @@ def _is_news(job: Job, *, than: Job, known: ETags) -> bool:
     "/<job_id>/cancel",
     operation_id="cancel_job",
     summary="Cancel a job",
-    description=spec.CANCEL,
+    description=responses.CANCEL,
     responses={
-        200: spec.json_response("The job was done already; nothing changes.", Job),
-        202: spec.json_response("The job is being cancelled.", Job, headers=spec.POLL),
-        **spec.problems(404, 413),
+        200: responses.json_response("The job was done already; nothing changes.", Job),
+        202: responses.json_response("The job is being cancelled.", Job, headers=responses.POLL),
+        **responses.problems(404, 413),
     },
 )
 def cancel_job(path: JobPath) -> Response:
@@ -150,10 +150,10 @@ def cancel_job(path: JobPath) -> Response:
     "/<job_id>/retry",
     operation_id="retry_job",
     summary="Run the images of a finished job again that did not succeed",
-    description=spec.RETRY,
+    description=responses.RETRY,
     responses={
-        202: spec.json_response("They are queued again.", Job, headers=spec.POLL),
-        **spec.problems(404, 409, 413, 429),
+        202: responses.json_response("They are queued again.", Job, headers=responses.POLL),
+        **responses.problems(404, 409, 413, 429),
     },
 )
 def retry_job(path: JobPath) -> Response:

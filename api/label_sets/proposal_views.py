@@ -10,11 +10,11 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import AwareDatetime, BeforeValidator, Field
 
-from api import spec
 from api.http import auth, body_limits
 from api.http.validation import validated
 from api.label_sets import proposals as absorbing
 from api.label_sets.views import SetPath
+from api.openapi import responses
 from api.services.container import services
 from guanwu.wire.base import Wire
 from guanwu.wire.label_sets import ClientSet, Proposal
@@ -35,8 +35,8 @@ proposals = APIBlueprint(
     __name__,
     url_prefix="/v1/labelsets",
     abp_tags=[Tag(name="Label sets", description="Labels of your own.")],
-    abp_security=spec.BEARER,
-    abp_responses=spec.guarded(422),
+    abp_security=responses.BEARER,
+    abp_responses=responses.guarded(422),
 )
 proposals.before_request(auth.require_tenant)
 proposals.before_request(body_limits.check_length)
@@ -44,7 +44,7 @@ proposals.before_request(body_limits.check_length)
 
 class ProposalPath(SetPath):
     proposal_id: str = Field(
-        description="the proposal's id, `lsp_...`", json_schema_extra=spec.PROPOSAL_ID
+        description="the proposal's id, `lsp_...`", json_schema_extra=responses.PROPOSAL_ID
     )
 
 
@@ -54,7 +54,7 @@ class AbsorbRequest(Wire):
     since: Written | None = Field(None, description="made then or later")
     until: Written | None = Field(None, description="made before")
     job: str | None = Field(
-        None, pattern=spec.JOB_ID["pattern"], description="on items of this job"
+        None, pattern=responses.JOB_ID["pattern"], description="on items of this job"
     )
 
 
@@ -70,11 +70,13 @@ class AcceptRequest(Wire):
     "/<set_id>/absorb",
     operation_id="absorb_feedback",
     summary="Propose what feedback would add to a label set",
-    description=spec.ABSORB,
-    openapi_extensions={"requestBody": spec.json_body(AbsorbRequest, required=False, example={})},
+    description=responses.ABSORB,
+    openapi_extensions={
+        "requestBody": responses.json_body(AbsorbRequest, required=False, example={})
+    },
     responses={
-        201: spec.json_response("The proposal.", Proposal, headers=spec.CREATED),
-        **spec.problems(400, 404, 409, 413),
+        201: responses.json_response("The proposal.", Proposal, headers=responses.CREATED),
+        **responses.problems(400, 404, 409, 413),
     },
 )
 def absorb_feedback(path: SetPath) -> Response:
@@ -96,7 +98,7 @@ def absorb_feedback(path: SetPath) -> Response:
     "/<set_id>/proposals/<proposal_id>",
     operation_id="get_proposal",
     summary="What feedback would add to a label set",
-    responses={200: spec.json_response("The proposal.", Proposal), **spec.problems(404)},
+    responses={200: responses.json_response("The proposal.", Proposal), **responses.problems(404)},
 )
 def get_proposal(path: ProposalPath) -> Response:
     found = _found(path)
@@ -108,14 +110,16 @@ def get_proposal(path: ProposalPath) -> Response:
     operation_id="accept_proposal",
     summary="Make a version of a label set with what was proposed",
     description="A proposal is for the version it was made of, so it can be accepted once.",
-    openapi_extensions={"requestBody": spec.json_body(AcceptRequest, required=False, example={})},
+    openapi_extensions={
+        "requestBody": responses.json_body(AcceptRequest, required=False, example={})
+    },
     responses={
-        202: spec.json_response(
+        202: responses.json_response(
             "The version is being built: look at `Location` again.",
             ClientSet,
-            headers={**spec.CREATED, **spec.POLL},
+            headers={**responses.CREATED, **responses.POLL},
         ),
-        **spec.problems(400, 404, 409, 413),
+        **responses.problems(400, 404, 409, 413),
     },
 )
 def accept_proposal(path: ProposalPath) -> Response:

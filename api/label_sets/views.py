@@ -12,12 +12,12 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 from ulid import ULID
 
-from api import spec
 from api.catalog import build_status
 from api.http import auth, body_limits, idempotency
 from api.http.validation import validated
 from api.label_sets import build
 from api.label_sets.requests import LabelSetRequest
+from api.openapi import responses
 from api.services.container import services
 from api.submissions import accept
 from guanwu.wire.base import Wire
@@ -29,8 +29,8 @@ label_sets = APIBlueprint(
     __name__,
     url_prefix="/v1/labelsets",
     abp_tags=[Tag(name="Label sets", description="Labels of your own.")],
-    abp_security=spec.BEARER,
-    abp_responses=spec.guarded(422),
+    abp_security=responses.BEARER,
+    abp_responses=responses.guarded(422),
 )
 label_sets.before_request(auth.require_tenant)
 label_sets.before_request(body_limits.check_length)
@@ -38,7 +38,7 @@ label_sets.before_request(body_limits.check_length)
 
 class SetPath(BaseModel):
     set_id: str = Field(
-        description="the label set's id, `lbs_...`", json_schema_extra=spec.LABEL_SET_ID
+        description="the label set's id, `lbs_...`", json_schema_extra=responses.LABEL_SET_ID
     )
 
 
@@ -54,7 +54,7 @@ class SetsQuery(BaseModel):
     limit: int = Field(20, ge=1, le=100)
     after: str | None = Field(
         None,
-        pattern=spec.LABEL_SET_ID["pattern"],
+        pattern=responses.LABEL_SET_ID["pattern"],
         description="`next` of the page before",
         json_schema_extra={"example": "lbs_01K0ZJ5T3Q8M9X4V7B2N6C1D0F"},
     )
@@ -71,21 +71,21 @@ class SetPage(Wire):
     "",
     operation_id="make_label_set",
     summary="Make a label set of words or of example pictures",
-    description=spec.LABEL_SET,
+    description=responses.LABEL_SET,
     openapi_extensions={
-        "requestBody": spec.json_body(LabelSetRequest, example=spec.LABEL_SET_EXAMPLE),
-        "parameters": [spec.IDEMPOTENCY_KEY],
+        "requestBody": responses.json_body(LabelSetRequest, example=responses.LABEL_SET_EXAMPLE),
+        "parameters": [responses.IDEMPOTENCY_KEY],
     },
     responses={
-        201: spec.json_response(
-            "It is ready.", ClientSet, headers={**spec.CREATED, **spec.IDEMPOTENT}
+        201: responses.json_response(
+            "It is ready.", ClientSet, headers={**responses.CREATED, **responses.IDEMPOTENT}
         ),
-        202: spec.json_response(
+        202: responses.json_response(
             "It is being built: look at `Location` again.",
             ClientSet,
-            headers={**spec.CREATED, **spec.POLL, **spec.IDEMPOTENT},
+            headers={**responses.CREATED, **responses.POLL, **responses.IDEMPOTENT},
         ),
-        **spec.problems(400, 409, 413),
+        **responses.problems(400, 409, 413),
     },
 )
 def make_label_set() -> Response:
@@ -142,7 +142,7 @@ def _made(made: ClientSet) -> Response:
     "",
     operation_id="list_label_sets",
     summary="List your label sets, the newest first",
-    responses={200: spec.json_response("A page of them.", SetPage)},
+    responses={200: responses.json_response("A page of them.", SetPage)},
 )
 def list_label_sets(query: SetsQuery) -> Response:
     walk = services().client_sets.walk(auth.tenant(), before=query.after)
@@ -157,8 +157,8 @@ def list_label_sets(query: SetsQuery) -> Response:
     operation_id="get_label_set",
     summary="A version of a label set",
     responses={
-        200: spec.json_response("The version.", ClientSet, headers=spec.POLL),
-        **spec.problems(404),
+        200: responses.json_response("The version.", ClientSet, headers=responses.POLL),
+        **responses.problems(404),
     },
 )
 def get_label_set(path: SetPath, query: VersionQuery) -> Response:
@@ -172,7 +172,7 @@ def get_label_set(path: SetPath, query: VersionQuery) -> Response:
     operation_id="delete_label_set",
     summary="Delete a label set",
     description="No new job may name it. Those that run on it end well.",
-    responses={204: {"description": "It is gone."}, **spec.problems(404)},
+    responses={204: {"description": "It is gone."}, **responses.problems(404)},
 )
 def delete_label_set(path: SetPath) -> Response:
     services().client_sets.hide(auth.tenant(), path.set_id)

@@ -6,8 +6,8 @@ from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from api import spec
 from api.http import auth
+from api.openapi import responses
 from api.services.container import services
 from guanwu.wire.fleet import Fleet
 
@@ -16,8 +16,8 @@ workers = APIBlueprint(
     __name__,
     url_prefix="/v1/workers",
     abp_tags=[Tag(name="Workers", description="What they do, and what holds them up.")],
-    abp_security=spec.BEARER,
-    abp_responses=spec.guarded(),
+    abp_security=responses.BEARER,
+    abp_responses=responses.guarded(),
 )
 workers.before_request(auth.require_tenant)
 
@@ -26,8 +26,8 @@ workers.before_request(auth.require_tenant)
     "",
     operation_id="list_workers",
     summary="What the workers do now",
-    description=spec.WORKERS,
-    responses={200: spec.json_response("The workers.", Fleet)},
+    description=responses.WORKERS,
+    responses={200: responses.json_response("The workers.", Fleet)},
 )
 def list_workers() -> Response:
     auth.require_scope("admin")

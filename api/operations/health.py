@@ -10,8 +10,8 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import Field
 
-from api import spec
 from api.http.validation import FieldError
+from api.openapi import responses
 from api.services.container import services
 from guanwu.wire.base import Wire
 from worker.contract.errors import GuanwuError, ServiceUnavailable
@@ -33,7 +33,7 @@ class Health(Wire):
     "/healthz",
     operation_id="is_alive",
     summary="The process answers; asks nobody else",
-    responses={200: spec.json_response("It does.", Health)},
+    responses={200: responses.json_response("It does.", Health)},
 )
 def is_alive() -> Response:
     return _ok()
@@ -43,7 +43,7 @@ def is_alive() -> Response:
     "/readyz",
     operation_id="is_ready",
     summary="Redis and the object store answer, too",
-    responses={200: spec.json_response("They do.", Health), **spec.problems(503)},
+    responses={200: responses.json_response("They do.", Health), **responses.problems(503)},
 )
 def is_ready() -> Response:
     probes = {"redis": services().records.ping, "store": services().store.ping}

@@ -24,7 +24,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from api import spec
+from api.openapi import responses
 from api.services.container import services
 from guanwu.wire.fleet import ChunkState
 from worker.contract.errors import RedisUnavailable
@@ -115,8 +115,8 @@ def _end(_: BaseException | None) -> None:
     "/metrics",
     operation_id="read_metrics",
     summary="Numbers for Prometheus; nothing else, so without a token",
-    description=spec.METRICS,
-    responses={200: spec.text_response("Prometheus's text format.")},
+    description=responses.METRICS,
+    responses={200: responses.text_response("Prometheus's text format.")},
 )
 def read_metrics() -> Response:
     registry = _meters().registry

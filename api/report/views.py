@@ -11,9 +11,9 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 
-from api import spec
 from api.http import auth
 from api.jobs.lookup import finished_job
+from api.openapi import responses
 from api.openapi.paths import JobPath
 from api.report.contents import Contents, contents
 from api.services.container import services
@@ -24,8 +24,8 @@ report = APIBlueprint(
     __name__,
     url_prefix="/v1/jobs/<job_id>",
     abp_tags=[Tag(name="Results", description="Labels and heatmaps.")],
-    abp_security=spec.BEARER,
-    abp_responses=spec.guarded(404, 422),
+    abp_security=responses.BEARER,
+    abp_responses=responses.guarded(404, 422),
 )
 report.before_request(auth.require_tenant)
 
@@ -40,8 +40,8 @@ class ReportQuery(BaseModel):
     "/report",
     operation_id="download_report",
     summary="A finished job as one HTML file, to read, print and keep",
-    description=spec.REPORT,
-    responses={200: spec.html_response("The report."), **spec.problems(409)},
+    description=responses.REPORT,
+    responses={200: responses.html_response("The report."), **responses.problems(409)},
 )
 def download_report(path: JobPath, query: ReportQuery) -> Response:
     job = finished_job(path.job_id)

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response as BaseResponse
 
-from api import spec
 from api.http import auth
 from api.jobs.lookup import find_job
+from api.openapi import responses
 from api.openapi.paths import ItemPath
 from api.results import download_names, reader
 from api.results.links import _input, linked
@@ -29,8 +29,8 @@ items = APIBlueprint(
     __name__,
     url_prefix="/v1/jobs/<job_id>/items",
     abp_tags=[Tag(name="Results", description="Labels and heatmaps.")],
-    abp_security=spec.BEARER,
-    abp_responses=spec.guarded(404, 422),
+    abp_security=responses.BEARER,
+    abp_responses=responses.guarded(404, 422),
 )
 items.before_request(auth.require_tenant)
 
@@ -68,7 +68,7 @@ class ArtifactQuery(BaseModel):
     "/<int:index>",
     operation_id="get_item",
     summary="One item with its labels, heatmap links, and a link to its picture",
-    responses={200: spec.json_response("The item.", ItemResult)},
+    responses={200: responses.json_response("The item.", ItemResult)},
 )
 def get_item(path: ItemPath) -> Response:
     job = find_job(services(), path.job_id, tenant=auth.tenant())
@@ -80,7 +80,7 @@ def get_item(path: ItemPath) -> Response:
     "/<int:index>/labels.json",
     operation_id="download_labels",
     summary="An item's labels.json, in storage",
-    responses={302: spec.REDIRECT},
+    responses={302: responses.REDIRECT},
 )
 def download_labels(path: ItemPath) -> BaseResponse:
     job = find_job(services(), path.job_id, tenant=auth.tenant())
@@ -95,8 +95,8 @@ def download_labels(path: ItemPath) -> BaseResponse:
     "/<int:index>/<artifact_name:artifact>",
     operation_id="download_artifact",
     summary="An item's heatmap, compare sheet or thumbnail, in storage",
-    description=spec.ARTIFACT,
-    responses={302: spec.REDIRECT},
+    description=responses.ARTIFACT,
+    responses={302: responses.REDIRECT},
 )
 def download_artifact(path: ArtifactPath, query: ArtifactQuery) -> BaseResponse:
     job = find_job(services(), path.job_id, tenant=auth.tenant())

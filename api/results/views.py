@@ -9,9 +9,9 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api import spec
 from api.http import auth
 from api.jobs.lookup import FoundJob, find_job, finished_job
+from api.openapi import responses
 from api.openapi.paths import JobPath
 from api.results import filtering, reader
 from api.results.links import linked
@@ -30,8 +30,8 @@ results = APIBlueprint(
     __name__,
     url_prefix="/v1/jobs/<job_id>",
     abp_tags=[Tag(name="Results", description="Labels and heatmaps.")],
-    abp_security=spec.BEARER,
-    abp_responses=spec.guarded(404, 422),
+    abp_security=responses.BEARER,
+    abp_responses=responses.guarded(404, 422),
 )
 results.before_request(auth.require_tenant)
 
@@ -106,8 +106,11 @@ class Summary(Wire):
     "/results",
     operation_id="list_results",
     summary="Finished items with labels and heatmap links",
-    description=spec.RESULTS,
-    responses={200: spec.json_response("A page of items.", ResultPage), **spec.problems(409)},
+    description=responses.RESULTS,
+    responses={
+        200: responses.json_response("A page of items.", ResultPage),
+        **responses.problems(409),
+    },
 )
 def list_results(path: JobPath, query: ResultsQuery) -> Response:
     job = find_job(services(), path.job_id, tenant=auth.tenant())
@@ -141,7 +144,7 @@ def _page(job: FoundJob, query: ResultsQuery) -> reader.Page:
     "/results.jsonl",
     operation_id="download_results",
     summary="All items of a finished job, one JSON object a line",
-    responses={200: spec.jsonl_response("All items."), **spec.problems(409)},
+    responses={200: responses.jsonl_response("All items."), **responses.problems(409)},
 )
 def download_results(path: JobPath) -> Response:
     job = finished_job(path.job_id)
@@ -152,7 +155,10 @@ def download_results(path: JobPath) -> Response:
     "/errors.jsonl",
     operation_id="download_errors",
     summary="The items of a finished job that did not succeed, one JSON object a line",
-    responses={200: spec.jsonl_response("Items that did not succeed."), **spec.problems(409)},
+    responses={
+        200: responses.jsonl_response("Items that did not succeed."),
+        **responses.problems(409),
+    },
 )
 def download_errors(path: JobPath) -> Response:
     job = finished_job(path.job_id)
@@ -163,7 +169,7 @@ def download_errors(path: JobPath) -> Response:
     "/summary",
     operation_id="read_summary",
     summary="A finished job in numbers",
-    responses={200: spec.json_response("The summary.", Summary), **spec.problems(409)},
+    responses={200: responses.json_response("The summary.", Summary), **responses.problems(409)},
 )
 def read_summary(path: JobPath) -> Response:
     job = finished_job(path.job_id)
@@ -176,7 +182,10 @@ def read_summary(path: JobPath) -> Response:
     summary="Where a finished job's maps lie",
     description="Mean densities of each method's maps, of all pictures and of the most frequent "
     "first labels, with what the summary says of them. See docs/review.md.",
-    responses={200: spec.json_response("The densities.", Explanations), **spec.problems(409)},
+    responses={
+        200: responses.json_response("The densities.", Explanations),
+        **responses.problems(409),
+    },
 )
 def read_explanations(path: JobPath) -> Response:
     job = finished_job(path.job_id)

@@ -11,9 +11,9 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import Field, StringConstraints
 
-from api import spec
 from api.http import auth, body_limits
 from api.http.validation import validated
+from api.openapi import responses
 from api.services.container import services
 from api.submissions.submission import base_name
 from guanwu.wire.base import Wire, new_id
@@ -25,8 +25,8 @@ uploads = APIBlueprint(
     __name__,
     url_prefix="/v1/uploads",
     abp_tags=[Tag(name="Uploads", description="Files for jobs to name by `upload`.")],
-    abp_security=spec.BEARER,
-    abp_responses=spec.guarded(422),
+    abp_security=responses.BEARER,
+    abp_responses=responses.guarded(422),
 )
 uploads.before_request(auth.require_tenant)
 uploads.before_request(body_limits.check_length)
@@ -75,11 +75,11 @@ class Upload(Wire):
     "",
     operation_id="create_upload",
     summary="Get a link to upload a file to",
-    description=spec.UPLOAD,
-    openapi_extensions={"requestBody": spec.UPLOAD_BODY},
+    description=responses.UPLOAD,
+    openapi_extensions={"requestBody": responses.UPLOAD_BODY},
     responses={
-        201: spec.json_response("Put the file there.", Upload),
-        **spec.problems(400, 413),
+        201: responses.json_response("Put the file there.", Upload),
+        **responses.problems(400, 413),
     },
 )
 def create_upload() -> Response:

@@ -9,8 +9,8 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import Field
 
-from api import spec
 from api.http import auth
+from api.openapi import responses
 from api.services.container import services
 from guanwu.wire.base import Wire
 from worker.contract.records.quota import Period
@@ -20,8 +20,8 @@ usage = APIBlueprint(
     __name__,
     url_prefix="/v1/usage",
     abp_tags=[Tag(name="Usage", description="What was submitted, and what is left.")],
-    abp_security=spec.BEARER,
-    abp_responses=spec.guarded(),
+    abp_security=responses.BEARER,
+    abp_responses=responses.guarded(),
 )
 usage.before_request(auth.require_tenant)
 
@@ -47,8 +47,8 @@ class Usage(Wire):
     "",
     operation_id="read_usage",
     summary="Images submitted today and this month, and what is left",
-    description=spec.USAGE,
-    responses={200: spec.json_response("The account.", Usage)},
+    description=responses.USAGE,
+    responses={200: responses.json_response("The account.", Usage)},
 )
 def read_usage() -> Response:
     own = auth.allowances()

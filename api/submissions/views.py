@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from flask import Response, g, request
 
-from api import spec
 from api.http import auth, idempotency
 from api.http.validation import validated
 from api.jobs.lookup import find_job
 from api.jobs.responses import job_response
 from api.jobs.views import jobs
+from api.openapi import responses
 from api.openapi.paths import ItemPath
 from api.results import reader
 from api.services.container import services
@@ -28,16 +28,19 @@ __all__ = ["jobs"]  # with all of its calls: these are added to those of api.job
     "",
     operation_id="submit_job",
     summary="Submit pictures as a job",
-    description=spec.SUBMIT,
-    openapi_extensions={"requestBody": spec.SUBMIT_BODY, "parameters": spec.SUBMIT_HEADERS},
+    description=responses.SUBMIT,
+    openapi_extensions={
+        "requestBody": responses.SUBMIT_BODY,
+        "parameters": responses.SUBMIT_HEADERS,
+    },
     responses={
-        200: spec.json_response(
+        200: responses.json_response(
             "With `Prefer: wait`: the job is done already.",
             prefer_wait.FinishedJob,
-            headers=spec.ACCEPTED,
+            headers=responses.ACCEPTED,
         ),
-        202: spec.json_response("The job is accepted.", Job, headers=spec.ACCEPTED),
-        **spec.problems(400, 409, 413, 415, 429),
+        202: responses.json_response("The job is accepted.", Job, headers=responses.ACCEPTED),
+        **responses.problems(400, 409, 413, 415, 429),
     },
 )
 def submit() -> Response:
@@ -76,14 +79,14 @@ def _accepted(job: Job) -> Response:
     "/<job_id>/items/<int:index>/explain",
     operation_id="explain_item",
     summary="Ask again about an item's picture, as a job of its own",
-    description=spec.EXPLAIN,
+    description=responses.EXPLAIN,
     openapi_extensions={
-        "requestBody": spec.json_body(Options, example=spec.EXPLAIN_OPTIONS),
-        "parameters": [spec.IDEMPOTENCY_KEY],
+        "requestBody": responses.json_body(Options, example=responses.EXPLAIN_OPTIONS),
+        "parameters": [responses.IDEMPOTENCY_KEY],
     },
     responses={
-        202: spec.json_response("The job is accepted.", Job, headers=spec.ACCEPTED),
-        **spec.problems(400, 404, 409, 413),
+        202: responses.json_response("The job is accepted.", Job, headers=responses.ACCEPTED),
+        **responses.problems(400, 404, 409, 413),
     },
 )
 def explain_item(path: ItemPath) -> Response:

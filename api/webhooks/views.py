@@ -10,9 +10,9 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel
 
-from api import spec
 from api.http import auth, body_limits
 from api.http.validation import validated
+from api.openapi import responses
 from api.services.container import services
 from api.webhooks.descriptions import CREATE, DELIVERIES, ROTATE, SECRET, TEST
 from api.webhooks.schemas import (
@@ -36,8 +36,8 @@ webhooks = APIBlueprint(
     __name__,
     url_prefix="/v1",
     abp_tags=[Tag(name="Webhooks", description="Be told when jobs end.")],
-    abp_security=spec.BEARER,
-    abp_responses=spec.guarded(422),
+    abp_security=responses.BEARER,
+    abp_responses=responses.guarded(422),
 )
 webhooks.before_request(auth.require_tenant)
 webhooks.before_request(body_limits.check_length)
@@ -49,7 +49,7 @@ webhooks.before_request(body_limits.check_length)
     summary="Be told when jobs end",
     description=CREATE,
     openapi_extensions={
-        "requestBody": spec.json_body(
+        "requestBody": responses.json_body(
             WebhookRequest,
             example={
                 "url": "https://shop.example.com/hooks",
@@ -58,8 +58,10 @@ webhooks.before_request(body_limits.check_length)
         )
     },
     responses={
-        201: spec.json_response("The webhook and its secret.", NewWebhook, headers=spec.CREATED),
-        **spec.problems(400, 413),
+        201: responses.json_response(
+            "The webhook and its secret.", NewWebhook, headers=responses.CREATED
+        ),
+        **responses.problems(400, 413),
     },
 )
 def create_webhook() -> Response:
@@ -75,7 +77,7 @@ def create_webhook() -> Response:
     "/webhooks",
     operation_id="list_webhooks",
     summary="List your standing webhooks",
-    responses={200: spec.json_response("All of them.", WebhookList)},
+    responses={200: responses.json_response("All of them.", WebhookList)},
 )
 def list_webhooks() -> Response:
     found = services().webhooks.of(auth.tenant())
@@ -87,7 +89,7 @@ def list_webhooks() -> Response:
     operation_id="get_webhook_secret",
     summary="The secret that signs for webhooks named in jobs",
     description=SECRET,
-    responses={200: spec.json_response("The newest secret.", SigningSecret)},
+    responses={200: responses.json_response("The newest secret.", SigningSecret)},
 )
 def get_webhook_secret() -> Response:
     auth.require_scope("submit")
@@ -100,11 +102,13 @@ def get_webhook_secret() -> Response:
     summary="Replace the secret that signs for webhooks named in jobs",
     description=ROTATE,
     openapi_extensions={
-        "requestBody": spec.json_body(RotateRequest, required=False, example={"overlap_s": 3600})
+        "requestBody": responses.json_body(
+            RotateRequest, required=False, example={"overlap_s": 3600}
+        )
     },
     responses={
-        200: spec.json_response("The new secret.", SigningSecret),
-        **spec.problems(400, 413),
+        200: responses.json_response("The new secret.", SigningSecret),
+        **responses.problems(400, 413),
     },
 )
 def rotate_webhook_secret() -> Response:
@@ -116,7 +120,10 @@ def rotate_webhook_secret() -> Response:
     "/webhooks/<webhook_id>",
     operation_id="get_webhook",
     summary="A standing webhook",
-    responses={200: spec.json_response("The webhook.", WebhookView), **spec.problems(404)},
+    responses={
+        200: responses.json_response("The webhook.", WebhookView),
+        **responses.problems(404),
+    },
 )
 def get_webhook(path: WebhookPath) -> Response:
     return _json(WebhookView(**_seen(services().webhooks.find(auth.tenant(), path.webhook_id))))
@@ -127,7 +134,7 @@ def get_webhook(path: WebhookPath) -> Response:
     operation_id="delete_webhook",
     summary="Delete a standing webhook",
     description="What has not been delivered to it is dropped.",
-    responses={204: {"description": "It is gone."}, **spec.problems(404)},
+    responses={204: {"description": "It is gone."}, **responses.problems(404)},
 )
 def delete_webhook(path: WebhookPath) -> Response:
     services().webhooks.delete(auth.tenant(), path.webhook_id)
@@ -141,11 +148,13 @@ def delete_webhook(path: WebhookPath) -> Response:
     summary="Replace a webhook's secret",
     description=ROTATE,
     openapi_extensions={
-        "requestBody": spec.json_body(RotateRequest, required=False, example={"overlap_s": 3600})
+        "requestBody": responses.json_body(
+            RotateRequest, required=False, example={"overlap_s": 3600}
+        )
     },
     responses={
-        200: spec.json_response("The webhook and its new secret.", NewWebhook),
-        **spec.problems(400, 404, 413),
+        200: responses.json_response("The webhook and its new secret.", NewWebhook),
+        **responses.problems(400, 404, 413),
     },
 )
 def rotate_webhook(path: WebhookPath) -> Response:
@@ -159,7 +168,10 @@ def rotate_webhook(path: WebhookPath) -> Response:
     operation_id="test_webhook",
     summary="Send a test event",
     description=TEST,
-    responses={202: spec.json_response("It is queued.", QueuedDelivery), **spec.problems(404)},
+    responses={
+        202: responses.json_response("It is queued.", QueuedDelivery),
+        **responses.problems(404),
+    },
 )
 def test_webhook(path: WebhookPath) -> Response:
     webhook = services().webhooks.find(auth.tenant(), path.webhook_id)
@@ -181,7 +193,10 @@ def test_webhook(path: WebhookPath) -> Response:
     operation_id="list_deliveries",
     summary="Tries to deliver, the newest first",
     description=DELIVERIES,
-    responses={200: spec.json_response("A page of tries.", AttemptPage), **spec.problems(404)},
+    responses={
+        200: responses.json_response("A page of tries.", AttemptPage),
+        **responses.problems(404),
+    },
 )
 def list_deliveries(path: WebhookPath, query: AttemptsQuery) -> Response:
     webhook = services().webhooks.find(auth.tenant(), path.webhook_id)

@@ -10,8 +10,8 @@ import jsonschema_rs
 import pytest
 import schemathesis
 
-from api import spec
 from api.http import problems
+from api.openapi import responses as spec
 from tests.api.requests import Calls, problem
 
 CALLS = {
@@ -146,7 +146,7 @@ def with_examples(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any
 
 def test_every_call_has_examples_that_fit_their_schemas(document: dict[str, Any]) -> None:
     for place, schema, examples in with_examples(document):
-        assert examples, f"{place} has no example: add one to api/examples.py"
+        assert examples, f"{place} has no example: add one to api/openapi/examples.py"
         whole = {**schema, "components": document["components"]}
         validator = jsonschema_rs.validator_for(whole)
         for example in examples:

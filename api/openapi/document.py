@@ -12,7 +12,8 @@ from flask_openapi3.openapi import OpenAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api import described, spec
+from api.openapi import operations
+from api.openapi import responses as spec
 from api.services.container import services
 from worker.contract.settings.model import Settings
 
@@ -38,7 +39,7 @@ def register(app: Flask, *, requests: Models, responses: Models) -> None:
     docs = Blueprint(
         "docs",
         __name__,
-        template_folder="web/templates",
+        template_folder="../web/templates",
         static_folder=str(assets),
         static_url_path="/docs/assets",
     )
@@ -52,10 +53,10 @@ def document(app: OpenAPI, settings: Settings) -> dict[str, Any]:
     """The OpenAPI 3.1 document of `app`, with the limits of its settings."""
     made: dict[str, Any] = json.loads(json.dumps(app.api_doc))
     made["components"]["schemas"] = schemas = json.loads(_schemas(*app.extensions[_MODELS]))
-    described.limit(schemas, settings)
+    operations.limit(schemas, settings)
     for path in made["paths"].values():
         for operation in path.values():
-            described.complete(operation)
+            operations.complete(operation)
     return made
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from api import examples, spec
+from api.openapi import examples
+from api.openapi import responses as spec
 from worker.contract.settings.model import Settings
 
 # What can be called next, with the job or webhook that the answer tells of.
