@@ -20,7 +20,7 @@ from api.jobs.views import JobPage
 from api.label_sets.proposal_views import AbsorbRequest, AcceptRequest, proposals
 from api.label_sets.requests import LabelSetRequest
 from api.label_sets.views import SetPage, label_sets
-from api.openapi import document, responses
+from api.openapi import document, introduction
 from api.operations import metrics
 from api.operations.fleet import workers
 from api.operations.health import Health, health
@@ -98,9 +98,9 @@ def create_app(settings: Settings) -> OpenAPI:
         info=Info(
             title="Guanwu 观物",
             version=version("guanwu-server"),
-            description=responses.INTRODUCTION + responses.error_table(),
+            description=introduction.INTRODUCTION + introduction.error_table(),
         ),
-        security_schemes=responses.SECURITY_SCHEMES,
+        security_schemes=introduction.SECURITY_SCHEMES,
         validation_error_callback=problems.answer_invalid,
         validation_error_model=problems.Problem,
         doc_ui=False,

@@ -9,7 +9,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api.catalog import label_sets
+from api.catalog import descriptions, label_sets
 from api.http import auth
 from api.openapi import responses
 from api.services.container import services
@@ -60,7 +60,7 @@ class FoundLabels(Wire):
     "",
     operation_id="search_labels",
     summary="Labels of a set, found as you type",
-    description=responses.LABELS,
+    description=descriptions.LABELS,
     responses={200: responses.json_response("Labels that fit.", FoundLabels)},
 )
 def search_labels(query: LabelsQuery) -> Response:

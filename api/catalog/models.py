@@ -6,6 +6,7 @@ from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
+from api.catalog import descriptions
 from api.http import auth
 from api.openapi import responses
 from api.services.container import services
@@ -51,7 +52,7 @@ models.before_request(auth.require_tenant)
     "",
     operation_id="list_models",
     summary="Models, their methods and label sets",
-    description=responses.MODELS,
+    description=descriptions.MODELS,
     responses={200: responses.json_response("The catalogue.", Offered)},
 )
 def list_models() -> Response:

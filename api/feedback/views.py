@@ -15,13 +15,13 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from ulid import ULID
 
 from api.catalog import label_sets
-from api.feedback import export_coco, export_label_studio, requests
+from api.feedback import descriptions, export_coco, export_label_studio, requests
 from api.feedback.pictures import keep_picture
 from api.feedback.requests import FeedbackRequest
 from api.http import auth, body_limits, idempotency
 from api.http.validation import validated
 from api.jobs.lookup import FoundJob, find_job
-from api.openapi import responses
+from api.openapi import parameters, responses
 from api.openapi.paths import ItemPath, JobPath
 from api.results import reader
 from api.services.container import services
@@ -58,7 +58,7 @@ feedback.before_request(body_limits.check_length)
 
 class FeedbackPath(BaseModel):
     feedback_id: str = Field(
-        description="the feedback's id, `fbk_...`", json_schema_extra=responses.FEEDBACK_ID
+        description="the feedback's id, `fbk_...`", json_schema_extra=parameters.FEEDBACK_ID
     )
 
 
@@ -69,7 +69,7 @@ class JobFeedbackQuery(BaseModel):
 
 
 class FeedbackQuery(JobFeedbackQuery):
-    after: Annotated[str, StringConstraints(pattern=responses.FEEDBACK_ID["pattern"])] | None = (
+    after: Annotated[str, StringConstraints(pattern=parameters.FEEDBACK_ID["pattern"])] | None = (
         Field(
             None,
             description="`next` of the page before",
@@ -109,12 +109,12 @@ class FeedbackPage(Wire):
     "/jobs/<job_id>/items/<int:index>/feedback",
     operation_id="give_feedback",
     summary="Say whether an item's label and map are right",
-    description=responses.FEEDBACK,
+    description=descriptions.FEEDBACK,
     openapi_extensions={
         "requestBody": responses.json_body(
             FeedbackRequest, example={"kind": "wrong_label", "correct": "埃及猫"}
         ),
-        "parameters": [responses.IDEMPOTENCY_KEY],
+        "parameters": [parameters.IDEMPOTENCY_KEY],
     },
     responses={
         201: responses.json_response(
@@ -195,8 +195,8 @@ def list_job_feedback(path: JobPath, query: JobFeedbackQuery) -> Response:
     "/feedback",
     operation_id="list_feedback",
     summary="All your feedback, page by page or as an export",
-    description=responses.FEEDBACK_EXPORT,
-    responses={200: responses.feedback_response()},
+    description=descriptions.FEEDBACK_EXPORT,
+    responses={200: descriptions.feedback_response()},
 )
 def list_feedback(query: FeedbackQuery) -> Response:
     walk = _records().walk(

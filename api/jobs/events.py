@@ -11,6 +11,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from api.http import auth
+from api.jobs import descriptions
 from api.jobs.lookup import find_job
 from api.jobs.polling import state_id
 from api.openapi import responses
@@ -46,7 +47,7 @@ class EventsHeader(BaseModel):
     "/<job_id>/events",
     operation_id="watch_job",
     summary="A job's progress as server-sent events",
-    description=responses.EVENTS,
+    description=descriptions.EVENTS,
     responses={
         200: responses.events_response("Events `progress` and, at the end, `done`."),
         204: {"description": "`Last-Event-ID` was that of `done`: there is nothing to come."},

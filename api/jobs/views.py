@@ -13,12 +13,12 @@ from werkzeug.http import parse_etags
 
 from api.http import auth, body_limits
 from api.http.responses import model_response
-from api.jobs import cancel, polling
+from api.jobs import cancel, descriptions, polling
 from api.jobs.lookup import find_job
 from api.jobs.polling import MAX_WAIT_S
 from api.jobs.responses import job_response, with_pause
 from api.jobs.retry import retry
-from api.openapi import responses
+from api.openapi import parameters, responses
 from api.openapi.paths import JobPath
 from api.services.container import services
 from guanwu.wire.base import Wire
@@ -43,7 +43,7 @@ class JobsQuery(BaseModel):
     limit: int = Field(20, ge=1, le=100)
     after: str | None = Field(
         None,
-        pattern=responses.JOB_ID["pattern"],
+        pattern=parameters.JOB_ID["pattern"],
         description="`next` of the page before",
         json_schema_extra={"example": "job_01K0ZJ5T3Q8M9X4V7B2N6C1D0F"},
     )
@@ -95,7 +95,7 @@ def _listed(job: str) -> Job | None:
     "/<job_id>",
     operation_id="get_job",
     summary="Status, counts and speed of a job",
-    description=responses.GET_JOB,
+    description=descriptions.GET_JOB,
     responses={
         200: responses.json_response("The job.", Job, headers=responses.STATE),
         304: {"description": "The job is as `If-None-Match` says.", "headers": responses.STATE},
@@ -132,7 +132,7 @@ def _is_news(job: Job, *, than: Job, known: ETags) -> bool:
     "/<job_id>/cancel",
     operation_id="cancel_job",
     summary="Cancel a job",
-    description=responses.CANCEL,
+    description=descriptions.CANCEL,
     responses={
         200: responses.json_response("The job was done already; nothing changes.", Job),
         202: responses.json_response("The job is being cancelled.", Job, headers=responses.POLL),
@@ -150,7 +150,7 @@ def cancel_job(path: JobPath) -> Response:
     "/<job_id>/retry",
     operation_id="retry_job",
     summary="Run the images of a finished job again that did not succeed",
-    description=responses.RETRY,
+    description=descriptions.RETRY,
     responses={
         202: responses.json_response("They are queued again.", Job, headers=responses.POLL),
         **responses.problems(404, 409, 413, 429),

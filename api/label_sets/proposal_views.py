@@ -12,9 +12,10 @@ from pydantic import AwareDatetime, BeforeValidator, Field
 
 from api.http import auth, body_limits
 from api.http.validation import validated
+from api.label_sets import descriptions
 from api.label_sets import proposals as absorbing
 from api.label_sets.views import SetPath
-from api.openapi import responses
+from api.openapi import parameters, responses
 from api.services.container import services
 from guanwu.wire.base import Wire
 from guanwu.wire.label_sets import ClientSet, Proposal
@@ -44,7 +45,7 @@ proposals.before_request(body_limits.check_length)
 
 class ProposalPath(SetPath):
     proposal_id: str = Field(
-        description="the proposal's id, `lsp_...`", json_schema_extra=responses.PROPOSAL_ID
+        description="the proposal's id, `lsp_...`", json_schema_extra=parameters.PROPOSAL_ID
     )
 
 
@@ -54,7 +55,7 @@ class AbsorbRequest(Wire):
     since: Written | None = Field(None, description="made then or later")
     until: Written | None = Field(None, description="made before")
     job: str | None = Field(
-        None, pattern=responses.JOB_ID["pattern"], description="on items of this job"
+        None, pattern=parameters.JOB_ID["pattern"], description="on items of this job"
     )
 
 
@@ -70,7 +71,7 @@ class AcceptRequest(Wire):
     "/<set_id>/absorb",
     operation_id="absorb_feedback",
     summary="Propose what feedback would add to a label set",
-    description=responses.ABSORB,
+    description=descriptions.ABSORB,
     openapi_extensions={
         "requestBody": responses.json_body(AbsorbRequest, required=False, example={})
     },

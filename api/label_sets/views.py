@@ -15,9 +15,9 @@ from ulid import ULID
 from api.catalog import build_status
 from api.http import auth, body_limits, idempotency
 from api.http.validation import validated
-from api.label_sets import build
+from api.label_sets import build, descriptions
 from api.label_sets.requests import LabelSetRequest
-from api.openapi import responses
+from api.openapi import parameters, responses
 from api.services.container import services
 from api.submissions import accept
 from guanwu.wire.base import Wire
@@ -38,7 +38,7 @@ label_sets.before_request(body_limits.check_length)
 
 class SetPath(BaseModel):
     set_id: str = Field(
-        description="the label set's id, `lbs_...`", json_schema_extra=responses.LABEL_SET_ID
+        description="the label set's id, `lbs_...`", json_schema_extra=parameters.LABEL_SET_ID
     )
 
 
@@ -54,7 +54,7 @@ class SetsQuery(BaseModel):
     limit: int = Field(20, ge=1, le=100)
     after: str | None = Field(
         None,
-        pattern=responses.LABEL_SET_ID["pattern"],
+        pattern=parameters.LABEL_SET_ID["pattern"],
         description="`next` of the page before",
         json_schema_extra={"example": "lbs_01K0ZJ5T3Q8M9X4V7B2N6C1D0F"},
     )
@@ -71,10 +71,10 @@ class SetPage(Wire):
     "",
     operation_id="make_label_set",
     summary="Make a label set of words or of example pictures",
-    description=responses.LABEL_SET,
+    description=descriptions.LABEL_SET,
     openapi_extensions={
-        "requestBody": responses.json_body(LabelSetRequest, example=responses.LABEL_SET_EXAMPLE),
-        "parameters": [responses.IDEMPOTENCY_KEY],
+        "requestBody": responses.json_body(LabelSetRequest, example=descriptions.LABEL_SET_EXAMPLE),
+        "parameters": [parameters.IDEMPOTENCY_KEY],
     },
     responses={
         201: responses.json_response(

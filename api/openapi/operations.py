@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.openapi import examples
+from api.openapi import bodies, examples
 from api.openapi import responses as spec
 from worker.contract.settings.model import Settings
 
@@ -30,8 +30,8 @@ def complete(operation: dict[str, Any]) -> None:
     """Correct an operation in place, and add examples and links."""
     if "parameters" in operation:
         operation["parameters"] = [_parameter(p) for p in operation["parameters"]]
-    if operation["operationId"] in spec.BODIES:  # flask-openapi3's copy has lost keywords
-        operation["requestBody"] = spec.BODIES[operation["operationId"]]
+    if operation["operationId"] in bodies.BODIES:  # flask-openapi3's copy has lost keywords
+        operation["requestBody"] = bodies.BODIES[operation["operationId"]]
     operation["responses"] = _own_responses(operation["responses"])
     links = _links(operation["operationId"])
     for status, response in operation["responses"].items():

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from api.openapi import responses
+from api.openapi import parameters
 
 
 class ItemPath(BaseModel):
-    job_id: str = Field(description="the job's id, `job_...`", json_schema_extra=responses.JOB_ID)
+    job_id: str = Field(description="the job's id, `job_...`", json_schema_extra=parameters.JOB_ID)
     index: int = Field(
         description="the item's index in its job, from 0", json_schema_extra={"minimum": 0}
     )
 
 
 class JobPath(BaseModel):
-    job_id: str = Field(description="the job's id, `job_...`", json_schema_extra=responses.JOB_ID)
+    job_id: str = Field(description="the job's id, `job_...`", json_schema_extra=parameters.JOB_ID)

@@ -8,6 +8,7 @@ from flask_openapi3.models.tag import Tag
 
 from api.http import auth
 from api.openapi import responses
+from api.operations import descriptions
 from api.services.container import services
 from guanwu.wire.fleet import Fleet
 
@@ -26,7 +27,7 @@ workers.before_request(auth.require_tenant)
     "",
     operation_id="list_workers",
     summary="What the workers do now",
-    description=responses.WORKERS,
+    description=descriptions.WORKERS,
     responses={200: responses.json_response("The workers.", Fleet)},
 )
 def list_workers() -> Response:

@@ -25,6 +25,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from api.openapi import responses
+from api.operations import descriptions
 from api.services.container import services
 from guanwu.wire.fleet import ChunkState
 from worker.contract.errors import RedisUnavailable
@@ -115,7 +116,7 @@ def _end(_: BaseException | None) -> None:
     "/metrics",
     operation_id="read_metrics",
     summary="Numbers for Prometheus; nothing else, so without a token",
-    description=responses.METRICS,
+    description=descriptions.METRICS,
     responses={200: responses.text_response("Prometheus's text format.")},
 )
 def read_metrics() -> Response:

@@ -15,6 +15,7 @@ from api.http import auth
 from api.jobs.lookup import finished_job
 from api.openapi import responses
 from api.openapi.paths import JobPath
+from api.report import descriptions
 from api.report.contents import Contents, contents
 from api.services.container import services
 from worker.contract.errors import ReportsFull
@@ -40,7 +41,7 @@ class ReportQuery(BaseModel):
     "/report",
     operation_id="download_report",
     summary="A finished job as one HTML file, to read, print and keep",
-    description=responses.REPORT,
+    description=descriptions.REPORT,
     responses={200: responses.html_response("The report."), **responses.problems(409)},
 )
 def download_report(path: JobPath, query: ReportQuery) -> Response:

@@ -15,7 +15,7 @@ from api.http import auth
 from api.jobs.lookup import find_job
 from api.openapi import responses
 from api.openapi.paths import ItemPath
-from api.results import download_names, reader
+from api.results import descriptions, download_names, reader
 from api.results.links import _input, linked
 from api.services.container import services
 from guanwu.wire.media import SUFFIXES
@@ -80,7 +80,7 @@ def get_item(path: ItemPath) -> Response:
     "/<int:index>/labels.json",
     operation_id="download_labels",
     summary="An item's labels.json, in storage",
-    responses={302: responses.REDIRECT},
+    responses={302: descriptions.REDIRECT},
 )
 def download_labels(path: ItemPath) -> BaseResponse:
     job = find_job(services(), path.job_id, tenant=auth.tenant())
@@ -95,8 +95,8 @@ def download_labels(path: ItemPath) -> BaseResponse:
     "/<int:index>/<artifact_name:artifact>",
     operation_id="download_artifact",
     summary="An item's heatmap, compare sheet or thumbnail, in storage",
-    description=responses.ARTIFACT,
-    responses={302: responses.REDIRECT},
+    description=descriptions.ARTIFACT,
+    responses={302: descriptions.REDIRECT},
 )
 def download_artifact(path: ArtifactPath, query: ArtifactQuery) -> BaseResponse:
     job = find_job(services(), path.job_id, tenant=auth.tenant())

@@ -13,7 +13,7 @@ from api.http import auth
 from api.jobs.lookup import FoundJob, find_job, finished_job
 from api.openapi import responses
 from api.openapi.paths import JobPath
-from api.results import filtering, reader
+from api.results import descriptions, filtering, reader
 from api.results.links import linked
 from api.services.container import services
 from api.services.job_index import Order, Query
@@ -106,7 +106,7 @@ class Summary(Wire):
     "/results",
     operation_id="list_results",
     summary="Finished items with labels and heatmap links",
-    description=responses.RESULTS,
+    description=descriptions.RESULTS,
     responses={
         200: responses.json_response("A page of items.", ResultPage),
         **responses.problems(409),

@@ -13,8 +13,9 @@ from pydantic import Field, StringConstraints
 
 from api.http import auth, body_limits
 from api.http.validation import validated
-from api.openapi import responses
+from api.openapi import bodies, responses
 from api.services.container import services
+from api.submissions import descriptions
 from api.submissions.submission import base_name
 from guanwu.wire.base import Wire, new_id
 from worker.contract.errors import RequestTooLarge
@@ -75,8 +76,8 @@ class Upload(Wire):
     "",
     operation_id="create_upload",
     summary="Get a link to upload a file to",
-    description=responses.UPLOAD,
-    openapi_extensions={"requestBody": responses.UPLOAD_BODY},
+    description=descriptions.UPLOAD,
+    openapi_extensions={"requestBody": bodies.UPLOAD_BODY},
     responses={
         201: responses.json_response("Put the file there.", Upload),
         **responses.problems(400, 413),

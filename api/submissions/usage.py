@@ -12,6 +12,7 @@ from pydantic import Field
 from api.http import auth
 from api.openapi import responses
 from api.services.container import services
+from api.submissions import descriptions
 from guanwu.wire.base import Wire
 from worker.contract.records.quota import Period
 
@@ -47,7 +48,7 @@ class Usage(Wire):
     "",
     operation_id="read_usage",
     summary="Images submitted today and this month, and what is left",
-    description=responses.USAGE,
+    description=descriptions.USAGE,
     responses={200: responses.json_response("The account.", Usage)},
 )
 def read_usage() -> Response:

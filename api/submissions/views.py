@@ -11,11 +11,11 @@ from api.http.validation import validated
 from api.jobs.lookup import find_job
 from api.jobs.responses import job_response
 from api.jobs.views import jobs
-from api.openapi import responses
+from api.openapi import bodies, parameters, responses
 from api.openapi.paths import ItemPath
 from api.results import reader
 from api.services.container import services
-from api.submissions import accept, parsing, prefer_wait
+from api.submissions import accept, descriptions, parsing, prefer_wait
 from api.submissions.explain_item import look_again
 from api.submissions.submission import Submission
 from guanwu.wire.jobs import Job
@@ -28,10 +28,10 @@ __all__ = ["jobs"]  # with all of its calls: these are added to those of api.job
     "",
     operation_id="submit_job",
     summary="Submit pictures as a job",
-    description=responses.SUBMIT,
+    description=descriptions.SUBMIT,
     openapi_extensions={
-        "requestBody": responses.SUBMIT_BODY,
-        "parameters": responses.SUBMIT_HEADERS,
+        "requestBody": bodies.SUBMIT_BODY,
+        "parameters": descriptions.SUBMIT_HEADERS,
     },
     responses={
         200: responses.json_response(
@@ -79,10 +79,10 @@ def _accepted(job: Job) -> Response:
     "/<job_id>/items/<int:index>/explain",
     operation_id="explain_item",
     summary="Ask again about an item's picture, as a job of its own",
-    description=responses.EXPLAIN,
+    description=descriptions.EXPLAIN,
     openapi_extensions={
-        "requestBody": responses.json_body(Options, example=responses.EXPLAIN_OPTIONS),
-        "parameters": [responses.IDEMPOTENCY_KEY],
+        "requestBody": responses.json_body(Options, example=descriptions.EXPLAIN_OPTIONS),
+        "parameters": [parameters.IDEMPOTENCY_KEY],
     },
     responses={
         202: responses.json_response("The job is accepted.", Job, headers=responses.ACCEPTED),

@@ -6,7 +6,7 @@ import datetime as dt
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.openapi import responses
+from api.openapi import parameters
 from guanwu.wire.base import Wire
 from guanwu.wire.requests import JOB_EVENTS, Events, HookUrl
 from guanwu.wire.webhooks import Attempt
@@ -27,7 +27,7 @@ class RotateRequest(Wire):
 
 class WebhookPath(BaseModel):
     webhook_id: str = Field(
-        description="the webhook's id, `whk_...`", json_schema_extra=responses.WEBHOOK_ID
+        description="the webhook's id, `whk_...`", json_schema_extra=parameters.WEBHOOK_ID
     )
 
 
