@@ -87,7 +87,7 @@ def copy(photos: Sequence[Path], folder: Path) -> Path:
 
 def submit(stack: Stack, folder: Path, *, out: Path) -> int:
     """`guanwu submit FOLDER --out OUT` against the stack; returns its exit code."""
-    command = [sys.executable, "-m", "api.client.cli", "submit", str(folder)]
+    command = [sys.executable, "-m", "guanwu.cli", "submit", str(folder)]
     address = {"GUANWU_URL": stack.url, "GUANWU_TOKEN": stack.token}
     return subprocess.run(
         [*command, "--out", str(out)],

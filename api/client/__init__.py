@@ -1,37 +1,16 @@
-"""Guanwu's Python client: `from api.client import Client`, or `AsyncClient`."""
+"""The former name of `guanwu`, for one version: `from api.client import Client`."""
 
-from api.client.async_client import AsyncClient
-from api.client.async_handle import AsyncJobHandle
-from api.client.client import Client
-from api.client.errors import (
-    ClientError,
-    Problem,
-    ProblemError,
-    RequestRefused,
-    ServerFault,
-    ServerUnavailable,
-    ServerUnreachable,
-    TooMany,
-    UnexpectedAnswer,
-    WaitTimeout,
-)
-from api.client.handle import JobHandle
-from api.client.webhooks import Webhook
+from __future__ import annotations
 
-__all__ = [
-    "AsyncClient",
-    "AsyncJobHandle",
-    "Client",
-    "ClientError",
-    "JobHandle",
-    "Problem",
-    "ProblemError",
-    "RequestRefused",
-    "ServerFault",
-    "ServerUnavailable",
-    "ServerUnreachable",
-    "TooMany",
-    "UnexpectedAnswer",
-    "WaitTimeout",
-    "Webhook",
-]
+import warnings
+from typing import Any
+
+import guanwu
+
+
+def __getattr__(name: str) -> Any:
+    if name not in guanwu.__all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    message = f"api.client has become guanwu; write `from guanwu import {name}`"
+    warnings.warn(message, DeprecationWarning, stacklevel=2)
+    return getattr(guanwu, name)

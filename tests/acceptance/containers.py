@@ -22,12 +22,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from api.client import Client
 from deploy import wheels
 from deploy.child import Child
 from deploy.ports import LOOPBACK, keep_or_choose
 from deploy.seaweedfs import port_flags, sockets
 from deploy.state import State
+from guanwu import Client
 from tests.deploy.composition import ROOT
 from tests.stack import SESSION_MARK
 from worker.vision.models.weights.cache import cache_dir

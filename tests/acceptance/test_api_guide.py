@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from api.client import Client
 from api.http import problems
 from deploy.stack import Stack
+from guanwu import Client
 from tests.stack import INPUT_BUCKET
 from worker.contract.errors import ImageError
 

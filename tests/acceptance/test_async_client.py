@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from api.client import AsyncClient
 from deploy.stack import Stack
+from guanwu import AsyncClient
 
 
 def test_jobs_of_one_event_loop_are_submitted_followed_and_read_side_by_side(

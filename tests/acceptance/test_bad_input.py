@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.client import Client, RequestRefused
 from deploy.stack import Stack
+from guanwu import Client, RequestRefused
 from guanwu.wire.base import new_id
 from guanwu.wire.statuses import JobStatus
 

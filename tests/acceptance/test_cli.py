@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from api.client.cli import run
 from deploy.stack import Stack
+from guanwu.cli.main import run
 from guanwu.wire.results import Region
 
 Guanwu = Callable[..., Result]

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api.client import Client
 from deploy.stack import Stack
+from guanwu import Client
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from api.client import Client
 from deploy.stack import Stack
+from guanwu import Client
 from guanwu.wire.label_sets import ClientSet
 from tests.benchmarks.composites import Composite, Rgb, beside
 from worker.vision.images.decoding import decode

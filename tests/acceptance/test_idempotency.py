@@ -9,8 +9,8 @@ from pathlib import Path
 
 import httpx
 
-from api.client import Client
 from deploy.stack import Stack
+from guanwu import Client
 
 PAIRS = 50
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from api.client import Client, JobHandle
 from deploy.stack import Stack
+from guanwu import Client, JobHandle
 from guanwu.wire.results import ItemResult
 from guanwu.wire.statuses import ItemStatus, JobStatus
 from tests.stack import CPU_SETTINGS, running_stack

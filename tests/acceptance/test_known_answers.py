@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
-from api.client import Client
 from deploy.stack import Stack
+from guanwu import Client
 
 WAIT_S = 180
 

@@ -14,8 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
-from api.client import AsyncClient, Client, RequestRefused, cli
 from deploy.stack import Stack
+from guanwu import AsyncClient, Client, RequestRefused
+from guanwu.cli import main
 
 WORDS = [{"zh": "猫", "en": "cat"}, {"zh": "狗", "en": "dog"}, {"zh": "咖啡", "en": "coffee"}]
 KINDS = {"pagoda": "宝塔", "soccer_ball": "足球", "panda": "熊猫"}
@@ -194,25 +195,25 @@ def test_folders_become_a_label_set_on_the_command_line(
         (folder / "1.jpg").write_bytes(photos[kind][0])
     (tmp_path / "things" / "足球_soccer_ball" / "2.jpg").write_bytes(b"no picture")
     create = ["labelsets", "create", str(tmp_path / "things"), "--model", "seer"]
-    assert cli.run([*create, *server]) == 0
+    assert main.run([*create, *server]) == 0
     told = capsys.readouterr().out
     assert "4 pictures of 3 labels for seer" in told
     assert "not used: 足球/2.jpg  image_unsupported" in told
-    assert cli.run(["labelsets", "list", "--json", *server]) == 0
+    assert main.run(["labelsets", "list", "--json", *server]) == 0
     made = json.loads(capsys.readouterr().out.splitlines()[0])
     assert [(label["zh"], label["en"]) for label in made["labels"]] == sorted(
         ((zh, kind) for kind, zh in KINDS.items())
     )
     (tmp_path / "words.txt").write_text("龙井_longjing\n铁观音\n", encoding="utf-8")
-    assert cli.run(["labelsets", "create", str(tmp_path / "words.txt"), "--json", *server]) == 0
+    assert main.run(["labelsets", "create", str(tmp_path / "words.txt"), "--json", *server]) == 0
     words = json.loads(capsys.readouterr().out)
     assert [(label["zh"], label["en"]) for label in words["labels"]] == [
         ("龙井", "longjing"),
         ("铁观音", "铁观音"),
     ]
-    assert cli.run(["labelsets", "delete", made["id"], *server]) == 0
-    assert cli.run(["labelsets", "show", made["id"], *server]) == cli.REFUSED
-    assert cli.run(["labelsets", "create", str(tmp_path), *server]) == cli.USAGE
+    assert main.run(["labelsets", "delete", made["id"], *server]) == 0
+    assert main.run(["labelsets", "show", made["id"], *server]) == main.REFUSED
+    assert main.run(["labelsets", "create", str(tmp_path), *server]) == main.USAGE
 
 
 def test_the_python_of_the_document_works(

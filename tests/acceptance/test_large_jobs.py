@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from api.client import Client, JobHandle, RequestRefused
 from deploy.stack import Stack
+from guanwu import Client, JobHandle, RequestRefused
 from guanwu.wire.results import ItemResult
 from guanwu.wire.statuses import ItemStatus, JobStatus
 from tests.sleeping.stack import SleepingStack
@@ -199,11 +199,11 @@ def test_a_tree_is_submitted_whole_even_after_an_interruption(
         path = tmp_path / "tree" / f"{n % 7}" / f"{n}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (8, 8), (n % 256, n // 256, 0)).save(path)
-    command = [sys.executable, "-m", "api.client.cli", "submit", "tree", "--recursive"]
+    command = [sys.executable, "-m", "guanwu.cli", "submit", "tree", "--recursive"]
     address = {
         "GUANWU_URL": small_stack.url,
         "GUANWU_TOKEN": small_stack.token,
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": f"{ROOT}:{ROOT}/api/client",
     }
     options: dict[str, Any] = {
         "env": {**os.environ, **address}, "cwd": tmp_path, "text": True,

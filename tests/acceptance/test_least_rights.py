@@ -15,8 +15,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 import deploy.seaweedfs
-from api.client import Client
 from deploy.stack import Stack
+from guanwu import Client
 from tests.stack import CPU_SETTINGS, INPUT_BUCKET, running_stack
 from worker.contract.objects import keys
 from worker.contract.objects.store import BYTES, ObjectStore

@@ -29,12 +29,12 @@ def test_photos_come_back_as_labels_overlays_and_figures(
     stack: Stack, photos: list[Path], tmp_path: Path
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "api.client.cli", "submit", *photos],
+        [sys.executable, "-m", "guanwu.cli", "submit", *photos],
         env={
             **os.environ,
             "GUANWU_URL": stack.url,
             "GUANWU_TOKEN": stack.token,
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": f"{ROOT}:{ROOT}/api/client",
         },
         cwd=tmp_path,
         capture_output=True,

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api.client import Client
 from deploy.ports import LOOPBACK
+from guanwu import Client
 from tests.acceptance.containers import MARKS, Container, Host, running, send_job, token_of
 from tests.deploy.kustomization import Manifest, built, environment, image_of, pod
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from api.client import Client
 from deploy.ports import LOOPBACK, keep_or_choose
 from deploy.stack import Stack
+from guanwu import Client
 from guanwu.wire.statuses import JobStatus
 from tests.deploy.monitoring import exact_matchers, grouping_labels, queries, series_names
 from tests.exposition import Exposition

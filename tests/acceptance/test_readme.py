@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from api.client import Client, RequestRefused
 from deploy.stack import Stack
+from guanwu import Client, RequestRefused
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)

@@ -9,8 +9,9 @@ import httpx
 import pytest
 from PIL import Image
 
-from api.client import Client, saving
 from deploy.stack import Stack
+from guanwu import Client
+from guanwu.cli import result_files
 
 WAIT_S = 180
 OPTIONS = {
@@ -59,7 +60,7 @@ def test_overlays_come_in_the_format_that_was_asked_for(
         job = client.submit([photo], options=options)
         job.wait(timeout_s=WAIT_S)
         (item,) = job.results()
-        saving.save(client, item, folder=tmp_path, stem="photo")
+        result_files.save(client, item, folder=tmp_path, stem="photo")
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {f"photo_overlay{suffix}", "photo_map.png", "photo_labels.json"}
     with httpx.Client(

@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api.client import Client
 from deploy.stack import Stack
+from guanwu import Client
 
 # Of what the first tenant owns. `None`: made by a fixture, and unknown under `UNKNOWN`.
 NAMES = {

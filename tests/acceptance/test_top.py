@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from api.client import Client
-from api.client.cli import cli
-from api.client.upload import Picture
 from deploy.stack import Stack
+from guanwu import Client
+from guanwu.cli.main import cli
+from guanwu.core.upload_body import Picture
 from tests.stack import CPU_SETTINGS, running_stack
 
 MODEL = "efficientnet-lite0"
@@ -76,7 +76,7 @@ def test_json_is_one_line_for_pipes(busy: Stack) -> None:
 
 
 def watching(stack: Stack, *options: str, **pipes: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "api.client.cli", "top", "--every", "0.5", *options]
+    command = [sys.executable, "-m", "guanwu.cli", "top", "--every", "0.5", *options]
     own = {"GUANWU_URL": stack.url, "GUANWU_TOKEN": stack.token, "TERM": "xterm", "COLUMNS": "160"}
     return subprocess.Popen(command, env=os.environ | own, text=True, **pipes)  # type: ignore[call-overload,no-any-return]
 

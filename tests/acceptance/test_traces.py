@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.client import Client
 from deploy.stack import Stack
+from guanwu import Client
 from guanwu.wire.jobs import Job
 from guanwu.wire.statuses import JobStatus
 from tests.acceptance.conftest import told_to

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 import httpx
 import pytest
 
-from api.client import Client
 from deploy.stack import Stack
+from guanwu import Client
 from guanwu.wire.results import ItemResult
 from guanwu.wire.statuses import JobStatus
 from tests.acceptance.conftest import MAX_BYTES, TIMEOUT_S

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from api.client import Client
 from deploy.stack import Stack
+from guanwu import Client
 
 
 def guanwu(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -22,7 +22,7 @@ TRACING = (
     ("module", "forbidden"),
     [
         ("api.app", FORBIDDEN),
-        ("api.client.cli", (*FORBIDDEN, "numpy")),
+        ("guanwu.cli.main", (*FORBIDDEN, "numpy")),
         (
             "worker.processes.device_worker",
             ("torch", "transformers"),

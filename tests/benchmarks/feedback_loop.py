@@ -26,9 +26,9 @@ from tempfile import TemporaryDirectory
 import cv2
 import numpy as np
 
-from api.client import Client
-from api.client.handle import JobHandle
 from deploy.stack import Stack
+from guanwu import Client
+from guanwu.sync.job import JobHandle
 from tests.benchmarks import caltech
 from tests.benchmarks.composites import Composite, beside, points_inside
 from worker.vision.rendering.png import encoded

@@ -32,8 +32,8 @@ from tempfile import TemporaryDirectory
 
 from packaging.requirements import Requirement
 
-from api.client import Client
 from deploy.stack import Stack
+from guanwu import Client
 from tests.benchmarks.start import starts
 from worker.vision.models.weights.cache import cache_dir
 

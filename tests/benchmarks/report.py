@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from api.client import Client
 from deploy.stack import Stack
+from guanwu import Client
 from guanwu.wire.results import ItemResult
 from tests.benchmarks.looking import SHOWN, WINDOW, asked, chromium, workerless
 from tests.benchmarks.shown import Bar, report

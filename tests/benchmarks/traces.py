@@ -22,9 +22,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from api.client import Client
 from deploy.child import Child
 from deploy.stack import Stack
+from guanwu import Client
 from tests.benchmarks.shown import report
 from tests.benchmarks.sleepers import cpu_s
 from tests.benchmarks.turns import in_turn, quartiles

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
 
-from api.client import Client
 from deploy.stack import Stack
+from guanwu import Client
 from guanwu.wire.results import ItemResult
 from tests.benchmarks.scenes import Scene
 

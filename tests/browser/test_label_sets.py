@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from api.client import Client
 from deploy.stack import Stack
+from guanwu import Client
 from guanwu.wire.label_sets import ClientSet
 from tests.browser.looking import all_pictures_load, barriers
 from worker.contract.objects.store import ObjectStore

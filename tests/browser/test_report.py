@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from api.client import Client
 from deploy.stack import Stack
+from guanwu import Client
 from tests.browser.looking import all_pictures_load, barriers
 from tests.finished import PICTURES, Finisher
 from tests.stack import running_stack

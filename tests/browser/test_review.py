@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api.client import Client
 from deploy.stack import Stack
+from guanwu import Client
 from tests.browser.looking import all_pictures_load, barriers
 
 if TYPE_CHECKING:

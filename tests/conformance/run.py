@@ -135,7 +135,11 @@ def ask(stack: Stack, folder: Path, *, examples: int, seed: int, short: bool = F
     ]
     done = subprocess.run(
         command,
-        env={**stack.environment, "CONFORMANCE_TOKEN": stack.token, "PYTHONPATH": str(ROOT)},
+        env={
+            **stack.environment,
+            "CONFORMANCE_TOKEN": stack.token,
+            "PYTHONPATH": f"{ROOT}:{ROOT}/api/client",
+        },
         cwd=folder,
         capture_output=True,
         text=True,

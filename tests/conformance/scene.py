@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from api.client import Client
 from deploy.stack import Stack
+from guanwu import Client
 from guanwu.wire.base import new_id
 from guanwu.wire.label_sets import ClientSet, Proposal, ProposedExample, SetLabel
 from tests.sleeping.pictures import picture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from api.client.cli import cli
+from guanwu.cli.main import cli
 from worker.__main__ import main
 
 ROOT = Path(__file__).parents[2]

@@ -17,7 +17,7 @@ DOCUMENTS = {document.path: document for document in every_document()}
 RUN = {
     "README.md": "tests/acceptance/test_readme.py",
     "docs/api.md": "tests/acceptance/test_api_guide.py",
-    "docs/feedback.md": "tests/api/client/test_cli.py",
+    "docs/feedback.md": "tests/api/client/cli/test_main.py",
     "docs/webhooks.md": "tests/worker/webhooks/test_docs.py",
 }
 

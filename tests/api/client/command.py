@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 from structlog.testing import capture_logs
 
-from api.client import cli
+from guanwu.cli import main
 
 Run = subprocess.CompletedProcess[str]
-COMMAND = (sys.executable, "-m", "api.client.cli")
+COMMAND = (sys.executable, "-m", "guanwu.cli")
 
 
 class Guanwu:
@@ -33,7 +33,7 @@ class Guanwu:
             patch.chdir(self._folder)
             with CliRunner().isolation(env={**absent, **found}) as (out, err, _):
                 try:
-                    code = cli.run(words)
+                    code = main.run(words)
                 except SystemExit as exc:
                     code = int(exc.code or 0)
         return Run(words, code, out.getvalue().decode(), err.getvalue().decode())

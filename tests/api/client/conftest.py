@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from api.client import Client
+from guanwu import Client
 from tests.api.client.command import Guanwu
 from tests.api.requests import TOKEN, Calls, served
 
@@ -32,7 +32,7 @@ def environment(url: str) -> dict[str, str]:
     """Of a shell in which `guanwu` is set up."""
     root = str(Path(__file__).parents[3])
     scripts = str(Path(sys.executable).parent)
-    own = {"PYTHONPATH": root, "GUANWU_URL": url, "GUANWU_TOKEN": TOKEN}
+    own = {"PYTHONPATH": f"{root}:{root}/api/client", "GUANWU_URL": url, "GUANWU_TOKEN": TOKEN}
     return {**os.environ, **own, "PATH": f"{scripts}:{os.environ['PATH']}"}
 
 

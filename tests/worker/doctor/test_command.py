@@ -68,7 +68,7 @@ def examined(environment: dict[str, str]) -> tuple[int, Findings]:
 
 def test_on_the_embedded_stack_all_is_well(stack: Stack) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "api.client.cli", "doctor", "--json"],
+        [sys.executable, "-m", "guanwu.cli", "doctor", "--json"],
         env=stack.environment,
         capture_output=True,
         text=True,
