@@ -18,8 +18,8 @@ import pytest
 from deploy.ports import keep_or_choose
 from deploy.stack import Stack
 from deploy.valkey import Valkey
-from tests import layers
-from tests.stack import (
+from tests.support import layers
+from tests.support.stack import (
     CPU_SETTINGS,
     Bucket,
     Buckets,

@@ -10,9 +10,9 @@ import pytest
 from deploy.stack import Stack
 from tests.acceptance import own_models
 from tests.acceptance.containers import made_secrets
-from tests.collector import Collector, collecting
-from tests.stack import CPU_SETTINGS, running_stack
-from tests.web import WebServer, web_server
+from tests.support.misbehaving_web_server import WebServer, web_server
+from tests.support.otlp_collector import Collector, collecting
+from tests.support.stack import CPU_SETTINGS, running_stack
 
 MAX_BYTES = 2_000_000
 TIMEOUT_S = 3

@@ -29,7 +29,7 @@ from deploy.seaweedfs import port_flags, sockets
 from deploy.state import State
 from guanwu import Client
 from tests.deploy.composition import ROOT
-from tests.stack import SESSION_MARK
+from tests.support.stack import SESSION_MARK
 from worker.vision.models.weights.cache import cache_dir
 
 READY_S = 240.0  # the first start may fetch weights from the package index

@@ -16,7 +16,7 @@ import pytest
 from api.http import problems
 from deploy.stack import Stack
 from guanwu import Client
-from tests.stack import INPUT_BUCKET
+from tests.support.stack import INPUT_BUCKET
 from worker.contract.errors import ImageError
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from deploy.ports import keep_or_choose
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,7 +12,7 @@ import pytest
 
 from deploy.demo import PHOTOS
 from deploy.stack import Stack
-from tests.stack import CPU_SETTINGS
+from tests.support.stack import CPU_SETTINGS
 
 ROOT = Path(__file__).parents[2]
 DEMO_S = 600.0  # the first time, photos and models are fetched

@@ -16,7 +16,7 @@ from deploy.stack import Stack
 from guanwu import Client, JobHandle
 from guanwu.wire.results import ItemResult
 from guanwu.wire.statuses import ItemStatus, JobStatus
-from tests.stack import CPU_SETTINGS, running_stack
+from tests.support.stack import CPU_SETTINGS, running_stack
 from worker.contract.objects import keys
 
 IMAGES = 200

@@ -22,7 +22,7 @@ from guanwu import Client, JobHandle, RequestRefused
 from guanwu.wire.results import ItemResult
 from guanwu.wire.statuses import ItemStatus, JobStatus
 from tests.sleeping.stack import SleepingStack
-from tests.stack import CPU_SETTINGS, INPUT_BUCKET, running_stack
+from tests.support.stack import CPU_SETTINGS, INPUT_BUCKET, running_stack
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 180

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 import deploy.seaweedfs
 from deploy.stack import Stack
 from guanwu import Client
-from tests.stack import CPU_SETTINGS, INPUT_BUCKET, running_stack
+from tests.support.stack import CPU_SETTINGS, INPUT_BUCKET, running_stack
 from worker.contract.objects import keys
 from worker.contract.objects.store import BYTES, ObjectStore
 from worker.doctor import object_store as store_doctor

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from deploy.stack import Stack
 from tests.sleeping.stack import SleepingStack
-from tests.stack import CPU_SETTINGS, running_stack
+from tests.support.stack import CPU_SETTINGS, running_stack
 from worker.__main__ import main as worker
 
 READS, IMAGES = 40, 6

@@ -21,7 +21,7 @@ import pytest
 
 from deploy.processes import force, runs
 from deploy.stack import Stack
-from tests.stack import CPU_SETTINGS
+from tests.support.stack import CPU_SETTINGS
 
 ROOT = Path(__file__).parents[2]
 ONE_MODEL = {"GUANWU_DEFAULT_MODELS": "efficientnet-lite0"}  # the one that loads soonest

@@ -16,8 +16,8 @@ from deploy.stack import Stack
 from guanwu import Client
 from guanwu.wire.statuses import JobStatus
 from tests.deploy.monitoring import exact_matchers, grouping_labels, queries, series_names
-from tests.exposition import Exposition
-from tests.stack import CPU_SETTINGS, running_stack
+from tests.support.prometheus_text import Exposition
+from tests.support.stack import CPU_SETTINGS, running_stack
 
 MODEL = "efficientnet-lite0"
 PHOTOS = 6

@@ -20,7 +20,7 @@ from deploy.stack import Stack
 from guanwu import Client
 from guanwu.cli.main import cli
 from guanwu.core.upload_body import Picture
-from tests.stack import CPU_SETTINGS, running_stack
+from tests.support.stack import CPU_SETTINGS, running_stack
 
 MODEL = "efficientnet-lite0"
 IMAGES = 300  # half a minute of work, at the most

@@ -15,11 +15,11 @@ from guanwu import Client
 from guanwu.wire.jobs import Job
 from guanwu.wire.statuses import JobStatus
 from tests.acceptance.conftest import told_to
-from tests.collector import Collector, SeenSpan, collecting
-from tests.receiver import Receiver, receiving, wait_until
 from tests.sleeping.stack import SleepingStack
-from tests.stack import CPU_SETTINGS, INPUT_BUCKET, running_stack
-from tests.web import WebServer
+from tests.support.misbehaving_web_server import WebServer
+from tests.support.otlp_collector import Collector, SeenSpan, collecting
+from tests.support.stack import CPU_SETTINGS, INPUT_BUCKET, running_stack
+from tests.support.webhook_receiver import Receiver, receiving, wait_until
 from worker.contract.records.connection import connect
 from worker.contract.records.job_records import JobRecords
 

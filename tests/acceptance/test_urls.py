@@ -14,7 +14,7 @@ from guanwu import Client
 from guanwu.wire.results import ItemResult
 from guanwu.wire.statuses import JobStatus
 from tests.acceptance.conftest import MAX_BYTES, TIMEOUT_S
-from tests.web import WebServer, web_server
+from tests.support.misbehaving_web_server import WebServer, web_server
 
 WAIT_S = 180
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from deploy.stack import Stack
-from tests.resnest import CLASSES, folder_of, hollow, names, recipe
-from tests.stack import CPU_SETTINGS, running_stack
+from tests.support.resnest_checkpoint import CLASSES, folder_of, hollow, names, recipe
+from tests.support.stack import CPU_SETTINGS, running_stack
 
 PNG = b"\x89PNG"
 

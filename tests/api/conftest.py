@@ -11,7 +11,7 @@ from api.services import label_index
 from deploy.stack import Stack
 from tests.api.fake_worker import Hand
 from tests.api.requests import TOKENS, Calls, front_door, lasting_door
-from tests.stack import Buckets, SettingsFactory
+from tests.support.stack import Buckets, SettingsFactory
 
 
 @pytest.fixture(scope="session")

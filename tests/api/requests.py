@@ -19,7 +19,7 @@ from werkzeug.test import TestResponse, encode_multipart
 from api.app import create_app
 from deploy.stack import Stack
 from tests.api.fake_worker import Hand
-from tests.stack import Buckets, SettingsFactory
+from tests.support.stack import Buckets, SettingsFactory
 from worker.contract.settings.model import Settings
 
 TOKEN = "token-of-the-test"

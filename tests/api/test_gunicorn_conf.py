@@ -18,7 +18,7 @@ import pytest
 from api.services.capacity import MAX_POLLS, MAX_STREAMS
 from deploy.stack import Stack
 from tests.api.requests import CREDENTIALS, OTHER_TOKEN, PNG, TOKEN, TOKENS
-from tests.stack import Buckets, SettingsFactory
+from tests.support.stack import Buckets, SettingsFactory
 
 pytestmark = pytest.mark.xdist_group("gunicorn")  # one process, or each would start a server
 

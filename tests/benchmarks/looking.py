@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from deploy.stack import Stack
-from tests.finished import PICTURES
+from tests.support.finished_jobs import PICTURES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ViewportSize

@@ -10,7 +10,7 @@ import psutil
 
 from deploy.child import Child
 from deploy.stack import Stack
-from tests.exposition import Exposition
+from tests.support.prometheus_text import Exposition
 
 WAIT = "wait"
 REST = "worker rest"

@@ -2,9 +2,10 @@
 
     python -m tests.benchmarks.report [--json] [--quick] [--images N]
 
-Front door, Valkey and SeaweedFS are real; the finished job is made by hand (tests/finished.py).
-Its thumbnails are noise, heavier than photos, and each picture has a coarse map. Every opening is
-a new browser context without a network, in a window of 1440 x 1000 pixels.
+Front door, Valkey and SeaweedFS are real; the finished job is made by hand
+(tests/support/finished_jobs.py). Its thumbnails are noise, heavier than photos, and each picture
+has a coarse map. Every opening is a new browser context without a network, in a window of 1440 x
+1000 pixels.
 
 - first_made_s: from asking for the report to its last byte, the first time (the job's index is
   read, and kept)
@@ -32,7 +33,7 @@ from guanwu import Client
 from guanwu.wire.results import ItemResult
 from tests.benchmarks.looking import SHOWN, WINDOW, asked, chromium, workerless
 from tests.benchmarks.shown import Bar, report
-from tests.finished import TENANT, Finisher
+from tests.support.finished_jobs import TENANT, Finisher
 from worker.contract.coarse_maps import SIDE
 from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys

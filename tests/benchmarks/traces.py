@@ -28,7 +28,7 @@ from guanwu import Client
 from tests.benchmarks.shown import report
 from tests.benchmarks.sleepers import cpu_s
 from tests.benchmarks.turns import in_turn, quartiles
-from tests.collector import collecting
+from tests.support.otlp_collector import collecting
 
 SETTINGS = {
     "GUANWU_DEFAULT_MODELS": "efficientnet-lite0",

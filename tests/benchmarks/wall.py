@@ -2,10 +2,10 @@
 
     python -m tests.benchmarks.wall [--json] [--quick] [--images N]
 
-Front door, Valkey and SeaweedFS are real; the finished job is made by hand (tests/finished.py),
-each of its pictures with a thumbnail of its own. Every opening is a new browser context, so
-nothing is cached, in a window of 1440 x 1000 pixels. The whole of it shares this machine's
-processors with Chromium.
+Front door, Valkey and SeaweedFS are real; the finished job is made by hand
+(tests/support/finished_jobs.py), each of its pictures with a thumbnail of its own. Every opening is
+a new browser context, so nothing is cached, in a window of 1440 x 1000 pixels. The whole of it
+shares this machine's processors with Chromium.
 
 - first_paint_s: from going to the job's address to every tile in the window with its picture
 - first_tile_s: the same to the first picture
@@ -36,7 +36,7 @@ import numpy as np
 from deploy.stack import Stack
 from tests.benchmarks.looking import SHOWN, WINDOW, asked, chromium, workerless
 from tests.benchmarks.shown import report
-from tests.finished import Finisher
+from tests.support.finished_jobs import Finisher
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Request

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deploy.stack import Stack
-from tests.finished import Finisher
+from tests.support.finished_jobs import Finisher
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Request

@@ -11,8 +11,8 @@ import pytest
 from deploy.stack import Stack
 from guanwu import Client
 from tests.browser.looking import all_pictures_load, barriers
-from tests.finished import PICTURES, Finisher
-from tests.stack import running_stack
+from tests.support.finished_jobs import PICTURES, Finisher
+from tests.support.stack import running_stack
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Request

@@ -13,8 +13,8 @@ from api.services.job_index import Order
 from deploy.stack import Stack
 from guanwu.wire.uncertainty import least_entropy
 from tests.browser.looking import all_pictures_load, barriers
-from tests.finished import NAMES, PICTURES, Finisher, fails, faithfulness_of, score_of
-from tests.stack import running_stack
+from tests.support.finished_jobs import NAMES, PICTURES, Finisher, fails, faithfulness_of, score_of
+from tests.support.stack import running_stack
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -13,7 +13,7 @@ from guanwu.wire.base import new_id
 from guanwu.wire.label_sets import ClientSet, Proposal, ProposedExample, SetLabel
 from tests.sleeping.pictures import picture
 from tests.sleeping.stack import SleepingStack
-from tests.stack import running_stack
+from tests.support.stack import running_stack
 from worker.contract.objects import keys
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.redis_servers import RIGHTS
+from tests.support.redis_servers import RIGHTS
 
 ROOT = Path(__file__).parents[2]
 SHELL_BLOCK = re.compile(r"```(?:bash|sh|shell)\n(.*?)```", re.DOTALL)

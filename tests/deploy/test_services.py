@@ -26,7 +26,7 @@ from redis.retry import Retry
 from deploy.child import Child
 from deploy.errors import ChildDied, StateLocked
 from deploy.stack import Stack
-from tests.stack import Bucket, running_stack
+from tests.support.stack import Bucket, running_stack
 from worker.contract.errors import SettingsInvalid
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from deploy.processes import runs
 from deploy.seaweedfs import S3_REGION
 from deploy.stack import Stack
 from deploy.state import Credentials
-from tests.stack import CPU_SETTINGS, StartStack, running_stack
+from tests.support.stack import CPU_SETTINGS, StartStack, running_stack
 from worker.contract.records.keys import RedisKeys
 from worker.contract.settings.environment import load
 

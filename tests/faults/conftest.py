@@ -13,7 +13,7 @@ import pytest
 
 from deploy.stack import Stack
 from tests.faults.scene import Scene
-from tests.stack import Bucket, SettingsFactory, running_stack
+from tests.support.stack import Bucket, SettingsFactory, running_stack
 
 MakeScene = Callable[..., Scene]
 BUCKETS = 8

@@ -19,7 +19,7 @@ from deploy.stack import Stack
 from tests.api.requests import TOKEN, Answer, front_door
 from tests.sleeping.behaviour import Behaviour
 from tests.sleeping.pictures import picture
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
 from worker.contract.errors import RedisUnavailable
 from worker.contract.objects.store import ObjectStore
 from worker.contract.records.connection import connect

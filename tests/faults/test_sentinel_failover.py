@@ -14,11 +14,11 @@ from urllib.parse import quote
 import pytest
 
 from deploy.stack import Stack
-from tests.certificates import Authority, Certificate
 from tests.faults.conftest import SpareBuckets
 from tests.faults.invariants import expect_settled
 from tests.faults.scene import Scene
-from tests.redis_servers import (
+from tests.support.certificates import Authority, Certificate
+from tests.support.redis_servers import (
     PASSWORD,
     READY_S,
     SENTINEL_PASSWORD,
@@ -27,7 +27,7 @@ from tests.redis_servers import (
     RedisServer,
     demand_programs,
 )
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
 from worker.doctor import redis as doctor
 
 IMAGES = 200

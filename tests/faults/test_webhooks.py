@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults.conftest import MakeScene
 from tests.faults.scene import Scene
-from tests.receiver import Receiver, receiving
+from tests.support.webhook_receiver import Receiver, receiving
 from worker.contract.objects import keys
 
 HOOKS = {"outbound_allow": "127.0.0.0/8", "webhook_retries_s": "0.3,0.3,1,1,1,1,1,1,1,1"}

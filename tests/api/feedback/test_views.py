@@ -15,7 +15,7 @@ from deploy.stack import Stack
 from guanwu.wire.catalog import Catalog
 from tests.api.fake_worker import CATALOG, Hand
 from tests.api.requests import OTHER_TOKEN, PNG, TOKENS, Calls, front_door, lasting_door, problem
-from tests.stack import Bucket, Buckets, SettingsFactory, empty_bucket
+from tests.support.stack import Bucket, Buckets, SettingsFactory, empty_bucket
 from worker.contract.label_set import LabelSet
 from worker.contract.objects import keys
 from worker.contract.records.keys import RedisKeys

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from deploy.child import Child
 from deploy.stack import Stack
 from tests.api.requests import CREDENTIALS, front_door, problem
-from tests.stack import SettingsFactory, empty_bucket, running_stack
+from tests.support.stack import SettingsFactory, empty_bucket, running_stack
 from worker.contract.settings.model import Settings
 
 PATIENCE_S = 12.0

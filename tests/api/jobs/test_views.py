@@ -6,7 +6,7 @@ from api.submissions.accept import lane_of
 from guanwu.wire.options import Options
 from tests.api.fake_worker import Hand
 from tests.api.requests import OTHER_TOKEN, PNG, TOKENS, Calls, front_door, problem
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
 
 UNKNOWN = "job_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 

@@ -14,7 +14,7 @@ from api.submissions.inputs import store_inputs
 from guanwu.wire.catalog import Catalog, ModelEntry
 from tests.api.fake_worker import CATALOG, Hand
 from tests.api.requests import OTHER_TOKEN, PNG, TOKENS, Calls, front_door, problem
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
 from worker.contract.objects import keys
 
 READER = ModelEntry(

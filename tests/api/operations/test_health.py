@@ -1,4 +1,4 @@
-"""Health, as load balancers ask for it. What is away: test_away.py."""
+"""Health, as load balancers ask for it. What is away: http/test_services_away.py."""
 
 from __future__ import annotations
 

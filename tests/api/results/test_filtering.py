@@ -11,7 +11,7 @@ import pytest
 from deploy.stack import Stack
 from tests.api.fake_worker import Hand
 from tests.api.requests import OTHER_TOKEN, Calls, lasting_door, problem
-from tests.stack import Buckets
+from tests.support.stack import Buckets
 from worker.contract.objects import keys
 from worker.contract.objects.store import JSONL
 

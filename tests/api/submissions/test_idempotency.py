@@ -17,7 +17,7 @@ from api.submissions import accept
 from api.submissions.inputs import store_inputs
 from tests.api.fake_worker import Hand
 from tests.api.requests import OTHER_TOKEN, PNG, TOKENS, Answer, Calls, problem
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
 from worker.contract.errors import RedisUnavailable
 from worker.contract.records.job_records import JobRecords
 from worker.contract.repositories.manifests import read_shard

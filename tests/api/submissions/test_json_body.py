@@ -9,7 +9,7 @@ import pytest
 
 from tests.api.fake_worker import Hand
 from tests.api.requests import OTHER_TOKEN, PNG, TOKENS, Calls, front_door, problem
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
 
 DATA = base64.b64encode(PNG).decode()
 

@@ -12,7 +12,7 @@ from api.jobs.polling import MAX_WAIT_S
 from api.submissions.prefer_wait import wait_s_of
 from tests.api.fake_worker import Hand
 from tests.api.requests import PNG, TOKENS, Calls, front_door
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
 
 
 def test_small_job_that_is_done_in_time_is_200_with_its_results(

@@ -15,7 +15,7 @@ from guanwu.wire.base import new_id
 from guanwu.wire.requests import Source
 from tests.api.fake_worker import Hand
 from tests.api.requests import OTHER_TOKEN, PNG, TOKENS, Calls, front_door, problem
-from tests.stack import Bucket, SettingsFactory, empty_bucket
+from tests.support.stack import Bucket, SettingsFactory, empty_bucket
 from worker.contract.repositories.job_restore import undone_jobs
 
 

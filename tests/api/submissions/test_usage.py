@@ -10,7 +10,7 @@ import pytest
 
 from tests.api.fake_worker import Hand
 from tests.api.requests import OTHER_TOKEN, PNG, TOKENS, Calls, front_door, problem
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
 from worker.contract.objects.store import ObjectStore
 from worker.contract.records.connection import connect
 from worker.contract.repositories.api_keys import AccessKeys

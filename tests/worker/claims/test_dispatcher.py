@@ -7,7 +7,7 @@ import pytest
 
 from guanwu.wire.base import Lane, new_id
 from guanwu.wire.options import Options
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
 from worker.claims.dispatcher import Pump, Runner
 from worker.contract.errors import LeaseLost
 from worker.contract.lanes import WINDOW_CHUNKS, QueueName

@@ -7,7 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from tests.stack import Bucket, SettingsFactory
+from tests.support.stack import Bucket, SettingsFactory
 from worker.__main__ import main
 from worker.commands.lifecycle_rules import rules
 from worker.contract.errors import SettingsInvalid

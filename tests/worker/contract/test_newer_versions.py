@@ -11,7 +11,7 @@ import redis
 
 from guanwu.wire.base import new_id
 from guanwu.wire.options import Options
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
 from worker.contract.records.connection import connect
 from worker.contract.records.job_records import JobRecords
 from worker.contract.records.keys import RedisKeys

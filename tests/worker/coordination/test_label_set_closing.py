@@ -15,7 +15,7 @@ from guanwu.wire.label_sets import ClientSet, Example, SetLabel
 from guanwu.wire.options import Options
 from guanwu.wire.results import ItemResult
 from guanwu.wire.statuses import Counts, ItemStatus, JobStatus
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
 from worker.contract.errors import LabelSetBuilding, LabelSetFailed, UnknownLabelSet
 from worker.contract.objects import keys
 from worker.contract.objects.store import BYTES, ObjectStore

@@ -13,7 +13,7 @@ from ulid import ULID
 
 from guanwu.wire.base import new_id
 from guanwu.wire.options import Options
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
 from worker.contract.errors import StoreUnavailable
 from worker.contract.objects import keys
 from worker.contract.objects.store import JSON, ObjectStore

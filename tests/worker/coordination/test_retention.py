@@ -9,7 +9,7 @@ from guanwu.wire.jobs import Job
 from guanwu.wire.label_sets import ClientSet, Proposal, SetLabel
 from guanwu.wire.options import Options
 from guanwu.wire.statuses import Counts, JobStatus
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
 from worker.contract.errors import ProposalNotFound
 from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore

@@ -6,7 +6,7 @@ import pytest
 
 from guanwu.wire.base import new_id
 from guanwu.wire.options import Options
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
 from worker.contract.errors import RedisUnavailable
 from worker.contract.lanes import QueueName
 from worker.contract.records.connection import connect

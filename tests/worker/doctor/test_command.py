@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from deploy.stack import Stack
 from deploy.valkey import Valkey
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
 from worker.__main__ import main
 from worker.doctor import checks
 from worker.vision.models.registry.sources import WheelFile

@@ -23,7 +23,7 @@ from guanwu.wire.map_statistics import Explanations
 from guanwu.wire.options import Options
 from guanwu.wire.results import DeviceInfo, ItemResult, Label
 from guanwu.wire.statuses import ItemStatus, JobStatus
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
 from worker.claims.leases import Leases
 from worker.contract.errors import GuanwuError, LeaseLost, RedisUnavailable
 from worker.contract.lanes import LANES

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from deploy.ports import LOOPBACK, keep_or_choose
-from tests.exposition import Exposition
-from tests.stack import SettingsFactory
+from tests.support.prometheus_text import Exposition
+from tests.support.stack import SettingsFactory
 from worker.contract.errors import SettingsInvalid
 from worker.observability.exporter import Address, Life, address_of, exposed, exposed_alone
 from worker.observability.metrics import Meters

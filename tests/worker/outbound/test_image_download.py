@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.web import WebServer, web_server
+from tests.support.misbehaving_web_server import WebServer, web_server
 from worker.contract.addresses import Address
 from worker.contract.errors import (
     GuanwuError,

@@ -19,8 +19,8 @@ from guanwu.wire.options import Options
 from guanwu.wire.requests import JOB_EVENTS, JobWebhook
 from guanwu.wire.statuses import Counts, JobStatus
 from guanwu.wire.webhooks import Attempt
-from tests.receiver import Receiver, receiving, wait_until
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
+from tests.support.webhook_receiver import Receiver, receiving, wait_until
 from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore
 from worker.contract.records.connection import connect

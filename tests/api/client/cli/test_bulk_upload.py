@@ -19,7 +19,7 @@ from guanwu.wire.statuses import ItemStatus
 from tests.api.client.command import Guanwu
 from tests.api.fake_worker import Hand
 from tests.api.requests import PNG, TOKENS, Calls, front_door
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
 
 
 @pytest.fixture

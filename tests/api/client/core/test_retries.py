@@ -16,7 +16,7 @@ from guanwu.sync.job import JobHandle
 from tests.api.fake_worker import Hand
 from tests.api.jobs.test_events import later
 from tests.api.requests import PNG, TOKEN, TOKENS, Calls, front_door, served
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
 
 
 @pytest.fixture

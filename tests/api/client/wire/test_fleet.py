@@ -3,7 +3,7 @@ from __future__ import annotations
 import datetime as dt
 
 from guanwu.wire.fleet import Pulse, StagePulse, slowest
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
 from worker.contract.records.connection import connect
 from worker.contract.records.fleet import Pulses
 from worker.contract.records.keys import RedisKeys

@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 from deploy.ports import LOOPBACK
-from tests.serving import serving
-from tests.stack import Bucket, SettingsFactory
+from tests.support.http_server import serving
+from tests.support.stack import Bucket, SettingsFactory
 from worker.contract.errors import (
     ImageTooLarge,
     ObjectNotFound,

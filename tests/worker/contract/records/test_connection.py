@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.certificates import Authority
-from tests.redis_servers import PASSWORD, USER, RedisServer, demand_programs
+from tests.support.certificates import Authority
+from tests.support.redis_servers import PASSWORD, USER, RedisServer, demand_programs
 from worker.contract.errors import RedisUnavailable
 from worker.contract.records.broker import make_app, send
 from worker.contract.records.connection import connect, translated

@@ -11,7 +11,7 @@ from guanwu.wire.base import Lane, new_id
 from guanwu.wire.options import Options
 from guanwu.wire.requests import Source
 from guanwu.wire.statuses import Counts, JobStatus
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
 from worker.contract.errors import LeaseLost, QueueFull, RedisUnavailable
 from worker.contract.lanes import WINDOW_CHUNKS
 from worker.contract.records.connection import connect

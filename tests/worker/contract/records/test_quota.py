@@ -11,7 +11,7 @@ import pytest
 from guanwu.wire.base import new_id
 from guanwu.wire.options import Options
 from guanwu.wire.requests import Source
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
 from worker.contract.errors import QuotaExceeded
 from worker.contract.records.connection import connect
 from worker.contract.records.job_records import JobRecords

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from deploy.valkey import Valkey
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
 from worker.contract.errors import RedisUnfit
 from worker.contract.records.connection import connect
 from worker.contract.records.server_state import RedisState, demand_fit, judge, read_state

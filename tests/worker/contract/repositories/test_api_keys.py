@@ -8,7 +8,7 @@ import socket
 import pytest
 from pydantic import SecretStr
 
-from tests.stack import Bucket, SettingsFactory
+from tests.support.stack import Bucket, SettingsFactory
 from worker.contract.errors import KeyNotFound, RequestError
 from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore

@@ -13,7 +13,7 @@ from guanwu.wire.options import Options
 from guanwu.wire.requests import Source
 from guanwu.wire.results import ItemResult
 from guanwu.wire.statuses import ItemStatus, JobStatus
-from tests.stack import SettingsFactory
+from tests.support.stack import SettingsFactory
 from worker.contract.manifest_item import Plan
 from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests import resnest
+from tests.support import resnest_checkpoint
 from worker.vision.models.convolutional.classifier import ConvolutionalClassifier
 from worker.vision.models.families import cnn, vit
 from worker.vision.models.families import resnest as wanwu_family
@@ -47,7 +47,7 @@ def caltech(caltech_folder: Path) -> vit.VisionTransformer:
 @pytest.fixture(scope="session")
 def resnest_tensors(shared_data: Path) -> dict[str, Tensor]:
     """A ResNeSt-101 of 512 classes with the numbers of the parity fixture."""
-    return resnest.recipe(shared_data, classes=512)
+    return resnest_checkpoint.recipe(shared_data, classes=512)
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +56,7 @@ def wanwu(
 ) -> Iterator[ConvolutionalClassifier]:
     """The same, loaded from a folder as ModelScope ships it."""
     folder = tmp_path_factory.mktemp("models") / "wanwu"
-    resnest.folder_of(folder, resnest_tensors, resnest.names(512))
+    resnest_checkpoint.folder_of(folder, resnest_tensors, resnest_checkpoint.names(512))
     spec = ModelSpec(id="wanwu", family="resnest", source=Folder(path=folder), revision="local")
     yield wanwu_family.load(spec, CPU, model_dir=None, progress=print)
     shutil.rmtree(folder)

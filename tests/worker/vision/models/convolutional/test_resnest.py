@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.resnest import TENSORS, shapes
+from tests.support.resnest_checkpoint import TENSORS, shapes
 from worker.vision.models.convolutional.classifier import ConvolutionalClassifier
 from worker.vision.models.convolutional.resnest import ResNeSt101
 

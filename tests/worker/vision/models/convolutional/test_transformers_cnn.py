@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from guanwu.wire.options import Options
-from tests.evidence import check_hottest_cell_is_where_the_evidence_is
+from tests.support.known_evidence import check_hottest_cell_is_where_the_evidence_is
 from worker.contract.errors import CheckpointInvalid, GuanwuError
 from worker.vision.engine.engine import Engine
 from worker.vision.images.decoding import decode

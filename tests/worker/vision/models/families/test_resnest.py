@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.evidence import check_hottest_cell_is_where_the_evidence_is
-from tests.resnest import CLASSES, folder_of, hollow, names
+from tests.support.known_evidence import check_hottest_cell_is_where_the_evidence_is
+from tests.support.resnest_checkpoint import CLASSES, folder_of, hollow, names
 from worker.contract.errors import CheckpointInvalid
 from worker.vision.engine.engine import Engine
 from worker.vision.models.convolutional.classifier import ConvolutionalClassifier

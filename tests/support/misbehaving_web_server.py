@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from tests.serving import serving
+from tests.support.http_server import serving
 
 DRIP_S = 0.1
 

@@ -16,7 +16,7 @@ import redis
 
 from deploy.child import Child
 from deploy.ports import LOOPBACK, keep_or_choose
-from tests.certificates import Certificate
+from tests.support.certificates import Certificate
 
 ADMIN_PASSWORD = "of-the-operator"
 PASSWORD = "p@ss/word:of?guanwu"  # what a URL has to write in another way

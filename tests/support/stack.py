@@ -24,7 +24,7 @@ import pytest
 from deploy.errors import ServiceMissing
 from deploy.processes import force, marked
 from deploy.stack import Stack
-from tests import layers
+from tests.support import layers
 from worker.contract.settings.environment import load
 from worker.contract.settings.model import Settings
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from standardwebhooks.webhooks import Webhook
 
-from tests.serving import serving
+from tests.support.http_server import serving
 
 PATIENCE_S = 120.0  # a busy machine starts workers slowly
 

@@ -37,7 +37,7 @@ MAIN_JOB = "main_job"
 MAIN_JOB_FILES = ("acceptance/test_main_job.py",)
 ALONE_BY_MODULE = ("acceptance", "browser", "conformance")
 """Layers whose modules start a stack each: all tests of one go to the same test process."""
-_TESTS = Path(__file__).parent
+_TESTS = Path(__file__).parents[1]
 _running = "unit"
 
 
@@ -98,5 +98,5 @@ def require(layer: str) -> None:
     if LAYERS.index(_running) < LAYERS.index(layer):
         raise RuntimeError(
             f"a test of the layer {_running} starts what belongs to {layer}; let it take a fixture "
-            f"that says so (tests/layers.py), or move it to tests/{layer}"
+            f"that says so (tests/support/layers.py), or move it to tests/{layer}"
         )
