@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from deploy.errors import ChildDied, NotReady
-from deploy.processes import force, marked, runs
+from deploy.processes import find_marked, is_running, kill_all
 
 LEASH = Path(__file__).with_name("leash.py")
 MARK = "STACK_CHILD"  # environment variable that a child hands on to all its descendants
@@ -134,12 +134,12 @@ class Child:
 
     def family(self) -> list[psutil.Process]:
         """The child and all its living descendants."""
-        found = set(marked(MARK, self._mark)) if self._mark else set()
+        family = set(find_marked(MARK, self._mark)) if self._mark else set()
         if self._process is not None:
             with suppress(psutil.NoSuchProcess):
                 me = psutil.Process(self._process.pid)
-                found.update([me, *me.children(recursive=True)])
-        return [p for p in found if runs(p)]
+                family.update([me, *me.children(recursive=True)])
+        return [p for p in family if is_running(p)]
 
     def ask_to_stop(self) -> None:
         """Send the stop signal, once, and return; `stop` waits.
@@ -153,12 +153,12 @@ class Child:
     def stop(self) -> None:
         """End it and everything it started: politely, then after `stop_s` by force."""
         if self._process is None:
-            return force(self.family())
+            return kill_all(self.family())
         family = self.family()
         self.ask_to_stop()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(self._stop_s)
-        force(family)
+        kill_all(family)
         self._reap()
 
     def kill(self) -> None:
@@ -168,12 +168,12 @@ class Child:
         family = self.family()
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
-        force(family)
+        kill_all(family)
         self._reap()
 
     def _reap(self) -> None:
         assert self._process is not None
-        force(self.family())  # whatever was started while the others ended
+        kill_all(self.family())  # whatever was started while the others ended
         self._process.wait()
         self._process = None
         for path in self._leaves:

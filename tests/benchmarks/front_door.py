@@ -34,7 +34,7 @@ import numpy as np
 
 from deploy.child import Child
 from deploy.ports import LOOPBACK, keep_or_choose
-from deploy.programs import API_READY_S, Door
+from deploy.programs import API_READY_S, FrontDoorProbe
 from deploy.stack import Stack
 from tests.benchmarks.callers import MARK
 from tests.benchmarks.shown import report
@@ -142,7 +142,7 @@ def bare_door(stack: Stack, folder: Path) -> Iterator[str]:
     url = f"http://{LOOPBACK}:{port}"
     try:
         child.start()
-        with Door(url, headers={}) as door:
+        with FrontDoorProbe(url, headers={}) as door:
             child.wait_until(door.answers, timeout_s=API_READY_S, what="an answer")
         yield url
     finally:

@@ -16,7 +16,7 @@ import pytest
 
 from deploy.child import Child
 from deploy.errors import ChildDied, NotReady
-from deploy.processes import runs
+from deploy.processes import is_running
 
 STUBBORN = """
 import os, signal, subprocess, sys, time
@@ -105,7 +105,7 @@ def test_no_descendant_survives_even_in_its_own_session_and_deaf_to_sigterm(
     family = child.family()
     assert len(family) == 2
     end(child)
-    assert not any(runs(p) for p in family)
+    assert not any(is_running(p) for p in family)
     assert child.pid is None
 
 
@@ -120,9 +120,9 @@ def test_orphans_of_a_crashed_child_are_ended_by_stop(make_child: MakeChild) -> 
     os.kill(child.pid, signal.SIGKILL)
     with pytest.raises(ChildDied, match="by signal 9"):
         child.wait_until(lambda: False, timeout_s=20, what="nothing")
-    assert runs(orphan)
+    assert is_running(orphan)
     child.stop()
-    assert not runs(orphan)
+    assert not is_running(orphan)
 
 
 def test_the_stop_signal_is_sent_once_however_often_one_asks(make_child: MakeChild) -> None:
@@ -150,6 +150,6 @@ def test_children_end_when_their_parent_is_killed(tmp_path: Path) -> None:
         child = psutil.Process(int(parent.stdout.readline()))
         parent.kill()
     end = time.monotonic() + 10
-    while runs(child) and time.monotonic() < end:
+    while is_running(child) and time.monotonic() < end:
         time.sleep(0.02)
-    assert not runs(child)
+    assert not is_running(child)

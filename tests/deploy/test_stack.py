@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.processes import runs
+from deploy.processes import is_running
 from deploy.seaweedfs import S3_REGION
 from deploy.stack import Stack
 from deploy.state import Credentials
@@ -27,7 +27,7 @@ def test_a_worker_that_was_killed_is_started_again_and_publishes_its_models(
         first = stack.workers[0].family()
         assert len(first) == 3  # supervisor, coordinator and the worker of the one device
         stack.workers[0].kill()
-        assert not any(runs(p) for p in first)
+        assert not any(is_running(p) for p in first)
         stack.check()  # what was ended on purpose has not died
         stack.restart_worker()
         stack.wait()

@@ -22,7 +22,7 @@ import botocore.session
 import pytest
 
 from deploy.errors import ServiceMissing
-from deploy.processes import force, marked
+from deploy.processes import find_marked, kill_all
 from deploy.stack import Stack
 from tests.support import layers
 from worker.contract.settings.environment import load
@@ -163,7 +163,9 @@ def mark_this_process() -> None:
 
 def end_survivors() -> list[str]:
     """End what this process started and did not stop; returns their command lines."""
-    survivors = [p for p in marked(SESSION_MARK, os.environ[SESSION_MARK]) if p.pid != os.getpid()]
+    survivors = [
+        p for p in find_marked(SESSION_MARK, os.environ[SESSION_MARK]) if p.pid != os.getpid()
+    ]
     named = [f"{p.pid}: {' '.join(p.cmdline())}" for p in survivors]
-    force(survivors)
+    kill_all(survivors)
     return named

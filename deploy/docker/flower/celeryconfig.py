@@ -1,4 +1,4 @@
-"""Where Flower finds the wake-ups: Guanwu's queues have a prefix of their own in Redis."""
+"""Flower's view of the wake-ups: Guanwu's queues have a prefix of their own in Redis."""
 
 from kombu import Queue
 
