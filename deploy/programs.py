@@ -56,7 +56,14 @@ def environment(
     return {**kept, **direct, **extra, **own}
 
 
-def front_door(*, port: int, environment: Mapping[str, str], log_path: Path, lock_fd: int) -> Child:
+def front_door(
+    *,
+    port: int,
+    environment: Mapping[str, str],
+    log_path: Path,
+    lock_fd: int,
+    cwd: Path | None = None,
+) -> Child:
     """The API under gunicorn, on the loopback interface."""
     command = [
         *(sys.executable, "-m", "gunicorn", "--config=python:api.gunicorn_conf"),
@@ -70,6 +77,7 @@ def front_door(*, port: int, environment: Mapping[str, str], log_path: Path, loc
         command,
         environment=environment,
         log_path=log_path,
+        cwd=cwd,
         stop_s=API_STOP_S,
         pass_fds=[lock_fd],
     )
