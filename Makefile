@@ -68,6 +68,7 @@ test-all: $(VENV)/.dev
 	$(PYTEST) $(ARGS)
 
 lint: $(VENV)/.dev
+	$(BIN)/python api/client/unasync.py --check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

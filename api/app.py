@@ -8,47 +8,49 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 from pydantic import BaseModel
 
-from api.catalog.labels import FoundLabels, labels
+from api.catalog.labels import labels
 from api.catalog.models import Offered, models
 from api.feedback.requests import FeedbackRequest
-from api.feedback.views import FeedbackList, FeedbackPage, feedback
+from api.feedback.views import feedback
 from api.http import access_log, audit_log, body_limits, problems, rate_limits, tracing
 from api.http.problems import Problem
 from api.http.security_headers import harden
 from api.jobs.events import events
-from api.jobs.views import JobPage
 from api.label_sets.proposal_views import AbsorbRequest, AcceptRequest, proposals
 from api.label_sets.requests import LabelSetRequest
-from api.label_sets.views import SetPage, label_sets
+from api.label_sets.views import label_sets
 from api.openapi import document, introduction
 from api.operations import metrics
 from api.operations.fleet import workers
 from api.operations.health import Health, health
 from api.report.views import report
 from api.results.item_views import ArtifactName, items
-from api.results.views import ResultPage, Summary, results
+from api.results.views import Summary, results
 from api.services.container import attach, make_services
 from api.submissions.form_body import Envelope
 from api.submissions.prefer_wait import FinishedJob
-from api.submissions.uploads import Upload, UploadRequest, uploads
-from api.submissions.usage import Usage, usage
+from api.submissions.uploads import UploadRequest, uploads
+from api.submissions.usage import usage
 from api.submissions.views import jobs
 from api.web.page import page
-from api.webhooks.schemas import (
+from api.webhooks.schemas import RotateRequest, WebhookRequest
+from api.webhooks.views import webhooks
+from guanwu.wire.feedback import FeedbackList, FeedbackPage
+from guanwu.wire.fleet import Fleet
+from guanwu.wire.jobs import JobPage
+from guanwu.wire.label_sets import FoundLabels, Proposal, SetPage
+from guanwu.wire.map_statistics import Explanations
+from guanwu.wire.requests import JobRequest, Upload
+from guanwu.wire.results import ResultPage
+from guanwu.wire.usage import Usage
+from guanwu.wire.webhooks import (
     AttemptPage,
     NewWebhook,
     QueuedDelivery,
-    RotateRequest,
     SigningSecret,
     WebhookList,
-    WebhookRequest,
     WebhookView,
 )
-from api.webhooks.views import webhooks
-from guanwu.wire.fleet import Fleet
-from guanwu.wire.label_sets import Proposal
-from guanwu.wire.map_statistics import Explanations
-from guanwu.wire.requests import JobRequest
 from worker.contract.settings.model import Settings
 
 _REQUESTS: tuple[type[BaseModel], ...] = (

@@ -14,7 +14,8 @@ from api.http import auth
 from api.openapi import responses
 from api.services.container import services
 from api.services.label_index import LabelIndex
-from guanwu.wire.base import SetName, Wire
+from guanwu.wire.base import SetName
+from guanwu.wire.label_sets import FoundLabel, FoundLabels
 
 labels = APIBlueprint(
     "labels",
@@ -37,23 +38,6 @@ class LabelsQuery(BaseModel):
         description="what was typed so far"
     )
     limit: int = Field(20, ge=1, le=100)
-
-
-class FoundLabel(Wire):
-    id: int
-    zh: str
-    en: str
-
-
-class FoundLabels(Wire):
-    """The best first."""
-
-    label_set: str
-    items: list[FoundLabel]
-    complete: bool = Field(
-        description="false: pinyin is not searched yet, for some seconds after a set was first "
-        "asked for"
-    )
 
 
 @labels.get(

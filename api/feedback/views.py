@@ -25,8 +25,7 @@ from api.openapi import parameters, responses
 from api.openapi.paths import ItemPath, JobPath
 from api.results import reader
 from api.services.container import services
-from guanwu.wire.base import Wire
-from guanwu.wire.feedback import Feedback, Kind
+from guanwu.wire.feedback import Feedback, FeedbackList, FeedbackPage, Kind
 from guanwu.wire.results import ItemResult
 from worker.contract.errors import FeedbackNotFound
 from worker.contract.objects.store import JSONL
@@ -92,17 +91,6 @@ class FeedbackQuery(JobFeedbackQuery):
             and (self.since is None or given.created_at >= self.since)
             and (self.until is None or given.created_at < self.until)
         )
-
-
-class FeedbackList(Wire):
-    """Of one job, the oldest first."""
-
-    items: list[Feedback]
-
-
-class FeedbackPage(Wire):
-    items: list[Feedback]
-    next: str | None = Field(description="`after` of the next page; null: there is none")
 
 
 @feedback.post(

@@ -21,8 +21,7 @@ from api.jobs.retry import retry
 from api.openapi import parameters, responses
 from api.openapi.paths import JobPath
 from api.services.container import services
-from guanwu.wire.base import Wire
-from guanwu.wire.jobs import Job
+from guanwu.wire.jobs import Job, JobPage
 from worker.contract.errors import JobNotFound
 
 jobs = APIBlueprint(
@@ -59,13 +58,6 @@ class PollHeader(BaseModel):
     if_none_match: str = Field(
         "", alias="If-None-Match", description="`ETag` of the state that is known already"
     )
-
-
-class JobPage(Wire):
-    """Jobs, the newest first."""
-
-    items: list[Job]
-    next: str | None = Field(description="`after` of the next page; null: there is none")
 
 
 @jobs.get(

@@ -20,8 +20,7 @@ from api.label_sets.requests import LabelSetRequest
 from api.openapi import parameters, responses
 from api.services.container import services
 from api.submissions import accept
-from guanwu.wire.base import Wire
-from guanwu.wire.label_sets import ClientSet
+from guanwu.wire.label_sets import ClientSet, SetPage
 from worker.contract.errors import LabelSetNotFound
 
 label_sets = APIBlueprint(
@@ -58,13 +57,6 @@ class SetsQuery(BaseModel):
         description="`next` of the page before",
         json_schema_extra={"example": "lbs_01K0ZJ5T3Q8M9X4V7B2N6C1D0F"},
     )
-
-
-class SetPage(Wire):
-    """Label sets by their newest versions, the newest set first."""
-
-    items: list[ClientSet]
-    next: str | None = Field(description="`after` of the next page; null: there is none")
 
 
 @label_sets.post(

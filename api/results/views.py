@@ -19,7 +19,7 @@ from api.services.container import services
 from api.services.job_index import Order, Query
 from guanwu.wire.base import Verdict, Wire
 from guanwu.wire.map_statistics import Explanations, ExplanationSummary
-from guanwu.wire.results import ItemResult, ModelInfo
+from guanwu.wire.results import ModelInfo, ResultPage
 from guanwu.wire.statuses import Counts, ItemStatus, JobStatus
 from worker.contract.errors import ArtifactNotFound, JobUnfinished, ObjectNotFound, RequestError
 from worker.contract.objects import keys
@@ -68,15 +68,6 @@ class ResultsQuery(BaseModel):
             raise RequestError("give `sort` or `order`, not both", field="order")
         given = self.model_dump(exclude={"after", "offset", "limit", "sort", "order"})
         return Query(**given, sort=self.sort or self.order or "index")
-
-
-class ResultPage(Wire):
-    """Finished items in the order asked for, without a gap."""
-
-    items: list[ItemResult]
-    next: int | str | None = Field(description="`after` of the next call; null: nothing to skip")
-    done: bool = Field(description="the job is done and this page reaches its last item")
-    matched: int | None = Field(None, description="items that fit the filters, on all pages")
 
 
 class Summary(Wire):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -18,6 +17,7 @@ from api.services.container import services
 from api.submissions import descriptions
 from api.submissions.submission import base_name
 from guanwu.wire.base import Wire, new_id
+from guanwu.wire.requests import Upload
 from worker.contract.errors import RequestTooLarge
 from worker.contract.objects import keys
 
@@ -60,16 +60,6 @@ class UploadRequest(Wire):
     filename: Annotated[str, StringConstraints(max_length=255)] | None = Field(
         None, description="kept beside the file in storage"
     )
-
-
-class Upload(Wire):
-    """Where to put the file: send it with these headers, and nothing else, to `url`."""
-
-    id: str = Field(description="what jobs name, `upl_...`")
-    method: Literal["PUT"] = "PUT"
-    url: str
-    headers: dict[str, str]
-    expires_at: dt.datetime = Field(description="until then `url` takes the file")
 
 
 @uploads.post(

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import Field
 
 from api.http import auth
 from api.openapi import responses
 from api.services.container import services
 from api.submissions import descriptions
-from guanwu.wire.base import Wire
-from worker.contract.records.quota import Period
+from guanwu.wire.usage import ImagesUsed, Usage
 
 usage = APIBlueprint(
     "usage",
@@ -25,23 +21,6 @@ usage = APIBlueprint(
     abp_responses=responses.guarded(),
 )
 usage.before_request(auth.require_tenant)
-
-
-class ImagesUsed(Wire):
-    """Images of one day or month of UTC."""
-
-    used: int
-    limit: int | None = Field(description="null: any number")
-    left: int | None = Field(description="that may still be submitted; null: any number")
-    resets_at: dt.datetime = Field(description="then counting begins anew")
-
-
-class Usage(Wire):
-    """What the caller's account has submitted."""
-
-    tenant: str
-    key: str | None = Field(description="the API key; null: a static token")
-    images: dict[Period, ImagesUsed]
 
 
 @usage.get(

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.openapi import parameters
 from guanwu.wire.base import Wire
 from guanwu.wire.requests import JOB_EVENTS, Events, HookUrl
-from guanwu.wire.webhooks import Attempt
 
 MAX_OVERLAP_S = 7 * 86_400
 
@@ -41,48 +38,3 @@ class AttemptsQuery(BaseModel):
         description="`next` of the page before",
         json_schema_extra={"example": "1767323046123-0"},
     )
-
-
-class WebhookView(Wire):
-    """A standing webhook. Secrets are shown when they are made, and never here."""
-
-    id: str
-    url: str
-    events: Events
-    created_at: dt.datetime
-    disabled_at: dt.datetime | None = Field(
-        description="its receiver answered 410 then: nothing more is sent"
-    )
-    old_secrets_until: list[dt.datetime] = Field(
-        description="secrets that were replaced, and sign too until then"
-    )
-
-
-class NewWebhook(WebhookView):
-    """A standing webhook and its newest secret."""
-
-    secret: str = Field(description="`whsec_...`; keep it, it is not shown again")
-
-
-class WebhookList(Wire):
-    """All of them, the oldest first."""
-
-    items: list[WebhookView]
-
-
-class SigningSecret(Wire):
-    """What signs the deliveries to webhooks that jobs name themselves."""
-
-    secret: str
-    old_secrets_until: list[dt.datetime]
-
-
-class AttemptPage(Wire):
-    """Tries to deliver, the newest first."""
-
-    items: list[Attempt]
-    next: str | None = Field(description="`after` of the next page; null: there is none")
-
-
-class QueuedDelivery(Wire):
-    id: str = Field(description="of the delivery: the header `webhook-id`")

@@ -15,20 +15,17 @@ from api.http.validation import validated
 from api.openapi import responses
 from api.services.container import services
 from api.webhooks.descriptions import CREATE, DELIVERIES, ROTATE, SECRET, TEST
-from api.webhooks.schemas import (
+from api.webhooks.schemas import AttemptsQuery, RotateRequest, WebhookPath, WebhookRequest
+from guanwu.wire.base import new_id
+from guanwu.wire.webhooks import (
+    TEST_EVENT,
     AttemptPage,
-    AttemptsQuery,
     NewWebhook,
     QueuedDelivery,
-    RotateRequest,
     SigningSecret,
     WebhookList,
-    WebhookPath,
-    WebhookRequest,
     WebhookView,
 )
-from guanwu.wire.base import new_id
-from guanwu.wire.webhooks import TEST_EVENT
 from worker.contract.webhook import Delivery, Secrets, Webhook, body_of, check_target
 
 webhooks = APIBlueprint(
@@ -223,9 +220,9 @@ def _signing(secrets: Secrets) -> SigningSecret:
     return SigningSecret(secret=secrets.newest, old_secrets_until=_old_until(secrets))
 
 
-def _old_until(secrets: Secrets) -> list[dt.datetime]:
+def _old_until(secrets: Secrets) -> tuple[dt.datetime, ...]:
     now = dt.datetime.now(dt.UTC)
-    return [s.expires_at for s in secrets.secrets if s.expires_at and s.expires_at > now]
+    return tuple(s.expires_at for s in secrets.secrets if s.expires_at and s.expires_at > now)
 
 
 def _json(body: BaseModel, *, status: int = 200) -> Response:

@@ -1,4 +1,4 @@
-"""What can go wrong between a client and the server, as exceptions."""
+"""Exceptions of the client: connections, answers and the server's problems."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ServerUnreachable(ClientError):
 
 
 class UnexpectedAnswer(ClientError):
-    """The server answered something that is no answer of Guanwu; is the URL right?"""
+    """The answer is not one of Guanwu's; is the URL right?"""
 
 
 class WaitTimeout(ClientError):

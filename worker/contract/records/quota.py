@@ -5,13 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from guanwu.wire.base import to_ms
+from guanwu.wire.usage import Period
 from worker.contract.errors import QuotaExceeded
 from worker.contract.settings.model import Settings
 
-Period = Literal["day", "month"]
 KEPT = dt.timedelta(days=7)  # a count, for jobs whose sources are still being read then
 
 

@@ -1,4 +1,4 @@
-"""The Python client for asyncio."""
+"""The Python client: submit pictures, wait, read labels and heatmaps."""
 
 from __future__ import annotations
 
@@ -7,35 +7,27 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from guanwu.aio.feedback import AsyncJudgements
+from guanwu.aio.feedback import AsyncFeedbackApi
 from guanwu.aio.job import AsyncJobHandle
 from guanwu.aio.label_sets import AsyncLabelSets
 from guanwu.aio.transport import AsyncTransport
 from guanwu.aio.webhooks import AsyncWebhooks
 from guanwu.core import requests, upload_body
-from guanwu.core.models import (
-    DEFAULT_LIMITS,
-    STALE,
-    FoundLabel,
-    FoundLabels,
-    JobPage,
-    Offered,
-    Upload,
-    Usage,
-    parsed,
-)
-from guanwu.core.requests import Chosen, SourceKind, Told
-from guanwu.core.responses import headers_of
+from guanwu.core.models import DEFAULT_LIMITS, RequestLimits, parse_response
+from guanwu.core.requests import OptionsInput, SourceKind, WebhookInput
+from guanwu.core.responses import request_headers
 from guanwu.errors import UnexpectedAnswer
 from guanwu.wire.catalog import Catalog
 from guanwu.wire.fleet import Fleet
-from guanwu.wire.jobs import Job
+from guanwu.wire.jobs import Job, JobPage
+from guanwu.wire.label_sets import FoundLabel, FoundLabels
+from guanwu.wire.requests import Upload
 from guanwu.wire.results import ArtifactLink
+from guanwu.wire.usage import Usage
 
 
 class AsyncClient:
-    """A Guanwu server, for the tasks of one event loop. What is sent, and when it is sent
-    again, is as with `Client`.
+    """A Guanwu server; for the tasks of one event loop. Close it, or use it in a `with`.
 
     Example:
         async with AsyncClient("http://127.0.0.1:8000", token) as client:
@@ -51,12 +43,12 @@ class AsyncClient:
 
     def __init__(self, url: str, token: str, *, timeout_s: float = 120.0, retries: int = 4) -> None:
         self.url = url
-        headers = headers_of(token)
+        headers = request_headers(token)
         self._api = AsyncTransport(url, headers=headers, timeout_s=timeout_s, retries=retries)
         # Links carry their own permission; the token is for the server alone.
         self._storage = AsyncTransport(url, headers={}, timeout_s=timeout_s, retries=retries)
         self.webhooks = AsyncWebhooks(self._api)
-        self.feedback = AsyncJudgements(self._api)
+        self.feedback = AsyncFeedbackApi(self._api)
         self.labelsets = AsyncLabelSets(self._api, self.upload)
 
     async def __aenter__(self) -> Self:
@@ -78,15 +70,21 @@ class AsyncClient:
         self,
         pictures: Iterable[upload_body.Picture],
         *,
-        options: Chosen = None,
+        options: OptionsInput = None,
         metadata: Mapping[str, Any] | None = None,
-        webhook: Told = None,
+        webhook: WebhookInput = None,
         on_sent: Callable[[int], None] | None = None,
         idempotency_key: str | None = None,
     ) -> AsyncJobHandle:
-        """Submit pictures (paths, bytes, or pairs of name and bytes) as one job; as
-        `Client.submit`."""
-        call = requests.submit(
+        """Submit pictures (paths, bytes, or pairs of name and bytes) as one job.
+
+        A connection lost half-way does no harm: the request is sent again under the same
+        Idempotency-Key, so that there is one job. `idempotency_key`: one of your own, for
+        tries of your own that are to make one job together.
+        `webhook`: `{"url", "events"}` of the receiver that is called when this job ends.
+        `on_sent` gets the number of bytes of each piece of a file that is sent.
+        """
+        call = requests.submit_pictures(
             pictures,
             options=options,
             metadata=metadata,
@@ -101,13 +99,16 @@ class AsyncClient:
         kind: SourceKind,
         place: str | Mapping[str, str],
         *,
-        options: Chosen = None,
+        options: OptionsInput = None,
         metadata: Mapping[str, Any] | None = None,
-        webhook: Told = None,
+        webhook: WebhookInput = None,
         idempotency_key: str | None = None,
     ) -> AsyncJobHandle:
-        """Submit a list, a folder or an archive of any size as one job; as
-        `Client.submit_source`."""
+        """Submit a list, a folder or an archive of any size as one job.
+
+        `place` is an `s3://` address, or `{"upload": id}` of an `upload`. Tried again as
+        by `submit`.
+        """
         call = requests.submit_source(
             kind,
             place,
@@ -122,10 +123,11 @@ class AsyncClient:
         self, file: Path | bytes, *, on_sent: Callable[[int], None] | None = None
     ) -> str:
         """Put a file into storage; the id that jobs and manifests name it by."""
-        body = upload_body.Body(file, on_sent)
-        told = parsed(Upload, await self._api.call(requests.new_upload(file, size=body.size)))
-        await self._storage.call(requests.put(told, body))
-        return told.id
+        body = upload_body.UploadBody(file, on_sent)
+        call = requests.create_upload(file, size=body.size)
+        upload = parse_response(Upload, await self._api.call(call))
+        await self._storage.call(requests.put_upload(upload, body))
+        return upload.id
 
     async def job(self, job_id: str) -> AsyncJobHandle:
         """A job submitted earlier."""
@@ -133,31 +135,30 @@ class AsyncClient:
 
     def jobs(self) -> AsyncIterator[Job]:
         """Your jobs, the newest first."""
-        return self._api.pages(JobPage, lambda after: requests.jobs(after))
+        return self._api.pages(JobPage, requests.list_jobs)
 
     async def models(self) -> Catalog:
-        """What the workers offer."""
-        return parsed(Catalog, await self._api.call(requests.models()))
+        """The models, methods and label sets that the workers offer."""
+        return parse_response(Catalog, await self._api.call(requests.list_models()))
 
     async def limits(self) -> Mapping[str, int]:
-        """What one request may carry, e.g. `max_images_per_request`."""
-        offered = parsed(Offered, await self._api.call(requests.models()))
-        return {**DEFAULT_LIMITS, **offered.limits}
+        """Limits of one request, e.g. `max_images_per_request`."""
+        response = await self._api.call(requests.list_models())
+        return {**DEFAULT_LIMITS, **parse_response(RequestLimits, response).limits}
 
     async def labels(self, label_set: str, query: str, *, limit: int = 20) -> list[FoundLabel]:
         """Labels of a set that fit what was typed, the best first: part of a Chinese name, the
         beginning of an English word, or pinyin, in full or its initials."""
-        return parsed(
-            FoundLabels, await self._api.call(requests.labels(label_set, query, limit))
-        ).items
+        call = requests.search_labels(label_set, query, limit)
+        return parse_response(FoundLabels, await self._api.call(call)).items
 
     async def workers(self) -> Fleet:
-        """What the workers do now, and what there is to do; takes the scope `admin`."""
-        return parsed(Fleet, await self._api.call(requests.workers()))
+        """The state of the workers and of the queue; takes the scope `admin`."""
+        return parse_response(Fleet, await self._api.call(requests.get_workers()))
 
     async def usage(self) -> Usage:
         """Images submitted today and this month, and how many are left."""
-        return parsed(Usage, await self._api.call(requests.usage()))
+        return parse_response(Usage, await self._api.call(requests.get_usage()))
 
     async def download(self, link: ArtifactLink) -> bytes:
         """An artefact's bytes, from storage.
@@ -166,6 +167,7 @@ class AsyncClient:
             UnexpectedAnswer: the link has expired, or leads nowhere from here.
         """
         try:
-            return (await self._storage.call(requests.artefact(link))).content
+            response = await self._storage.call(requests.get_artifact(link))
         except UnexpectedAnswer as exc:
-            raise UnexpectedAnswer(f"{exc}; {STALE}") from exc
+            raise UnexpectedAnswer(f"{exc}; links expire, results() gives fresh ones") from exc
+        return response.content

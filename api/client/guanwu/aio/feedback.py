@@ -1,4 +1,4 @@
-"""Feedback through the Python client for asyncio: `client.feedback`."""
+"""Feedback on results: `client.feedback`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from pathlib import Path
 
 from guanwu.aio.transport import AsyncTransport
 from guanwu.core import requests
-from guanwu.core.models import FeedbackPage, parsed
+from guanwu.core.models import parse_response
 from guanwu.core.requests import ExportFormat
-from guanwu.wire.feedback import Feedback, Kind
+from guanwu.wire.feedback import Feedback, FeedbackPage, Kind
 
 
-class AsyncJudgements:
-    """`Judgements` for asyncio: the same methods, to be awaited or iterated by `async for`."""
+class AsyncFeedbackApi:
+    """Feedback of people on the tenant's results. Errors are those of the client.
+
+    Example:
+        await client.feedback.mark(job.id, 0, kind="wrong_label", correct="埃及猫", by="小王")
+        await client.feedback.export(Path("tasks.json"), format="label-studio")
+    """
 
     def __init__(self, api: AsyncTransport) -> None:
         self._api = api
@@ -33,18 +38,25 @@ class AsyncJudgements:
         by: str | None = None,
         note: str | None = None,
     ) -> Feedback:
-        """As `Judgements.mark`."""
-        said = {"kind": kind, "model": model, "label": label, "correct": correct, "free": free,
-                "box_px": box_px and list(box_px), "by": by, "note": note}  # fmt: skip
-        return parsed(Feedback, await self._api.call(requests.mark(job_id, index, said)))
+        """Say whether an item's label and map are right.
+
+        `wrong_label` needs `correct`: what it is, a label of the job's set or words, or any
+        text if it is `free`. `wrong_region` needs `box_px`: x0, y0, x1, y1 in pixels of the
+        picture, upright; `wrong_label` may have it. `model` and `label` name what is judged;
+        by default the first.
+        """
+        fields = {"kind": kind, "model": model, "label": label, "correct": correct, "free": free,
+                  "box_px": box_px and list(box_px), "by": by, "note": note}  # fmt: skip
+        call = requests.give_feedback(job_id, index, fields)
+        return parse_response(Feedback, await self._api.call(call))
 
     async def get(self, feedback_id: str) -> Feedback:
         """One judgement, taken back or not."""
-        return parsed(Feedback, await self._api.call(requests.judgement(feedback_id)))
+        return parse_response(Feedback, await self._api.call(requests.get_feedback(feedback_id)))
 
     async def retract(self, feedback_id: str) -> None:
         """Take it back: it leaves lists and exports. Twice is as good as once."""
-        await self._api.call(requests.retract(feedback_id))
+        await self._api.call(requests.retract_feedback(feedback_id))
 
     def list(
         self,
@@ -55,8 +67,8 @@ class AsyncJudgements:
         retracted: bool = False,
     ) -> AsyncIterator[Feedback]:
         """The newest first; with what was taken back if `retracted`."""
-        asked = requests.feedback_query(kind=kind, since=since, until=until, retracted=retracted)
-        return self._api.pages(FeedbackPage, lambda after: requests.judgements(asked, after))
+        query = requests.feedback_query(kind=kind, since=since, until=until, retracted=retracted)
+        return self._api.pages(FeedbackPage, lambda after: requests.list_feedback(query, after))
 
     async def export(
         self,
@@ -68,12 +80,12 @@ class AsyncJudgements:
         until: dt.datetime | None = None,
     ) -> None:
         """Write all of it into a file, whole or not at all."""
-        asked = requests.feedback_query(kind=kind, since=since, until=until, retracted=False)
-        await self._api.save(requests.export(format, asked), to)
+        query = requests.feedback_query(kind=kind, since=since, until=until, retracted=False)
+        await self._api.save(requests.export_feedback(format, query), to)
 
     def exported(
         self, format: ExportFormat = "jsonl", *, since: dt.datetime | None = None
     ) -> AsyncIterator[bytes]:
         """An export, piece by piece."""
-        asked = requests.feedback_query(kind=None, since=since, until=None, retracted=False)
-        return self._api.pieces(requests.export(format, asked))
+        query = requests.feedback_query(kind=None, since=since, until=None, retracted=False)
+        return self._api.pieces(requests.export_feedback(format, query))

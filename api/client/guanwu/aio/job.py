@@ -1,30 +1,29 @@
-"""A job on the server, in the hands of an `AsyncClient`."""
+"""Handle of a job on the server: watch, wait, read results."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
 from pathlib import Path
 
 import httpx
 
+from guanwu.aio import _backend
 from guanwu.aio.transport import AsyncTransport
 from guanwu.core import requests
 from guanwu.core.events import EventReader
-from guanwu.core.job_state import SeenJob
-from guanwu.core.models import ResultPage
-from guanwu.core.requests import Chosen, ReportLanguage
-from guanwu.core.wait_schedule import Vigil
+from guanwu.core.job_state import JobState
+from guanwu.core.requests import OptionsInput, ReportLanguage
+from guanwu.core.wait_schedule import WaitSchedule
 from guanwu.errors import ServerUnavailable, ServerUnreachable, TooMany
 from guanwu.wire.base import Verdict
 from guanwu.wire.jobs import Job
-from guanwu.wire.results import ItemResult
+from guanwu.wire.results import ItemResult, ResultPage
 from guanwu.wire.statuses import ItemStatus
 
 
-class AsyncJobHandle(SeenJob):
-    """`JobHandle` for asyncio: the same methods, to be awaited or iterated by `async for`."""
+class AsyncJobHandle(JobState):
+    """A job on the server. `view` is the job as it was last seen."""
 
     def __init__(self, api: AsyncTransport, first: httpx.Response) -> None:
         super().__init__(first)
@@ -32,22 +31,22 @@ class AsyncJobHandle(SeenJob):
 
     async def refresh(self) -> Job:
         """Ask the server how the job is."""
-        self._see(await self._api.call(requests.get_job(self.id)))
+        self._take_response(await self._api.call(requests.get_job(self.id)))
         return self.view
 
     async def cancel(self) -> Job:
         """Ask for the job's end; what is done stays."""
-        self._see(await self._api.call(requests.cancel(self.id)))
+        self._take_response(await self._api.call(requests.cancel_job(self.id)))
         return self.view
 
     async def retry(self) -> Job:
         """Run the items again that did not succeed. Only a job that is done can be retried."""
-        self._see(await self._api.call(requests.retry(self.id)))
+        self._take_response(await self._api.call(requests.retry_job(self.id)))
         return self.view
 
-    async def explain(self, index: int, options: Chosen) -> AsyncJobHandle:
-        """As `JobHandle.explain`."""
-        call = requests.explain(self.id, index, options)
+    async def explain(self, index: int, options: OptionsInput) -> AsyncJobHandle:
+        """Ask again about an item's picture: a job of its own, with these options alone."""
+        call = requests.explain_item(self.id, index, options)
         return AsyncJobHandle(self._api, await self._api.call(call))
 
     async def wait(self, *, timeout_s: float | None = None) -> Job:
@@ -56,12 +55,12 @@ class AsyncJobHandle(SeenJob):
         Raises:
             WaitTimeout: it was not done within `timeout_s`.
         """
-        vigil = Vigil(timeout_s=timeout_s, call_timeout_s=self._api.timeout_s)
+        schedule = WaitSchedule(timeout_s=timeout_s, call_timeout_s=self._api.timeout_s)
         while not self.view.done:
             before = self.view
-            call = requests.get_job(self.id, wait_s=vigil.wait_s(before))
-            self._see(await self._api.call(call))
-            await asyncio.sleep(vigil.pause_s(before, self.view, self._pause_s))
+            call = requests.get_job(self.id, wait_s=schedule.wait_s(before))
+            self._take_response(await self._api.call(call))
+            await _backend.sleep(schedule.pause_s(before, self.view, self._pause_s))
         return self.view
 
     async def watch(self, *, timeout_s: float | None = None) -> AsyncIterator[Job]:
@@ -72,32 +71,33 @@ class AsyncJobHandle(SeenJob):
         Raises:
             WaitTimeout: it was not done within `timeout_s`.
         """
-        vigil = Vigil(timeout_s=timeout_s, call_timeout_s=self._api.timeout_s)
+        schedule = WaitSchedule(timeout_s=timeout_s, call_timeout_s=self._api.timeout_s)
         yield self.view
         while not self.view.done:
             with suppress(ServerUnavailable, ServerUnreachable, TooMany):
-                async with aclosing(self._told(vigil)) as told:
-                    async for view in told:
+                async with aclosing(self._updates(schedule)) as updates:
+                    async for view in updates:
                         yield view
-            if not self.view.done and await self._changed(vigil):
+            if not self.view.done and await self._poll(schedule):
                 yield self.view
 
-    async def _told(self, vigil: Vigil) -> AsyncGenerator[Job, None]:
-        """What one event stream tells."""
+    async def _updates(self, schedule: WaitSchedule) -> AsyncGenerator[Job, None]:
+        """Views of the job from one event stream."""
         reader = EventReader()
-        call = requests.events(self.id, state=self._state)
-        silence_s = vigil.silence_s(self.view)
+        call = requests.stream_events(self.id, state=self._state)
+        silence_s = schedule.silence_s(self.view)
         async with aclosing(self._api.lines(call, silence_s=silence_s)) as lines:
             async for line in lines:
-                if event := reader.feed(line):
-                    yield self._hear(event)
-                vigil.check(self.view)
+                if update := reader.feed(line):
+                    yield self._take_update(update)
+                schedule.check(self.view)
 
-    async def _changed(self, vigil: Vigil) -> bool:
-        before, wait_s = self.view, vigil.wait_s(self.view)
+    async def _poll(self, schedule: WaitSchedule) -> bool:
+        """One long poll and the pause after it; has the job changed?"""
+        before, wait_s = self.view, schedule.wait_s(self.view)
         call = requests.get_job(self.id, wait_s=wait_s, state=self._state)
-        changed = self._see(await self._api.call(call))
-        await asyncio.sleep(vigil.pause_s(before, self.view, self._pause_s))
+        changed = self._take_response(await self._api.call(call))
+        await _backend.sleep(schedule.pause_s(before, self.view, self._pause_s))
         return changed
 
     def results(
@@ -117,7 +117,7 @@ class AsyncJobHandle(SeenJob):
         the least `score`, `margin` or `faithfulness`, the greatest `entropy`, or
         `disagreement` of two models. `order` is the same as `sort`.
         """
-        query = requests.query(
+        query = requests.results_query(
             status=status,
             label=label,
             score_from=score_from,
@@ -126,12 +126,14 @@ class AsyncJobHandle(SeenJob):
             sort=sort,
             order=order,
         )
-        return self._api.pages(ResultPage, lambda after: requests.page(self.id, query, after))
+        return self._api.pages(
+            ResultPage, lambda after: requests.list_results(self.id, query, after)
+        )
 
     async def save_results(self, path: Path) -> None:
         """All items of a job that is done as one file, a JSON object a line."""
-        await self._api.save(requests.results_file(self.id), path)
+        await self._api.save(requests.get_results_file(self.id), path)
 
     async def report(self, path: Path, *, lang: ReportLanguage = "zh") -> None:
-        """As `JobHandle.report`."""
-        await self._api.save(requests.report(self.id, lang=lang), path)
+        """The report of a job that is done, as one HTML file that needs nothing else."""
+        await self._api.save(requests.get_report(self.id, lang=lang), path)

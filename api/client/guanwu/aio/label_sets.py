@@ -1,35 +1,42 @@
-"""Label sets of one's own through the Python client for asyncio: `client.labelsets`."""
+"""The client's own label sets: `client.labelsets`."""
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 
+from guanwu.aio import _backend
 from guanwu.aio.job import AsyncJobHandle
 from guanwu.aio.transport import AsyncTransport
-from guanwu.core import requests
-from guanwu.core.label_names import LabelNames, Names, names_of
-from guanwu.core.models import SetPage, parsed
-from guanwu.core.upload_body import THREADS
-from guanwu.wire.label_sets import ClientSet, Proposal
+from guanwu.core import label_names, requests
+from guanwu.core.label_names import LabelNames, Names
+from guanwu.core.models import parse_response
+from guanwu.wire.label_sets import ClientSet, Proposal, SetPage
 
 
 class AsyncLabelSets:
-    """`LabelSets` for asyncio: the same methods, to be awaited or iterated by `async for`."""
+    """The tenant's own label sets. Errors are those of the client.
 
-    def __init__(
-        self, api: AsyncTransport, upload: Callable[[Path | bytes], Awaitable[str]]
-    ) -> None:
+    Example:
+        tea = await client.labelsets.of_words([("龙井", "longjing"), ("铁观音", "tieguanyin")])
+        tea = await client.labelsets.of_examples(
+            {"龙井": [Path("1.jpg"), Path("2.jpg")], "铁观音": [Path("3.jpg")]},
+            model="dinov2-small",
+        )
+        job = await client.submit(["cup.jpg"], options={"label_set": tea.id})
+    """
+
+    def __init__(self, api: AsyncTransport, upload: _backend.Upload) -> None:
         self._api = api
         self._upload = upload
-        self._slots = asyncio.Semaphore(THREADS)
 
     async def of_words(self, labels: Iterable[LabelNames], *, name: str | None = None) -> ClientSet:
-        """As `LabelSets.of_words`."""
-        asked = [names_of(label) for label in labels]
-        return parsed(ClientSet, await self._api.call(requests.new_label_set(asked, None, name)))
+        """A set of words for models with an open vocabulary; a label is one name, or a pair of a
+        Chinese and an English one."""
+        fields = [label_names.to_fields(label) for label in labels]
+        call = requests.create_label_set(fields, None, name)
+        return parse_response(ClientSet, await self._api.call(call))
 
     async def of_examples(
         self,
@@ -40,24 +47,33 @@ class AsyncLabelSets:
         wait: bool = True,
         timeout_s: float | None = None,
     ) -> ClientSet:
-        """As `LabelSets.of_examples`."""
-        asked = [
+        """A set made of pictures of every label, as `model` sees them; ready, or failed with an
+        `error`, unless one does not `wait` for that.
+
+        Raises:
+            WaitTimeout: it was not built within `timeout_s`; it goes on.
+        """
+        labels = [
             {
-                **names_of(label),
-                "examples": await asyncio.gather(*(self._example(one) for one in pictures)),
+                **label_names.to_fields(label),
+                "examples": await _backend.map_parallel(self._upload_example, pictures),
             }
             for label, pictures in examples.items()
         ]
-        made = parsed(ClientSet, await self._api.call(requests.new_label_set(asked, model, name)))
-        return await self.wait(made, timeout_s=timeout_s) if wait else made
+        call = requests.create_label_set(labels, model, name)
+        version = parse_response(ClientSet, await self._api.call(call))
+        return await self.wait(version, timeout_s=timeout_s) if wait else version
 
-    async def _example(self, picture: Path | bytes) -> dict[str, str]:
-        named = {"filename": picture.name[-255:]} if isinstance(picture, Path) else {}
-        async with self._slots:
-            return {"upload": await self._upload(picture), **named}
+    async def _upload_example(self, picture: Path | bytes) -> dict[str, str]:
+        filename = {"filename": picture.name[-255:]} if isinstance(picture, Path) else {}
+        return {"upload": await self._upload(picture), **filename}
 
     async def wait(self, version: ClientSet, *, timeout_s: float | None = None) -> ClientSet:
-        """As `LabelSets.wait`."""
+        """The version once it is ready, or has failed.
+
+        Raises:
+            WaitTimeout: not within `timeout_s`.
+        """
         if version.status == "building" and version.job is not None:
             job = AsyncJobHandle(self._api, await self._api.call(requests.get_job(version.job)))
             await job.wait(timeout_s=timeout_s)
@@ -65,11 +81,12 @@ class AsyncLabelSets:
 
     async def get(self, set_id: str, *, version: int | None = None) -> ClientSet:
         """A version of a set; by default the newest."""
-        return parsed(ClientSet, await self._api.call(requests.label_set(set_id, version)))
+        call = requests.get_label_set(set_id, version)
+        return parse_response(ClientSet, await self._api.call(call))
 
     def list(self) -> AsyncIterator[ClientSet]:
         """The newest version of every set, the newest set first."""
-        return self._api.pages(SetPage, requests.label_sets)
+        return self._api.pages(SetPage, requests.list_label_sets)
 
     async def absorb(
         self,
@@ -79,9 +96,9 @@ class AsyncLabelSets:
         since: dt.datetime | None = None,
         until: dt.datetime | None = None,
     ) -> Proposal:
-        """As `LabelSets.absorb`."""
-        call = requests.absorb(set_id, job=job, since=since, until=until)
-        return parsed(Proposal, await self._api.call(call))
+        """Ask for what feedback would add to a set made of examples; nothing changes yet."""
+        call = requests.absorb_feedback(set_id, job=job, since=since, until=until)
+        return parse_response(Proposal, await self._api.call(call))
 
     async def accept(
         self,
@@ -91,10 +108,14 @@ class AsyncLabelSets:
         wait: bool = True,
         timeout_s: float | None = None,
     ) -> ClientSet:
-        """As `LabelSets.accept`."""
-        call = requests.accept(proposal.label_set, proposal.id, without)
-        made = parsed(ClientSet, await self._api.call(call))
-        return await self.wait(made, timeout_s=timeout_s) if wait else made
+        """A new version with what was proposed, but for the feedback of the ids `without`.
+
+        Raises:
+            WaitTimeout: it was not built within `timeout_s`; it goes on.
+        """
+        call = requests.accept_proposal(proposal.label_set, proposal.id, without)
+        version = parse_response(ClientSet, await self._api.call(call))
+        return await self.wait(version, timeout_s=timeout_s) if wait else version
 
     async def delete(self, set_id: str) -> None:
         """No new job may name it; those that run on it end well."""

@@ -1,33 +1,33 @@
-"""`Transport` for asyncio: the same decisions, other waiting."""
+"""HTTP transport: timeouts, retries where they are safe, problems as exceptions."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing
 from pathlib import Path
-from typing import Any
 
 import httpx
 
-from guanwu.core.models import After, Item, Page, parsed
+from guanwu.aio import _backend
+from guanwu.core.models import parse_response
 from guanwu.core.requests import Call
 from guanwu.core.responses import (
-    broken_off,
-    checked,
+    check_response,
     client_options,
     error_of,
-    part_of,
+    interrupted_error,
+    partial_path,
     stream_timeout,
-    unreachable,
+    unreachable_error,
 )
-from guanwu.core.retries import Patience
-from guanwu.core.upload_body import Body
+from guanwu.core.retries import RetryPolicy
 from guanwu.errors import ClientError
+from guanwu.wire.base import After, Item, Page
 
 
 class AsyncTransport:
-    """One server, or the storage its links lead to, for the tasks of one event loop."""
+    """One server, or the storage its links lead to; for the tasks of one event loop."""
 
     def __init__(
         self, url: str, *, headers: Mapping[str, str], timeout_s: float, retries: int
@@ -40,22 +40,32 @@ class AsyncTransport:
         await self._http.aclose()
 
     async def call(self, call: Call) -> httpx.Response:
-        """As `Transport.call`."""
-        patience = Patience(retries=self._retries, safe=call.safe)
+        """Make a call; returns a 2xx response, or a 304.
+
+        A 429 is tried again after the pause the server asks for, if that is short; a 503 or a
+        lost connection where the call is safe. While an earlier try with the same
+        Idempotency-Key is in flight, its answer is waited for.
+
+        Raises:
+            RequestRefused, ServerFault, ServerUnavailable: the server's own problem.
+            ServerUnreachable: no connection, or none that lasted.
+            UnexpectedAnswer: an answer, but not Guanwu's.
+        """
+        policy = RetryPolicy(retries=self._retries, safe=call.safe)
         while True:
             try:
-                return await self._once(call)
+                return await self._send(call)
             except ClientError as exc:
-                pause_s = patience.pause_s(exc)
-            await asyncio.sleep(pause_s)
+                pause_s = policy.pause_s(exc)
+            await _backend.sleep(pause_s)
 
     async def pages(
-        self, kind: type[Page[Item]], ask: Callable[[After], Call]
+        self, model: type[Page[Item]], page_after: Callable[[After], Call]
     ) -> AsyncIterator[Item]:
-        """As `Transport.pages`."""
+        """The items of all pages; `page_after` is the call for a page. Raises as `call` does."""
         after: After = None
         while True:
-            page = parsed(kind, await self.call(ask(after)))
+            page = parse_response(model, await self.call(page_after(after)))
             for item in page.items:
                 yield item
             if page.last:
@@ -63,53 +73,45 @@ class AsyncTransport:
             after = page.next
 
     async def lines(self, call: Call, *, silence_s: float) -> AsyncGenerator[str, None]:
-        """As `Transport.lines`."""
+        """The lines of a stream as they come, tried once. Raises as `call`, and
+        ServerUnreachable after `silence_s` without any."""
         try:
             async with self._http.stream(
                 call.method, call.path, timeout=stream_timeout(silence_s), **call.options
-            ) as answer:
-                if not answer.is_success:
-                    await answer.aread()
-                    raise error_of(answer)
-                async for line in answer.aiter_lines():
+            ) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise error_of(response)
+                async for line in response.aiter_lines():
                     yield line
         except httpx.TransportError as exc:
-            raise broken_off(self._http.base_url, exc) from exc
+            raise interrupted_error(self._http.base_url, exc) from exc
 
     async def pieces(self, call: Call) -> AsyncGenerator[bytes, None]:
-        """As `Transport.pieces`."""
+        """Download piece by piece, tried once. Raises as `call` does."""
         try:
-            async with self._http.stream(call.method, call.path, **call.options) as answer:
-                if not answer.is_success:
-                    await answer.aread()
-                    raise error_of(answer)
-                async for piece in answer.aiter_bytes():
+            async with self._http.stream(call.method, call.path, **call.options) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise error_of(response)
+                async for piece in response.aiter_bytes():
                     yield piece
         except httpx.TransportError as exc:
-            raise broken_off(self._http.base_url, exc) from exc
+            raise interrupted_error(self._http.base_url, exc) from exc
 
     async def save(self, call: Call, to: Path) -> None:
-        """As `Transport.save`."""
-        part = part_of(to)
+        """Download into a file, piece by piece; whole or not at all. Raises as `call` does."""
+        part = partial_path(to)
         with part.open("wb") as file:
-            async for piece in self.pieces(call):
-                file.write(piece)
+            async with aclosing(self.pieces(call)) as pieces:
+                async for piece in pieces:
+                    file.write(piece)
         os.replace(part, to)
 
-    async def _once(self, call: Call) -> httpx.Response:
+    async def _send(self, call: Call) -> httpx.Response:
+        options = _backend.to_httpx(call.options)
         try:
-            answer = await self._http.request(call.method, call.path, **_awaitable(call.options))
+            response = await self._http.request(call.method, call.path, **options)
         except httpx.TransportError as exc:
-            raise unreachable(self._http.base_url, exc) from exc
-        return checked(answer)
-
-
-def _awaitable(options: Mapping[str, Any]) -> dict[str, Any]:
-    """httpx takes a body that can be iterated for a synchronous one."""
-    body = options.get("content")
-    return {**options, "content": _pieces(body)} if isinstance(body, Body) else dict(options)
-
-
-async def _pieces(body: Body) -> AsyncIterator[bytes]:
-    for piece in body:
-        yield piece
+            raise unreachable_error(self._http.base_url, exc) from exc
+        return check_response(response)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from guanwu.cli.picture_files import find_pictures
-from guanwu.core.label_names import LabelNames, split
+from guanwu.core.label_names import LabelNames, split_name
 from guanwu.sync.client import Client
 from guanwu.wire.label_sets import ClientSet
 
@@ -21,7 +21,7 @@ def create(
 ) -> int:
     """From a folder of folders, or of a file's lines."""
     if path.is_file():
-        words = [split(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+        words = [split_name(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
         return _told(client.labelsets.of_words(words, name=name or path.stem), as_json=as_json)
     examples = examples_in(path)
     chosen = model or _default_model(client)
@@ -41,7 +41,7 @@ def examples_in(folder: Path) -> dict[LabelNames, list[Path]]:
     folders = sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
     if len(folders) < 2:
         raise click.UsageError(f"{folder} needs a folder for each label, two or more")
-    found = {split(f.name): find_pictures([f], recursive=False) for f in folders}
+    found = {split_name(f.name): find_pictures([f], recursive=False) for f in folders}
     if bare := [
         f.name for f, pictures in zip(folders, found.values(), strict=True) if not pictures
     ]:

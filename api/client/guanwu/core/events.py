@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -12,8 +11,8 @@ from guanwu.wire.jobs import Job
 
 
 @dataclass(frozen=True)
-class JobEvent:
-    """A job as an event tells it; `state` names what is known then."""
+class JobUpdate:
+    """A job as an event describes it; `state` is the id of that state."""
 
     state: str
     view: Job
@@ -26,27 +25,23 @@ class EventReader:
         self._data: list[str] = []
         self._id = ""
 
-    def feed(self, line: str) -> JobEvent | None:
+    def feed(self, line: str) -> JobUpdate | None:
         """The event that this line ends, if it ends one."""
         if line:
-            self._take(line)
+            self._take_field(line)
             return None
         data, self._data = "\n".join(self._data), []
-        return JobEvent(self._id, _job(data)) if data else None
+        return JobUpdate(self._id, _parse_job(data)) if data else None
 
-    def _take(self, line: str) -> None:
+    def _take_field(self, line: str) -> None:
         name, _, value = line.partition(":")
-        take: Callable[[str], None] | None = {"data": self._data.append, "id": self._identify}.get(
-            name
-        )
-        if take is not None:
-            take(value.removeprefix(" "))
-
-    def _identify(self, value: str) -> None:
-        self._id = value
+        if name == "data":
+            self._data.append(value.removeprefix(" "))
+        elif name == "id":
+            self._id = value.removeprefix(" ")
 
 
-def _job(data: str) -> Job:
+def _parse_job(data: str) -> Job:
     try:
         return Job.model_validate_json(data, extra="ignore")
     except ValidationError as exc:

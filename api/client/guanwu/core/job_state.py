@@ -1,4 +1,4 @@
-"""What a client knows of a job: the part of its handle that makes no calls."""
+"""State of a job as last seen: the part of a job handle that makes no calls."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import re
 
 import httpx
 
-from guanwu.core.events import JobEvent
-from guanwu.core.models import parsed
+from guanwu.core.events import JobUpdate
+from guanwu.core.models import parse_response
 from guanwu.core.responses import retry_after_s
 from guanwu.wire.jobs import Job
 
 _ETAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
-class SeenJob:
+class JobState:
     """A job on the server. `view` is the job as it was last seen."""
 
     def __init__(self, first: httpx.Response) -> None:
-        self.view = parsed(Job, first)
+        self.view = parse_response(Job, first)
         self._pause_s = retry_after_s(first)
         self._state = _state_of(first)
 
@@ -26,22 +26,22 @@ class SeenJob:
     def id(self) -> str:
         return self.view.id
 
-    def _see(self, answer: httpx.Response) -> bool:
-        """Take in what the server answered; False if there is nothing new."""
-        self._pause_s = retry_after_s(answer)
-        if answer.status_code == httpx.codes.NOT_MODIFIED:
+    def _take_response(self, response: httpx.Response) -> bool:
+        """Update the view from a response; False if there is nothing new."""
+        self._pause_s = retry_after_s(response)
+        if response.status_code == httpx.codes.NOT_MODIFIED:
             return False
-        self.view = parsed(Job, answer)
-        self._state = _state_of(answer)
+        self.view = parse_response(Job, response)
+        self._state = _state_of(response)
         return True
 
-    def _hear(self, event: JobEvent) -> Job:
-        """Take in what an event told."""
-        self.view, self._state = event.view, event.state
+    def _take_update(self, update: JobUpdate) -> Job:
+        """Update the view from an event."""
+        self.view, self._state = update.view, update.state
         return self.view
 
 
-def _state_of(answer: httpx.Response) -> str | None:
-    """What events call the state that the answer tells of."""
-    etag = _ETAG.fullmatch(answer.headers.get("ETag", ""))
+def _state_of(response: httpx.Response) -> str | None:
+    """The response's state id, as events name it."""
+    etag = _ETAG.fullmatch(response.headers.get("ETag", ""))
     return etag[1] if etag else None

@@ -1,4 +1,4 @@
-"""What labels are called: one name, or a Chinese and an English one."""
+"""Names of labels: one name, or a Chinese and an English one."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ Names = TypeVar("Names", bound=LabelNames)  # of a mapping's keys, so that all m
 _BOTH = re.compile(r"([^_]*[\u4e00-\u9fff][^_]*)_(.+)")
 
 
-def names_of(label: LabelNames) -> dict[str, str]:
-    """As a request names it."""
+def to_fields(label: LabelNames) -> dict[str, str]:
+    """Fields of a label in a request."""
     if isinstance(label, str):
         return {"zh": label}
     return {"zh": label[0], "en": label[1]}
 
 
-def split(name: str) -> LabelNames:
+def split_name(name: str) -> LabelNames:
     """`龙井_longjing` is a pair; any other text is one name."""
     both = _BOTH.fullmatch(name)
     return (both[1], both[2]) if both else name

@@ -1,4 +1,4 @@
-"""What the client asks the server, as data: no call is made here."""
+"""Requests to the server as data: no call is made here."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from guanwu.core import upload_body
-from guanwu.core.models import After, Upload
-from guanwu.wire.base import Verdict
+from guanwu.wire.base import After, Verdict
 from guanwu.wire.feedback import Kind
 from guanwu.wire.options import Options
-from guanwu.wire.requests import JobEvent, JobWebhook
+from guanwu.wire.requests import JobEvent, JobWebhook, Upload
 from guanwu.wire.results import ArtifactLink
 from guanwu.wire.statuses import ItemStatus
 
@@ -25,10 +24,10 @@ FEEDBACK = "/v1/feedback"
 LABEL_SETS = "/v1/labelsets"
 WEBHOOK_SECRET = "/v1/webhook-secret"
 SourceKind = Literal["manifest", "prefix", "archive"]
-Chosen = Options | Mapping[str, Any] | None
+OptionsInput = Options | Mapping[str, Any] | None
 ExportFormat = Literal["jsonl", "label-studio", "coco"]
 ReportLanguage = Literal["zh", "en"]
-Told = JobWebhook | Mapping[str, Any] | None
+WebhookInput = JobWebhook | Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -41,59 +40,68 @@ class Call:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def submit(
+def submit_pictures(
     pictures: Iterable[upload_body.Picture],
     *,
-    options: Chosen,
+    options: OptionsInput,
     metadata: Mapping[str, Any] | None,
-    webhook: Told,
+    webhook: WebhookInput,
     on_sent: Callable[[int], None] | None,
     idempotency_key: str | None,
 ) -> Call:
-    envelope = json.dumps(_envelope(options, metadata, webhook), ensure_ascii=False)
-    sent = {"files": upload_body.parts(pictures, on_sent), "data": {"options": envelope}}
-    return Call("POST", "/v1/jobs", options={"headers": _once_under(idempotency_key), **sent})
+    form = json.dumps(_job_fields(options, metadata, webhook), ensure_ascii=False)
+    body = {"files": upload_body.parts(pictures, on_sent), "data": {"options": form}}
+    return Call(
+        "POST", "/v1/jobs", options={"headers": _idempotency_header(idempotency_key), **body}
+    )
 
 
 def submit_source(
     kind: SourceKind,
     place: str | Mapping[str, str],
     *,
-    options: Chosen,
+    options: OptionsInput,
     metadata: Mapping[str, Any] | None,
-    webhook: Told,
+    webhook: WebhookInput,
     idempotency_key: str | None,
 ) -> Call:
-    named: dict[str, Any] = {kind: place if isinstance(place, str) else dict(place)}
-    body = {**named, **_envelope(options, metadata, webhook)}
-    return Call("POST", "/v1/jobs", options={"headers": _once_under(idempotency_key), "json": body})
+    source: dict[str, Any] = {kind: place if isinstance(place, str) else dict(place)}
+    body = {**source, **_job_fields(options, metadata, webhook)}
+    return Call(
+        "POST", "/v1/jobs", options={"headers": _idempotency_header(idempotency_key), "json": body}
+    )
 
 
-def _envelope(options: Chosen, metadata: Mapping[str, Any] | None, webhook: Told) -> dict[str, Any]:
-    """A job's request, but for its pictures."""
-    asked = Options.model_validate(options or {}).model_dump(mode="json", exclude_unset=True)
-    envelope = {"options": asked, "metadata": dict(metadata or {})}
+def _job_fields(
+    options: OptionsInput, metadata: Mapping[str, Any] | None, webhook: WebhookInput
+) -> dict[str, Any]:
+    """A job's request without its pictures."""
+    fields = {"options": _options_field(options), "metadata": dict(metadata or {})}
     if webhook is not None:
-        told = JobWebhook.model_validate(webhook)
-        envelope["webhook"] = told.model_dump(mode="json", exclude_unset=True)
-    return envelope
+        target = JobWebhook.model_validate(webhook)
+        fields["webhook"] = target.model_dump(mode="json", exclude_unset=True)
+    return fields
 
 
-def _once_under(key: str | None) -> dict[str, str]:
-    """The header under which the tries of one call make one job or feedback."""
+def _options_field(options: OptionsInput) -> dict[str, Any]:
+    return Options.model_validate(options or {}).model_dump(mode="json", exclude_unset=True)
+
+
+def _idempotency_header(key: str | None) -> dict[str, str]:
+    """The header that makes all tries of one call one job or feedback."""
     return {"Idempotency-Key": key or str(uuid.uuid4())}
 
 
-def new_upload(file: Path | bytes, *, size: int) -> Call:
-    asked: dict[str, object] = {"bytes": size}
+def create_upload(file: Path | bytes, *, size: int) -> Call:
+    body: dict[str, object] = {"bytes": size}
     if isinstance(file, Path):
-        asked["filename"] = file.name[-255:]
-    return Call("POST", "/v1/uploads", options={"json": asked})
+        body["filename"] = file.name[-255:]
+    return Call("POST", "/v1/uploads", options={"json": body})
 
 
-def put(told: Upload, body: upload_body.Body) -> Call:
-    headers = {**told.headers, "Content-Length": str(body.size)}
-    return Call(told.method, told.url, options={"content": body, "headers": headers})
+def put_upload(upload: Upload, body: upload_body.UploadBody) -> Call:
+    headers = {**upload.headers, "Content-Length": str(body.size)}
+    return Call(upload.method, upload.url, options={"content": body, "headers": headers})
 
 
 def get_job(job: str, *, wait_s: int = 0, state: str | None = None) -> Call:
@@ -103,26 +111,25 @@ def get_job(job: str, *, wait_s: int = 0, state: str | None = None) -> Call:
     return Call("GET", f"/v1/jobs/{job}", options={"params": params, "headers": headers})
 
 
-def events(job: str, *, state: str | None) -> Call:
+def stream_events(job: str, *, state: str | None) -> Call:
     headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": state} if state else {})
     return Call("GET", f"/v1/jobs/{job}/events", options={"headers": headers})
 
 
-def cancel(job: str) -> Call:
+def cancel_job(job: str) -> Call:
     return Call("POST", f"/v1/jobs/{job}/cancel")
 
 
-def retry(job: str) -> Call:
+def retry_job(job: str) -> Call:
     return Call("POST", f"/v1/jobs/{job}/retry", safe=False)
 
 
-def explain(job: str, index: int, options: Chosen) -> Call:
-    body = _envelope(options, None, None)["options"]
-    sent = {"headers": _once_under(None), "json": body}
-    return Call("POST", f"/v1/jobs/{job}/items/{index}/explain", options=sent)
+def explain_item(job: str, index: int, options: OptionsInput) -> Call:
+    body = {"headers": _idempotency_header(None), "json": _options_field(options)}
+    return Call("POST", f"/v1/jobs/{job}/items/{index}/explain", options=body)
 
 
-def query(
+def results_query(
     *,
     status: ItemStatus | str | None,
     label: str | int | None,
@@ -132,8 +139,8 @@ def query(
     sort: str | None,
     order: str | None,
 ) -> dict[str, Any]:
-    """Parameters of `page` for the items that are asked for."""
-    asked: dict[str, object] = {
+    """Parameters of `list_results`."""
+    filters: dict[str, object] = {
         "status": status,
         "label": label,
         "score_from": score_from,
@@ -142,64 +149,66 @@ def query(
         "sort": sort,
         "order": order,
     }
-    return {name: value for name, value in asked.items() if value is not None}
+    return {name: value for name, value in filters.items() if value is not None}
 
 
-def page(job: str, asked: Mapping[str, Any], after: After) -> Call:
-    return _page_after(f"/v1/jobs/{job}/results", after, asked)
+def list_results(job: str, query: Mapping[str, Any], after: After) -> Call:
+    return _list_page(f"/v1/jobs/{job}/results", after, query)
 
 
-def results_file(job: str) -> Call:
+def get_results_file(job: str) -> Call:
     return Call("GET", f"/v1/jobs/{job}/results.jsonl")
 
 
-def report(job: str, *, lang: ReportLanguage) -> Call:
+def get_report(job: str, *, lang: ReportLanguage) -> Call:
     return Call("GET", f"/v1/jobs/{job}/report", options={"params": {"lang": lang}})
 
 
-def jobs(after: After) -> Call:
-    return _page_after("/v1/jobs", after)
+def list_jobs(after: After) -> Call:
+    return _list_page("/v1/jobs", after)
 
 
-def _page_after(path: str, after: After, asked: Mapping[str, Any] | None = None) -> Call:
-    params = {"limit": PAGE_ITEMS, **(asked or {})} | ({} if after is None else {"after": after})
+def _list_page(path: str, after: After, query: Mapping[str, Any] | None = None) -> Call:
+    params = {"limit": PAGE_ITEMS, **(query or {})} | ({} if after is None else {"after": after})
     return Call("GET", path, options={"params": params})
 
 
-def models() -> Call:
+def list_models() -> Call:
     return Call("GET", "/v1/models")
 
 
-def labels(label_set: str, query: str, limit: int) -> Call:
+def search_labels(label_set: str, query: str, limit: int) -> Call:
     params = {"label_set": label_set, "q": query, "limit": limit}
     return Call("GET", "/v1/labels", options={"params": params})
 
 
-def new_label_set(labels: Sequence[Mapping[str, Any]], model: str | None, name: str | None) -> Call:
+def create_label_set(
+    labels: Sequence[Mapping[str, Any]], model: str | None, name: str | None
+) -> Call:
     optional = {"model": model, "name": name}
-    told = {field: value for field, value in optional.items() if value is not None}
-    body = {"labels": list(labels), **told}
-    return Call("POST", LABEL_SETS, options={"headers": _once_under(None), "json": body})
+    stated = {field: value for field, value in optional.items() if value is not None}
+    body = {"labels": list(labels), **stated}
+    return Call("POST", LABEL_SETS, options={"headers": _idempotency_header(None), "json": body})
 
 
-def label_set(set_id: str, version: int | None) -> Call:
+def get_label_set(set_id: str, version: int | None) -> Call:
     params = {} if version is None else {"version": version}
     return Call("GET", f"{LABEL_SETS}/{set_id}", options={"params": params})
 
 
-def label_sets(after: After) -> Call:
-    return _page_after(LABEL_SETS, after)
+def list_label_sets(after: After) -> Call:
+    return _list_page(LABEL_SETS, after)
 
 
-def absorb(
+def absorb_feedback(
     set_id: str, *, job: str | None, since: dt.datetime | None, until: dt.datetime | None
 ) -> Call:
-    asked = feedback_query(kind=None, since=since, until=until, retracted=False)
-    body = asked | ({"job": job} if job else {})
+    query = feedback_query(kind=None, since=since, until=until, retracted=False)
+    body = query | ({"job": job} if job else {})
     return Call("POST", f"{LABEL_SETS}/{set_id}/absorb", options={"json": body})
 
 
-def accept(set_id: str, proposal: str, without: Iterable[str]) -> Call:
+def accept_proposal(set_id: str, proposal: str, without: Iterable[str]) -> Call:
     path = f"{LABEL_SETS}/{set_id}/proposals/{proposal}/accept"
     return Call("POST", path, safe=False, options={"json": {"without": list(without)}})
 
@@ -208,25 +217,25 @@ def delete_label_set(set_id: str) -> Call:
     return Call("DELETE", f"{LABEL_SETS}/{set_id}", safe=False)
 
 
-def workers() -> Call:
+def get_workers() -> Call:
     return Call("GET", "/v1/workers")
 
 
-def usage() -> Call:
+def get_usage() -> Call:
     return Call("GET", "/v1/usage")
 
 
-def webhooks() -> Call:
+def list_webhooks() -> Call:
     return Call("GET", WEBHOOKS)
 
 
-def webhook(webhook_id: str) -> Call:
+def get_webhook(webhook_id: str) -> Call:
     return Call("GET", f"{WEBHOOKS}/{webhook_id}")
 
 
-def new_webhook(url: str, events: Iterable[JobEvent]) -> Call:
-    asked = {"url": url, "events": list(events)}
-    return Call("POST", WEBHOOKS, safe=False, options={"json": asked})
+def create_webhook(url: str, events: Iterable[JobEvent]) -> Call:
+    body = {"url": url, "events": list(events)}
+    return Call("POST", WEBHOOKS, safe=False, options={"json": body})
 
 
 def delete_webhook(webhook_id: str) -> Call:
@@ -241,11 +250,11 @@ def test_webhook(webhook_id: str) -> Call:
     return Call("POST", f"{WEBHOOKS}/{webhook_id}/test", safe=False)
 
 
-def tries(webhook_id: str, after: After) -> Call:
-    return _page_after(f"{WEBHOOKS}/{webhook_id}/deliveries", after)
+def list_attempts(webhook_id: str, after: After) -> Call:
+    return _list_page(f"{WEBHOOKS}/{webhook_id}/deliveries", after)
 
 
-def signing_secret() -> Call:
+def get_signing_secret() -> Call:
     return Call("GET", WEBHOOK_SECRET)
 
 
@@ -257,40 +266,40 @@ def _rotate(path: str, overlap_s: int) -> Call:
     return Call("POST", f"{path}/rotate", safe=False, options={"json": {"overlap_s": overlap_s}})
 
 
-def mark(job: str, index: int, said: Mapping[str, Any]) -> Call:
-    body = {name: value for name, value in said.items() if value is not None}
+def give_feedback(job: str, index: int, fields: Mapping[str, Any]) -> Call:
+    body = {name: value for name, value in fields.items() if value is not None}
     path = f"/v1/jobs/{job}/items/{index}/feedback"
-    return Call("POST", path, options={"headers": _once_under(None), "json": body})
+    return Call("POST", path, options={"headers": _idempotency_header(None), "json": body})
 
 
-def judgement(feedback_id: str) -> Call:
+def get_feedback(feedback_id: str) -> Call:
     return Call("GET", f"{FEEDBACK}/{feedback_id}")
 
 
-def retract(feedback_id: str) -> Call:
+def retract_feedback(feedback_id: str) -> Call:
     return Call("DELETE", f"{FEEDBACK}/{feedback_id}")
 
 
-def judgements(asked: Mapping[str, Any], after: After) -> Call:
-    return _page_after(FEEDBACK, after, asked)
+def list_feedback(query: Mapping[str, Any], after: After) -> Call:
+    return _list_page(FEEDBACK, after, query)
 
 
-def export(format: ExportFormat, asked: Mapping[str, Any]) -> Call:
-    return Call("GET", FEEDBACK, options={"params": {"format": format, **asked}})
+def export_feedback(format: ExportFormat, query: Mapping[str, Any]) -> Call:
+    return Call("GET", FEEDBACK, options={"params": {"format": format, **query}})
 
 
 def feedback_query(
     *, kind: Kind | None, since: dt.datetime | None, until: dt.datetime | None, retracted: bool
 ) -> dict[str, Any]:
-    """Parameters of `judgements` and `export`; times without a zone are the machine's."""
+    """Parameters of lists and exports; times without a zone are the machine's."""
     times = {"since": since, "until": until}
-    asked = {name: at.astimezone(dt.UTC).isoformat() for name, at in times.items() if at}
+    query = {name: at.astimezone(dt.UTC).isoformat() for name, at in times.items() if at}
     if kind is not None:
-        asked["kind"] = kind
-    return asked | ({"retracted": "true"} if retracted else {})
+        query["kind"] = kind
+    return query | ({"retracted": "true"} if retracted else {})
 
 
-def artefact(link: ArtifactLink) -> Call:
+def get_artifact(link: ArtifactLink) -> Call:
     if link.url is None:
         raise ValueError("the artefact has no link; take the item from results()")
     return Call("GET", link.url)

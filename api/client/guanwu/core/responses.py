@@ -1,4 +1,4 @@
-"""Responses: errors, Retry-After and what a connection is set up with."""
+"""Responses as errors, Retry-After, and the options of a connection."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ MAX_CONNECTIONS = 32
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-def headers_of(token: str) -> dict[str, str]:
-    """With every call to the server."""
+def request_headers(token: str) -> dict[str, str]:
+    """Sent with every call to the server."""
     return {"Authorization": f"Bearer {token}", "Accept": "application/json"}
 
 
@@ -49,63 +49,63 @@ def stream_timeout(silence_s: float) -> httpx.Timeout:
     return httpx.Timeout(silence_s, connect=CONNECT_TIMEOUT_S)
 
 
-def part_of(file: Path) -> Path:
-    """Where a file is written to until it is whole."""
+def partial_path(file: Path) -> Path:
+    """Path that a file is written to until it is complete."""
     return file.with_name(file.name + ".part")
 
 
-def unreachable(url: httpx.URL, error: httpx.TransportError) -> ServerUnreachable:
-    return ServerUnreachable(f"{url} does not answer ({_why(error)}); is the server up?")
+def unreachable_error(url: httpx.URL, error: httpx.TransportError) -> ServerUnreachable:
+    return ServerUnreachable(f"{url} does not answer ({_reason(error)}); is the server up?")
 
 
-def broken_off(url: httpx.URL, error: httpx.TransportError) -> ServerUnreachable:
-    return ServerUnreachable(f"{url} broke off ({_why(error)})")
+def interrupted_error(url: httpx.URL, error: httpx.TransportError) -> ServerUnreachable:
+    return ServerUnreachable(f"{url} broke off ({_reason(error)})")
 
 
-def _why(error: httpx.TransportError) -> str:
+def _reason(error: httpx.TransportError) -> str:
     return str(error) or type(error).__name__
 
 
-def checked(answer: httpx.Response) -> httpx.Response:
-    """The answer, if it is one to go on with; raises what it amounts to otherwise."""
-    if answer.is_success or answer.status_code == httpx.codes.NOT_MODIFIED:
-        return answer
-    raise error_of(answer)
+def check_response(response: httpx.Response) -> httpx.Response:
+    """Return a 2xx or 304 response; raise the error that any other one stands for."""
+    if response.is_success or response.status_code == httpx.codes.NOT_MODIFIED:
+        return response
+    raise error_of(response)
 
 
-def error_of(answer: httpx.Response) -> ClientError:
-    """The exception that an answer other than 2xx amounts to."""
+def error_of(response: httpx.Response) -> ClientError:
+    """The exception for a response other than 2xx."""
     try:
-        body = answer.json()
+        body = response.json()
     except ValueError:
         body = None
     if not isinstance(body, dict) or "code" not in body:
-        return _foreign(answer)
+        return _foreign_error(response)
     problem = Problem(
-        status=answer.status_code,
+        status=response.status_code,
         code=str(body["code"]),
         title=str(body.get("title", "")),
         detail=str(body.get("detail", "")),
         errors=list(body.get("errors") or []),
         limits=dict(body.get("limits") or {}),
         request_id=body.get("request_id"),
-        retry_after_s=retry_after_s(answer),
+        retry_after_s=retry_after_s(response),
     )
-    return _kind(answer.status_code, problem.code)(problem)
+    return _error_class(response.status_code, problem.code)(problem)
 
 
-def _foreign(answer: httpx.Response) -> ClientError:
-    """Answers of proxies, storage and strangers."""
-    status = answer.status_code
-    text = f"{answer.request.url.host} answered {status} {answer.reason_phrase}"
+def _foreign_error(response: httpx.Response) -> ClientError:
+    """For responses of proxies, storage and strangers."""
+    status = response.status_code
+    text = f"{response.request.url.host} answered {status} {response.reason_phrase}"
     if status in (502, 503, 504):
-        asked = retry_after_s(answer)
-        problem = Problem(status, "unavailable", text, text, retry_after_s=asked)
+        pause_s = retry_after_s(response)
+        problem = Problem(status, "unavailable", text, text, retry_after_s=pause_s)
         return ServerUnavailable(problem)
     return UnexpectedAnswer(f"{text}, which is no answer of Guanwu's; is the URL right?")
 
 
-def _kind(status: int, code: str) -> type[ProblemError]:
+def _error_class(status: int, code: str) -> type[ProblemError]:
     if code == "idempotency_in_flight":
         return InFlight
     if status in (429, 503):
@@ -113,7 +113,7 @@ def _kind(status: int, code: str) -> type[ProblemError]:
     return ServerFault if status >= 500 else RequestRefused
 
 
-def retry_after_s(answer: httpx.Response) -> float | None:
+def retry_after_s(response: httpx.Response) -> float | None:
     """`Retry-After` in seconds; None without one, or with a date."""
-    text = answer.headers.get("Retry-After", "")
+    text = response.headers.get("Retry-After", "")
     return float(text) if text.isdecimal() else None

@@ -1,4 +1,4 @@
-"""When to try again, and when to look again: decisions, which wait for nothing themselves."""
+"""Retry policy: decides on another try and its pause; waits for nothing itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from guanwu.errors import (
 
 FIRST_PAUSE_S = 0.5
 MAX_PAUSE_S = 20.0
-MAX_ASKED_S = 60.0  # who is to come again later than this is told so
+MAX_RETRY_AFTER_S = 60.0  # a longer pause is an error at once
 IN_FLIGHT_S = 60.0  # a try that died with its server is given up by then
 LIMITED_S = 180.0  # of calls beyond those allowed in a minute
 MAX_WAIT_S = 25  # of one long poll; the server takes 30
@@ -24,8 +24,8 @@ LOOK_S = 1.0
 SILENCE_S = 40.0  # of an event stream, which has a heartbeat every 15 s
 
 
-class Patience:
-    """How often one call is tried."""
+class RetryPolicy:
+    """Decides whether one call is tried again, and after which pause."""
 
     def __init__(self, *, retries: int, safe: bool) -> None:
         self._retries = retries
@@ -52,15 +52,15 @@ class Patience:
 
 
 def _or_raise(error: ClientError, again: bool, pause_s: float) -> float:
-    if not again or pause_s > MAX_ASKED_S:
+    if not again or pause_s > MAX_RETRY_AFTER_S:
         raise error
     return pause_s
 
 
 def pause_s(attempt: int, error: ClientError) -> float:
     """Seconds before try `attempt` + 1: what the server asks for, or doubling with jitter."""
-    asked = error.problem.retry_after_s if isinstance(error, ProblemError) else None
-    if asked is not None:
-        return asked
+    retry_after_s = error.problem.retry_after_s if isinstance(error, ProblemError) else None
+    if retry_after_s is not None:
+        return retry_after_s
     grown = min(FIRST_PAUSE_S * 2.0 ** (attempt - 1), MAX_PAUSE_S)
     return grown * random.uniform(0.5, 1.0)

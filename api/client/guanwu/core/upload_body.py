@@ -1,4 +1,4 @@
-"""Files on their way up: opened one at a time, counted as they are read."""
+"""Request bodies of files: opened one at a time, counted while they are read."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ OnSent = Callable[[int], None]
 Part = tuple[str, tuple[str, IO[bytes] | bytes, str]]
 
 PIECE_BYTES = 1 << 18
+PARALLEL_UPLOADS = 8
 MIMETYPE = "application/octet-stream"
 
 
@@ -52,7 +53,7 @@ class LazyFile:
             self._file = None
 
 
-class Body:
+class UploadBody:
     """A file or bytes as the body of a request; sent again it begins at the beginning."""
 
     def __init__(self, file: Path | bytes, on_sent: OnSent | None = None) -> None:
@@ -92,6 +93,3 @@ def _part(n: int, picture: Picture, on_sent: OnSent | None) -> tuple[str, IO[byt
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
     return (path.name, cast("IO[bytes]", LazyFile(path, on_sent)), MIMETYPE)
-
-
-THREADS = 8

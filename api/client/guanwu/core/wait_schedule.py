@@ -9,8 +9,8 @@ from guanwu.errors import WaitTimeout
 from guanwu.wire.jobs import Job
 
 
-class Vigil:
-    """How long a job is waited for, and how the next look at it is to be."""
+class WaitSchedule:
+    """Decides how long a job is waited for, and when it is looked at next."""
 
     def __init__(self, *, timeout_s: float | None, call_timeout_s: float) -> None:
         self._timeout_s = timeout_s
@@ -28,19 +28,19 @@ class Vigil:
         return int(min(self._max_wait_s, self._left_s(job)))
 
     def silence_s(self, job: Job) -> float:
-        """That an event stream may keep. Raises as `wait_s`."""
+        """Longest silence of an event stream. Raises as `wait_s`."""
         return min(SILENCE_S, self._left_s(job))
 
     def check(self, job: Job) -> None:
         """Raises as `wait_s`."""
         self._left_s(job)
 
-    def pause_s(self, before: Job, after: Job, asked_s: float | None) -> float:
+    def pause_s(self, before: Job, after: Job, retry_after_s: float | None) -> float:
         """Seconds before the next look: none if the server waited, or had news."""
         waited = time.monotonic() - self._looked_s >= LOOK_S
         if after.done or waited or after.status is not before.status:
             return 0.0
-        return min(LOOK_S if asked_s is None else asked_s, self._left_s(after))
+        return min(LOOK_S if retry_after_s is None else retry_after_s, self._left_s(after))
 
     def _left_s(self, job: Job) -> float:
         if self._end_s is None:

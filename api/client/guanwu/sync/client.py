@@ -1,3 +1,4 @@
+# Generated from guanwu/aio by api/client/unasync.py: edit that, then run the script.
 """The Python client: submit pictures, wait, read labels and heatmaps."""
 
 from __future__ import annotations
@@ -8,33 +9,26 @@ from types import TracebackType
 from typing import Any, Self
 
 from guanwu.core import requests, upload_body
-from guanwu.core.models import (
-    DEFAULT_LIMITS,
-    STALE,
-    FoundLabel,
-    FoundLabels,
-    JobPage,
-    Offered,
-    Upload,
-    Usage,
-    parsed,
-)
-from guanwu.core.requests import Chosen, SourceKind, Told
-from guanwu.core.responses import headers_of
+from guanwu.core.models import DEFAULT_LIMITS, RequestLimits, parse_response
+from guanwu.core.requests import OptionsInput, SourceKind, WebhookInput
+from guanwu.core.responses import request_headers
 from guanwu.errors import UnexpectedAnswer
-from guanwu.sync.feedback import Judgements
+from guanwu.sync.feedback import FeedbackApi
 from guanwu.sync.job import JobHandle
 from guanwu.sync.label_sets import LabelSets
 from guanwu.sync.transport import Transport
 from guanwu.sync.webhooks import Webhooks
 from guanwu.wire.catalog import Catalog
 from guanwu.wire.fleet import Fleet
-from guanwu.wire.jobs import Job
+from guanwu.wire.jobs import Job, JobPage
+from guanwu.wire.label_sets import FoundLabel, FoundLabels
+from guanwu.wire.requests import Upload
 from guanwu.wire.results import ArtifactLink
+from guanwu.wire.usage import Usage
 
 
 class Client:
-    """A Guanwu server. Safe to share among threads; close it, or use it in a `with`.
+    """A Guanwu server; safe to share among threads. Close it, or use it in a `with`.
 
     Example:
         with Client("http://127.0.0.1:8000", token) as client:
@@ -50,12 +44,12 @@ class Client:
 
     def __init__(self, url: str, token: str, *, timeout_s: float = 120.0, retries: int = 4) -> None:
         self.url = url
-        headers = headers_of(token)
+        headers = request_headers(token)
         self._api = Transport(url, headers=headers, timeout_s=timeout_s, retries=retries)
         # Links carry their own permission; the token is for the server alone.
         self._storage = Transport(url, headers={}, timeout_s=timeout_s, retries=retries)
         self.webhooks = Webhooks(self._api)
-        self.feedback = Judgements(self._api)
+        self.feedback = FeedbackApi(self._api)
         self.labelsets = LabelSets(self._api, self.upload)
 
     def __enter__(self) -> Self:
@@ -77,9 +71,9 @@ class Client:
         self,
         pictures: Iterable[upload_body.Picture],
         *,
-        options: Chosen = None,
+        options: OptionsInput = None,
         metadata: Mapping[str, Any] | None = None,
-        webhook: Told = None,
+        webhook: WebhookInput = None,
         on_sent: Callable[[int], None] | None = None,
         idempotency_key: str | None = None,
     ) -> JobHandle:
@@ -88,10 +82,10 @@ class Client:
         A connection lost half-way does no harm: the request is sent again under the same
         Idempotency-Key, so that there is one job. `idempotency_key`: one of your own, for
         tries of your own that are to make one job together.
-        `webhook`: `{"url", "events"}` of who is to be told when this job ends.
+        `webhook`: `{"url", "events"}` of the receiver that is called when this job ends.
         `on_sent` gets the number of bytes of each piece of a file that is sent.
         """
-        call = requests.submit(
+        call = requests.submit_pictures(
             pictures,
             options=options,
             metadata=metadata,
@@ -106,9 +100,9 @@ class Client:
         kind: SourceKind,
         place: str | Mapping[str, str],
         *,
-        options: Chosen = None,
+        options: OptionsInput = None,
         metadata: Mapping[str, Any] | None = None,
-        webhook: Told = None,
+        webhook: WebhookInput = None,
         idempotency_key: str | None = None,
     ) -> JobHandle:
         """Submit a list, a folder or an archive of any size as one job.
@@ -128,10 +122,11 @@ class Client:
 
     def upload(self, file: Path | bytes, *, on_sent: Callable[[int], None] | None = None) -> str:
         """Put a file into storage; the id that jobs and manifests name it by."""
-        body = upload_body.Body(file, on_sent)
-        told = parsed(Upload, self._api.call(requests.new_upload(file, size=body.size)))
-        self._storage.call(requests.put(told, body))
-        return told.id
+        body = upload_body.UploadBody(file, on_sent)
+        call = requests.create_upload(file, size=body.size)
+        upload = parse_response(Upload, self._api.call(call))
+        self._storage.call(requests.put_upload(upload, body))
+        return upload.id
 
     def job(self, job_id: str) -> JobHandle:
         """A job submitted earlier."""
@@ -139,29 +134,30 @@ class Client:
 
     def jobs(self) -> Iterator[Job]:
         """Your jobs, the newest first."""
-        return self._api.pages(JobPage, lambda after: requests.jobs(after))
+        return self._api.pages(JobPage, requests.list_jobs)
 
     def models(self) -> Catalog:
-        """What the workers offer."""
-        return parsed(Catalog, self._api.call(requests.models()))
+        """The models, methods and label sets that the workers offer."""
+        return parse_response(Catalog, self._api.call(requests.list_models()))
 
     def limits(self) -> Mapping[str, int]:
-        """What one request may carry, e.g. `max_images_per_request`."""
-        offered = parsed(Offered, self._api.call(requests.models()))
-        return {**DEFAULT_LIMITS, **offered.limits}
+        """Limits of one request, e.g. `max_images_per_request`."""
+        response = self._api.call(requests.list_models())
+        return {**DEFAULT_LIMITS, **parse_response(RequestLimits, response).limits}
 
     def labels(self, label_set: str, query: str, *, limit: int = 20) -> list[FoundLabel]:
         """Labels of a set that fit what was typed, the best first: part of a Chinese name, the
         beginning of an English word, or pinyin, in full or its initials."""
-        return parsed(FoundLabels, self._api.call(requests.labels(label_set, query, limit))).items
+        call = requests.search_labels(label_set, query, limit)
+        return parse_response(FoundLabels, self._api.call(call)).items
 
     def workers(self) -> Fleet:
-        """What the workers do now, and what there is to do; takes the scope `admin`."""
-        return parsed(Fleet, self._api.call(requests.workers()))
+        """The state of the workers and of the queue; takes the scope `admin`."""
+        return parse_response(Fleet, self._api.call(requests.get_workers()))
 
     def usage(self) -> Usage:
         """Images submitted today and this month, and how many are left."""
-        return parsed(Usage, self._api.call(requests.usage()))
+        return parse_response(Usage, self._api.call(requests.get_usage()))
 
     def download(self, link: ArtifactLink) -> bytes:
         """An artefact's bytes, from storage.
@@ -170,6 +166,7 @@ class Client:
             UnexpectedAnswer: the link has expired, or leads nowhere from here.
         """
         try:
-            return self._storage.call(requests.artefact(link)).content
+            response = self._storage.call(requests.get_artifact(link))
         except UnexpectedAnswer as exc:
-            raise UnexpectedAnswer(f"{exc}; {STALE}") from exc
+            raise UnexpectedAnswer(f"{exc}; links expire, results() gives fresh ones") from exc
+        return response.content

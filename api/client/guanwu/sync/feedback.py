@@ -1,4 +1,5 @@
-"""Feedback through the Python client: `client.feedback`."""
+# Generated from guanwu/aio by api/client/unasync.py: edit that, then run the script.
+"""Feedback on results: `client.feedback`."""
 
 from __future__ import annotations
 
@@ -7,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from guanwu.core import requests
-from guanwu.core.models import FeedbackPage, parsed
+from guanwu.core.models import parse_response
 from guanwu.core.requests import ExportFormat
 from guanwu.sync.transport import Transport
-from guanwu.wire.feedback import Feedback, Kind
+from guanwu.wire.feedback import Feedback, FeedbackPage, Kind
 
 
-class Judgements:
-    """What people say of the tenant's results. Errors are those of the client.
+class FeedbackApi:
+    """Feedback of people on the tenant's results. Errors are those of the client.
 
     Example:
         client.feedback.mark(job.id, 0, kind="wrong_label", correct="埃及猫", by="小王")
@@ -45,17 +46,18 @@ class Judgements:
         picture, upright; `wrong_label` may have it. `model` and `label` name what is judged;
         by default the first.
         """
-        said = {"kind": kind, "model": model, "label": label, "correct": correct, "free": free,
-                "box_px": box_px and list(box_px), "by": by, "note": note}  # fmt: skip
-        return parsed(Feedback, self._api.call(requests.mark(job_id, index, said)))
+        fields = {"kind": kind, "model": model, "label": label, "correct": correct, "free": free,
+                  "box_px": box_px and list(box_px), "by": by, "note": note}  # fmt: skip
+        call = requests.give_feedback(job_id, index, fields)
+        return parse_response(Feedback, self._api.call(call))
 
     def get(self, feedback_id: str) -> Feedback:
         """One judgement, taken back or not."""
-        return parsed(Feedback, self._api.call(requests.judgement(feedback_id)))
+        return parse_response(Feedback, self._api.call(requests.get_feedback(feedback_id)))
 
     def retract(self, feedback_id: str) -> None:
         """Take it back: it leaves lists and exports. Twice is as good as once."""
-        self._api.call(requests.retract(feedback_id))
+        self._api.call(requests.retract_feedback(feedback_id))
 
     def list(
         self,
@@ -66,8 +68,8 @@ class Judgements:
         retracted: bool = False,
     ) -> Iterator[Feedback]:
         """The newest first; with what was taken back if `retracted`."""
-        asked = requests.feedback_query(kind=kind, since=since, until=until, retracted=retracted)
-        return self._api.pages(FeedbackPage, lambda after: requests.judgements(asked, after))
+        query = requests.feedback_query(kind=kind, since=since, until=until, retracted=retracted)
+        return self._api.pages(FeedbackPage, lambda after: requests.list_feedback(query, after))
 
     def export(
         self,
@@ -79,12 +81,12 @@ class Judgements:
         until: dt.datetime | None = None,
     ) -> None:
         """Write all of it into a file, whole or not at all."""
-        asked = requests.feedback_query(kind=kind, since=since, until=until, retracted=False)
-        self._api.save(requests.export(format, asked), to)
+        query = requests.feedback_query(kind=kind, since=since, until=until, retracted=False)
+        self._api.save(requests.export_feedback(format, query), to)
 
     def exported(
         self, format: ExportFormat = "jsonl", *, since: dt.datetime | None = None
     ) -> Iterator[bytes]:
         """An export, piece by piece."""
-        asked = requests.feedback_query(kind=None, since=since, until=None, retracted=False)
-        return self._api.pieces(requests.export(format, asked))
+        query = requests.feedback_query(kind=None, since=since, until=None, retracted=False)
+        return self._api.pieces(requests.export_feedback(format, query))

@@ -1,29 +1,29 @@
-"""A job on the server, in the hands of a client."""
+# Generated from guanwu/aio by api/client/unasync.py: edit that, then run the script.
+"""Handle of a job on the server: watch, wait, read results."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import httpx
 
 from guanwu.core import requests
 from guanwu.core.events import EventReader
-from guanwu.core.job_state import SeenJob
-from guanwu.core.models import ResultPage
-from guanwu.core.requests import Chosen, ReportLanguage
-from guanwu.core.wait_schedule import Vigil
+from guanwu.core.job_state import JobState
+from guanwu.core.requests import OptionsInput, ReportLanguage
+from guanwu.core.wait_schedule import WaitSchedule
 from guanwu.errors import ServerUnavailable, ServerUnreachable, TooMany
+from guanwu.sync import _backend
 from guanwu.sync.transport import Transport
 from guanwu.wire.base import Verdict
 from guanwu.wire.jobs import Job
-from guanwu.wire.results import ItemResult
+from guanwu.wire.results import ItemResult, ResultPage
 from guanwu.wire.statuses import ItemStatus
 
 
-class JobHandle(SeenJob):
+class JobHandle(JobState):
     """A job on the server. `view` is the job as it was last seen."""
 
     def __init__(self, api: Transport, first: httpx.Response) -> None:
@@ -32,22 +32,23 @@ class JobHandle(SeenJob):
 
     def refresh(self) -> Job:
         """Ask the server how the job is."""
-        self._see(self._api.call(requests.get_job(self.id)))
+        self._take_response(self._api.call(requests.get_job(self.id)))
         return self.view
 
     def cancel(self) -> Job:
         """Ask for the job's end; what is done stays."""
-        self._see(self._api.call(requests.cancel(self.id)))
+        self._take_response(self._api.call(requests.cancel_job(self.id)))
         return self.view
 
     def retry(self) -> Job:
         """Run the items again that did not succeed. Only a job that is done can be retried."""
-        self._see(self._api.call(requests.retry(self.id)))
+        self._take_response(self._api.call(requests.retry_job(self.id)))
         return self.view
 
-    def explain(self, index: int, options: Chosen) -> JobHandle:
+    def explain(self, index: int, options: OptionsInput) -> JobHandle:
         """Ask again about an item's picture: a job of its own, with these options alone."""
-        return JobHandle(self._api, self._api.call(requests.explain(self.id, index, options)))
+        call = requests.explain_item(self.id, index, options)
+        return JobHandle(self._api, self._api.call(call))
 
     def wait(self, *, timeout_s: float | None = None) -> Job:
         """Wait until the job is done. The server holds the answer back until there is news.
@@ -55,11 +56,12 @@ class JobHandle(SeenJob):
         Raises:
             WaitTimeout: it was not done within `timeout_s`.
         """
-        vigil = Vigil(timeout_s=timeout_s, call_timeout_s=self._api.timeout_s)
+        schedule = WaitSchedule(timeout_s=timeout_s, call_timeout_s=self._api.timeout_s)
         while not self.view.done:
             before = self.view
-            self._see(self._api.call(requests.get_job(self.id, wait_s=vigil.wait_s(before))))
-            time.sleep(vigil.pause_s(before, self.view, self._pause_s))
+            call = requests.get_job(self.id, wait_s=schedule.wait_s(before))
+            self._take_response(self._api.call(call))
+            _backend.sleep(schedule.pause_s(before, self.view, self._pause_s))
         return self.view
 
     def watch(self, *, timeout_s: float | None = None) -> Iterator[Job]:
@@ -70,29 +72,33 @@ class JobHandle(SeenJob):
         Raises:
             WaitTimeout: it was not done within `timeout_s`.
         """
-        vigil = Vigil(timeout_s=timeout_s, call_timeout_s=self._api.timeout_s)
+        schedule = WaitSchedule(timeout_s=timeout_s, call_timeout_s=self._api.timeout_s)
         yield self.view
         while not self.view.done:
             with suppress(ServerUnavailable, ServerUnreachable, TooMany):
-                yield from self._told(vigil)
-            if not self.view.done and self._changed(vigil):
+                with closing(self._updates(schedule)) as updates:
+                    for view in updates:
+                        yield view
+            if not self.view.done and self._poll(schedule):
                 yield self.view
 
-    def _told(self, vigil: Vigil) -> Iterator[Job]:
-        """What one event stream tells."""
+    def _updates(self, schedule: WaitSchedule) -> Generator[Job, None]:
+        """Views of the job from one event stream."""
         reader = EventReader()
-        call = requests.events(self.id, state=self._state)
-        for line in self._api.lines(call, silence_s=vigil.silence_s(self.view)):
-            if event := reader.feed(line):
-                yield self._hear(event)
-            vigil.check(self.view)
+        call = requests.stream_events(self.id, state=self._state)
+        silence_s = schedule.silence_s(self.view)
+        with closing(self._api.lines(call, silence_s=silence_s)) as lines:
+            for line in lines:
+                if update := reader.feed(line):
+                    yield self._take_update(update)
+                schedule.check(self.view)
 
-    def _changed(self, vigil: Vigil) -> bool:
-        before, wait_s = self.view, vigil.wait_s(self.view)
-        changed = self._see(
-            self._api.call(requests.get_job(self.id, wait_s=wait_s, state=self._state))
-        )
-        time.sleep(vigil.pause_s(before, self.view, self._pause_s))
+    def _poll(self, schedule: WaitSchedule) -> bool:
+        """One long poll and the pause after it; has the job changed?"""
+        before, wait_s = self.view, schedule.wait_s(self.view)
+        call = requests.get_job(self.id, wait_s=wait_s, state=self._state)
+        changed = self._take_response(self._api.call(call))
+        _backend.sleep(schedule.pause_s(before, self.view, self._pause_s))
         return changed
 
     def results(
@@ -112,7 +118,7 @@ class JobHandle(SeenJob):
         the least `score`, `margin` or `faithfulness`, the greatest `entropy`, or
         `disagreement` of two models. `order` is the same as `sort`.
         """
-        query = requests.query(
+        query = requests.results_query(
             status=status,
             label=label,
             score_from=score_from,
@@ -121,12 +127,14 @@ class JobHandle(SeenJob):
             sort=sort,
             order=order,
         )
-        return self._api.pages(ResultPage, lambda after: requests.page(self.id, query, after))
+        return self._api.pages(
+            ResultPage, lambda after: requests.list_results(self.id, query, after)
+        )
 
     def save_results(self, path: Path) -> None:
         """All items of a job that is done as one file, a JSON object a line."""
-        self._api.save(requests.results_file(self.id), path)
+        self._api.save(requests.get_results_file(self.id), path)
 
     def report(self, path: Path, *, lang: ReportLanguage = "zh") -> None:
         """The report of a job that is done, as one HTML file that needs nothing else."""
-        self._api.save(requests.report(self.id, lang=lang), path)
+        self._api.save(requests.get_report(self.id, lang=lang), path)

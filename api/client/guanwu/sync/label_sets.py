@@ -1,19 +1,19 @@
-"""Label sets of one's own through the Python client: `client.labelsets`."""
+# Generated from guanwu/aio by api/client/unasync.py: edit that, then run the script.
+"""The client's own label sets: `client.labelsets`."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from guanwu.core import requests
-from guanwu.core.label_names import LabelNames, Names, names_of
-from guanwu.core.models import SetPage, parsed
-from guanwu.core.upload_body import THREADS
+from guanwu.core import label_names, requests
+from guanwu.core.label_names import LabelNames, Names
+from guanwu.core.models import parse_response
+from guanwu.sync import _backend
 from guanwu.sync.job import JobHandle
 from guanwu.sync.transport import Transport
-from guanwu.wire.label_sets import ClientSet, Proposal
+from guanwu.wire.label_sets import ClientSet, Proposal, SetPage
 
 
 class LabelSets:
@@ -28,15 +28,16 @@ class LabelSets:
         job = client.submit(["cup.jpg"], options={"label_set": tea.id})
     """
 
-    def __init__(self, api: Transport, upload: Callable[[Path | bytes], str]) -> None:
+    def __init__(self, api: Transport, upload: _backend.Upload) -> None:
         self._api = api
         self._upload = upload
 
     def of_words(self, labels: Iterable[LabelNames], *, name: str | None = None) -> ClientSet:
         """A set of words for models with an open vocabulary; a label is one name, or a pair of a
         Chinese and an English one."""
-        asked = [names_of(label) for label in labels]
-        return parsed(ClientSet, self._api.call(requests.new_label_set(asked, None, name)))
+        fields = [label_names.to_fields(label) for label in labels]
+        call = requests.create_label_set(fields, None, name)
+        return parse_response(ClientSet, self._api.call(call))
 
     def of_examples(
         self,
@@ -53,17 +54,20 @@ class LabelSets:
         Raises:
             WaitTimeout: it was not built within `timeout_s`; it goes on.
         """
-        with ThreadPoolExecutor(THREADS, thread_name_prefix="upload") as pool:
-            asked = [
-                {**names_of(label), "examples": list(pool.map(self._example, pictures))}
-                for label, pictures in examples.items()
-            ]
-        made = parsed(ClientSet, self._api.call(requests.new_label_set(asked, model, name)))
-        return self.wait(made, timeout_s=timeout_s) if wait else made
+        labels = [
+            {
+                **label_names.to_fields(label),
+                "examples": _backend.map_parallel(self._upload_example, pictures),
+            }
+            for label, pictures in examples.items()
+        ]
+        call = requests.create_label_set(labels, model, name)
+        version = parse_response(ClientSet, self._api.call(call))
+        return self.wait(version, timeout_s=timeout_s) if wait else version
 
-    def _example(self, picture: Path | bytes) -> dict[str, str]:
-        named = {"filename": picture.name[-255:]} if isinstance(picture, Path) else {}
-        return {"upload": self._upload(picture), **named}
+    def _upload_example(self, picture: Path | bytes) -> dict[str, str]:
+        filename = {"filename": picture.name[-255:]} if isinstance(picture, Path) else {}
+        return {"upload": self._upload(picture), **filename}
 
     def wait(self, version: ClientSet, *, timeout_s: float | None = None) -> ClientSet:
         """The version once it is ready, or has failed.
@@ -72,18 +76,18 @@ class LabelSets:
             WaitTimeout: not within `timeout_s`.
         """
         if version.status == "building" and version.job is not None:
-            JobHandle(self._api, self._api.call(requests.get_job(version.job))).wait(
-                timeout_s=timeout_s
-            )
+            job = JobHandle(self._api, self._api.call(requests.get_job(version.job)))
+            job.wait(timeout_s=timeout_s)
         return self.get(version.id, version=version.version)
 
     def get(self, set_id: str, *, version: int | None = None) -> ClientSet:
         """A version of a set; by default the newest."""
-        return parsed(ClientSet, self._api.call(requests.label_set(set_id, version)))
+        call = requests.get_label_set(set_id, version)
+        return parse_response(ClientSet, self._api.call(call))
 
     def list(self) -> Iterator[ClientSet]:
         """The newest version of every set, the newest set first."""
-        return self._api.pages(SetPage, requests.label_sets)
+        return self._api.pages(SetPage, requests.list_label_sets)
 
     def absorb(
         self,
@@ -93,9 +97,9 @@ class LabelSets:
         since: dt.datetime | None = None,
         until: dt.datetime | None = None,
     ) -> Proposal:
-        """What feedback would add to a set made of examples; nothing changes yet."""
-        call = requests.absorb(set_id, job=job, since=since, until=until)
-        return parsed(Proposal, self._api.call(call))
+        """Ask for what feedback would add to a set made of examples; nothing changes yet."""
+        call = requests.absorb_feedback(set_id, job=job, since=since, until=until)
+        return parse_response(Proposal, self._api.call(call))
 
     def accept(
         self,
@@ -110,9 +114,9 @@ class LabelSets:
         Raises:
             WaitTimeout: it was not built within `timeout_s`; it goes on.
         """
-        call = requests.accept(proposal.label_set, proposal.id, without)
-        made = parsed(ClientSet, self._api.call(call))
-        return self.wait(made, timeout_s=timeout_s) if wait else made
+        call = requests.accept_proposal(proposal.label_set, proposal.id, without)
+        version = parse_response(ClientSet, self._api.call(call))
+        return self.wait(version, timeout_s=timeout_s) if wait else version
 
     def delete(self, set_id: str) -> None:
         """No new job may name it; those that run on it end well."""

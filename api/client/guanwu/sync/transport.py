@@ -1,31 +1,34 @@
-"""HTTP with patience: timeouts, retries where they are safe, problems as exceptions."""
+# Generated from guanwu/aio by api/client/unasync.py: edit that, then run the script.
+"""HTTP transport: timeouts, retries where they are safe, problems as exceptions."""
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 
-from guanwu.core.models import After, Item, Page, parsed
+from guanwu.core.models import parse_response
 from guanwu.core.requests import Call
 from guanwu.core.responses import (
-    broken_off,
-    checked,
+    check_response,
     client_options,
     error_of,
-    part_of,
+    interrupted_error,
+    partial_path,
     stream_timeout,
-    unreachable,
+    unreachable_error,
 )
-from guanwu.core.retries import Patience
+from guanwu.core.retries import RetryPolicy
 from guanwu.errors import ClientError
+from guanwu.sync import _backend
+from guanwu.wire.base import After, Item, Page
 
 
 class Transport:
-    """One server, or the storage its links lead to. Safe to share among threads."""
+    """One server, or the storage its links lead to; safe to share among threads."""
 
     def __init__(
         self, url: str, *, headers: Mapping[str, str], timeout_s: float, retries: int
@@ -38,7 +41,7 @@ class Transport:
         self._http.close()
 
     def call(self, call: Call) -> httpx.Response:
-        """Make a call; returns a 2xx answer, or a 304.
+        """Make a call; returns a 2xx response, or a 304.
 
         A 429 is tried again after the pause the server asks for, if that is short; a 503 or a
         lost connection where the call is safe. While an earlier try with the same
@@ -49,60 +52,65 @@ class Transport:
             ServerUnreachable: no connection, or none that lasted.
             UnexpectedAnswer: an answer, but not Guanwu's.
         """
-        patience = Patience(retries=self._retries, safe=call.safe)
+        policy = RetryPolicy(retries=self._retries, safe=call.safe)
         while True:
             try:
-                return self._once(call)
+                return self._send(call)
             except ClientError as exc:
-                pause_s = patience.pause_s(exc)
-            time.sleep(pause_s)
+                pause_s = policy.pause_s(exc)
+            _backend.sleep(pause_s)
 
-    def pages(self, kind: type[Page[Item]], ask: Callable[[After], Call]) -> Iterator[Item]:
-        """The items of all pages; `ask` is the call for those behind one. Raises as `call` does."""
+    def pages(self, model: type[Page[Item]], page_after: Callable[[After], Call]) -> Iterator[Item]:
+        """The items of all pages; `page_after` is the call for a page. Raises as `call` does."""
         after: After = None
         while True:
-            page = parsed(kind, self.call(ask(after)))
-            yield from page.items
+            page = parse_response(model, self.call(page_after(after)))
+            for item in page.items:
+                yield item
             if page.last:
                 return
             after = page.next
 
-    def lines(self, call: Call, *, silence_s: float) -> Iterator[str]:
+    def lines(self, call: Call, *, silence_s: float) -> Generator[str, None]:
         """The lines of a stream as they come, tried once. Raises as `call`, and
         ServerUnreachable after `silence_s` without any."""
         try:
             with self._http.stream(
                 call.method, call.path, timeout=stream_timeout(silence_s), **call.options
-            ) as answer:
-                if not answer.is_success:
-                    answer.read()
-                    raise error_of(answer)
-                yield from answer.iter_lines()
+            ) as response:
+                if not response.is_success:
+                    response.read()
+                    raise error_of(response)
+                for line in response.iter_lines():
+                    yield line
         except httpx.TransportError as exc:
-            raise broken_off(self._http.base_url, exc) from exc
+            raise interrupted_error(self._http.base_url, exc) from exc
 
-    def pieces(self, call: Call) -> Iterator[bytes]:
+    def pieces(self, call: Call) -> Generator[bytes, None]:
         """Download piece by piece, tried once. Raises as `call` does."""
         try:
-            with self._http.stream(call.method, call.path, **call.options) as answer:
-                if not answer.is_success:
-                    answer.read()
-                    raise error_of(answer)
-                yield from answer.iter_bytes()
+            with self._http.stream(call.method, call.path, **call.options) as response:
+                if not response.is_success:
+                    response.read()
+                    raise error_of(response)
+                for piece in response.iter_bytes():
+                    yield piece
         except httpx.TransportError as exc:
-            raise broken_off(self._http.base_url, exc) from exc
+            raise interrupted_error(self._http.base_url, exc) from exc
 
     def save(self, call: Call, to: Path) -> None:
         """Download into a file, piece by piece; whole or not at all. Raises as `call` does."""
-        part = part_of(to)
+        part = partial_path(to)
         with part.open("wb") as file:
-            for piece in self.pieces(call):
-                file.write(piece)
+            with closing(self.pieces(call)) as pieces:
+                for piece in pieces:
+                    file.write(piece)
         os.replace(part, to)
 
-    def _once(self, call: Call) -> httpx.Response:
+    def _send(self, call: Call) -> httpx.Response:
+        options = _backend.to_httpx(call.options)
         try:
-            answer = self._http.request(call.method, call.path, **call.options)
+            response = self._http.request(call.method, call.path, **options)
         except httpx.TransportError as exc:
-            raise unreachable(self._http.base_url, exc) from exc
-        return checked(answer)
+            raise unreachable_error(self._http.base_url, exc) from exc
+        return check_response(response)

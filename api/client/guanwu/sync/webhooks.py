@@ -1,31 +1,24 @@
-"""Webhooks through the Python client: `client.webhooks`."""
+# Generated from guanwu/aio by api/client/unasync.py: edit that, then run the script.
+"""Standing webhooks and their secrets: `client.webhooks`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 from guanwu.core import requests
-from guanwu.core.models import (
-    OVERLAP_S,
-    QueuedDelivery,
-    SigningSecret,
-    TriesPage,
-    Webhook,
-    WebhookList,
-    parsed,
-)
+from guanwu.core.models import OVERLAP_S, Webhook, parse_response
 from guanwu.sync.transport import Transport
 from guanwu.wire.requests import JOB_EVENTS, JobEvent
-from guanwu.wire.webhooks import Attempt
+from guanwu.wire.webhooks import Attempt, AttemptPage, QueuedDelivery, SigningSecret, WebhookList
 
 
 class Webhooks:
     """The tenant's webhooks. Errors are those of the client.
 
     Example:
-        made = client.webhooks.create("https://shop.example/hooks")
-        keep(made.secret)
-        client.webhooks.test(made.id)
+        webhook = client.webhooks.create("https://shop.example/hooks")
+        keep(webhook.secret)
+        client.webhooks.test(webhook.id)
     """
 
     def __init__(self, api: Transport) -> None:
@@ -33,14 +26,16 @@ class Webhooks:
 
     def create(self, url: str, *, events: Iterable[JobEvent] = JOB_EVENTS) -> Webhook:
         """A new standing webhook; its `secret` is not shown again."""
-        return parsed(Webhook, self._api.call(requests.new_webhook(url, events)))
+        return parse_response(Webhook, self._api.call(requests.create_webhook(url, events)))
 
     def list(self) -> list[Webhook]:
         """All of them, the oldest first."""
-        return parsed(WebhookList, self._api.call(requests.webhooks())).items
+        response = self._api.call(requests.list_webhooks())
+        views = parse_response(WebhookList, response).items
+        return [Webhook(**view.model_dump()) for view in views]
 
     def get(self, webhook_id: str) -> Webhook:
-        return parsed(Webhook, self._api.call(requests.webhook(webhook_id)))
+        return parse_response(Webhook, self._api.call(requests.get_webhook(webhook_id)))
 
     def delete(self, webhook_id: str) -> None:
         self._api.call(requests.delete_webhook(webhook_id))
@@ -48,20 +43,22 @@ class Webhooks:
     def rotate(self, webhook_id: str, *, overlap_s: int = OVERLAP_S) -> Webhook:
         """A new `secret`; the last one signs too for `overlap_s`."""
         call = requests.rotate_webhook(webhook_id, overlap_s=overlap_s)
-        return parsed(Webhook, self._api.call(call))
+        return parse_response(Webhook, self._api.call(call))
 
     def test(self, webhook_id: str) -> str:
         """Queue an event `webhook.test`; the delivery's id."""
-        return parsed(QueuedDelivery, self._api.call(requests.test_webhook(webhook_id))).id
+        call = requests.test_webhook(webhook_id)
+        return parse_response(QueuedDelivery, self._api.call(call)).id
 
     def deliveries(self, webhook_id: str) -> Iterator[Attempt]:
         """Tries to deliver, the newest first."""
-        return self._api.pages(TriesPage, lambda after: requests.tries(webhook_id, after))
+        return self._api.pages(AttemptPage, lambda after: requests.list_attempts(webhook_id, after))
 
     def secret(self) -> SigningSecret:
-        """What signs the deliveries to webhooks that jobs name themselves."""
-        return parsed(SigningSecret, self._api.call(requests.signing_secret()))
+        """The secret that signs deliveries to webhooks that jobs name themselves."""
+        call = requests.get_signing_secret()
+        return parse_response(SigningSecret, self._api.call(call))
 
     def rotate_secret(self, *, overlap_s: int = OVERLAP_S) -> SigningSecret:
         call = requests.rotate_signing_secret(overlap_s=overlap_s)
-        return parsed(SigningSecret, self._api.call(call))
+        return parse_response(SigningSecret, self._api.call(call))

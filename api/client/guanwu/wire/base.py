@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Literal
+from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from ulid import ULID
@@ -15,6 +15,22 @@ class Wire(BaseModel):
     """A wire model: unknown fields are an error, values do not change after parsing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Item = TypeVar("Item")
+After = int | str | None
+
+
+class Page(Wire, Generic[Item]):
+    """Some of many items; `next` is the `after` of the following page."""
+
+    items: list[Item]
+    next: After
+
+    @property
+    def last(self) -> bool:
+        """No page follows."""
+        return self.next is None
 
 
 Priority = Literal["interactive", "normal", "bulk"]

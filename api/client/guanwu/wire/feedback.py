@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from guanwu.wire.base import Wire
+from guanwu.wire.base import Page, Wire
 from guanwu.wire.results import ImageFacts, Label, Region
 
 Kind = Literal["right", "wrong_label", "wrong_region"]
@@ -47,3 +47,13 @@ class Feedback(Wire):
     key: str | None = Field(None, description="id of the API key; null: a static token")
     created_at: dt.datetime
     retracted_at: dt.datetime | None = None
+
+
+class FeedbackList(Wire):
+    """Of one job, the oldest first."""
+
+    items: list[Feedback]
+
+
+class FeedbackPage(Page[Feedback]):
+    next: str | None = Field(description="`after` of the next page; null: there is none")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from guanwu.wire.base import Wire
+from guanwu.wire.base import Page, Wire
 from guanwu.wire.options import Options
 from guanwu.wire.requests import JobWebhook, Source
 from guanwu.wire.statuses import Counts, JobStatus
@@ -43,3 +43,9 @@ class Job(Wire):
     metadata: dict[str, Any] = Field(default_factory=dict)
     links: dict[str, str] = Field(default_factory=dict)
     error: ItemError | None = None
+
+
+class JobPage(Page[Job]):
+    """Jobs, the newest first."""
+
+    next: str | None = Field(description="`after` of the next page; null: there is none")

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from guanwu.wire.base import Wire
+from guanwu.wire.base import Page, Wire
 from guanwu.wire.jobs import ItemError
 
 PREFIX = "lbs_"
@@ -129,3 +129,26 @@ class Proposal(Wire):
     skipped: dict[Reason, int] = Field(description="judgements left out, by the reason")
     skipped_feedback: tuple[SkippedFeedback, ...] = Field((), description="the first 1,000 of them")
     created_at: dt.datetime
+
+
+class SetPage(Page[ClientSet]):
+    """Label sets by their newest versions, the newest set first."""
+
+    next: str | None = Field(description="`after` of the next page; null: there is none")
+
+
+class FoundLabel(Wire):
+    id: int
+    zh: str
+    en: str
+
+
+class FoundLabels(Wire):
+    """The best first."""
+
+    label_set: str
+    items: list[FoundLabel]
+    complete: bool = Field(
+        description="false: pinyin is not searched yet, for some seconds after a set was first "
+        "asked for"
+    )

@@ -1,7 +1,8 @@
-"""The request of `POST /v1/jobs`: sources, webhook and options."""
+"""Requests of jobs: sources, webhook and options; uploads that they name."""
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
@@ -112,3 +113,13 @@ class JobRequest(Wire):
         if [self.images, self.manifest, self.prefix, self.archive].count(None) != 3:
             raise ValueError("name exactly one source: images, manifest, prefix or archive")
         return self
+
+
+class Upload(Wire):
+    """Where to put the file: send it with these headers, and nothing else, to `url`."""
+
+    id: str = Field(description="what jobs name, `upl_...`")
+    method: Literal["PUT"] = "PUT"
+    url: str
+    headers: dict[str, str]
+    expires_at: dt.datetime = Field(description="until then `url` takes the file")

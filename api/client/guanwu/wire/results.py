@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from guanwu.wire.base import Verdict, Wire
+from guanwu.wire.base import Page, Verdict, Wire
 from guanwu.wire.jobs import ItemError
 from guanwu.wire.statuses import ItemStatus
 
@@ -126,3 +126,16 @@ class ItemResult(Wire):
         False, description="the same picture was asked the same before; no model ran again"
     )
     error: ItemError | None = None
+
+
+class ResultPage(Page[ItemResult]):
+    """Finished items in the order asked for, without a gap."""
+
+    next: int | str | None = Field(description="`after` of the next call; null: nothing to skip")
+    done: bool = Field(description="the job is done and this page reaches its last item")
+    matched: int | None = Field(None, description="items that fit the filters, on all pages")
+
+    @property
+    def last(self) -> bool:
+        """No page follows now; items of a running job may still come."""
+        return self.done or not self.items

@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from guanwu.wire.base import Wire
-from guanwu.wire.requests import JobEvent
+from guanwu.wire.base import Page, Wire
+from guanwu.wire.requests import Events, JobEvent
 
 TEST_EVENT: Literal["webhook.test"] = "webhook.test"
 Event = JobEvent | Literal["webhook.test"]
@@ -26,3 +26,47 @@ class Attempt(Wire):
     error: str | None = Field(description="why it failed; null: it was delivered")
     duration_ms: int
     next_try_at: dt.datetime | None = Field(description="null: there is no further try")
+
+
+class WebhookView(Wire):
+    """A standing webhook. Secrets are shown when they are made, and never here."""
+
+    id: str
+    url: str
+    events: Events
+    created_at: dt.datetime
+    disabled_at: dt.datetime | None = Field(
+        description="its receiver answered 410 then: nothing more is sent"
+    )
+    old_secrets_until: tuple[dt.datetime, ...] = Field(
+        description="secrets that were replaced, and sign too until then"
+    )
+
+
+class NewWebhook(WebhookView):
+    """A standing webhook and its newest secret."""
+
+    secret: str = Field(description="`whsec_...`; keep it, it is not shown again")
+
+
+class WebhookList(Wire):
+    """All of them, the oldest first."""
+
+    items: list[WebhookView]
+
+
+class SigningSecret(Wire):
+    """What signs the deliveries to webhooks that jobs name themselves."""
+
+    secret: str
+    old_secrets_until: tuple[dt.datetime, ...]
+
+
+class AttemptPage(Page[Attempt]):
+    """Tries to deliver, the newest first."""
+
+    next: str | None = Field(description="`after` of the next page; null: there is none")
+
+
+class QueuedDelivery(Wire):
+    id: str = Field(description="of the delivery: the header `webhook-id`")

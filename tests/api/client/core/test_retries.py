@@ -10,7 +10,7 @@ from flask import Response, request
 
 from guanwu import Client, RequestRefused, TooMany
 from guanwu.core.events import EventReader
-from guanwu.core.retries import Patience
+from guanwu.core.retries import RetryPolicy
 from guanwu.errors import Problem, ServerUnavailable, ServerUnreachable
 from guanwu.sync.job import JobHandle
 from tests.api.fake_worker import Hand
@@ -121,17 +121,17 @@ def limited(code: str, retry_after_s: float | None = 0) -> TooMany:
 
 
 def test_tries_are_counted_where_nobody_knows_whether_they_help() -> None:
-    patience = Patience(retries=2, safe=True)
+    policy = RetryPolicy(retries=2, safe=True)
     away = ServerUnavailable(Problem(503, "x", "", "", retry_after_s=3))
-    assert patience.pause_s(away) == 3
-    assert 0.5 <= patience.pause_s(ServerUnreachable("gone")) <= 1
+    assert policy.pause_s(away) == 3
+    assert 0.5 <= policy.pause_s(ServerUnreachable("gone")) <= 1
     with pytest.raises(ServerUnavailable):
-        patience.pause_s(away)
-    once = Patience(retries=2, safe=False)
+        policy.pause_s(away)
+    once = RetryPolicy(retries=2, safe=False)
     with pytest.raises(ServerUnreachable):
         once.pause_s(ServerUnreachable("gone"))
-    assert Patience(retries=1, safe=False).pause_s(limited("queue_full", 2)) == 2
-    many = Patience(retries=0, safe=False)
+    assert RetryPolicy(retries=1, safe=False).pause_s(limited("queue_full", 2)) == 2
+    many = RetryPolicy(retries=0, safe=False)
     assert [many.pause_s(limited("rate_limited", 1)) for _ in range(50)] == [1] * 50
     with pytest.raises(TooMany):
         many.pause_s(limited("queue_full"))
