@@ -14,7 +14,16 @@ from guanwu.cli.main import cli
 from worker.__main__ import main
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("", "docs", "deploy", "tests/benchmarks")
+FOLDERS = (
+    "",
+    "docs",
+    "docs/decisions",
+    "docs/developing",
+    "deploy",
+    "tests",
+    "tests/benchmarks",
+    "api/client",
+)
 HANDED_OVER = {"doctor": ["doctor"], "worker": ["run"], "admin": ["admin"]}
 _FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 _SHELL = re.compile(r"```(?:bash|sh|shell)\n(.*?)```", re.DOTALL)

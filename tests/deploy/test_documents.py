@@ -41,17 +41,14 @@ def test_contributing_has_no_command_but_those_ci_executes() -> None:
     assert all(line.startswith("make ") or line == "bash .ci/run" for line in lines)
 
 
-def test_contributing_names_only_files_and_fixtures_that_exist() -> None:
-    text = (ROOT / "CONTRIBUTING.md").read_text()
-    paths = re.findall(r"`((?:\w+/)+[\w.]*)`", text)
-    assert paths
-    assert [p for p in paths if not (ROOT / p).exists() and not p.startswith("out")] == []
-    conftest = (ROOT / "tests/conftest.py").read_text()
-    fixtures = re.findall(r"`(\w+)`", text.split("| fixture |")[1].split("\n\n")[0])
-    rows = {f for f in fixtures if f.islower()}
-    assert {"settings", "s3", "services", "stack"} <= rows
-    for name in ("settings", "s3", "redis_url", "redis_prefix", "services", "stack"):
-        assert f"def {name}(" in conftest
+def test_the_fixtures_that_are_explained_exist() -> None:
+    table = (ROOT / "tests/README.md").read_text().split("| fixture |")[1].split("\n\n")[0]
+    first_cells = [row.split("|")[1] for row in table.splitlines()[2:]]
+    named = set(re.findall(r"`(\w+)`", "".join(first_cells)))
+    assert {"settings", "s3", "services", "stack"} <= named
+    conftests = (ROOT / folder / "conftest.py" for folder in ("tests", "tests/acceptance"))
+    code = "".join(conftest.read_text() for conftest in conftests)
+    assert [name for name in sorted(named) if f"def {name}(" not in code] == []
 
 
 def test_the_rights_in_redis_are_those_that_tests_have() -> None:
@@ -61,11 +58,13 @@ def test_the_rights_in_redis_are_those_that_tests_have() -> None:
 def test_every_dependency_has_an_exact_version_in_the_constraints() -> None:
     pins = (ROOT / "deploy/constraints.txt").read_text().splitlines()
     pinned = {canonical(line.split("==")[0]) for line in pins if "==" in line}
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    every = list(project["dependencies"])
-    for extra in project["optional-dependencies"].values():
-        every += extra
-    named = {canonical(re.match(r"[\w.\-]+", one).group()) for one in every}  # type: ignore[union-attr]
+    requirements = list[str]()
+    for path in ("pyproject.toml", "api/client/pyproject.toml"):
+        project = tomllib.loads((ROOT / path).read_text())["project"]
+        requirements += project["dependencies"]
+        for extra in project.get("optional-dependencies", {}).values():
+            requirements += extra
+    named = {canonical(re.split(r"[^\w.\-]", requirement)[0]) for requirement in requirements}
     assert named - {"guanwu", "guanwu-server"} <= pinned
 
 

@@ -15,10 +15,7 @@ SUFFIXES = r"\.(?:py|lua|md|sh|svg|toml|ya?ml|Dockerfile)"
 TOP = r"(?:api|worker|tests|deploy|docs)"
 IN_DOCUMENTS = re.compile(rf"`([\w./-]+{SUFFIXES}|{TOP}/(?:[\w.-]+/)*)`")
 IN_CODE = re.compile(rf"(?<![\w/.]){TOP}/[\w./-]*{SUFFIXES}\b")
-NOT_OURS = {
-    "config.toml": "of a deployment",
-    "models.toml": "of a deployment",
-}
+NOT_OURS = {"worker.py": "what may lie in a user's folder"}
 """Names of files that are not of this project."""
 
 
