@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tests.worker.map_statistics.maps import densities, middling, results
-from worker.map_statistics.job_statistics import ExplanationAccount
+from worker.map_statistics.job_statistics import JobMapStatistics
 
 CHUNK = 100
 LABELS = 5000
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     items = 1000 if given.quick else given.items
     chance = np.random.default_rng(1)
     maps = densities(middling(CHUNK * len(METHODS)), methods=len(METHODS))
-    account, spent_s = ExplanationAccount(), []
+    account, spent_s = JobMapStatistics(), []
     for begin in range(0, items, CHUNK):
         labels = [f"label {n}" for n in chance.zipf(1.3, CHUNK) % LABELS]
         chunk = results(labels, methods=METHODS)

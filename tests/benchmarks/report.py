@@ -38,7 +38,7 @@ from worker.contract.coarse_maps import SIDE
 from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.records.job_record import Claim
-from worker.map_statistics.job_statistics import ExplanationAccount
+from worker.map_statistics.job_statistics import JobMapStatistics
 from worker.results import coarse_maps
 from worker.vision.heatmaps.coarse_map import Density
 
@@ -68,14 +68,14 @@ class Heavy(Finisher):
         made = Density(cells / cells.sum(), (0, SIDE, 0, SIDE))
         items = [item.index for item in self.manifest(claim, claim.number)]
         rows = {index: coarse_maps.rows_of(index, [(0, made)]) for index in items}
-        coarse_maps.keep(self.store, TENANT, claim.job, claim.number, rows)
+        coarse_maps.put_rows(self.store, TENANT, claim.job, claim.number, rows)
         super().finish(claim)
 
     def close(self, claim: Claim) -> None:
         """With what is known of the maps."""
-        account = ExplanationAccount()
+        account = JobMapStatistics()
         for number in range(claim.record.chunks):
-            maps = coarse_maps.read(self.store, TENANT, claim.job, number)
+            maps = coarse_maps.read_densities(self.store, TENANT, claim.job, number)
             account.add(self._chunk(claim, number), maps)
         found = account.explanations(claim.job, account.summary()).model_dump_json().encode()
         key = keys.explanations(TENANT, claim.job)

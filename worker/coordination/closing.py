@@ -31,11 +31,11 @@ from worker.contract.records.job_view import job_view
 from worker.contract.repositories.manifests import keep_manifest, read_shard
 from worker.coordination.job_summary import Account
 from worker.coordination.label_set_closing import SetClosing
-from worker.map_statistics.job_statistics import ExplanationAccount
+from worker.map_statistics.job_statistics import JobMapStatistics
 from worker.observability.metrics import Meters
 from worker.results import coarse_maps
 from worker.results.coarse_maps import Densities
-from worker.results.unfinished import stopped
+from worker.results.unfinished import stopped_result
 from worker.webhooks.outbox import Announcements
 
 log = structlog.get_logger(__name__)
@@ -63,7 +63,7 @@ class _Spools:
 @dataclass
 class _Totals:
     account: Account = field(default_factory=Account)
-    maps: ExplanationAccount = field(default_factory=ExplanationAccount)
+    maps: JobMapStatistics = field(default_factory=JobMapStatistics)
 
 
 class Closing:
@@ -170,8 +170,10 @@ class Closing:
         """A chunk's results and its maps' densities."""
         results = self._results(claim, number)
         if not any(result.explanations for result in results):
-            return results, coarse_maps.none()
-        return results, coarse_maps.read(self._store, claim.record.tenant, claim.job, number)
+            return results, coarse_maps.no_densities()
+        return results, coarse_maps.read_densities(
+            self._store, claim.record.tenant, claim.job, number
+        )
 
     def _results(self, claim: Claim, number: int) -> list[ItemResult]:
         """A chunk's results; a chunk stopped before it was planned has only its manifest."""
@@ -182,7 +184,7 @@ class Closing:
         except ObjectNotFound:
             lines = read_shard(self._store, tenant, job, number).splitlines()
         items = [ManifestItem.model_validate_json(line, extra="ignore") for line in lines]
-        return [stopped(item, claim, claim.record.stop) for item in items]
+        return [stopped_result(item, claim, claim.record.stop) for item in items]
 
     def _put_summary(self, record: JobRecord, totals: _Totals) -> None:
         """What is known of the maps goes first, into a file of its own."""

@@ -1,26 +1,21 @@
-"""One chunk: claim in hand, run its images through the pipeline, then commit, once."""
+"""Run one claimed chunk: its items through the pipeline, then one commit."""
 
 from __future__ import annotations
 
-import contextvars
 import dataclasses
 import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import CancelledError, Executor, Future, wait
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, wait
 
 import structlog
 
 from guanwu.wire.base import Lane
-from guanwu.wire.jobs import ItemError
-from guanwu.wire.options import Options
 from guanwu.wire.results import DeviceInfo, ItemResult
 from guanwu.wire.statuses import ItemStatus
 from worker.claims.leases import HeldClaim, Leases
-from worker.contract.coarse_maps import Rows
 from worker.contract.errors import (
     DeviceBroken,
     GuanwuError,
@@ -36,28 +31,16 @@ from worker.contract.objects.store import JSONL, ObjectStore
 from worker.contract.records.job_record import Claim, Tally
 from worker.contract.records.job_records import JobRecords
 from worker.contract.repositories.manifests import read_shard
-from worker.inference.batcher import Answer, Batcher
-from worker.inference.item_pipeline import Loaded
+from worker.inference.batcher import Batcher
+from worker.inference.item_task import ItemOutcome, ItemStages, ItemTask, Pipeline
 from worker.observability.metrics import Meters
 from worker.results import coarse_maps
-from worker.results.unfinished import poisoned, stopped, unfinished, unfinished_by_verdict
-from worker.vision.analysis import Analysis, first_maps
-from worker.vision.heatmaps.coarse_map import density
+from worker.results.unfinished import poisoned_result, unrun_result
 
 log = structlog.get_logger(__name__)
 
 COMMIT_AGAIN_S = 0.5
 GIVE_BACK_S = (1.0, 4.0)  # spread, so that chunks do not come back all at once
-
-
-class Pipeline(Protocol):
-    """What a chunk needs around the model, image by image."""
-
-    def load(self, item: ManifestItem, options: Options, claim: Claim) -> Loaded: ...
-
-    def store(
-        self, loaded: Loaded, answer: Answer, claim: Claim, *, device: DeviceInfo
-    ) -> ItemResult: ...
 
 
 class ChunkRunner:
@@ -83,12 +66,8 @@ class ChunkRunner:
     ) -> None:
         self._records = records
         self._store = store
-        self._pipeline = pipeline
-        self._batcher = batcher
         self._leases = leases
-        self._io = io
-        self._web = web
-        self._sample_device = sample_device
+        self._stages = ItemStages(pipeline, batcher, io, web, sample_device)
         self._meters = meters or Meters()
         self._careful = threading.Lock()
 
@@ -103,13 +82,12 @@ class ChunkRunner:
         """
         with self._leases.hold(claim) as held:
             try:
-                before = self._results_so_far(claim)
-                maps = self._maps_so_far(claim, before)
-                items = [item for item in self._manifest(claim) if item.index not in before]
-                results = [*before.values(), *self._results(held, items, maps)]
+                before = self._read_outcomes(claim)
+                items = [item for item in self._read_items(claim) if item.index not in before]
+                outcomes = [*before.values(), *self._run_items(held, items)]
                 held.check()
                 with self._meters.stage("upload"):
-                    self._put_results(claim, results, maps)
+                    self._put_outcomes(claim, outcomes)
             except DeviceBroken as exc:
                 # Not given back: the lease runs out like that of a dead worker, so that an
                 # image which breaks devices is found out.
@@ -119,16 +97,17 @@ class ChunkRunner:
             except (ServiceUnavailable, StoreDenied) as exc:
                 self._give_back(claim, exc)
                 return None
-            tally = _tally(results, items=claim.items)
+            results = [outcome.result for outcome in outcomes]
+            tally = _count_by_status(results, items=claim.items)
             with self._meters.stage("commit"):
                 queue = self._commit(held, tally)
             self._count(claim, tally, results)
             return queue
 
     def _count(self, claim: Claim, tally: Tally, results: Sequence[ItemResult]) -> None:
-        """For the meters: what has ended now."""
-        for outcome, images in dataclasses.asdict(tally).items():
-            self._meters.images.labels(outcome, claim.record.lane).inc(max(0, images))
+        """Add the images that have ended now to the metrics."""
+        for status, images in dataclasses.asdict(tally).items():
+            self._meters.images.labels(status, claim.record.lane).inc(max(0, images))
         for result in results:
             if result.error is not None and result.status is ItemStatus.FAILED:
                 self._meters.failures.labels(result.error.code).inc()
@@ -145,7 +124,7 @@ class ChunkRunner:
                 log.warning("commit waits", error=exc.message)
                 time.sleep(COMMIT_AGAIN_S)
 
-    def _manifest(self, claim: Claim) -> list[ManifestItem]:
+    def _read_items(self, claim: Claim) -> list[ManifestItem]:
         record = claim.record
         if record.shard is not None:
             body = record.shard.encode()  # bytes: text splits into lines at U+2028, too
@@ -155,68 +134,61 @@ class ChunkRunner:
             ManifestItem.model_validate_json(line, extra="ignore") for line in body.splitlines()
         ]
 
-    def _results_so_far(self, claim: Claim) -> dict[int, ItemResult]:
-        """Of a chunk that runs again for its failed items: those that had succeeded."""
-        if not claim.retry:
-            return {}
-        key = keys.chunk_results(claim.record.tenant, claim.job, claim.number)
-        try:
-            lines = self._store.get(key).splitlines()
-        except ObjectNotFound:  # cancelled before it was ever planned
-            return {}
-        results = [ItemResult.model_validate_json(line, extra="ignore") for line in lines]
-        return {r.index: r for r in results if r.status is ItemStatus.SUCCEEDED}
-
-    def _maps_so_far(self, claim: Claim, before: Iterable[int]) -> dict[int, Rows]:
-        """Densities by item: those of earlier results, to which the others are added."""
+    def _read_outcomes(self, claim: Claim) -> dict[int, ItemOutcome]:
+        """Of a chunk that runs again for its failed items: those that had succeeded, by item."""
         if not claim.retry:
             return {}
         tenant = claim.record.tenant
-        return coarse_maps.kept_rows(self._store, tenant, claim.job, claim.number, before)
+        try:
+            lines = self._store.get(keys.chunk_results(tenant, claim.job, claim.number))
+        except ObjectNotFound:  # cancelled before it was ever planned
+            return {}
+        results = [
+            ItemResult.model_validate_json(line, extra="ignore") for line in lines.splitlines()
+        ]
+        succeeded = {r.index: r for r in results if r.status is ItemStatus.SUCCEEDED}
+        rows = coarse_maps.read_rows(self._store, tenant, claim.job, claim.number, succeeded)
+        return {index: ItemOutcome(result, rows[index]) for index, result in succeeded.items()}
 
-    def _results(
-        self, held: HeldClaim, items: Sequence[ManifestItem], maps: dict[int, Rows]
-    ) -> list[ItemResult]:
+    def _run_items(self, held: HeldClaim, items: Sequence[ManifestItem]) -> list[ItemOutcome]:
         claim = held.claim
         if claim.verdict not in ("run", "retry"):
-            return [unfinished_by_verdict(item, claim) for item in items]
+            return [ItemOutcome(unrun_result(item, claim)) for item in items]
         if claim.attempts > 1:
-            return self._one_by_one(held, items, maps)
-        tasks = [_ItemTask(self, held, item, maps) for item in items]
+            return self._run_one_by_one(held, items)
+        tasks = [ItemTask(self._stages, held, item) for item in items]
         for task in tasks:
             task.start()
         wait([task.done for task in tasks])
         return [task.done.result() for task in tasks]
 
-    def _one_by_one(
-        self, held: HeldClaim, items: Sequence[ManifestItem], maps: dict[int, Rows]
-    ) -> list[ItemResult]:
+    def _run_one_by_one(self, held: HeldClaim, items: Sequence[ManifestItem]) -> list[ItemOutcome]:
         """The careful way, after a worker was lost with this chunk.
 
         Each image runs alone and is named first, so that if it kills the worker again it is
         known, and only it is set aside. One chunk of the process at a time, or the blame
         would fall on two.
         """
-        results = []
+        outcomes = []
         with self._careful:
             for item in items:
                 if item.index in held.claim.poison:
-                    results.append(poisoned(item, held.claim))
+                    outcomes.append(ItemOutcome(poisoned_result(item, held.claim)))
                     continue
                 self._records.suspect(held.claim, item.index)
-                task = _ItemTask(self, held, item, maps)
+                task = ItemTask(self._stages, held, item)
                 task.start()
-                results.append(task.done.result())
-        return results
+                outcomes.append(task.done.result())
+        return outcomes
 
-    def _put_results(
-        self, claim: Claim, results: Sequence[ItemResult], maps: Mapping[int, Rows]
-    ) -> None:
-        """The densities go first: whoever finds results finds them."""
-        coarse_maps.keep(self._store, claim.record.tenant, claim.job, claim.number, maps)
-        in_order = sorted(results, key=lambda result: result.index)
-        lines = "".join(result.model_dump_json() + "\n" for result in in_order)
-        key = keys.chunk_results(claim.record.tenant, claim.job, claim.number)
+    def _put_outcomes(self, claim: Claim, outcomes: Sequence[ItemOutcome]) -> None:
+        """The densities go first: a reader that finds results finds them."""
+        tenant = claim.record.tenant
+        rows = {o.result.index: o.map_rows for o in outcomes if o.map_rows is not None}
+        coarse_maps.put_rows(self._store, tenant, claim.job, claim.number, rows)
+        results = sorted((o.result for o in outcomes), key=lambda result: result.index)
+        lines = "".join(result.model_dump_json() + "\n" for result in results)
+        key = keys.chunk_results(tenant, claim.job, claim.number)
         self._store.put(key, lines.encode(), content_type=JSONL)
 
     def _give_back(self, claim: Claim, exc: GuanwuError) -> None:
@@ -226,115 +198,12 @@ class ChunkRunner:
         self._meters.given_back.labels(exc.code).inc()
         self._records.release(claim, delay_s=delay_s, counted=False)
 
-    # --- what an item's task needs ---------------------------------------------
 
-    def load(self, held: HeldClaim, item: ManifestItem) -> Loaded:
-        claim = held.claim
-        return self._pipeline.load(item, item.options or claim.record.options, claim)
-
-    def infer(self, held: HeldClaim, loaded: Loaded) -> Future[Answer]:
-        record = held.claim.record
-        options = loaded.item.options or record.options
-        return self._batcher.submit(
-            loaded.prepared,
-            options,
-            lane=record.lane,
-            tenant=record.tenant,
-            wanted=lambda: held.wanted,
-            alone=held.claim.items == 1,
-        )
-
-    def store(self, held: HeldClaim, loaded: Loaded, answer: Answer) -> ItemResult:
-        return self._pipeline.store(loaded, answer, held.claim, device=self._sample_device())
-
-    def submit(self, held: HeldClaim, step: Callable[[], None], *, by_url: bool = False) -> None:
-        pools = self._web if by_url else self._io
-        pools[held.claim.record.lane].submit(step)
-
-
-class _ItemTask:
-    """One item's way through load -> model -> store, without holding a thread between.
-
-    `done` gets the item's result; before that, `maps` gets the densities of its maps. `done`
-    gets an exception only where the chunk as a whole cannot be committed: a service is away, or
-    the lease is lost.
-    """
-
-    def __init__(
-        self, runner: ChunkRunner, held: HeldClaim, item: ManifestItem, maps: dict[int, Rows]
-    ) -> None:
-        self._runner = runner
-        self._held = held
-        self._item = item
-        self._context = contextvars.copy_context()
-        self._maps = maps
-        self.done: Future[ItemResult] = Future()
-
-    def start(self) -> None:
-        if self._item.error is not None:
-            self._end(self._item.error)
-        else:
-            self._submit(self._load, by_url=self._item.by_url)
-
-    def _load(self) -> None:
-        if self._stopped():
-            return
-        loaded = self._runner.load(self._held, self._item)
-        if self._stopped():
-            return
-        inferred = self._runner.infer(self._held, loaded)
-        inferred.add_done_callback(lambda f: self._submit(lambda: self._store(loaded, f)))
-
-    def _store(self, loaded: Loaded, inferred: Future[Answer]) -> None:
-        if not self._stopped():
-            answer = inferred.result()
-            result = self._runner.store(self._held, loaded, answer)
-            if result.explanations:
-                self._keep_maps(answer.analysis)
-            self.done.set_result(result)
-
-    def _keep_maps(self, analysis: Analysis) -> None:
-        maps = [(nth, density(made.heatmap)) for nth, made in first_maps(analysis)]
-        self._maps[self._item.index] = coarse_maps.rows_of(self._item.index, maps)
-
-    def _submit(self, step: Callable[[], None], *, by_url: bool = False) -> None:
-        # Each step in a copy: what is bound and gathered around the chunk is around its items.
-        context = self._context.copy()
-        self._runner.submit(self._held, lambda: context.run(self._guarded, step), by_url=by_url)
-
-    def _stopped(self) -> bool:
-        """True, and the item has ended, if its job is to stop or its lease is lost."""
-        self._held.check()
-        if self._held.stop is None:
-            return False
-        self.done.set_result(stopped(self._item, self._held.claim, self._held.stop))
-        return True
-
-    def _guarded(self, step: Callable[[], None]) -> None:
-        try:
-            step()
-        except (ServiceUnavailable, StoreDenied, CancelledError) as exc:
-            self.done.set_exception(exc)
-        except GuanwuError as exc:
-            if exc.code == "lease_lost":
-                self.done.set_exception(exc)
-            else:
-                self._end(ItemError.model_validate(exc.as_item_error()))
-        except Exception:
-            log.exception("item failed", item=self._item.index)
-            self._end(ItemError(code="internal_error", message="see the worker's log"))
-
-    def _end(self, error: ItemError) -> None:
-        claim = self._held.claim
-        failed = unfinished(self._item, claim, status=ItemStatus.FAILED, error=error)
-        self.done.set_result(failed)
-
-
-def _tally(results: Sequence[ItemResult], *, items: int) -> Tally:
-    """How the `items` of a chunk that were to end have ended.
+def _count_by_status(results: Sequence[ItemResult], *, items: int) -> Tally:
+    """Count the `items` of a chunk that were to end by their statuses.
 
     The others, of a retry, had succeeded and are counted already. Which ones does not
-    matter, and could not be told once a worker has died after it wrote the results.
+    matter, and nobody knows once a worker has died after it wrote the results.
     """
     by_status = Counter(result.status.value for result in results)
     by_status[ItemStatus.SUCCEEDED.value] -= len(results) - items

@@ -1,4 +1,4 @@
-"""Do two maps of one label in one picture point at the same? Spearman's rank correlation."""
+"""Agreement of two maps of one label in one picture: Spearman's rank correlation."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ Cells = npt.NDArray[np.float32]
 Seen = npt.NDArray[np.int8]
 
 
-def agreement(a: Cells, seen_a: Seen, b: Cells, seen_b: Seen) -> npt.NDArray[np.float64]:
-    """Of pairs of maps, over the cells that both models saw.
+def rank_correlations(a: Cells, seen_a: Seen, b: Cells, seen_b: Seen) -> npt.NDArray[np.float64]:
+    """Correlate pairs of maps, over the cells that both models saw.
 
     Densities (n, side, side) and what was seen of them (n, 4) -> (m,), -1 to 1; pairs with an
     even map, or without a cell in common, are left out.
@@ -18,15 +18,15 @@ def agreement(a: Cells, seen_a: Seen, b: Cells, seen_b: Seen) -> npt.NDArray[np.
     low = np.maximum(seen_a, seen_b)[:, [0, 2]]
     high = np.minimum(seen_a, seen_b)[:, [1, 3]]
     common = np.concatenate([low, high], axis=1)
-    found = [np.zeros(0)]
+    correlations = [np.zeros(0)]
     for part in np.unique(common, axis=0):
         row0, column0, row1, column1 = (int(edge) for edge in part)
         if row1 <= row0 or column1 <= column0:
             continue
         members = np.flatnonzero((common == part).all(axis=1))
         x, y = (cells[members, row0:row1, column0:column1] for cells in (a, b))
-        found.append(_correlated(_ranks(x), _ranks(y)))
-    return np.concatenate(found)
+        correlations.append(_correlate(_ranks(x), _ranks(y)))
+    return np.concatenate(correlations)
 
 
 def _ranks(cells: Cells) -> npt.NDArray[np.float64]:
@@ -47,9 +47,9 @@ def _ranks(cells: Cells) -> npt.NDArray[np.float64]:
     return ranks - (flat.shape[1] - 1) / 2
 
 
-def _correlated(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _correlate(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     together = (x * y).sum(axis=1)
     alone = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
-    says = alone > 0
-    found: npt.NDArray[np.float64] = np.clip(together[says] / alone[says], -1, 1)
-    return found
+    varies = alone > 0
+    correlations: npt.NDArray[np.float64] = np.clip(together[varies] / alone[varies], -1, 1)
+    return correlations

@@ -1,4 +1,4 @@
-"""The account of a job's maps, kept while its results stream by at the end."""
+"""Statistics of a job's maps, gathered chunk by chunk at its end."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from guanwu.wire.map_statistics import Agreement, Explanations, ExplanationSumma
 from guanwu.wire.results import Explanation, ItemResult, Label
 from worker.contract.coarse_maps import SIDE
 from worker.map_statistics import map_rows
-from worker.map_statistics.agreement import agreement
-from worker.map_statistics.method_statistics import MethodAccount
+from worker.map_statistics.agreement import rank_correlations
+from worker.map_statistics.method_statistics import MethodStatistics
 from worker.map_statistics.quantiles import Histogram
-from worker.map_statistics.shortcut_test import shortcuts
+from worker.map_statistics.shortcut_test import find_shortcuts
 from worker.results.coarse_maps import Densities
+from worker.results.representative_maps import representative_maps
 
 MOST_FLAGS = 50
 
@@ -22,114 +23,106 @@ Method = tuple[str, str, bool]
 
 
 @dataclass(frozen=True)
-class _Met:
-    """One first map; `row` is its place among the densities, None where it was not kept."""
+class _PictureMap:
+    """A picture's map by one method; `row` is its place among the densities, if it was kept."""
 
     explanation: Explanation
     label: Label | None
     row: int | None
 
 
-class ExplanationAccount:
-    """Chunk by chunk; what it takes does not grow with the job."""
+class JobMapStatistics:
+    """Statistics by method; the memory they take does not grow with the job."""
 
     def __init__(self) -> None:
-        self._methods: dict[Method, MethodAccount] = {}
+        self._methods: dict[Method, MethodStatistics] = {}
         self._agreement: dict[tuple[Method, Method], Histogram] = {}
 
     def add(self, results: Sequence[ItemResult], densities: Densities) -> None:
-        """A chunk's results, and the coarse densities of their maps."""
-        at = {
-            (index, nth): row
-            for row, (index, nth) in enumerate(
-                zip(densities.index.tolist(), densities.nth.tolist(), strict=True)
-            )
-        }
-        met: dict[Method, list[_Met]] = {}
+        """Add a chunk's results, and the coarse densities of their maps."""
+        places = zip(densities.index.tolist(), densities.nth.tolist(), strict=True)
+        rows = {place: row for row, place in enumerate(places)}
+        by_method: dict[Method, list[_PictureMap]] = {}
         pairs: dict[tuple[Method, Method], list[tuple[int, int]]] = {}
         for result in results:
-            maps = dict(_first_maps(result, at))
-            for method, one in maps.items():
-                met.setdefault(method, []).append(one)
-            for two, rows in _pairs(maps):
-                pairs.setdefault(two, []).append(rows)
-        for method, some in met.items():
-            self._of(method).add([one.explanation for one in some])
-            self._trace(method, some, densities)
-        for two, both in pairs.items():
-            self._compare(two, both, densities)
+            maps = _maps_by_method(result, rows)
+            for method, picture_map in maps.items():
+                by_method.setdefault(method, []).append(picture_map)
+            for methods, rows_of_pair in _pairs(maps):
+                pairs.setdefault(methods, []).append(rows_of_pair)
+        for method, picture_maps in by_method.items():
+            self._of(method).add_explanations([m.explanation for m in picture_maps])
+            self._add_rows(method, picture_maps, densities)
+        for methods, rows_of_pairs in pairs.items():
+            self._compare(methods, rows_of_pairs, densities)
 
-    def _of(self, method: Method) -> MethodAccount:
+    def _of(self, method: Method) -> MethodStatistics:
         model, name, free = method
-        new = MethodAccount(model, name, "free" if free else "label")
+        new = MethodStatistics(model, name, "free" if free else "label")
         return self._methods.setdefault(method, new)
 
-    def _trace(self, method: Method, some: Sequence[_Met], densities: Densities) -> None:
-        kept = [(one.row, one.label) for one in some if one.row is not None]
+    def _add_rows(self, method: Method, maps: Sequence[_PictureMap], densities: Densities) -> None:
+        kept = [(m.row, m.label) for m in maps if m.row is not None]
         if kept:
             rows = [row for row, _ in kept]
-            traced = map_rows.traced(densities.cells[rows], densities.seen[rows])
-            self._of(method).trace(traced, [label for _, label in kept])
+            built = map_rows.build_rows(densities.cells[rows], densities.seen[rows])
+            self._of(method).add_rows(built, [label for _, label in kept])
 
     def _compare(
-        self, two: tuple[Method, Method], both: Sequence[tuple[int, int]], densities: Densities
+        self, methods: tuple[Method, Method], rows: Sequence[tuple[int, int]], densities: Densities
     ) -> None:
-        a, b = ([rows[n] for rows in both] for n in (0, 1))
+        a, b = ([pair[n] for pair in rows] for n in (0, 1))
         cells, seen = densities.cells, densities.seen
-        found = agreement(cells[a], seen[a], cells[b], seen[b])
-        self._agreement.setdefault(two, Histogram(-1.0, 1.0)).add(found)
+        correlations = rank_correlations(cells[a], seen[a], cells[b], seen[b])
+        self._agreement.setdefault(methods, Histogram(-1.0, 1.0)).add(correlations)
 
     def summary(self) -> ExplanationSummary:
-        groups = [group for account in self._methods.values() for group in account.groups()]
+        groups = [group for method in self._methods.values() for group in method.groups()]
         return ExplanationSummary(
-            maps=[account.summary() for account in self._methods.values()],
+            maps=[method.summary() for method in self._methods.values()],
             agreement=[
                 Agreement(
                     model=a[0],
                     method=a[1],
                     other_model=b[0],
                     other_method=b[1],
-                    pictures=found.count,
-                    median=found.at(0.5),
-                    p25=found.at(0.25),
+                    pictures=histogram.count,
+                    median=histogram.at(0.5),
+                    p25=histogram.at(0.25),
                 )
-                for (a, b), found in self._agreement.items()
-                if found.count
+                for (a, b), histogram in self._agreement.items()
+                if histogram.count
             ],
-            flags=shortcuts(groups)[:MOST_FLAGS],
+            flags=find_shortcuts(groups)[:MOST_FLAGS],
         )
 
     def explanations(self, job: str, summary: ExplanationSummary) -> Explanations:
         """The file beside the summary."""
-        densities = [account.densities() for account in self._methods.values()]
+        densities = [method.densities() for method in self._methods.values()]
         return Explanations(job=job, side=SIDE, densities=densities, summary=summary)
 
 
-def _first_maps(
-    result: ItemResult, at: dict[tuple[int, int], int]
-) -> Iterator[tuple[Method, _Met]]:
-    """One map a method: of its model's first label, or of no label."""
+def _maps_by_method(
+    result: ItemResult, rows: dict[tuple[int, int], int]
+) -> dict[Method, _PictureMap]:
+    """A picture's maps, with its first label: of the map's model, of all for maps of no label."""
     first = {label.model: label for label in reversed(result.labels)}
     best = result.labels[0] if result.labels else None
-    seen: set[Method] = set()
-    for nth, made in enumerate(result.explanations):
+    maps: dict[Method, _PictureMap] = {}
+    for nth, made in representative_maps(result.labels, result.explanations):
+        label = best if made.target is None else first[made.model]
         method = (made.model, made.method, made.target is None)
-        label = first.get(made.model) if made.target else best
-        if made.target is not None and not (label and _explains(made, label)):
-            continue
-        if method not in seen:
-            seen.add(method)
-            yield method, _Met(made, label, at.get((result.index, nth)))
+        maps[method] = _PictureMap(made, label, rows.get((result.index, nth)))
+    return maps
 
 
-def _explains(made: Explanation, label: Label) -> bool:
-    target = made.target or {}
-    return target.get("id") == label.id and "against" not in target
-
-
-def _pairs(maps: dict[Method, _Met]) -> Iterator[tuple[tuple[Method, Method], tuple[int, int]]]:
-    """Two maps of one label in one picture, and where their densities are."""
-    of_labels = [(m, one) for m, one in maps.items() if not m[2] and one.row is not None]
+def _pairs(
+    maps: dict[Method, _PictureMap],
+) -> Iterator[tuple[tuple[Method, Method], tuple[int, int]]]:
+    """Two maps of one label in one picture, and the rows of their densities."""
+    of_labels = [
+        (m, picture) for m, picture in maps.items() if not m[2] and picture.row is not None
+    ]
     for n, (method, one) in enumerate(of_labels):
         for other_method, other in of_labels[n + 1 :]:
             same = one.label and other.label and one.label.zh == other.label.zh

@@ -1,4 +1,4 @@
-"""What is summed over maps: one row of numbers a map, so that a job is the sum of its rows."""
+"""Rows of map statistics: one record a map, so that a job's totals are sums of rows."""
 
 from __future__ import annotations
 
@@ -8,31 +8,46 @@ import numpy.typing as npt
 from worker.contract.coarse_maps import SIDE
 from worker.map_statistics import null_models
 
-CELLS = SIDE * SIDE
 LEAST_SIDE = 6
 """Cells that a model must have seen across and down, or where heat lies says little."""
 
-DENSITY = slice(0, CELLS)
-HOT = slice(CELLS, 2 * CELLS)
-TESTED = slice(2 * CELLS, 3 * CELLS)
-MAPS, EDGED = 3 * CELLS, 3 * CELLS + 1
-BORDER = slice(3 * CELLS + 2, 3 * CELLS + 6)
-CORNERS = slice(3 * CELLS + 6, 3 * CELLS + 10)
-LENGTH = 3 * CELLS + 10
-
-Rows = npt.NDArray[np.float32]
+MapRows = npt.NDArray[np.void]
+"""Of `ROW`; totals of `TOTAL`."""
 
 
-def traced(cells: npt.NDArray[np.float32], seen: npt.NDArray[np.int8]) -> Rows:
+def _layout(number: type[np.floating]) -> np.dtype[np.void]:
+    """Numbers of one kind without gaps, so that rows are summed as plain vectors."""
+    edge = [
+        ("mass", number),  # in the part
+        ("even", number),  # its share of cells: the mass of an even map
+        ("above_shuffled", number),  # 1 if the mass is high beside the map's shuffles
+        ("hot", number),  # 1 if it is high beside the map moved round
+    ]
+    return np.dtype(
+        [
+            ("maps", number),  # 1
+            ("edges_tested", number),  # 1 if the map has mass and enough of it was seen
+            ("density", number, (SIDE, SIDE)),  # 0 without mass
+            ("hot", number, (SIDE, SIDE)),  # 1 where it is hot
+            ("places_tested", number, (SIDE, SIDE)),  # 1 where it could be hot
+            ("border", edge),
+            ("corners", edge),
+        ]
+    )
+
+
+ROW = _layout(np.float32)
+TOTAL = _layout(np.float64)
+
+
+def build_rows(cells: npt.NDArray[np.float32], seen: npt.NDArray[np.int8]) -> MapRows:
     """One row a map, of densities (n, SIDE, SIDE) and of what was seen of them (n, 4).
 
-    A map's row: its density; the places where it is hot; the places that were looked at; 1; 1 if
-    it was looked at; then of the border and of the corners: mass, share of cells, above its
-    shuffles, above itself moved round. Maps without mass have no density and were not looked at.
+    Maps without mass, or of which too little was seen, are not tested.
     """
-    rows = np.zeros((len(cells), LENGTH), np.float32)
-    rows[:, DENSITY] = cells.reshape(len(cells), -1)
-    rows[:, MAPS] = 1
+    rows = np.zeros(len(cells), ROW)
+    rows["density"] = cells
+    rows["maps"] = 1
     has_mass = cells.any(axis=(1, 2))
     for part in np.unique(seen[has_mass], axis=0):
         row0, row1, column0, column1 = (int(edge) for edge in part)
@@ -40,35 +55,52 @@ def traced(cells: npt.NDArray[np.float32], seen: npt.NDArray[np.int8]) -> Rows:
             continue
         members = np.flatnonzero(has_mass & (seen == part).all(axis=1))
         inside = (slice(row0, row1), slice(column0, column1))
-        _look(rows, members, np.ascontiguousarray(cells[members][:, *inside]), inside)
+        _test_maps(rows, members, np.ascontiguousarray(cells[members][:, *inside]), inside)
     return rows
 
 
-def _look(
-    rows: Rows,
+def zero_total() -> MapRows:
+    """The total of no rows: () of `TOTAL`."""
+    return np.zeros((), TOTAL)
+
+
+def add_rows(total: MapRows, rows: MapRows) -> None:
+    """Add rows to a total, in place, field by field, in float64."""
+    _numbers(total)[0] += _numbers(rows).sum(axis=0, dtype=np.float64)
+
+
+def _numbers(rows: MapRows) -> npt.NDArray[np.floating]:
+    """The same memory as plain numbers: (n, numbers of a row)."""
+    return rows.reshape(-1).view(rows.dtype["maps"]).reshape(rows.size, -1)
+
+
+def _test_maps(
+    rows: MapRows,
     members: npt.NDArray[np.intp],
     maps: npt.NDArray[np.float32],
     inside: tuple[slice, slice],
 ) -> None:
-    """Maps of which the same part was seen."""
-    rows[members, EDGED] = 1
-    rows[members, BORDER] = _edge(maps, corners=False)
-    rows[members, CORNERS] = _edge(maps, corners=True)
+    """Fill the rows of maps of which the same part was seen."""
+    rows["edges_tested"][members] = 1
+    rows["border"][members] = _test_edge(maps, corners=False)
+    rows["corners"][members] = _test_edge(maps, corners=True)
     hot = np.zeros((len(members), SIDE, SIDE), np.float32)
     tested = np.zeros((SIDE, SIDE), np.float32)
     within = tuple(slice(s.start + 1, s.stop - 1) for s in inside)
     hot[:, *within] = null_models.hot(null_models.in_places(maps))[:, 1:-1, 1:-1]
     tested[*within] = 1
-    rows[members, HOT] = hot.reshape(len(members), -1)
-    rows[members, TESTED] = tested.ravel()
+    rows["hot"][members] = hot
+    rows["places_tested"][members] = tested
 
 
-def _edge(maps: npt.NDArray[np.float32], *, corners: bool) -> npt.NDArray[np.float32]:
-    """Mass, share of cells, above shuffles, above moved: (n, 4)."""
+def _test_edge(maps: npt.NDArray[np.float32], *, corners: bool) -> MapRows:
+    """The border or the corners of maps: (n,) of the field's layout."""
     h, w = maps.shape[1:]
     moved = null_models.in_corners(maps) if corners else null_models.on_border(maps)
     part = null_models.in_corner(h, w) if corners else null_models.in_ring(h, w)
-    mass = moved[:, 0, 0]
-    shuffled = null_models.above_shuffled(maps, mass, corners=corners)
-    even = np.full(len(maps), part.mean(), np.float32)
-    return np.stack([mass, even, shuffled, null_models.hot(moved)[:, 0, 0]], axis=1)
+    edges = np.zeros(len(maps), ROW["border"])
+    edges["mass"] = mass = moved[:, 0, 0]
+    edges["even"] = part.mean()
+    edges["above_shuffled"] = null_models.above_shuffled(maps, mass, corners=corners)
+    edges["hot"] = null_models.hot(moved)[:, 0, 0]
+    return edges

@@ -1,4 +1,4 @@
-"""The maps that one model made by one method in a job, as they come."""
+"""Running statistics of the maps of one model and method in a job."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from guanwu.wire.map_statistics import DensitiesOfMethod, Edge, MapsOfMethod, MeanDensity
 from guanwu.wire.results import Explanation, Label
-from worker.contract.coarse_maps import SIDE
 from worker.map_statistics import map_rows
+from worker.map_statistics.map_rows import MapRows
 from worker.map_statistics.quantiles import Histogram
 from worker.map_statistics.shortcut_test import Group
 
@@ -28,14 +27,12 @@ _RANGES = {
 }
 UNJUDGED = "unjudged"
 
-Named = tuple[str, str]
+LabelNames = tuple[str, str]
 """A first label in Chinese and English."""
 
-Total = npt.NDArray[np.float64]
 
-
-class MethodAccount:
-    """Sums; what it takes does not grow with the job.
+class MethodStatistics:
+    """Sums; the memory it takes does not grow with the job.
 
     Of labels it holds the `MOST_LABELS` at most: when there are more, those met least often go
     (lossy counting: Manku, Motwani 2002, "Approximate Frequency Counts over Data Streams").
@@ -48,40 +45,40 @@ class MethodAccount:
         self._verdicts: Counter[str] = Counter()
         self._flat = 0
         self._histograms = {name: Histogram(*ends) for name, ends in _RANGES.items()}
-        self._overall = np.zeros(map_rows.LENGTH)
-        self._labels: dict[Named, Total] = {}
+        self._overall = map_rows.zero_total()
+        self._labels: dict[LabelNames, MapRows] = {}
 
-    def add(self, explanations: Sequence[Explanation]) -> None:
-        """What their results say of some maps."""
-        for made in explanations:
-            judged = made.faithfulness
-            self._verdicts[judged.verdict if judged else UNJUDGED] += 1
-            self._flat += made.diagnostics.flat
+    def add_explanations(self, explanations: Sequence[Explanation]) -> None:
+        """Count the verdicts and diagnostics in results."""
+        for explanation in explanations:
+            faithfulness = explanation.faithfulness
+            self._verdicts[faithfulness.verdict if faithfulness else UNJUDGED] += 1
+            self._flat += explanation.diagnostics.flat
         for name, histogram in self._histograms.items():
-            histogram.add([getattr(made.diagnostics, name) for made in explanations])
+            histogram.add([getattr(e.diagnostics, name) for e in explanations])
 
-    def trace(self, rows: map_rows.Rows, labels: Sequence[Label | None]) -> None:
-        """Where some maps lie, and the first labels of their pictures."""
-        self._overall += rows.sum(axis=0, dtype=np.float64)
-        members: dict[Named, list[int]] = {}
+    def add_rows(self, rows: MapRows, labels: Sequence[Label | None]) -> None:
+        """Sum rows of maps, whose pictures have these first labels."""
+        map_rows.add_rows(self._overall, rows)
+        members: dict[LabelNames, list[int]] = {}
         for n, label in enumerate(labels):
             if label is not None:
                 members.setdefault((label.zh, label.en), []).append(n)
-        for name, some in members.items():
-            total = rows[some].sum(axis=0, dtype=np.float64)
-            self._labels[name] = self._labels.get(name, 0.0) + total
+        for names, of_label in members.items():
+            total = self._labels.setdefault(names, map_rows.zero_total())
+            map_rows.add_rows(total, rows[of_label])
         if len(self._labels) > MOST_LABELS:
-            self._labels = dict(self._frequent(MOST_LABELS // 2))
+            self._labels = dict(self._most_frequent(MOST_LABELS // 2))
 
-    def _frequent(self, most: int) -> list[tuple[Named, Total]]:
-        by_count = sorted(self._labels.items(), key=lambda one: -one[1][map_rows.MAPS])
+    def _most_frequent(self, most: int) -> list[tuple[LabelNames, MapRows]]:
+        by_count = sorted(self._labels.items(), key=lambda label: -label[1]["maps"])
         return by_count[:most]
 
     def groups(self) -> list[Group]:
         """All, and those of the most frequent labels."""
         of_labels = [
-            Group(self.model, self.method, total, *name)
-            for name, total in self._frequent(SHOWN_LABELS)
+            Group(self.model, self.method, total, *names)
+            for names, total in self._most_frequent(SHOWN_LABELS)
         ]
         return [Group(self.model, self.method, self._overall), *of_labels]
 
@@ -95,12 +92,12 @@ class MethodAccount:
             verdicts=dict(self._verdicts.most_common()),
             flat=self._flat,
             diagnostics=quantiles,
-            border=_edge(self._overall, map_rows.BORDER),
-            corners=_edge(self._overall, map_rows.CORNERS),
+            border=_to_edge(self._overall, "border"),
+            corners=_to_edge(self._overall, "corners"),
         )
 
     def densities(self) -> DensitiesOfMethod:
-        overall, *labels = (_mean(group) for group in self.groups())
+        overall, *labels = (_mean_density(group) for group in self.groups())
         return DensitiesOfMethod(
             model=self.model,
             method=self.method,
@@ -110,22 +107,24 @@ class MethodAccount:
         )
 
 
-def _mean(group: Group) -> MeanDensity:
-    density = group.total[map_rows.DENSITY].reshape(SIDE, SIDE)
+def _mean_density(group: Group) -> MeanDensity:
+    density = group.total["density"]
     mass = density.sum()
     shares = density / mass if mass > 0 else density
     return MeanDensity(
         label=group.label,
         label_en=group.label_en,
-        pictures=int(group.total[map_rows.MAPS]),
+        pictures=int(group.total["maps"]),
         density=[[round(float(cell), 6) for cell in row] for row in shares],
-        border=_edge(group.total, map_rows.BORDER),
-        corners=_edge(group.total, map_rows.CORNERS),
+        border=_to_edge(group.total, "border"),
+        corners=_to_edge(group.total, "corners"),
     )
 
 
-def _edge(total: Total, part: slice) -> Edge | None:
-    if not total[map_rows.EDGED]:
+def _to_edge(total: MapRows, part: Literal["border", "corners"]) -> Edge | None:
+    tested = float(total["edges_tested"])
+    if not tested:
         return None
-    mass, even, shuffled, moved = (total[part] / total[map_rows.EDGED]).round(4).tolist()
-    return Edge(mass=mass, even=even, above_shuffled=shuffled, above_moved=moved)
+    sums = np.array(total[part].item())
+    mass, even, above_shuffled, above_moved = (sums / tested).round(4).tolist()
+    return Edge(mass=mass, even=even, above_shuffled=above_shuffled, above_moved=above_moved)

@@ -1,4 +1,4 @@
-"""How hot a place would be by chance: a map's own cells shuffled, or the map moved round.
+"""Null models of heat in a place: a map's cells shuffled, or the map moved round.
 
 Shuffles keep the cells' values; what they say of noise is exact, but any smooth map has more
 mass in one place than its shuffles. Moved round, out of one edge and in at the other, a map keeps
@@ -56,7 +56,7 @@ def _sums(maps: Maps, side: int) -> Maps:
 
 
 def hot(moved: Maps) -> Flags:
-    """Where a map is among the hottest 5 % of itself moved round: bool (n, h, w).
+    """True where a map is among the hottest 5 % of itself moved round: bool (n, h, w).
 
     Never more than 5 %; ties with what is not are not hot, so that a flat map is hot nowhere.
     """
@@ -81,7 +81,7 @@ def above_shuffled(maps: Maps, mass: Maps, *, corners: bool) -> Flags:
 
 @lru_cache(maxsize=64)
 def _shuffles(h: int, w: int, corners: bool) -> Maps:
-    """Which cells come to lie there in each shuffle: 0 or 1, (SHUFFLES, h * w)."""
+    """The cells that come to lie there in each shuffle: 0 or 1, (SHUFFLES, h * w)."""
     part = (in_corner(h, w) if corners else in_ring(h, w)).ravel()
     chance = np.random.default_rng([SEED, h, w])
     return np.stack([chance.permutation(part) for _ in range(SHUFFLES)]).astype(np.float32)

@@ -26,8 +26,9 @@ from worker.contract.telemetry.open_traces import open_traces
 from worker.inference.answer_cache import KnownAnswers
 from worker.inference.batcher import Analyzer, Batcher
 from worker.inference.catalog_publisher import CatalogPublisher, Offering
-from worker.inference.chunk_runner import ChunkRunner, Pipeline
+from worker.inference.chunk_runner import ChunkRunner
 from worker.inference.item_pipeline import ImageLimits, ItemPipeline, Preparer
+from worker.inference.item_task import Pipeline
 from worker.observability.exporter import exposed_alone
 from worker.observability.metrics import meters_of
 from worker.observability.resource_gauges import Readings

@@ -14,7 +14,7 @@ import structlog
 
 from worker.contract.lanes import LANES
 from worker.contract.settings.model import Settings
-from worker.inference.chunk_runner import Pipeline
+from worker.inference.item_task import Pipeline
 from worker.processes.celery_worker import live
 from worker.processes.device_assembly import AnyEngine, Assembly, assemble
 from worker.runtime import liveness

@@ -1,8 +1,7 @@
-"""What a chunk keeps of its maps beside its results: a coarse density of each, for the closing.
+"""Coarse densities of a chunk's maps, kept beside its results for the job's end.
 
-They are no part of what clients read: a job's results do not grow by them. The object is written
-before the results, so whoever finds results finds it. worker/contract/coarse_maps.py has its
-layout.
+They are no part of the results that clients read. The object is written before the results, so a
+reader that finds results finds it. Its layout: worker/contract/coarse_maps.py.
 """
 
 from __future__ import annotations
@@ -43,39 +42,41 @@ class Densities:
 def rows_of(index: int, maps: Sequence[tuple[int, Density]]) -> Rows:
     """An item's maps, each with its place among the item's explanations."""
     rows = np.zeros(len(maps), ROW)
-    for row, (nth, found) in zip(rows, maps, strict=True):
-        hottest = float(found.cells.max())
-        row["index"], row["nth"], row["seen"] = index, nth, found.seen
-        row["cells"] = np.rint(found.cells * (MOST / hottest)) if hottest > 0 else 0
+    for row, (nth, density) in zip(rows, maps, strict=True):
+        hottest = float(density.cells.max())
+        row["index"], row["nth"], row["seen"] = index, nth, density.seen
+        row["cells"] = np.rint(density.cells * (MOST / hottest)) if hottest > 0 else 0
     return rows
 
 
-def keep(store: ObjectStore, tenant: str, job: str, chunk: int, rows: Mapping[int, Rows]) -> None:
+def put_rows(
+    store: ObjectStore, tenant: str, job: str, chunk: int, rows: Mapping[int, Rows]
+) -> None:
     """Write a chunk's densities, by item; where there are none, nothing."""
     body = b"".join(rows[index].tobytes() for index in sorted(rows))
     if body:
         store.put(keys.chunk_densities(tenant, job, chunk), body, content_type=BYTES)
 
 
-def kept_rows(
+def read_rows(
     store: ObjectStore, tenant: str, job: str, chunk: int, indices: Iterable[int]
 ) -> dict[int, Rows]:
-    """What these items of a chunk that ran before have."""
-    rows = _read(store, tenant, job, chunk)
+    """The rows of these items, by item, of a chunk that ran before."""
+    rows = _read_rows(store, tenant, job, chunk)
     return {index: rows[rows["index"] == index] for index in indices}
 
 
-def none() -> Densities:
-    """Of a chunk without maps."""
-    return _densities(np.zeros(0, ROW))
+def no_densities() -> Densities:
+    """The densities of a chunk without maps."""
+    return _to_densities(np.zeros(0, ROW))
 
 
-def read(store: ObjectStore, tenant: str, job: str, chunk: int) -> Densities:
+def read_densities(store: ObjectStore, tenant: str, job: str, chunk: int) -> Densities:
     """A chunk's densities; none where it made no maps, or an older version ran it."""
-    return _densities(_read(store, tenant, job, chunk))
+    return _to_densities(_read_rows(store, tenant, job, chunk))
 
 
-def _densities(rows: Rows) -> Densities:
+def _to_densities(rows: Rows) -> Densities:
     cells = rows["cells"].astype(np.float32)
     total = cells.sum(axis=(1, 2), keepdims=True)
     return Densities(
@@ -86,7 +87,7 @@ def _densities(rows: Rows) -> Densities:
     )
 
 
-def _read(store: ObjectStore, tenant: str, job: str, chunk: int) -> Rows:
+def _read_rows(store: ObjectStore, tenant: str, job: str, chunk: int) -> Rows:
     try:
         body = store.get(keys.chunk_densities(tenant, job, chunk))
     except ObjectNotFound:

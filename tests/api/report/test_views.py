@@ -91,7 +91,7 @@ class Painter(Hand):
         labelled = next(n for n, e in enumerate(result.explanations) if e.target)
         maps = [(labelled, Density(cells, (0, SIDE, 0, SIDE)))]
         rows = {0: coarse_maps.rows_of(0, maps)}
-        coarse_maps.keep(self.store, "local", claim.job, claim.number, rows)
+        coarse_maps.put_rows(self.store, "local", claim.job, claim.number, rows)
         first = result.labels[0].model_copy(update={"zh": EVIL, "en": EVIL})
         return result.model_copy(
             update={

@@ -351,7 +351,7 @@ def test_a_retry_whose_worker_died_between_results_and_commit_counts_each_image_
     bench.chunks.run(bench.claim())
     counts = bench.read(job).counts
     assert (counts.succeeded, counts.failed, counts.queued) == (3, 0, 0)
-    assert coarse_maps.read(bench.store, "one", job, 0).index.tolist() == [0, 1, 2]
+    assert coarse_maps.read_densities(bench.store, "one", job, 0).index.tolist() == [0, 1, 2]
 
 
 def test_a_commit_waits_while_redis_is_away(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -456,7 +456,7 @@ def test_a_chunk_keeps_coarse_maps_beside_its_results_of_known_pictures_too(benc
     bench.chunks.run(bench.claim())
     assert [result.cached for result in bench.results(second)] == [True, False]
     for job in (first, second):
-        kept = coarse_maps.read(bench.store, "one", job, 0)
+        kept = coarse_maps.read_densities(bench.store, "one", job, 0)
         assert (kept.index.tolist(), kept.nth.tolist()) == ([0], [0])
         assert kept.cells.sum() == pytest.approx(1, abs=1e-5)
         assert kept.cells[0, :, :7].sum() > 0.8  # the map is of the left half
@@ -466,7 +466,7 @@ def test_a_chunk_without_maps_keeps_none(bench: Bench) -> None:
     job = bench.submit([png(5)], Options(artifacts=["labels"]))
     bench.chunks.run(bench.claim())
     assert not bench.store.exists(keys.chunk_densities("one", job, 0))
-    assert len(coarse_maps.read(bench.store, "one", job, 0)) == 0
+    assert len(coarse_maps.read_densities(bench.store, "one", job, 0)) == 0
 
 
 def test_a_job_whose_files_cannot_be_written_ends_all_the_same(bench: Bench) -> None:

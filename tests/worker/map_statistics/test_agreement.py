@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from worker.map_statistics.agreement import agreement
+from worker.map_statistics.agreement import rank_correlations
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
@@ -23,12 +23,12 @@ def test_it_is_spearmans_with_ties_over_what_both_saw() -> None:
     seen_a = np.tile(np.array([0, 14, 2, 12], np.int8), (8, 1))
     seen_b = np.tile(np.array([3, 14, 0, 14], np.int8), (8, 1))
     expected = [spearman(x[3:, 2:12], y[3:, 2:12]) for x, y in zip(a, b, strict=True)]
-    assert agreement(a, seen_a, b, seen_b) == pytest.approx(expected)
+    assert rank_correlations(a, seen_a, b, seen_b) == pytest.approx(expected)
 
 
 def test_even_maps_and_pictures_seen_apart_are_left_out() -> None:
     cells = np.random.default_rng(1).random((2, 14, 14)).astype(np.float32)
     left = np.array([[0, 14, 0, 7], [0, 14, 0, 14]], np.int8)
     right = np.array([[0, 14, 7, 14], [0, 14, 0, 14]], np.int8)
-    assert agreement(cells, left, cells, right) == pytest.approx([1.0])
-    assert len(agreement(np.zeros_like(cells), right, cells, right)) == 0
+    assert rank_correlations(cells, left, cells, right) == pytest.approx([1.0])
+    assert len(rank_correlations(np.zeros_like(cells), right, cells, right)) == 0

@@ -12,14 +12,14 @@ from guanwu.wire.map_statistics import ExplanationSummary
 from tests.worker.map_statistics.maps import Cells, anywhere, blobs, densities, middling, results
 from worker.contract.coarse_maps import SIDE
 from worker.map_statistics import method_statistics
-from worker.map_statistics.job_statistics import ExplanationAccount
-from worker.results.coarse_maps import none
+from worker.map_statistics.job_statistics import JobMapStatistics
+from worker.results.coarse_maps import no_densities
 
 CORNER = np.array([[1.2, 11.8]])
 
 
-def account(cells: Cells, labels: list[str]) -> ExplanationAccount:
-    made = ExplanationAccount()
+def account(cells: Cells, labels: list[str]) -> JobMapStatistics:
+    made = JobMapStatistics()
     for begin in range(0, len(cells), 64):
         part = slice(begin, begin + 64)
         made.add(results(labels[part]), densities(cells[part]))
@@ -91,8 +91,8 @@ def test_the_mean_density_is_that_of_all_maps_and_of_each_label() -> None:
 
 
 def test_verdicts_and_diagnostics_are_counted_without_any_density() -> None:
-    made = ExplanationAccount()
-    made.add(results(["cat"] * 3, methods=["cam", "lrp"]), none())
+    made = JobMapStatistics()
+    made.add(results(["cat"] * 3, methods=["cam", "lrp"]), no_densities())
     cam, lrp = made.summary().maps
     assert (cam.verdicts, lrp.verdicts) == ({"faithful": 3}, {"unjudged": 3})
     assert cam.diagnostics["entropy"].p50 == pytest.approx(0.5, abs=0.003)
@@ -106,7 +106,7 @@ def test_methods_that_agree_are_told_from_those_that_do_not() -> None:
     other = np.stack([cells, anywhere(40, seed=9)], 1).reshape(80, SIDE, SIDE)
     medians = []
     for both in (same, other):
-        made = ExplanationAccount()
+        made = JobMapStatistics()
         made.add(results(["cat"] * 40, methods=["cam", "lrp"]), densities(both, methods=2))
         (found,) = made.summary().agreement
         assert (found.method, found.other_method, found.pictures) == ("cam", "lrp", 40)
