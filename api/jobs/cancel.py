@@ -12,7 +12,7 @@ from worker.contract.records.job_record import JobRecord
 
 def cancel(services: Services, job: str, *, tenant: str) -> JobRecord | None:
     """Ask for a job's end; None if Redis has no such job of the tenant."""
-    record = services.records.cancel(tenant, job)
+    record = services.records.jobs.cancel(tenant, job)
     if record is not None and not record.status.done:
         _remember(services, job, tenant)
         for queue in QUEUES:  # its last chunks in its lane, its closing with the coordinator

@@ -63,8 +63,8 @@ def _known(
     services: Services, job: str, tenant: str, *, ahead: bool
 ) -> tuple[JobRecord | None, Load | None]:
     if ahead:
-        return services.records.look(tenant, job)
-    return services.records.read(tenant, job), None
+        return services.records.jobs.look(tenant, job)
+    return services.records.jobs.read(tenant, job), None
 
 
 def _from_store(services: Services, job: str, tenant: str) -> Job:
@@ -81,7 +81,7 @@ def _healed(services: Services, stored: Job, tenant: str) -> JobRecord | None:
     """
     if stored.lane is None or stored.chunk_images is None:
         return None
-    if services.records.take_turn(f"restore:{stored.id}", every_s=HEAL_AGAIN_S):
+    if services.records.turns.take(f"restore:{stored.id}", every_s=HEAL_AGAIN_S):
         healing = services.healer.submit(
             restore, services.records, services.store, tenant, stored, io=services.pool
         )
@@ -92,7 +92,7 @@ def _healed(services: Services, stored: Job, tenant: str) -> JobRecord | None:
             log.warning("restoring the job takes long; it goes on")
         for queue in QUEUES:
             wake(services, queue)
-    return services.records.read(tenant, stored.id)
+    return services.records.jobs.read(tenant, stored.id)
 
 
 def not_found() -> JobNotFound:

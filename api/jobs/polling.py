@@ -91,7 +91,7 @@ def watched(
         if ended:  # and yet no news: it runs again
             time.sleep(min(pause_s, MAX_LOOK_S))
         else:
-            ended = services.records.wait_for_end(job, timeout_s=pause_s)
+            ended = services.records.jobs.wait_for_end(job, timeout_s=pause_s)
     return found
 
 

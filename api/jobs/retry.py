@@ -37,15 +37,15 @@ def retry(services: Services, job: FoundJob) -> None:
     if not chunks:
         raise NothingToRetry("all images of the job have succeeded, or it has none; submit anew")
     items = sum(chunk.items for chunk in chunks)
-    services.records.check_room(job.tenant, items)
-    if not services.records.take_turn(f"retry:{job.id}", every_s=TURN_S):
+    services.records.queue.check_room(job.tenant, items)
+    if not services.records.turns.take(f"retry:{job.id}", every_s=TURN_S):
         raise JobUnfinished("the job is being retried just now; look at its status")
     queued = as_queued(job.view, items)
     body = queued.model_dump_json().encode()
     services.store.put(keys.job_record(job.tenant, job.id), body, content_type=JSON)
     services.store.delete([keys.cancelled(job.tenant, job.id)])
-    if not services.records.reopen(job.tenant, job.id, tally, chunks):
-        services.records.restore(_record(queued, job.tenant), chunks)
+    if not services.records.jobs.reopen(job.tenant, job.id, tally, chunks):
+        services.records.jobs.restore(_record(queued, job.tenant), chunks)
     wake(services, queued.lane or "bulk", count=min(len(chunks), WAKE_UPS))
 
 

@@ -5,35 +5,25 @@ from __future__ import annotations
 from functools import partial
 
 from flask import Response
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.datastructures import ETags
 from werkzeug.http import parse_etags
 
-from api.http import auth, body_limits
-from api.http.responses import model_response
+from api.http import auth
+from api.http.responses import json_response
 from api.jobs import cancel, descriptions, polling
 from api.jobs.lookup import find_job
 from api.jobs.polling import MAX_WAIT_S
 from api.jobs.responses import job_response, with_pause
 from api.jobs.retry import retry
 from api.openapi import parameters, responses
+from api.openapi.blueprints import api_blueprint
 from api.openapi.paths import JobPath
 from api.services.container import services
 from guanwu.wire.jobs import Job, JobPage
 from worker.contract.errors import JobNotFound
 
-jobs = APIBlueprint(
-    "jobs",
-    __name__,
-    url_prefix="/v1/jobs",
-    abp_tags=[Tag(name="Jobs", description="Submit pictures, watch and cancel.")],
-    abp_security=responses.BEARER,
-    abp_responses=responses.guarded(422),
-)
-jobs.before_request(auth.require_tenant)
-jobs.before_request(body_limits.check_length)
+jobs = api_blueprint("jobs", __name__, tag="Jobs", url_prefix="/v1/jobs", problems=(422,))
 
 
 class JobsQuery(BaseModel):
@@ -64,15 +54,15 @@ class PollHeader(BaseModel):
     "",
     operation_id="list_jobs",
     summary="List your jobs, the newest first",
-    responses={200: responses.json_response("A page of jobs.", JobPage)},
+    responses={200: responses.describe_json("A page of jobs.", JobPage)},
 )
 def list_jobs(query: JobsQuery) -> Response:
     own = auth.tenant()
-    ids = services().records.recent(own, limit=query.limit + 1, before=query.after)
+    ids = services().records.jobs.recent(own, limit=query.limit + 1, before=query.after)
     found = (_listed(job) for job in ids[: query.limit])
     page = [job for job in found if job is not None]
     more = len(ids) > query.limit
-    return model_response(JobPage(items=page, next=ids[query.limit - 1] if more else None))
+    return json_response(JobPage(items=page, next=ids[query.limit - 1] if more else None))
 
 
 def _listed(job: str) -> Job | None:
@@ -89,7 +79,7 @@ def _listed(job: str) -> Job | None:
     summary="Status, counts and speed of a job",
     description=descriptions.GET_JOB,
     responses={
-        200: responses.json_response("The job.", Job, headers=responses.STATE),
+        200: responses.describe_json("The job.", Job, headers=responses.STATE),
         304: {"description": "The job is as `If-None-Match` says.", "headers": responses.STATE},
         **responses.problems(404),
     },
@@ -106,7 +96,7 @@ def get_job(path: JobPath, query: PollQuery, header: PollHeader) -> Response:
             wait_s=query.wait,
         )
         job = _seen(job.id)
-    response = Response(status=304) if _is_known(job, known) else model_response(job)
+    response = Response(status=304) if _is_known(job, known) else json_response(job)
     response.set_etag(polling.state_id(job), weak=True)
     return with_pause(response, job)
 
@@ -126,8 +116,8 @@ def _is_news(job: Job, *, than: Job, known: ETags) -> bool:
     summary="Cancel a job",
     description=descriptions.CANCEL,
     responses={
-        200: responses.json_response("The job was done already; nothing changes.", Job),
-        202: responses.json_response("The job is being cancelled.", Job, headers=responses.POLL),
+        200: responses.describe_json("The job was done already; nothing changes.", Job),
+        202: responses.describe_json("The job is being cancelled.", Job, headers=responses.POLL),
         **responses.problems(404, 413),
     },
 )
@@ -144,7 +134,7 @@ def cancel_job(path: JobPath) -> Response:
     summary="Run the images of a finished job again that did not succeed",
     description=descriptions.RETRY,
     responses={
-        202: responses.json_response("They are queued again.", Job, headers=responses.POLL),
+        202: responses.describe_json("They are queued again.", Job, headers=responses.POLL),
         **responses.problems(404, 409, 413, 429),
     },
 )

@@ -22,7 +22,7 @@ def wake(services: Services, queue: QueueName, *, count: int = 1) -> None:
     """
     for attempt in (1, 2):  # the first may meet a connection that a restart has cut
         try:
-            if services.records.queued_wake_ups(queue) < WAKE_UPS:
+            if services.records.queue.queued_wake_ups(queue) < WAKE_UPS:
                 send(services.broker, queue, count=count)
             return
         except RedisUnavailable as exc:

@@ -110,7 +110,7 @@ def accept(
     if not chosen:
         raise NothingToAbsorb("the proposal has no example, or none is left of it; absorb again")
     turn = f"labelset:{proposal.label_set}"
-    if not services.records.take_turn(turn, every_s=TURN_S):
+    if not services.records.turns.take(turn, every_s=TURN_S):
         raise LabelSetBuilding("a version of the label set is being made just now; try again soon")
     try:  # with the turn taken: nobody else makes a version of this number
         version = _next(*_before(services, tenant, proposal), chosen, key=key)
@@ -121,14 +121,14 @@ def accept(
         )
     finally:
         with contextlib.suppress(RedisUnavailable):
-            services.records.end_turn(turn)
+            services.records.turns.end(turn)
 
 
 def _before(services: Services, tenant: str, proposal: Proposal) -> tuple[ClientSet, int]:
     """The version that a proposal adds to, and the number of the next one."""
     base = _base(services, tenant, proposal.label_set)
     newest = services.client_sets.find(tenant, proposal.label_set)
-    newest = build_status.seen(services, tenant, newest)
+    newest = build_status.refresh(services, tenant, newest)
     if newest.status == "building":
         raise LabelSetBuilding(f"version {newest.version} is still being built; wait for it")
     if base.version != proposal.base:
@@ -176,7 +176,7 @@ def _next(
 
 def _base(services: Services, tenant: str, set_id: str) -> ClientSet:
     """The newest version that is ready."""
-    base = build_status.seen(services, tenant, services.client_sets.newest_ready(tenant, set_id))
+    base = build_status.refresh(services, tenant, services.client_sets.newest_ready(tenant, set_id))
     if base.model is None:
         raise NothingToAbsorb("the label set is made of words; make one of examples to add to it")
     if base.status == "building":

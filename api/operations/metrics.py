@@ -10,8 +10,6 @@ from typing import Any, cast
 
 import structlog
 from flask import Flask, Response, current_app, g, request
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -25,6 +23,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from api.openapi import responses
+from api.openapi.blueprints import open_blueprint
 from api.operations import descriptions
 from api.services.container import services
 from guanwu.wire.fleet import ChunkState
@@ -37,11 +36,7 @@ SHARED = "PROMETHEUS_MULTIPROC_DIR"  # set by gunicorn_conf: its processes count
 REQUEST_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # 30 ends a long poll
 _NAME = "guanwu_requests"
 
-metrics = APIBlueprint(
-    "metrics",
-    __name__,
-    abp_tags=[Tag(name="Health", description="For load balancers and supervisors.")],
-)
+metrics = open_blueprint("metrics", __name__, tag="Health")
 
 
 @dataclass(frozen=True)
@@ -117,7 +112,7 @@ def _end(_: BaseException | None) -> None:
     operation_id="read_metrics",
     summary="Numbers for Prometheus; nothing else, so without a token",
     description=descriptions.METRICS,
-    responses={200: responses.text_response("Prometheus's text format.")},
+    responses={200: responses.describe_text("Prometheus's text format.")},
 )
 def read_metrics() -> Response:
     registry = _meters().registry
@@ -140,7 +135,8 @@ class _LoadCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         records = services().records
         try:
-            load, chunks, memory = records.load(), records.chunks(), records.memory_bytes()
+            load, chunks = records.queue.load(), records.queue.chunks()
+            memory = records.memory_bytes()
         except RedisUnavailable as exc:
             log.warning("metrics without the queue", error=exc.message)
             yield _gauge("redis_up", "1: Redis answers.", 0)

@@ -13,7 +13,7 @@ from flask import Flask, current_app
 
 from api.services.capacity import MAX_POLLS, MAX_REPORTS, MAX_STREAMS, MAX_WAITERS
 from api.services.catalog_cache import Offer
-from api.services.idempotency_store import IdempotencyMarks
+from api.services.idempotency_store import IdempotencyStore
 from api.services.job_index import JobIndexes
 from api.services.label_index import LabelIndexes
 from worker.contract.objects.store import ObjectStore
@@ -21,8 +21,8 @@ from worker.contract.records.broker import make_app
 from worker.contract.records.connection import connect
 from worker.contract.records.deliveries import Deliveries
 from worker.contract.records.fleet import Pulses
-from worker.contract.records.job_records import JobRecords
 from worker.contract.records.keys import RedisKeys
+from worker.contract.records.records import Records
 from worker.contract.repositories.api_keys import AccessKeys
 from worker.contract.repositories.client_label_sets import ClientSets
 from worker.contract.repositories.webhooks import Webhooks
@@ -51,8 +51,8 @@ class Services:
     webhooks: Webhooks
     deliveries: Deliveries
     pulses: Pulses
-    records: JobRecords
-    marks: IdempotencyMarks
+    records: Records
+    idempotency: IdempotencyStore
     store: ObjectStore
     client_sets: ClientSets
     broker: Celery
@@ -79,8 +79,8 @@ def make_services(settings: Settings) -> Services:
         webhooks=Webhooks(client, store, settings),
         deliveries=Deliveries(client, settings),
         pulses=Pulses(client, RedisKeys(settings.redis_prefix)),
-        records=JobRecords(client, settings),
-        marks=IdempotencyMarks(client, settings),
+        records=Records(client, settings),
+        idempotency=IdempotencyStore(client, settings),
         store=store,
         client_sets=ClientSets(store),
         broker=make_app(settings),

@@ -10,10 +10,8 @@ from dataclasses import replace
 from functools import partial
 
 from api.catalog import label_sets
-from api.http.idempotency import Once, once
 from api.jobs.wakeups import WAKE_UPS, wake
 from api.services.container import Services
-from api.services.idempotency_store import Mark
 from api.services.parallel import in_order
 from api.submissions import source_check
 from api.submissions.inputs import store_inputs
@@ -66,7 +64,7 @@ def accept(
     if not submission.builds:  # which names a version before it is ready
         options = label_sets.resolved(services, submission.options, tenant)
         submission = replace(submission, options=options)
-    services.records.check_room(tenant, max(1, len(submission.images)), allowances)
+    services.records.queue.check_room(tenant, max(1, len(submission.images)), allowances)
     if submission.source is not None:
         source_check.check(submission.source, services.store, services.settings)
     record = _new_record(services.settings, submission, tenant, job or new_id("job"))
@@ -80,7 +78,7 @@ def accept(
     # Last before the record: who finds a job.json may restore the job from it, finds it whole.
     body = view.model_dump_json().encode() if small is None else job_json(view, small)
     services.store.put(keys.job_record(tenant, record.job), body, content_type=JSON)
-    _create(services, record, shard=small, allowances=allowances)
+    _create(services, replace(record, shard=small), allowances)
     if record.source is None:
         wake(services, record.lane, count=min(record.chunks, WAKE_UPS))
     else:
@@ -100,30 +98,10 @@ def _held(items: Iterable[ManifestItem], hold: Callable[[], None]) -> Iterator[M
     hold()
 
 
-def _create(
-    services: Services,
-    record: JobRecord,
-    *,
-    shard: str | None,
-    allowances: Sequence[Allowance],
-) -> None:
+def _create(services: Services, record: JobRecord, allowances: Sequence[Allowance]) -> None:
     """Record the job. A job that is refused here must not come back from its job.json."""
     try:
-        services.records.create(
-            record.job,
-            tenant=record.tenant,
-            lane=record.lane,
-            total=record.counts.total,
-            chunk_images=record.chunk_images,
-            options=record.options,
-            metadata=record.metadata,
-            source=record.source,
-            expires_ms=record.expires_ms,
-            webhook=record.webhook,
-            shard=shard,
-            traceparent=record.traceparent,
-            allowances=allowances,
-        )
+        services.records.jobs.create(record, allowances)
     except (QueueFull, QuotaExceeded):
         with contextlib.suppress(GuanwuError):
             services.store.delete([keys.job_record(record.tenant, record.job)])
@@ -133,7 +111,7 @@ def _create(
 def _recorded(services: Services, record: JobRecord) -> Job | None:
     """The job as later calls will show it; the job is accepted, so nothing fails here."""
     try:
-        found, load = services.records.look(record.tenant, record.job)
+        found, load = services.records.jobs.look(record.tenant, record.job)
     except RedisUnavailable:
         return None
     return None if found is None else view_of(found, load)
@@ -206,42 +184,12 @@ def _store_shards(services: Services, record: JobRecord, shards: Sequence[str]) 
         pass
 
 
-def accept_once(
-    services: Services,
-    asked: Submission,
-    *,
-    tenant: str,
-    allowances: Sequence[Allowance],
-    key: str,
-) -> Once[Job]:
-    """Accept a submission, or find what an earlier request with its key has made.
-
-    Raises:
-        IdempotencyKeyReused, IdempotencyInFlight
-        Whatever `submission.accept` raises; then the request can be sent again.
-    """
-    assert asked.payload is not None
-
-    def make(mark: Mark) -> Job:
-        return accept(
-            services,
-            asked,
-            tenant=tenant,
-            allowances=allowances,
-            job=mark.made,
-            hold=partial(services.marks.renew, mark),
-        )
-
-    mark = services.marks.begin(tenant, key, payload=asked.payload, made=new_id("job"))
-    return once(services.marks, mark, Job, find=partial(made_job, services, tenant), make=make)
-
-
-def made_job(services: Services, tenant: str, job: str) -> Job | None:
+def find_accepted(services: Services, tenant: str, job: str) -> Job | None:
     """The job, if the request that went before came so far as to record it.
 
     A job.json alone proves nothing while it says queued: it is written before the record.
     """
-    record = services.records.read(tenant, job)
+    record = services.records.jobs.read(tenant, job)
     if record is not None:
         return view_of(record)
     stored = stored_job(services.store, tenant, job)

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from flask import Response
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
 
 from api.http import auth
+from api.http.responses import json_response
 from api.openapi import responses
+from api.openapi.blueprints import api_blueprint
 from api.services.container import services
 from api.submissions import descriptions
 from guanwu.wire.usage import ImagesUsed, Usage
 
-usage = APIBlueprint(
-    "usage",
-    __name__,
-    url_prefix="/v1/usage",
-    abp_tags=[Tag(name="Usage", description="What was submitted, and what is left.")],
-    abp_security=responses.BEARER,
-    abp_responses=responses.guarded(),
-)
-usage.before_request(auth.require_tenant)
+usage = api_blueprint("usage", __name__, tag="Usage", url_prefix="/v1/usage")
 
 
 @usage.get(
@@ -28,7 +20,7 @@ usage.before_request(auth.require_tenant)
     operation_id="read_usage",
     summary="Images submitted today and this month, and what is left",
     description=descriptions.USAGE,
-    responses={200: responses.json_response("The account.", Usage)},
+    responses={200: responses.describe_json("The account.", Usage)},
 )
 def read_usage() -> Response:
     own = auth.allowances()
@@ -39,7 +31,6 @@ def read_usage() -> Response:
             left=allowance.left(used=used),
             resets_at=allowance.ends_at,
         )
-        for allowance, used in zip(own, services().records.used(own), strict=True)
+        for allowance, used in zip(own, services().records.queue.used(own), strict=True)
     }
-    answer = Usage(tenant=auth.tenant(), key=auth.key(), images=images)
-    return Response(answer.model_dump_json(), mimetype="application/json")
+    return json_response(Usage(tenant=auth.tenant(), key=auth.key(), images=images))

@@ -21,7 +21,7 @@ from tests.support.otlp_collector import Collector, SeenSpan, collecting
 from tests.support.stack import CPU_SETTINGS, INPUT_BUCKET, running_stack
 from tests.support.webhook_receiver import Receiver, receiving, wait_until
 from worker.contract.records.connection import connect
-from worker.contract.records.job_records import JobRecords
+from worker.contract.records.records import Records
 
 PICTURES = 3
 PATIENCE_S = 120
@@ -199,7 +199,7 @@ def test_nothing_is_traced_unless_it_is_asked_for(photos: Sequence[bytes]) -> No
         assert ended(stack, job).status is JobStatus.SUCCEEDED
         assert "X-Trace-Id" not in answer.headers
         with connect(stack.settings) as redis:
-            record = JobRecords(redis, stack.settings).read("local", job)
+            record = Records(redis, stack.settings).jobs.read("local", job)
         assert record is not None
         assert record.traceparent is None
     assert collector.calls == 0

@@ -26,9 +26,9 @@ from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore, split_address
 from worker.contract.records.connection import connect
 from worker.contract.records.job_record import Claim, JobRecord, Tally
-from worker.contract.records.job_records import JobRecords
 from worker.contract.records.job_view import job_view
 from worker.contract.records.keys import RedisKeys
+from worker.contract.records.records import Records
 from worker.contract.repositories.manifests import keep_manifest, read_shard
 from worker.contract.settings.model import Settings
 from worker.coordination.job_summary import Account
@@ -58,7 +58,7 @@ class Hand:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.redis = connect(settings)
-        self.records = JobRecords(self.redis, settings)
+        self.records = Records(self.redis, settings)
         self.store = ObjectStore(settings)
         self.failing: set[int] = set()  # indices of items that will fail
         self.size_px = (4, 3)  # of every picture
@@ -82,7 +82,7 @@ class Hand:
         self.publish(CATALOG.model_copy(update={"label_sets": entries}))
 
     def claim(self) -> Claim:
-        claim = self.records.claim()
+        claim = self.records.claims.claim()
         assert claim is not None, "nothing is ready"
         return claim
 
@@ -94,7 +94,7 @@ class Hand:
         results = [before[i.index] if i.index in kept else self._result(claim, i) for i in items]
         self._put(keys.chunk_results(claim.record.tenant, claim.job, claim.number), results)
         failed = sum(r.status is ItemStatus.FAILED for r in results)
-        self.records.finish(claim, Tally(succeeded=claim.items - failed, failed=failed))
+        self.records.claims.finish(claim, Tally(succeeded=claim.items - failed, failed=failed))
 
     def plan(self, claim: Claim) -> None:
         """All shards of a job's source in one step."""
@@ -106,7 +106,7 @@ class Hand:
             body = "".join(item.model_dump_json() + "\n" for item in shard).encode()
             key = keys.manifest(claim.record.tenant, claim.job, number)
             self.store.put(key, body, content_type="application/x-ndjson")
-        self.records.extend(
+        self.records.claims.extend(
             claim, after=0, chunks=len(shards), items=len(items), cursor="end", sealed=True
         )
 
@@ -115,20 +115,20 @@ class Hand:
 
     def work(self, job: str) -> None:
         """Work until the job is done."""
-        while (record := self.records.read("local", job)) is None or not record.status.done:
+        while (record := self.records.jobs.read("local", job)) is None or not record.status.done:
             assert self.step(), "nothing is ready"
 
     def step(self) -> bool:
         """Work on what is ready next; False if nothing is."""
-        claim = self.records.claim()
+        claim = self.records.claims.claim()
         if claim is None:
             return False
-        if claim.verdict == "finalize":
+        if claim.action == "finalize":
             self.close(claim)
-        elif claim.verdict == "plan":
+        elif claim.action == "plan":
             self.plan(claim)
-        elif claim.verdict == "cancelled":
-            self.records.finish(claim, Tally(cancelled=claim.items))
+        elif claim.action == "cancelled":
+            self.records.claims.finish(claim, Tally(cancelled=claim.items))
         else:
             self.finish(claim)
         return True
@@ -150,7 +150,7 @@ class Hand:
         key = keys.job_record(record.tenant, record.job)
         keep_manifest(self.store, record)
         self.store.put(key, body, content_type="application/json")
-        self.records.settle(claim, JobStatus(status), finished_ms=now_ms)
+        self.records.claims.settle(claim, JobStatus(status), finished_ms=now_ms)
 
     def _put_summary(self, record: JobRecord, results: Sequence[ItemResult]) -> None:
         account = Account()

@@ -18,14 +18,15 @@ from deploy.stack import Stack
 from guanwu.wire.base import new_id
 from guanwu.wire.options import Options
 from tests.sleeping.behaviour import Behaviour
+from tests.support.new_record import new_record
 from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.objects.store import JSONL, ObjectStore
 from worker.contract.records.broker import make_app, send
 from worker.contract.records.connection import connect
 from worker.contract.records.job_record import JobRecord
-from worker.contract.records.job_records import JobRecords
 from worker.contract.records.keys import RedisKeys
+from worker.contract.records.records import Records
 
 ROOT = Path(__file__).parents[2]
 TENANT = "local"
@@ -53,7 +54,7 @@ class Fleet:
             del os.environ[name]
         os.environ |= {n: v for n, v in stack.environment.items() if n.startswith("AWS_")}
         self.redis = connect(stack.settings)
-        self.records = JobRecords(self.redis, stack.settings)
+        self.records = Records(self.redis, stack.settings)
         self.store = ObjectStore(stack.settings)
         self._keys = RedisKeys(stack.settings.redis_prefix)
         self._broker = make_app(stack.settings)
@@ -121,15 +122,16 @@ class Fleet:
 
     def submit_single(self, job: str) -> None:
         """Record a prepared job for the lane `hi` and wake a worker up, as the front door does."""
-        self.records.create(
-            job,
-            tenant=TENANT,
-            lane="hi",
-            total=1,
-            chunk_images=1,
-            options=Options.model_validate(LABELS_ONLY),
-            metadata={},
-            shard=SINGLE,
+        self.records.jobs.create(
+            new_record(
+                job,
+                tenant=TENANT,
+                lane="hi",
+                total=1,
+                chunk_images=1,
+                options=Options.model_validate(LABELS_ONLY),
+                shard=SINGLE,
+            )
         )
         send(self._broker, "hi")
 
@@ -165,13 +167,13 @@ class Fleet:
         return [job for job, n in zip(jobs, pipe.execute(), strict=True) if n == "1"]
 
     def _record(self, job: str) -> JobRecord:
-        record = self.records.read(TENANT, job)
+        record = self.records.jobs.read(TENANT, job)
         assert record is not None
         return record
 
     def cancel(self, job: str) -> None:
         """End a job and wait for it."""
-        self.records.cancel(TENANT, job)
+        self.records.jobs.cancel(TENANT, job)
         while not self._record(job).status.done:
             time.sleep(LOOK_S)
 

@@ -24,8 +24,8 @@ from worker.contract.errors import RedisUnavailable
 from worker.contract.objects.store import ObjectStore
 from worker.contract.records.connection import connect
 from worker.contract.records.job_record import JobRecord
-from worker.contract.records.job_records import JobRecords
 from worker.contract.records.keys import RedisKeys
+from worker.contract.records.records import Records
 from worker.contract.settings.model import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -74,7 +74,7 @@ class Scene:
         self.ledger = folder / "ledger.jsonl"
         self.gate = folder / "gate"
         self.redis = connect(self.settings)
-        self.records = JobRecords(self.redis, self.settings)
+        self.records = Records(self.redis, self.settings)
         self.store = ObjectStore(self.settings)
         self.keys = RedisKeys(self.settings.redis_prefix)
         self.door = opened.enter_context(front_door(self.settings))
@@ -93,7 +93,7 @@ class Scene:
         return self.door.submit_form(files, options=LABELS_ONLY | options)
 
     def record(self, job: str) -> JobRecord:
-        record = self.records.read(TENANT, job)
+        record = self.records.jobs.read(TENANT, job)
         assert record is not None, f"Redis does not know {job}"
         return record
 

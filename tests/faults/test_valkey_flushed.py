@@ -49,7 +49,7 @@ def test_a_running_job_comes_back_by_itself_and_is_completed(scene: MakeScene) -
     own.start_worker(batch_ms=100)
     own.wait_until_ended(job, IMAGES // 3)
     own.redis.flushall()
-    own.wait_until(lambda: own.records.read("local", job) is not None, what="the lost job")
+    own.wait_until(lambda: own.records.jobs.read("local", job) is not None, what="the lost job")
     expect_settled(own, job, range(IMAGES))
     runs = [n for batch in own.batches() for n in batch]
     assert len(runs) < 1.6 * IMAGES  # what was done is not done again

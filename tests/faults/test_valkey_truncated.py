@@ -49,7 +49,7 @@ def test_jobs_accepted_in_the_part_that_was_lost_are_done_all_the_same(scene: Ma
     lost = own.submit(range(IMAGES))
     wait_until_appended(own, lost)
     lose_the_end(valkey, from_byte=size)
-    own.wait_until(lambda: own.records.read("local", lost) is not None, what="the lost job")
+    own.wait_until(lambda: own.records.jobs.read("local", lost) is not None, what="the lost job")
     expect_settled(own, lost, range(IMAGES))
     expect_settled(own, running, range(IMAGES))
 

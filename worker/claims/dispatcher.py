@@ -13,8 +13,8 @@ from structlog.contextvars import bound_contextvars
 
 from worker.contract.errors import LeaseLost, RedisUnavailable
 from worker.contract.lanes import QueueName
-from worker.contract.records.job_record import Claim, Verdict
-from worker.contract.records.job_records import JobRecords
+from worker.contract.records.job_record import Claim, ClaimAction
+from worker.contract.records.records import Records
 from worker.contract.telemetry.tracing import OFF, Traces, named
 from worker.observability.claim_span import traced
 
@@ -37,8 +37,8 @@ class Pump:
 
     def __init__(
         self,
-        records: JobRecords,
-        runners: Mapping[Verdict, Runner],
+        records: Records,
+        runners: Mapping[ClaimAction, Runner],
         wake: Callable[[QueueName], None],
         *,
         always: Sequence[QueueName],
@@ -77,7 +77,7 @@ class Pump:
         while not self._draining.is_set():
             slot = self._slots.acquire(blocking=False)
             try:
-                claim = self._records.claim(self._all if slot else self._always)
+                claim = self._records.claims.claim(self._all if slot else self._always)
                 if claim is None:
                     return
                 self._run_one(claim, leads=first)
@@ -107,14 +107,14 @@ class Pump:
                 if leads and claim.more is not None:
                     self._wake(claim.more)
                 with traced(self._traces, claim):
-                    self._tell(self._runners[claim.verdict].run(claim))
+                    self._tell(self._runners[claim.action].run(claim))
             except LeaseLost as exc:
                 log.warning("commit refused", error=exc.message)
             except RedisUnavailable as exc:
                 log.warning("commit failed; the lease will run out", error=exc.message)
             except Exception:
                 log.exception("chunk failed")
-                self._records.release(claim, delay_s=float(claim.attempts))
+                self._records.claims.release(claim, delay_s=float(claim.attempts))
 
     def _tell(self, ready: QueueName | None) -> None:
         """Wake others up for what became ready, unless this thread takes it next, or its like."""

@@ -11,7 +11,7 @@ import structlog
 
 from worker.contract.errors import GuanwuError, LeaseLost
 from worker.contract.records.job_record import Claim, Stop
-from worker.contract.records.job_records import JobRecords
+from worker.contract.records.records import Records
 from worker.observability.metrics import Meters
 
 log = structlog.get_logger(__name__)
@@ -24,12 +24,12 @@ class HeldClaim:
     while asks before it writes anything.
     """
 
-    def __init__(self, claim: Claim, records: JobRecords) -> None:
+    def __init__(self, claim: Claim, records: Records) -> None:
         self.claim = claim
         self.lost = threading.Event()
         self.stop: Stop | None = claim.record.stop
         self._records = records
-        self._until_s = time.monotonic() + records.lease_s
+        self._until_s = time.monotonic() + records.claims.lease_s
 
     @property
     def wanted(self) -> bool:
@@ -45,11 +45,11 @@ class HeldClaim:
         """
         asked_s = time.monotonic()
         try:
-            self.stop = self._records.heartbeat(self.claim) or self.stop
+            self.stop = self._records.claims.heartbeat(self.claim) or self.stop
         except LeaseLost:
             self.lost.set()
             raise
-        self._until_s = asked_s + self._records.lease_s
+        self._until_s = asked_s + self._records.claims.lease_s
 
     def check(self) -> None:
         """Raises LeaseLost once another worker may hold the chunk, or as `renew` does."""
@@ -63,7 +63,7 @@ class Leases:
     """One heartbeat thread for all claims of a process."""
 
     def __init__(
-        self, records: JobRecords, *, heartbeat_s: float, meters: Meters | None = None
+        self, records: Records, *, heartbeat_s: float, meters: Meters | None = None
     ) -> None:
         self._meters = meters or Meters()
         self._records = records

@@ -26,8 +26,8 @@ from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.objects.store import JSON, JSONL, ObjectStore
 from worker.contract.records.job_record import Claim, JobRecord
-from worker.contract.records.job_records import JobRecords
 from worker.contract.records.job_view import job_view
+from worker.contract.records.records import Records
 from worker.contract.repositories.manifests import keep_manifest, read_shard
 from worker.coordination.job_summary import Account
 from worker.coordination.label_set_closing import SetClosing
@@ -72,7 +72,7 @@ class Closing:
 
     def __init__(
         self,
-        records: JobRecords,
+        records: Records,
         store: ObjectStore,
         leases: Leases,
         io: Executor,
@@ -104,7 +104,7 @@ class Closing:
                 self._end(claim, record)
             except (ServiceUnavailable, StoreDenied) as exc:
                 log.warning("job not closed yet", error=exc.message)
-                return self._records.release(claim, delay_s=GIVE_BACK_S, counted=False)
+                return self._records.claims.release(claim, delay_s=GIVE_BACK_S, counted=False)
         return None
 
     def _broken(self, claim: Claim) -> JobRecord | None:
@@ -211,7 +211,7 @@ class Closing:
         told = self._announcements.of(record.tenant, view)
         body = view.model_dump_json().encode()
         self._store.put(keys.job_record(record.tenant, record.job), body, content_type=JSON)
-        self._records.settle(claim, ended.status, finished_ms=finished_ms, deliveries=told)
+        self._records.claims.settle(claim, ended.status, finished_ms=finished_ms, deliveries=told)
         self._meters.jobs.labels(ended.status.value).inc()
 
 

@@ -28,7 +28,7 @@ from worker.contract.manifest_item import ManifestItem, Plan
 from worker.contract.objects import keys
 from worker.contract.objects.store import JSON, JSONL, ObjectStore
 from worker.contract.records.job_record import Claim, JobRecord
-from worker.contract.records.job_records import JobRecords
+from worker.contract.records.records import Records
 from worker.sources.entry import Entry, SourceReader
 
 log = structlog.get_logger(__name__)
@@ -43,7 +43,7 @@ class Planner:
 
     def __init__(
         self,
-        records: JobRecords,
+        records: Records,
         store: ObjectStore,
         leases: Leases,
         io: Executor,
@@ -74,7 +74,7 @@ class Planner:
             LeaseLost: another planner goes on.
         """
         if not self._slots.acquire(blocking=False):
-            return self._records.release(claim, delay_s=NEXT_S, counted=False)
+            return self._records.claims.release(claim, delay_s=NEXT_S, counted=False)
         try:
             return self._run(claim)
         finally:
@@ -89,13 +89,14 @@ class Planner:
             except (SourceInvalid, ObjectNotFound) as exc:
                 log.warning("source cannot be read", error=exc.message)
                 error = SourceInvalid(exc.message).as_item_error()
-                return self._records.seal(claim, ItemError.model_validate(error))
+                return self._records.claims.seal(claim, ItemError.model_validate(error))
             except QuotaExceeded as exc:
                 log.warning("source exceeds the quota")
-                return self._records.seal(claim, ItemError.model_validate(exc.as_item_error()))
+                reason = ItemError.model_validate(exc.as_item_error())
+                return self._records.claims.seal(claim, reason)
             except (ServiceUnavailable, StoreDenied) as exc:
                 log.warning("planning given back", error=exc.message)
-                return self._records.release(claim, delay_s=GIVE_BACK_S, counted=False)
+                return self._records.claims.release(claim, delay_s=GIVE_BACK_S, counted=False)
 
     def _plan(self, held: HeldClaim) -> QueueName | None:
         claim, record = held.claim, held.claim.record
@@ -110,7 +111,7 @@ class Planner:
             whole = len(items) == SHARDS_A_STEP * record.chunk_images
             self._write(record, shards, first=shard)
             self._remember(record, step[-1], index + len(items), shard + len(shards), whole)
-            added = self._records.extend(
+            added = self._records.claims.extend(
                 claim,
                 after=shard,
                 chunks=len(shards),
@@ -125,7 +126,7 @@ class Planner:
             index, shard = index + len(items), shard + len(shards)
         if index == 0:
             raise SourceInvalid("there is no image in the source; name one that holds some")
-        return self._records.seal(claim)
+        return self._records.claims.seal(claim)
 
     def _write(
         self, record: JobRecord, shards: Sequence[Sequence[ManifestItem]], *, first: int

@@ -19,8 +19,8 @@ from worker.contract.errors import GuanwuError, ObjectNotFound
 from worker.contract.lanes import QUEUES, QueueName
 from worker.contract.objects.store import ObjectStore
 from worker.contract.records.connection import translated
-from worker.contract.records.job_records import JobRecords
 from worker.contract.records.keys import RedisKeys
+from worker.contract.records.records import Records
 from worker.contract.records.server_state import read_state, warn
 from worker.contract.repositories.job_restore import restore, undone_jobs
 from worker.runtime.periodic import Rounds
@@ -39,7 +39,7 @@ class Recovery(Rounds):
         self,
         client: redis.Redis,
         named: RedisKeys,
-        records: JobRecords,
+        records: Records,
         store: ObjectStore,
         io: Executor,
         wake: Callable[[QueueName], None],
@@ -63,19 +63,19 @@ class Recovery(Rounds):
         with translated():
             server = str(self._client.info("server")["run_id"])
             known = self._client.get(self._key)
-        if known == server or not self._records.take_turn(TURN, every_s=TURN_S):
+        if known == server or not self._records.turns.take(TURN, every_s=TURN_S):
             return 0
         warn(read_state(self._client))  # a replica may be set up worse than its master was
         restored = self._restore(dt.datetime.now(dt.UTC) - LOOK_BACK)
         with translated():
             self._client.set(self._key, server)
-        self._records.end_turn(TURN)
+        self._records.turns.end(TURN)
         return restored
 
     def _restore(self, since: dt.datetime) -> int:
         restored = 0
         for tenant, job in undone_jobs(self._store, since=since):
-            if self._records.read(tenant, job.id) is not None:
+            if self._records.jobs.read(tenant, job.id) is not None:
                 continue
             try:
                 restored += restore(self._records, self._store, tenant, job, io=self._io)

@@ -16,7 +16,7 @@ from guanwu.wire.jobs import Job
 from worker.contract.errors import GuanwuError
 from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore
-from worker.contract.records.job_records import JobRecords
+from worker.contract.records.records import Records
 from worker.contract.repositories.feedback import kept_pictures
 from worker.contract.repositories.job_restore import stored_job
 from worker.runtime.periodic import Rounds
@@ -39,7 +39,7 @@ class Retention(Rounds):
 
     def __init__(
         self,
-        records: JobRecords,
+        records: Records,
         store: ObjectStore,
         *,
         retain_s: int | None,
@@ -84,7 +84,7 @@ class Retention(Rounds):
         last = keys.job_record(tenant, job)
         self._store.delete(k for k in self._store.keys(keys.job_prefix(tenant, job)) if k != last)
         self._store.delete([last])
-        self._records.forget(tenant, job)
+        self._records.jobs.forget(tenant, job)
 
     def _delete_inputs(self, tenant: str, *, before: dt.datetime) -> None:
         """Inputs and uploads that no kept job can name, but for pictures that feedback names."""
@@ -113,7 +113,7 @@ class Retention(Rounds):
 
     def round(self) -> None:
         try:
-            if self._records.take_turn(TURN, every_s=self._turn_s):
+            if self._records.turns.take(TURN, every_s=self._turn_s):
                 gone = self.sweep(dt.datetime.now(dt.UTC))
                 log.info("retention swept", jobs=gone)
         except GuanwuError as exc:

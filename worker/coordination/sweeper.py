@@ -9,7 +9,7 @@ import structlog
 
 from worker.contract.errors import RedisUnavailable
 from worker.contract.lanes import QueueName
-from worker.contract.records.job_records import JobRecords
+from worker.contract.records.records import Records
 from worker.observability.metrics import Meters
 from worker.runtime.periodic import Rounds
 
@@ -36,7 +36,7 @@ class Sweeper(Rounds):
 
     def __init__(
         self,
-        records: JobRecords,
+        records: Records,
         send: Callable[[QueueName, int], None],
         *,
         sweep_s: float,
@@ -53,12 +53,12 @@ class Sweeper(Rounds):
 
     def sweep(self) -> None:
         """One round: leases, waiting chunks, then the wake-ups that are missing."""
-        found = self._records.sweep(look_only=time.monotonic() < self._grace_until_s)
+        found = self._records.queue.sweep(look_only=time.monotonic() < self._grace_until_s)
         if found.overdue:
             log.warning("took back overdue chunks", chunks=found.overdue)
             self._meters.overdue.inc(found.overdue)
         for queue, ready in found.ready.items():
-            queued = self._records.queued_wake_ups(queue)
+            queued = self._records.queue.queued_wake_ups(queue)
             missing = missing_wake_ups(ready=ready, queued=queued)
             if missing:
                 self._send(queue, missing)

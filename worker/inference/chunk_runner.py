@@ -29,7 +29,7 @@ from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.objects.store import JSONL, ObjectStore
 from worker.contract.records.job_record import Claim, Tally
-from worker.contract.records.job_records import JobRecords
+from worker.contract.records.records import Records
 from worker.contract.repositories.manifests import read_shard
 from worker.inference.batcher import Batcher
 from worker.inference.item_task import ItemOutcome, ItemStages, ItemTask, Pipeline
@@ -53,7 +53,7 @@ class ChunkRunner:
 
     def __init__(
         self,
-        records: JobRecords,
+        records: Records,
         store: ObjectStore,
         pipeline: Pipeline,
         batcher: Batcher,
@@ -119,7 +119,7 @@ class ChunkRunner:
         """
         while True:
             try:
-                return self._records.finish(held.claim, tally)
+                return self._records.claims.finish(held.claim, tally)
             except RedisUnavailable as exc:
                 log.warning("commit waits", error=exc.message)
                 time.sleep(COMMIT_AGAIN_S)
@@ -152,7 +152,7 @@ class ChunkRunner:
 
     def _run_items(self, held: HeldClaim, items: Sequence[ManifestItem]) -> list[ItemOutcome]:
         claim = held.claim
-        if claim.verdict not in ("run", "retry"):
+        if claim.action not in ("run", "retry"):
             return [ItemOutcome(unrun_result(item, claim)) for item in items]
         if claim.attempts > 1:
             return self._run_one_by_one(held, items)
@@ -175,7 +175,7 @@ class ChunkRunner:
                 if item.index in held.claim.poison:
                     outcomes.append(ItemOutcome(poisoned_result(item, held.claim)))
                     continue
-                self._records.suspect(held.claim, item.index)
+                self._records.claims.suspect(held.claim, item.index)
                 task = ItemTask(self._stages, held, item)
                 task.start()
                 outcomes.append(task.done.result())
@@ -196,7 +196,7 @@ class ChunkRunner:
         delay_s = random.uniform(*GIVE_BACK_S)
         log.warning("chunk given back", error=exc.message, delay_s=delay_s)
         self._meters.given_back.labels(exc.code).inc()
-        self._records.release(claim, delay_s=delay_s, counted=False)
+        self._records.claims.release(claim, delay_s=delay_s, counted=False)
 
 
 def _count_by_status(results: Sequence[ItemResult], *, items: int) -> Tally:

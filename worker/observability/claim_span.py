@@ -25,7 +25,7 @@ def traced(traces: Traces, claim: Claim) -> Iterator[None]:
         with below(parent):
             yield
     else:
-        name = _NAMES.get(claim.verdict, "chunk")
+        name = _NAMES.get(claim.action, "chunk")
         with (
             traces.span(name, parent=parent, kind="consumer", attributes=_facts(claim)) as span,
             stage_times.gathered() as times,
@@ -48,7 +48,7 @@ def _facts(claim: Claim) -> Attributes:
     return {
         "guanwu.job": claim.job,
         "guanwu.chunk": claim.chunk,
-        "guanwu.verdict": claim.verdict,
+        "guanwu.verdict": claim.action,
         "guanwu.attempt": claim.attempts,
         "guanwu.images": claim.items,
     }

@@ -22,9 +22,9 @@ from worker.contract.records import broker
 from worker.contract.records.connection import connect
 from worker.contract.records.deliveries import Deliveries
 from worker.contract.records.fleet import Pulses
-from worker.contract.records.job_record import Verdict
-from worker.contract.records.job_records import JobRecords
+from worker.contract.records.job_record import ClaimAction
 from worker.contract.records.keys import RedisKeys
+from worker.contract.records.records import Records
 from worker.contract.records.server_state import demand_fit
 from worker.contract.repositories.webhooks import Webhooks
 from worker.contract.settings.model import Settings
@@ -66,7 +66,7 @@ def coordinate(settings: Settings) -> None:
     """
     client = connect(settings)
     demand_fit(client)
-    records = JobRecords(client, settings)
+    records = Records(client, settings)
     store = ObjectStore(settings, connections=settings.io_threads + THREADS)
     app = broker.make_app(settings)
     wake = Waker(app)
@@ -96,7 +96,7 @@ def coordinate(settings: Settings) -> None:
         announcements = Announcements(webhooks, deliveries, records, store)
         courier = _courier(settings, deliveries, webhooks, store, meters, traces)
         mender = Mender(
-            lambda: records.take_turn(MEND, every_s=MEND_S),
+            lambda: records.turns.take(MEND, every_s=MEND_S),
             announcements.restore,
             look_s=MEND_LOOK_S,
         )
@@ -126,11 +126,13 @@ def coordinate(settings: Settings) -> None:
             max_attempts=settings.max_attempts,
             meters=meters,
         )
-        runners: dict[Verdict, Runner] = {"plan": planner, "finalize": closing}
+        runners: dict[ClaimAction, Runner] = {"plan": planner, "finalize": closing}
         pump = Pump(records, runners, wake, always=[COORDINATOR], traces=traces)
         register(app, pump)
         idle = idle_beside_work(
-            pump.idle_s, lambda: records.ready([COORDINATOR]) > 0, limit_s=settings.idle_limit_s
+            pump.idle_s,
+            lambda: records.queue.ready([COORDINATOR]) > 0,
+            limit_s=settings.idle_limit_s,
         )
         log.info("coordinator ready", pid=os.getpid())
         live(

@@ -18,9 +18,9 @@ from worker.contract.objects.store import ObjectStore
 from worker.contract.records import broker
 from worker.contract.records.connection import connect
 from worker.contract.records.fleet import Pulses
-from worker.contract.records.job_record import Verdict
-from worker.contract.records.job_records import JobRecords
+from worker.contract.records.job_record import ClaimAction
 from worker.contract.records.keys import RedisKeys
+from worker.contract.records.records import Records
 from worker.contract.settings.model import Settings
 from worker.contract.telemetry.open_traces import open_traces
 from worker.inference.answer_cache import KnownAnswers
@@ -37,7 +37,7 @@ from worker.outbound.image_download import Downloads
 from worker.runtime.cpu import available
 from worker.runtime.devices import Device, DeviceMonitor
 
-OF_IMAGES: tuple[Verdict, ...] = ("run", "retry", "cancelled", "expired", "exhausted")
+OF_IMAGES: tuple[ClaimAction, ...] = ("run", "retry", "cancelled", "expired", "exhausted")
 HI_IO_THREADS = 8  # so that a single picture does not queue behind those of a bulk chunk
 
 
@@ -57,7 +57,7 @@ class Assembly:
 
     app: Celery
     pump: Pump
-    records: JobRecords
+    records: Records
     batcher: Batcher
 
 
@@ -74,7 +74,7 @@ def assemble(
     `pipeline` takes the place of fetching, drawing and uploading.
     """
     client = connect(settings)
-    records = JobRecords(client, settings)
+    records = Records(client, settings)
     store = ObjectStore(settings, connections=settings.io_threads + settings.chunk_threads)
     app = broker.make_app(settings)
 
@@ -110,7 +110,7 @@ def assemble(
     chunks = ChunkRunner(
         records, store, pipeline, batcher, leases, io, web, monitor.sample, meters=meters
     )
-    runners: dict[Verdict, Runner] = dict.fromkeys(OF_IMAGES, chunks)
+    runners: dict[ClaimAction, Runner] = dict.fromkeys(OF_IMAGES, chunks)
     pump = Pump(
         records,
         runners,

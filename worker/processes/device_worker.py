@@ -66,7 +66,7 @@ def _checks(worker: Assembly, engine: AnyEngine, settings: Settings) -> list[Che
         forward_stuck(worker.batcher.running_s, limit_s=settings.forward_limit_s),
         idle_beside_work(
             worker.pump.idle_s,
-            lambda: worker.records.ready(LANES) > 0,
+            lambda: worker.records.queue.ready(LANES) > 0,
             limit_s=settings.idle_limit_s,
         ),
         device_broken(lambda: engine.fault),

@@ -27,7 +27,7 @@ def unfinished_result(
 
 def unrun_result(item: ManifestItem, claim: Claim) -> ItemResult:
     """The result of an image that will not run, because of how its chunk was claimed."""
-    if claim.verdict == "exhausted":
+    if claim.action == "exhausted":
         lost = AttemptsExhausted(
             f"a worker was lost {claim.attempts - 1} times with this image's chunk; "
             "look into the workers' logs, then retry the job"

@@ -17,7 +17,7 @@ from worker.contract.errors import ObjectNotFound
 from worker.contract.objects import keys
 from worker.contract.objects.store import JSON, ObjectStore
 from worker.contract.records.deliveries import Deliveries
-from worker.contract.records.job_records import JobRecords
+from worker.contract.records.records import Records
 from worker.contract.repositories.job_restore import stored_job
 from worker.contract.repositories.webhooks import Webhooks
 from worker.contract.telemetry.tracing import traceparent
@@ -32,7 +32,7 @@ class Announcements:
     """Writes down who is to be told of an end, and finds what Redis has lost of it."""
 
     def __init__(
-        self, webhooks: Webhooks, deliveries: Deliveries, records: JobRecords, store: ObjectStore
+        self, webhooks: Webhooks, deliveries: Deliveries, records: Records, store: ObjectStore
     ) -> None:
         self._webhooks = webhooks
         self._deliveries = deliveries
@@ -105,7 +105,7 @@ class Announcements:
     def _has_ended(self, delivery: Delivery) -> bool:
         """Has the run ended that it tells of? If not, its end is written down once more."""
         assert delivery.job is not None
-        record = self._records.read(delivery.tenant, delivery.job)
+        record = self._records.jobs.read(delivery.tenant, delivery.job)
         if record is not None:
             return record.status.done or record.runs > delivery.run
         job = stored_job(self._store, delivery.tenant, delivery.job)

@@ -139,6 +139,6 @@ def test_redis_restarted_between_two_jobs_loses_no_wake_up(
         own_services.valkey.start()
         own_services.valkey.wait()
         records = calls.app.extensions["guanwu"].records
-        before = records.queued_wake_ups("hi")
+        before = records.queue.queued_wake_ups("hi")
         calls.submit(1)
-        assert records.queued_wake_ups("hi") == before + 1
+        assert records.queue.queued_wake_ups("hi") == before + 1

@@ -128,14 +128,14 @@ def test_stream_outlives_a_redis_that_is_away_for_a_while(
 ) -> None:
     job = calls.submit(1)["id"]
     records = calls.app.extensions["guanwu"].records
-    read, failures = records.read, iter(range(4))
+    read, failures = records.jobs.read, iter(range(4))
 
     def away_for_a_while(*args: Any) -> Any:
         if args[1] == job and next(failures, None) not in (None, 0):
             raise RedisUnavailable("away")
         return read(*args)
 
-    monkeypatch.setattr(records, "read", away_for_a_while)
+    monkeypatch.setattr(records.jobs, "read", away_for_a_while)
     worker = later(0.2, hand, 2)
     found = told(stream(calls, job))
     worker.join()

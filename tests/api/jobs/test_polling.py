@@ -131,8 +131,8 @@ def test_redis_that_goes_away_ends_the_wait(calls: Calls, monkeypatch: pytest.Mo
 
         return asked
 
-    monkeypatch.setattr(records, "read", leaving(records.read))
-    monkeypatch.setattr(records, "look", leaving(records.look))
+    monkeypatch.setattr(records.jobs, "read", leaving(records.jobs.read))
+    monkeypatch.setattr(records.jobs, "look", leaving(records.jobs.look))
     answer, took_s = timed(calls, job, wait=20)
     problem(answer, 503, "redis_unavailable")
     assert took_s < 5

@@ -35,7 +35,7 @@ def test_retry_runs_the_failed_items_alone(calls: Calls, hand: Hand) -> None:
     assert (again["counts"]["queued"], again["counts"]["succeeded"]) == (3, 7)
     assert (stored(hand, job).status, stored(hand, job).expires_at) == (JobStatus.QUEUED, None)
     first, second = hand.claim(), hand.claim()
-    assert [(c.verdict, c.number, c.items) for c in (first, second)] == [
+    assert [(c.action, c.number, c.items) for c in (first, second)] == [
         ("retry", 0, 2),
         ("retry", 2, 1),
     ]
@@ -116,6 +116,6 @@ def test_a_job_whose_files_have_gone_half_way_is_still_shown(
     job = calls.submit(10)
     monkeypatch.setattr(wakeups, "WAKE_UPS", 1)
     lose_all(hand)
-    hand.records.take_turn(f"restore:{job['id']}", every_s=60)  # somebody else restores it
+    hand.records.turns.take(f"restore:{job['id']}", every_s=60)  # somebody else restores it
     seen = calls.get(job["links"]["self"]).json
     assert (seen["id"], seen["status"]) == (job["id"], "queued")

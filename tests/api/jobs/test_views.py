@@ -54,9 +54,9 @@ def test_manifest_has_one_shard_a_chunk_and_names_stored_inputs(calls: Calls, ha
 
 def test_submission_wakes_workers_up(calls: Calls, hand: Hand) -> None:
     calls.submit(1)
-    assert hand.records.queued_wake_ups("hi") == 1
+    assert hand.records.queue.queued_wake_ups("hi") == 1
     calls.submit(9, options={"options": {"priority": "bulk"}})
-    assert hand.records.queued_wake_ups("bulk") == 3
+    assert hand.records.queue.queued_wake_ups("bulk") == 3
 
 
 def test_small_and_interactive_jobs_go_first() -> None:
@@ -150,4 +150,4 @@ def test_full_queue_is_429_until_there_is_room(settings: SettingsFactory, hand: 
 def test_cancelling_wakes_a_worker_for_the_end(calls: Calls, hand: Hand) -> None:
     job = calls.submit(6, options={"options": {"priority": "bulk"}})
     calls.post(job["links"]["cancel"])
-    assert hand.records.queued_wake_ups("hi") == 1
+    assert hand.records.queue.queued_wake_ups("hi") == 1

@@ -12,7 +12,7 @@ from api.label_sets import build, proposals
 from tests.api.fake_worker import Hand
 from tests.api.requests import OTHER_TOKEN, PNG, Calls, problem
 from worker.contract.errors import QueueFull
-from worker.contract.records.job_records import JobRecords
+from worker.contract.records.turns import Turns
 from worker.contract.repositories.client_label_sets import ClientSets
 from worker.coordination.retention import Retention
 
@@ -230,16 +230,16 @@ def test_of_two_that_accept_at_once_one_makes_the_version(
     say(calls, job, 0, kind="wrong_label", correct="埃及猫", free=True)
     proposal = absorb(calls, cats)
     answers: list[Any] = []
-    really = JobRecords.take_turn
+    really = Turns.take
 
-    def take_turn(records: JobRecords, what: str, *, every_s: float) -> bool:
+    def take_turn(turns: Turns, what: str, *, every_s: float) -> bool:
         if not answers:  # another comes first, when all has been looked at
             answers.append(None)
             answers[0] = accept(calls, proposal)
-            records.end_turn(what)  # it has lapsed, where the second was slow
-        return really(records, what, every_s=every_s)
+            turns.end(what)  # it has lapsed, where the second was slow
+        return really(turns, what, every_s=every_s)
 
-    monkeypatch.setattr(JobRecords, "take_turn", take_turn)
+    monkeypatch.setattr(Turns, "take", take_turn)
     second = accept(calls, proposal)
     assert answers[0].status_code == 202
     problem(second, 409, "label_set_building")

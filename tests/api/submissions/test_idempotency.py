@@ -127,7 +127,7 @@ def test_fifty_pairs_at_the_same_moment_make_fifty_jobs(settings: SettingsFactor
     with ThreadPoolExecutor(16) as callers:
         answers = list(callers.map(one, range(100)))
     records = apps[0].extensions["guanwu"].records
-    made = set(records.recent("local", limit=200))
+    made = set(records.jobs.recent("local", limit=200))
     assert len(made) == 50
     for pair in zip(answers[::2], answers[1::2], strict=True):
         accepted = {answer.get_json()["id"] for answer in pair if answer.status_code == 202}

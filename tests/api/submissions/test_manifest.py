@@ -29,7 +29,7 @@ def test_job_that_redis_lost_before_it_ran_still_keeps_its_manifest(
     held = read_shard(hand.store, "local", job, 0)
     hand.forget(job)
     assert calls.get(f"/v1/jobs/{job}").json["status"] == "queued"  # and is restored
-    restored = hand.records.read("local", job)
+    restored = hand.records.jobs.read("local", job)
     assert restored is not None
     assert restored.shard is None
     hand.work(job)

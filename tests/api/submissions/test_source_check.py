@@ -65,7 +65,7 @@ def test_a_manifest_is_accepted_unread_and_planned_later(
     job = answer.json
     assert (job["counts"]["total"], job["planning"], job["lane"]) == (0, True, "bulk")
     assert job["source"] == {"kind": "manifest", "address": listed}
-    assert hand.records.queued_wake_ups("coordinator") == 1
+    assert hand.records.queue.queued_wake_ups("coordinator") == 1
     hand.work(job["id"])
     done = calls.get(job["links"]["self"]).json
     assert (done["status"], done["counts"]["succeeded"]) == ("succeeded", 9)
@@ -87,7 +87,7 @@ def test_uploads_are_named_as_image_manifest_and_archive(calls: Calls, hand: Han
     assert item.filename == "a.png"
     for kind in ("manifest", "archive"):
         job = calls.post("/v1/jobs", json={kind: {"upload": image}}).json
-        record = hand.records.read("local", job["id"])
+        record = hand.records.jobs.read("local", job["id"])
         assert record is not None
         assert record.source == Source(kind=kind, address=item.source)
 
@@ -229,6 +229,6 @@ def test_a_job_refused_at_its_record_leaves_nothing_to_restore(
 ) -> None:
     with front_door(settings(tokens=TOKENS, **{limit: 3})) as calls:
         records = calls.app.extensions["guanwu"].records
-        monkeypatch.setattr(records, "check_room", lambda *_: None)  # a race lost
+        monkeypatch.setattr(records.queue, "check_room", lambda *_: None)  # a race lost
         problem(calls.submit_form([(f"{n}.png", PNG) for n in range(4)]), 429, code)
     assert list(undone_jobs(hand.store)) == []

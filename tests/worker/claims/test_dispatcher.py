@@ -6,14 +6,14 @@ from collections.abc import Callable
 import pytest
 
 from guanwu.wire.base import Lane, new_id
-from guanwu.wire.options import Options
+from tests.support.new_record import new_record
 from tests.support.stack import SettingsFactory
 from worker.claims.dispatcher import Pump, Runner
 from worker.contract.errors import LeaseLost
 from worker.contract.lanes import WINDOW_CHUNKS, QueueName
 from worker.contract.records.connection import connect
-from worker.contract.records.job_record import Claim, Tally, Verdict
-from worker.contract.records.job_records import JobRecords
+from worker.contract.records.job_record import Claim, ClaimAction, Tally
+from worker.contract.records.records import Records
 
 ANSWER_S = 10
 
@@ -21,7 +21,7 @@ ANSWER_S = 10
 class FinishingRunner:
     """Commits every chunk after calling `during`."""
 
-    def __init__(self, records: JobRecords, during: Callable[[Claim], None] | None = None) -> None:
+    def __init__(self, records: Records, during: Callable[[Claim], None] | None = None) -> None:
         self.records = records
         self.during = during
         self.claims: list[Claim] = []
@@ -30,48 +30,40 @@ class FinishingRunner:
         self.claims.append(claim)
         if self.during is not None:
             self.during(claim)
-        return self.records.finish(claim, Tally(succeeded=claim.items))
+        return self.records.claims.finish(claim, Tally(succeeded=claim.items))
 
 
 @pytest.fixture
-def records(settings: SettingsFactory) -> JobRecords:
-    return JobRecords(connect(settings()), settings())
+def records(settings: SettingsFactory) -> Records:
+    return Records(connect(settings()), settings())
 
 
-def create(records: JobRecords, total: int, lane: Lane = "bulk") -> str:
+def create(records: Records, total: int, lane: Lane = "bulk") -> str:
     job = new_id("job")
-    records.create(
-        job,
-        tenant="one",
-        lane=lane,
-        total=total,
-        chunk_images=1,
-        options=Options(),
-        metadata={},
-    )
+    records.jobs.create(new_record(job, lane=lane, total=total, chunk_images=1))
     return job
 
 
 def make_pump(
-    records: JobRecords,
+    records: Records,
     runner: FinishingRunner,
     *,
     bulk_slots: int = 1,
     wake: Callable[[QueueName], None] = lambda _: None,
 ) -> Pump:
-    runners: dict[Verdict, Runner] = {"run": runner}
+    runners: dict[ClaimAction, Runner] = {"run": runner}
     return Pump(records, runners, wake, always=["hi"], slotted=["bulk"], slots=bulk_slots)
 
 
-def test_one_wake_up_works_until_nothing_is_ready(records: JobRecords) -> None:
+def test_one_wake_up_works_until_nothing_is_ready(records: Records) -> None:
     job = create(records, 5)
     runner = FinishingRunner(records)
     make_pump(records, runner).run()
     assert [claim.number for claim in runner.claims] == list(range(5))
-    assert records.read("one", job).counts.succeeded == 5  # type: ignore[union-attr]
+    assert records.jobs.read("one", job).counts.succeeded == 5  # type: ignore[union-attr]
 
 
-def test_one_wake_up_leads_to_as_many_as_there_are_chunks(records: JobRecords) -> None:
+def test_one_wake_up_leads_to_as_many_as_there_are_chunks(records: Records) -> None:
     create(records, 3)
     woken: list[QueueName] = []
     started, leave = threading.Barrier(4), threading.Event()
@@ -97,20 +89,20 @@ def test_one_wake_up_leads_to_as_many_as_there_are_chunks(records: JobRecords) -
         thread.join(ANSWER_S)
 
 
-def test_who_goes_on_wakes_nobody(records: JobRecords) -> None:
+def test_who_goes_on_wakes_nobody(records: Records) -> None:
     create(records, 5)
     woken: list[QueueName] = []
     make_pump(records, FinishingRunner(records), wake=woken.append).run()
     assert woken.count("bulk") == 1  # at its first chunk alone
 
 
-def test_a_wake_up_for_nothing_does_nothing(records: JobRecords) -> None:
+def test_a_wake_up_for_nothing_does_nothing(records: Records) -> None:
     runner = FinishingRunner(records)
     make_pump(records, runner).run()
     assert runner.claims == []
 
 
-def test_a_thread_stays_free_for_hi_while_bulk_runs(records: JobRecords) -> None:
+def test_a_thread_stays_free_for_hi_while_bulk_runs(records: Records) -> None:
     create(records, 2)
     entered, leave = threading.Event(), threading.Event()
 
@@ -132,7 +124,7 @@ def test_a_thread_stays_free_for_hi_while_bulk_runs(records: JobRecords) -> None
     assert len(runner.claims) == 3
 
 
-def test_a_draining_pump_claims_nothing_more(records: JobRecords) -> None:
+def test_a_draining_pump_claims_nothing_more(records: Records) -> None:
     create(records, 3)
     pump: Pump
     runner = FinishingRunner(records, lambda _: pump.drain())
@@ -142,7 +134,7 @@ def test_a_draining_pump_claims_nothing_more(records: JobRecords) -> None:
 
 
 def test_only_a_draining_pump_wakes_others_for_what_its_commits_make_ready(
-    records: JobRecords,
+    records: Records,
 ) -> None:
     create(records, WINDOW_CHUNKS + 2)
     woken: list[QueueName] = []
@@ -157,7 +149,7 @@ def test_only_a_draining_pump_wakes_others_for_what_its_commits_make_ready(
     assert woken == ["bulk"]
 
 
-def test_a_lost_lease_does_not_stop_the_pump(records: JobRecords) -> None:
+def test_a_lost_lease_does_not_stop_the_pump(records: Records) -> None:
     create(records, 2)
 
     def lose_the_first(claim: Claim) -> None:
@@ -170,7 +162,7 @@ def test_a_lost_lease_does_not_stop_the_pump(records: JobRecords) -> None:
 
 
 def test_an_unexpected_exception_gives_the_chunk_back_to_be_tried_again(
-    records: JobRecords,
+    records: Records,
 ) -> None:
     job = create(records, 1)
 
@@ -178,11 +170,11 @@ def test_an_unexpected_exception_gives_the_chunk_back_to_be_tried_again(
         raise RuntimeError("a fault nobody thought of")
 
     make_pump(records, FinishingRunner(records, explode)).run()
-    counts = records.read("one", job).counts  # type: ignore[union-attr]
+    counts = records.jobs.read("one", job).counts  # type: ignore[union-attr]
     assert (counts.queued, counts.running) == (1, 0)
 
 
-def test_a_wake_up_that_goes_wrong_gives_the_chunk_back(records: JobRecords) -> None:
+def test_a_wake_up_that_goes_wrong_gives_the_chunk_back(records: Records) -> None:
     job = create(records, 2)
     runner = FinishingRunner(records)
 
@@ -190,5 +182,5 @@ def test_a_wake_up_that_goes_wrong_gives_the_chunk_back(records: JobRecords) -> 
         raise RuntimeError("a broker nobody thought of")
 
     make_pump(records, runner, wake=explode).run()
-    counts = records.read("one", job).counts  # type: ignore[union-attr]
+    counts = records.jobs.read("one", job).counts  # type: ignore[union-attr]
     assert (counts.queued, counts.running, counts.succeeded) == (1, 0, 1)

@@ -11,10 +11,11 @@ import redis
 
 from guanwu.wire.base import new_id
 from guanwu.wire.options import Options
+from tests.support.new_record import new_record
 from tests.support.stack import SettingsFactory
 from worker.contract.records.connection import connect
-from worker.contract.records.job_records import JobRecords
 from worker.contract.records.keys import RedisKeys
+from worker.contract.records.records import Records
 
 ROOT = Path(__file__).parents[3]
 # What clients send is another matter: there an unknown field is an error.
@@ -30,21 +31,15 @@ def client(settings: SettingsFactory) -> redis.Redis:
 def test_a_job_of_a_newer_front_door_is_claimed(
     settings: SettingsFactory, client: redis.Redis
 ) -> None:
-    records, named = JobRecords(client, settings()), RedisKeys(settings().redis_prefix)
+    records, named = Records(client, settings()), RedisKeys(settings().redis_prefix)
     job = new_id("job")
-    records.create(
-        job,
-        tenant="one",
-        lane="hi",
-        total=1,
-        chunk_images=16,
-        options=Options(top_k=3),
-        metadata={},
+    records.jobs.create(
+        new_record(job, lane="hi", total=1, chunk_images=16, options=Options(top_k=3))
     )
     newer = json.loads(Options(top_k=3).model_dump_json()) | {"sharpness": 7}
     newer["explain"][0]["depth"] = 2
     client.hset(named.job(job), mapping={"options": json.dumps(newer), "colour": "blue"})
-    claim = records.claim(["hi"])
+    claim = records.claims.claim(["hi"])
     assert claim is not None
     assert claim.record.options == Options(top_k=3)
 

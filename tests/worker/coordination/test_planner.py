@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import pytest
 
 from guanwu.wire.base import new_id
-from guanwu.wire.options import Options
 from guanwu.wire.requests import Source
+from tests.support.new_record import new_record
 from tests.support.stack import SettingsFactory
 from worker.claims.leases import Leases
 from worker.contract.errors import LeaseLost
@@ -26,8 +26,8 @@ from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore
 from worker.contract.records.connection import connect
 from worker.contract.records.job_record import Claim, JobRecord, Tally
-from worker.contract.records.job_records import JobRecords
 from worker.contract.records.quota import Allowance, allowances
+from worker.contract.records.records import Records
 from worker.contract.settings.model import Settings
 from worker.coordination.planner import SHARDS_A_STEP, Planner
 from worker.sources.entry import Entry, SourceReader
@@ -40,7 +40,7 @@ STEP = SHARDS_A_STEP * CHUNK
 @dataclass
 class Desk:
     settings: Settings
-    records: JobRecords
+    records: Records
     store: ObjectStore
     leases: Leases
     pool: ThreadPoolExecutor
@@ -60,23 +60,21 @@ class Desk:
 
     def submit(self, kind: str, key: str, own: Sequence[Allowance] = ()) -> str:
         job = new_id("job")
-        self.records.create(
-            job,
-            tenant="one",
-            lane="bulk",
-            total=0,
-            chunk_images=CHUNK,
-            options=Options(),
-            metadata={},
-            source=Source.model_validate(
-                {"kind": kind, "address": f"s3://{self.store.bucket}/{key}"}
+        self.records.jobs.create(
+            new_record(
+                job,
+                total=0,
+                chunk_images=CHUNK,
+                source=Source.model_validate(
+                    {"kind": kind, "address": f"s3://{self.store.bucket}/{key}"}
+                ),
             ),
-            allowances=own,
+            own,
         )
         return job
 
     def claim(self) -> Claim:
-        claim = self.records.claim()
+        claim = self.records.claims.claim()
         assert claim is not None
         return claim
 
@@ -86,7 +84,7 @@ class Desk:
         return job
 
     def read(self, job: str) -> JobRecord:
-        record = self.records.read("one", job)
+        record = self.records.jobs.read("one", job)
         assert record is not None
         return record
 
@@ -103,7 +101,7 @@ class Desk:
 def desk(settings: SettingsFactory) -> Iterator[Desk]:
     own = settings(max_image_bytes=1000, max_unpacked_bytes=2500)
     own = own.model_copy(update={"s3_input_buckets": own.s3_bucket})
-    records, store = JobRecords(connect(own), own), ObjectStore(own)
+    records, store = Records(connect(own), own), ObjectStore(own)
     with ThreadPoolExecutor(4) as pool:
         yield Desk(own, records, store, Leases(records, heartbeat_s=5), pool)
 
@@ -153,8 +151,8 @@ def test_a_worker_plans_one_job_at_a_time_and_gives_the_next_back(desk: Desk) ->
     busy.join()
     assert desk.read(first).sealed
     time.sleep(1.1)
-    desk.records.sweep()
-    planner.run(next(c for c in (desk.claim(), desk.claim()) if c.verdict == "plan"))
+    desk.records.queue.sweep()
+    planner.run(next(c for c in (desk.claim(), desk.claim()) if c.action == "plan"))
     assert desk.read(second).sealed
 
 
@@ -171,7 +169,7 @@ def test_a_planner_killed_anywhere_leaves_no_gap_and_no_double(desk: Desk, dies_
     first = desk.claim()
     with pytest.raises(LeaseLost):
         desk.planner(Counting(count, dies_after=dies_after)).run(first)
-    desk.records.release(first)
+    desk.records.claims.release(first)
     desk.planner(Counting(count)).run(desk.claim())
     assert [item.source for item in desk.items(job)] == [f"s3://b/{n}" for n in range(count)]
 
@@ -307,8 +305,8 @@ def test_an_unreadable_source_ends_the_job_and_says_why(
     assert record.error is not None
     assert record.error.code == "source_invalid"
     assert why in record.error.message
-    while (final := desk.records.claim()) is not None and final.verdict != "finalize":
-        desk.records.finish(final, Tally(succeeded=final.items))
+    while (final := desk.records.claims.claim()) is not None and final.action != "finalize":
+        desk.records.claims.finish(final, Tally(succeeded=final.items))
     assert final is not None
     assert final.job == record.job
 
@@ -316,12 +314,12 @@ def test_an_unreadable_source_ends_the_job_and_says_why(
 def test_a_job_cancelled_while_it_is_planned_plans_no_more(desk: Desk) -> None:
     job = desk.submit("prefix", "unused/")
     claim = desk.claim()
-    desk.records.cancel("one", job)
+    desk.records.jobs.cancel("one", job)
     desk.planner(Counting(STEP * 5)).run(claim)
     record = desk.read(job)
     assert record.sealed
     assert record.counts.total == 0
-    assert desk.claim().verdict == "finalize"
+    assert desk.claim().action == "finalize"
 
 
 def test_source_over_the_quota_ends_the_job_after_what_was_planned(desk: Desk) -> None:
@@ -334,4 +332,4 @@ def test_source_over_the_quota_ends_the_job_after_what_was_planned(desk: Desk) -
     assert (record.counts.total, record.sealed) == (STEP, True)
     assert record.error is not None
     assert record.error.code == "quota_exceeded"
-    assert desk.records.used(own) == [STEP, STEP]
+    assert desk.records.queue.used(own) == [STEP, STEP]

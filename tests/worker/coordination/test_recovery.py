@@ -12,15 +12,15 @@ from structlog.testing import capture_logs
 from ulid import ULID
 
 from guanwu.wire.base import new_id
-from guanwu.wire.options import Options
+from tests.support.new_record import new_record
 from tests.support.stack import SettingsFactory
 from worker.contract.errors import StoreUnavailable
 from worker.contract.objects import keys
 from worker.contract.objects.store import JSON, ObjectStore
 from worker.contract.records.connection import connect
-from worker.contract.records.job_records import JobRecords
 from worker.contract.records.job_view import job_view
 from worker.contract.records.keys import RedisKeys
+from worker.contract.records.records import Records
 from worker.coordination.recovery import LOOK_BACK, Recovery
 
 TENANT = "one"
@@ -32,8 +32,8 @@ def client(settings: SettingsFactory) -> redis.Redis:
 
 
 @pytest.fixture
-def records(client: redis.Redis, settings: SettingsFactory) -> JobRecords:
-    return JobRecords(client, settings())
+def records(client: redis.Redis, settings: SettingsFactory) -> Records:
+    return Records(client, settings())
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def woken() -> list[str]:
 def recovery(
     client: redis.Redis,
     named: RedisKeys,
-    records: JobRecords,
+    records: Records,
     store: ObjectStore,
     woken: list[str],
 ) -> Iterator[Recovery]:
@@ -64,19 +64,11 @@ def recovery(
 
 
 @pytest.fixture
-def submit(records: JobRecords, store: ObjectStore) -> Callable[..., str]:
+def submit(records: Records, store: ObjectStore) -> Callable[..., str]:
     def one(*, ago: dt.timedelta = dt.timedelta()) -> str:
         job = f"job_{ULID.from_datetime(dt.datetime.now(dt.UTC) - ago)}"
-        records.create(
-            job,
-            tenant=TENANT,
-            lane="bulk",
-            total=3,
-            chunk_images=2,
-            options=Options(),
-            metadata={},
-        )
-        record = records.read(TENANT, job)
+        records.jobs.create(new_record(job, tenant=TENANT, total=3, chunk_images=2))
+        record = records.jobs.read(TENANT, job)
         assert record is not None
         body = job_view(record, now_ms=0).model_dump_json().encode()
         store.put(keys.job_record(TENANT, job), body, content_type=JSON)
@@ -95,7 +87,7 @@ def forget(client: redis.Redis, named: RedisKeys, *, but: str | None = None) -> 
 def test_after_a_flush_jobs_come_back_and_workers_are_woken(
     client: redis.Redis,
     named: RedisKeys,
-    records: JobRecords,
+    records: Records,
     recovery: Recovery,
     submit: Callable[..., str],
     woken: list[str],
@@ -104,25 +96,23 @@ def test_after_a_flush_jobs_come_back_and_workers_are_woken(
     recovery.look()
     forget(client, named)
     assert recovery.look() == 2
-    assert all(records.read(TENANT, job) is not None for job in jobs)
+    assert all(records.jobs.read(TENANT, job) is not None for job in jobs)
     assert "bulk" in woken
 
 
 def test_after_a_restart_of_the_server_the_job_it_lost_comes_back(
     client: redis.Redis,
     named: RedisKeys,
-    records: JobRecords,
+    records: Records,
     recovery: Recovery,
     submit: Callable[..., str],
 ) -> None:
     lost, kept = submit(), submit()
     forget(client, named)
-    assert records.create(
-        kept, tenant=TENANT, lane="bulk", total=3, chunk_images=2, options=Options(), metadata={}
-    )
+    assert records.jobs.create(new_record(kept, tenant=TENANT, total=3, chunk_images=2))
     client.set(named.server, "run id of the server before")
     assert recovery.look() == 1
-    assert records.read(TENANT, lost) is not None
+    assert records.jobs.read(TENANT, lost) is not None
 
 
 def test_while_the_server_is_the_same_nobody_looks_through_the_store(
@@ -168,13 +158,13 @@ def test_what_could_not_be_looked_through_is_looked_through_again(
 def test_one_coordinator_at_a_time_looks(
     client: redis.Redis,
     named: RedisKeys,
-    records: JobRecords,
+    records: Records,
     recovery: Recovery,
     submit: Callable[..., str],
 ) -> None:
     submit()
     forget(client, named)
-    assert records.take_turn("recovery", every_s=30)
+    assert records.turns.take("recovery", every_s=30)
     assert recovery.look() == 0
 
 

@@ -14,7 +14,7 @@ from worker.contract.errors import ProposalNotFound
 from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore
 from worker.contract.records.connection import connect
-from worker.contract.records.job_records import JobRecords
+from worker.contract.records.records import Records
 from worker.contract.repositories.client_label_sets import ClientSets
 from worker.coordination.retention import Retention, is_over
 
@@ -55,7 +55,7 @@ def test_a_job_that_is_over_goes_with_all_it_has_and_others_stay(
     settings: SettingsFactory,
 ) -> None:
     store = ObjectStore(settings())
-    records = JobRecords(connect(settings()), settings())
+    records = Records(connect(settings()), settings())
     old, new = job(finished_days_ago=8), job(finished_days_ago=1)
     for one in (old, new):
         body = one.model_dump_json().encode()
@@ -72,7 +72,7 @@ def test_a_job_that_is_over_goes_with_all_it_has_and_others_stay(
 
 def test_inputs_older_than_every_kept_job_go(settings: SettingsFactory) -> None:
     store = ObjectStore(settings())
-    records = JobRecords(connect(settings()), settings())
+    records = Records(connect(settings()), settings())
     store.put(keys.input_key("one", "cd" * 32), b"old", content_type="image/png")
     in_two_days = dt.datetime.now(dt.UTC) + dt.timedelta(days=2)
     Retention(records, store, retain_s=DAY_S, proposal_retain_s=None, every_s=60).sweep(in_two_days)
@@ -83,7 +83,7 @@ def test_a_deleted_label_set_goes_when_no_kept_job_can_run_on_it(
     settings: SettingsFactory,
 ) -> None:
     store, now = ObjectStore(settings()), dt.datetime.now(dt.UTC)
-    records, sets = JobRecords(connect(settings()), settings()), ClientSets(store)
+    records, sets = Records(connect(settings()), settings()), ClientSets(store)
     deleted, kept = (made_label_set(sets) for _ in range(2))
     sets.hide("one", deleted)
     created_at = now - dt.timedelta(minutes=1)
@@ -104,7 +104,7 @@ def test_a_deleted_label_set_goes_when_no_kept_job_can_run_on_it(
 
 def test_an_old_proposal_goes_and_its_label_set_stays(settings: SettingsFactory) -> None:
     store, now = ObjectStore(settings()), dt.datetime.now(dt.UTC)
-    records, sets = JobRecords(connect(settings()), settings()), ClientSets(store)
+    records, sets = Records(connect(settings()), settings()), ClientSets(store)
     set_id = made_label_set(sets)
     proposal = Proposal(
         id=f"lsp_{set_id.removeprefix('lbs_')}",
@@ -139,7 +139,7 @@ def made_label_set(sets: ClientSets) -> str:
 
 
 def test_one_of_all_processes_has_the_turn(settings: SettingsFactory) -> None:
-    first, second = (JobRecords(connect(settings()), settings()) for _ in range(2))
-    assert first.take_turn("x", every_s=60)
-    assert not second.take_turn("x", every_s=60)
-    assert second.take_turn("y", every_s=60)
+    first, second = (Records(connect(settings()), settings()) for _ in range(2))
+    assert first.turns.take("x", every_s=60)
+    assert not second.turns.take("x", every_s=60)
+    assert second.turns.take("y", every_s=60)

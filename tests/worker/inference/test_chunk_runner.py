@@ -23,6 +23,7 @@ from guanwu.wire.map_statistics import Explanations
 from guanwu.wire.options import Options
 from guanwu.wire.results import DeviceInfo, ItemResult, Label
 from guanwu.wire.statuses import ItemStatus, JobStatus
+from tests.support.new_record import new_record
 from tests.support.stack import SettingsFactory
 from worker.claims.leases import Leases
 from worker.contract.errors import GuanwuError, LeaseLost, RedisUnavailable
@@ -33,7 +34,7 @@ from worker.contract.objects.store import ObjectStore
 from worker.contract.records.connection import connect
 from worker.contract.records.deliveries import Deliveries
 from worker.contract.records.job_record import Claim, JobRecord, Reopened, Tally
-from worker.contract.records.job_records import JobRecords
+from worker.contract.records.records import Records
 from worker.contract.repositories.webhooks import Webhooks
 from worker.contract.settings.model import Settings
 from worker.coordination.closing import Closing
@@ -101,7 +102,7 @@ class Bench:
     """A worker's insides without Celery."""
 
     settings: Settings
-    records: JobRecords
+    records: Records
     store: ObjectStore
     engine: SmallEngine
     chunks: ChunkRunner
@@ -121,24 +122,18 @@ class Bench:
             lines.append(ManifestItem(index=index, filename=name, source=address))
         body = "".join(line.model_dump_json() + "\n" for line in lines).encode()
         self.store.put(keys.manifest("one", job, 0), body, content_type="text/plain")
-        self.records.create(
-            job,
-            tenant="one",
-            lane="bulk",
-            total=len(lines),
-            chunk_images=16,
-            options=options,
-            metadata={},
+        self.records.jobs.create(
+            new_record(job, total=len(lines), chunk_images=16, options=options)
         )
         return job
 
     def claim(self) -> Claim:
-        claim = self.records.claim()
+        claim = self.records.claims.claim()
         assert claim is not None
         return claim
 
     def read(self, job: str) -> JobRecord:
-        record = self.records.read("one", job)
+        record = self.records.jobs.read("one", job)
         assert record is not None
         return record
 
@@ -165,7 +160,7 @@ def bench(settings: SettingsFactory, silent: str) -> Iterator[Bench]:
         outbound_allow="127.0.0.1/32",
     )
     client = connect(own)
-    records = JobRecords(client, own)
+    records = Records(client, own)
     store = ObjectStore(own)
     engine = SmallEngine()
     batcher = Batcher(engine, batch_images=16, wait_ms=5, known=KnownAnswers(2**20))
@@ -244,22 +239,15 @@ def test_a_small_manifest_comes_with_the_record(bench: Bench) -> None:
     bench.store.put(key, png(40), content_type="image/png")
     line = ManifestItem(index=0, filename=name, source=f"s3://{bench.store.bucket}/{key}")
     job = new_id("job")
-    bench.records.create(
-        job,
-        tenant="one",
-        lane="hi",
-        total=1,
-        chunk_images=16,
-        options=Options(),
-        metadata={},
-        shard=line.model_dump_json() + "\n",
+    bench.records.jobs.create(
+        new_record(job, lane="hi", total=1, chunk_images=16, shard=line.model_dump_json() + "\n")
     )
     assert not bench.store.exists(keys.manifest("one", job, 0))
     bench.chunks.run(bench.claim())
     closing = bench.claim()
     assert closing.record.counts.succeeded == 1
     bench.closing.run(closing)
-    done = bench.records.read("one", job)
+    done = bench.records.jobs.read("one", job)
     assert done is not None
     assert (done.status, done.shard) == (JobStatus.SUCCEEDED, None)
 
@@ -310,7 +298,7 @@ def test_a_lease_outlives_a_model_slower_than_it(bench: Bench) -> None:
     thread = threading.Thread(target=bench.chunks.run, args=[claim])
     thread.start()
     while thread.is_alive():
-        assert bench.records.sweep().overdue == 0
+        assert bench.records.queue.sweep().overdue == 0
         time.sleep(0.05)
     assert bench.read(job).counts.succeeded == 1
 
@@ -322,7 +310,7 @@ def test_a_chunk_taken_over_meanwhile_is_not_committed_by_the_first(bench: Bench
 
     def take_over() -> None:
         bench.engine.during = lambda: None
-        bench.records.release(first)
+        bench.records.claims.release(first)
         second.append(bench.claim())
 
     bench.engine.during = take_over
@@ -341,13 +329,13 @@ def test_a_retry_whose_worker_died_between_results_and_commit_counts_each_image_
     bench.chunks.run(bench.claim())
     bench.closing.run(bench.claim())
     bench.store.put("inputs/late", png(2), content_type="image/png")
-    assert bench.records.reopen("one", job, Tally(failed=1), [Reopened(0, 1)])
+    assert bench.records.jobs.reopen("one", job, Tally(failed=1), [Reopened(0, 1)])
     claim = bench.claim()
     with monkeypatch.context() as dying:
-        dying.setattr(bench.records, "finish", lambda *_: pytest.fail("died"))
+        dying.setattr(bench.records.claims, "finish", lambda *_: pytest.fail("died"))
         with pytest.raises(pytest.fail.Exception):
             bench.chunks.run(claim)
-    bench.records.release(claim)
+    bench.records.claims.release(claim)
     bench.chunks.run(bench.claim())
     counts = bench.read(job).counts
     assert (counts.succeeded, counts.failed, counts.queued) == (3, 0, 0)
@@ -356,21 +344,21 @@ def test_a_retry_whose_worker_died_between_results_and_commit_counts_each_image_
 
 def test_a_commit_waits_while_redis_is_away(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     job = bench.submit([png(1)], Options(artifacts=["labels"]))
-    finish, refusals = bench.records.finish, iter([True, True, False])
+    finish, refusals = bench.records.claims.finish, iter([True, True, False])
 
     def shaky(claim: Claim, tally: Tally) -> object:
         if next(refusals):
             raise RedisUnavailable("away")
         return finish(claim, tally)
 
-    monkeypatch.setattr(bench.records, "finish", shaky)
+    monkeypatch.setattr(bench.records.claims, "finish", shaky)
     bench.chunks.run(bench.claim())
     assert bench.read(job).counts.succeeded == 1
 
 
 def test_a_job_cancelled_while_queued_runs_nothing(bench: Bench) -> None:
     job = bench.submit([png(1), png(2)], Options())
-    bench.records.cancel("one", job)
+    bench.records.jobs.cancel("one", job)
     bench.engine.during = lambda: pytest.fail("the model ran")
     bench.chunks.run(bench.claim())
     assert bench.read(job).counts.cancelled == 2
@@ -381,7 +369,7 @@ def test_a_job_cancelled_during_inference_stores_nothing_more(bench: Bench) -> N
     job = bench.submit([png(1)], Options())
 
     def cancel() -> None:
-        bench.records.cancel("one", job)
+        bench.records.jobs.cancel("one", job)
         time.sleep(bench.settings.heartbeat_s * 2)
 
     bench.engine.during = cancel
@@ -406,8 +394,10 @@ def test_closing_writes_the_final_objects_before_the_status(bench: Bench) -> Non
 
 def test_cancelled_items_that_were_never_planned_stand_in_the_results(bench: Bench) -> None:
     job = bench.submit([png(1)], Options())
-    bench.records.cancel("one", job)
-    bench.records.finish(bench.claim(), Tally(cancelled=1))  # no chunk file: as if never planned
+    bench.records.jobs.cancel("one", job)
+    bench.records.claims.finish(
+        bench.claim(), Tally(cancelled=1)
+    )  # no chunk file: as if never planned
     bench.closing.run(bench.claim())
     assert bench.read(job).status is JobStatus.CANCELLED
     line = bench.store.get(keys.results("one", job)).splitlines()[0]
@@ -477,7 +467,7 @@ def test_a_job_whose_files_cannot_be_written_ends_all_the_same(bench: Bench) -> 
         final = bench.claim()
         with pytest.raises(ValueError, match="JSON"):
             bench.closing.run(final)
-        bench.records.release(final)
+        bench.records.claims.release(final)
     bench.closing.run(bench.claim())
     record = bench.read(job)
     assert record.status.done

@@ -25,8 +25,8 @@ from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore
 from worker.contract.records.connection import connect
 from worker.contract.records.deliveries import Deliveries
-from worker.contract.records.job_records import JobRecords
 from worker.contract.records.keys import RedisKeys
+from worker.contract.records.records import Records
 from worker.contract.repositories.webhooks import Webhooks
 from worker.contract.webhook import Delivery, Webhook
 from worker.outbound.http import Outbound
@@ -46,7 +46,7 @@ class Post:
         self.store = ObjectStore(own)
         self.webhooks = Webhooks(self.client, self.store, own)
         self.deliveries = Deliveries(self.client, own)
-        records = JobRecords(self.client, own)
+        records = Records(self.client, own)
         self.announcements = Announcements(self.webhooks, self.deliveries, records, self.store)
 
     def courier(self) -> Courier:

@@ -1,27 +1,28 @@
-"""What a job's record and a claim say, and how a job's hash in Redis is written and read."""
+"""A job's record and a claim, and the hash in Redis behind them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
-from guanwu.wire.base import Lane
+from guanwu.wire.base import Lane, Wire
 from guanwu.wire.jobs import ItemError
 from guanwu.wire.options import Options
 from guanwu.wire.requests import JobWebhook, Source
 from guanwu.wire.statuses import Counts, JobStatus
 from worker.contract.lanes import QueueName
 
-Verdict = Literal["run", "retry", "cancelled", "expired", "exhausted", "plan", "finalize"]
+ClaimAction = Literal["run", "retry", "cancelled", "expired", "exhausted", "plan", "finalize"]
 Stop = Literal["cancelled", "expired"]
+_Model = TypeVar("_Model", bound=Wire)
 MAX_SHARD_CHARS = 4096  # of a shard that a record may hold
 
 
 @dataclass(frozen=True)
 class JobRecord:
-    """A job as its record stands.
+    """A job as Redis has it.
 
     Attributes:
         shard: the manifest's only shard, JSON Lines, of a small job until it is done: its
@@ -68,7 +69,7 @@ class Claim:
     `more` is the queue it came from, where that holds more.
     """
 
-    verdict: Verdict
+    action: ClaimAction
     chunk: str
     token: int
     attempts: int
@@ -90,7 +91,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Tally:
-    """How the items of a chunk ended."""
+    """Items of a chunk by how they ended."""
 
     succeeded: int = 0
     failed: int = 0
@@ -100,7 +101,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Extended:
-    """What adding shards did: the queue in which something became ready; is that all?"""
+    """Outcome of adding shards: the queue in which something became ready; is that all?"""
 
     queue: QueueName | None
     sealed: bool
@@ -117,7 +118,7 @@ class Reopened:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep found: leases taken back, jobs expired, and chunks ready per queue."""
+    """Outcome of a sweep: leases taken back, jobs expired, and chunks ready per queue."""
 
     overdue: int
     expired: int
@@ -126,7 +127,7 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Load:
-    """How much there is to do, in images.
+    """Work of all jobs together, in images.
 
     Attributes:
         pending: images that wait or run, by lane; claimed work counts.
@@ -140,9 +141,36 @@ class Load:
     eta_error: float | None
 
 
-def parse_job(job: str, fields: Mapping[str, str]) -> JobRecord:
-    """A job's hash, read; what only a newer version knows of is left out."""
-    source, error, webhook = (fields.get(name) for name in ("source", "error", "webhook"))
+def to_fields(record: JobRecord) -> dict[str, str]:
+    """A record as a job's hash; what is None is left out."""
+    fields: dict[str, object | None] = {
+        "tenant": record.tenant,
+        "lane": record.lane,
+        "status": record.status.value,
+        **record.counts.model_dump(exclude={"queued"}),
+        "options": record.options.model_dump_json(),
+        "metadata": json.dumps(record.metadata, ensure_ascii=False),
+        "chunk_images": record.chunk_images,
+        "chunks": record.chunks,
+        "created_ms": record.created_ms,
+        "started_ms": record.started_ms,
+        "finished_ms": record.finished_ms,
+        "expires_ms": record.expires_ms,
+        "stop": record.stop,
+        "source": _to_json(record.source),
+        "sealed": int(record.sealed),
+        "cursor": record.cursor,
+        "shard": record.shard,
+        "error": _to_json(record.error),
+        "runs": record.runs,
+        "webhook": _to_json(record.webhook),
+        "traceparent": record.traceparent,
+    }
+    return {name: str(value) for name, value in fields.items() if value is not None}
+
+
+def from_fields(job: str, fields: Mapping[str, str]) -> JobRecord:
+    """The inverse of `to_fields`; what only a newer version knows of is left out."""
     return JobRecord(
         job=job,
         tenant=fields["tenant"],
@@ -158,17 +186,23 @@ def parse_job(job: str, fields: Mapping[str, str]) -> JobRecord:
         finished_ms=_optional_int(fields.get("finished_ms")),
         expires_ms=_optional_int(fields.get("expires_ms")),
         stop=cast(Stop | None, fields.get("stop")),
-        source=None if source is None else Source.model_validate_json(source, extra="ignore"),
+        source=_from_json(Source, fields.get("source")),
         sealed=fields["sealed"] == "1",
         cursor=fields["cursor"],
         shard=fields.get("shard"),
-        error=None if error is None else ItemError.model_validate_json(error, extra="ignore"),
+        error=_from_json(ItemError, fields.get("error")),
         runs=int(fields.get("runs", 1)),
-        webhook=None
-        if webhook is None
-        else JobWebhook.model_validate_json(webhook, extra="ignore"),
+        webhook=_from_json(JobWebhook, fields.get("webhook")),
         traceparent=fields.get("traceparent"),
     )
+
+
+def _to_json(model: Wire | None) -> str | None:
+    return None if model is None else model.model_dump_json()
+
+
+def _from_json(kind: type[_Model], text: str | None) -> _Model | None:
+    return None if text is None else kind.model_validate_json(text, extra="ignore")
 
 
 def _counts(fields: Mapping[str, str]) -> Counts:

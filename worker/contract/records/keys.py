@@ -175,7 +175,7 @@ class RedisKeys:
         return self.broker_prefix + queue
 
     def lua_preamble(self) -> str:
-        """The same names for records.lua, so that they are spelled here alone."""
+        """The same names for the script, so that they are spelled here alone."""
         heads = {
             "job": self.job(""),
             "chunk": f"{self.prefix}:chunk:",

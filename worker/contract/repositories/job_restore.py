@@ -24,7 +24,7 @@ from worker.contract.manifest_item import Plan
 from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore
 from worker.contract.records.job_record import JobRecord, Reopened
-from worker.contract.records.job_records import JobRecords
+from worker.contract.records.records import Records
 from worker.contract.repositories.manifests import read_job
 
 
@@ -48,9 +48,7 @@ def stored_job(store: ObjectStore, tenant: str, job: str) -> Job | None:
     return read_job(store, tenant, job, Job)
 
 
-def restore(
-    records: JobRecords, store: ObjectStore, tenant: str, job: Job, *, io: Executor
-) -> bool:
+def restore(records: Records, store: ObjectStore, tenant: str, job: Job, *, io: Executor) -> bool:
     """Record a job that Redis has lost, so that workers go on with it. False if it is there.
 
     A job that was being cancelled is cancelled again.
@@ -97,9 +95,9 @@ def restore(
         sealed=plan.sealed,
         cursor=plan.cursor,
     )
-    restored = records.restore(record, undone)
+    restored = records.jobs.restore(record, undone)
     if restored and _cancelled(store, tenant, job):
-        records.cancel(tenant, job.id)
+        records.jobs.cancel(tenant, job.id)
     return restored
 
 

@@ -163,17 +163,17 @@ def test_submission_whose_answer_was_lost_is_sent_again_and_is_one_job(
     run: Run, calls: Calls, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     records = calls.app.extensions["guanwu"].records
-    create = records.create
+    create = records.jobs.create
     path = tmp_path / "1.png"
     path.write_bytes(PNG)
 
     def made_but_unheard(*args: Any, **named: Any) -> None:
-        monkeypatch.setattr(records, "create", create)
+        monkeypatch.setattr(records.jobs, "create", create)
         create(*args, **named)
         raise RedisUnavailable("away")
 
     async def submit(client: AsyncClient) -> None:
-        monkeypatch.setattr(records, "create", made_but_unheard)
+        monkeypatch.setattr(records.jobs, "create", made_but_unheard)
         job = await client.submit([path])
         assert [listed.id async for listed in client.jobs()] == [job.id]
 

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from guanwu import Client
-from guanwu.cli import main, worker_commands
+from guanwu.cli import main
 from guanwu.core import retries
 from tests.api.client.command import COMMAND, Guanwu
 from tests.api.fake_worker import Hand
 from tests.api.requests import PNG, TOKEN
+from worker.commands import handover
 
 
 @pytest.fixture
@@ -168,7 +169,7 @@ def test_job_is_looked_at_again_later(
 def _first_job(guanwu: Guanwu, hand: Hand) -> str:
     end_s = time.monotonic() + 20
     while time.monotonic() < end_s:
-        ids = hand.records.recent("local", limit=1)
+        ids = hand.records.jobs.recent("local", limit=1)
         if ids:
             time.sleep(0.5)
             return ids[0]
@@ -192,7 +193,7 @@ def test_worker_commands_are_handed_over(guanwu: Guanwu) -> None:
 def test_missing_extra_is_told_with_the_remedy(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(worker_commands, "NEEDED", ("a_package_nobody_has",))
+    monkeypatch.setattr(handover, "NEEDED", ("a_package_nobody_has",))
     assert main.run(["worker", "--help"]) == 2
     assert 'pip install "guanwu-server[worker]"' in capfd.readouterr().err
 

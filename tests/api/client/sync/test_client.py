@@ -176,14 +176,14 @@ def test_submission_whose_answer_was_lost_is_sent_again_and_is_one_job(
     client: Client, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = calls.app.extensions["guanwu"].records
-    create = records.create
+    create = records.jobs.create
 
     def made_but_unheard(*args: Any, **named: Any) -> None:
-        monkeypatch.setattr(records, "create", create)
+        monkeypatch.setattr(records.jobs, "create", create)
         create(*args, **named)
         raise RedisUnavailable("away")
 
-    monkeypatch.setattr(records, "create", made_but_unheard)
+    monkeypatch.setattr(records.jobs, "create", made_but_unheard)
     job = client.submit([PNG])
-    assert records.create == create
+    assert records.jobs.create == create
     assert [listed.id for listed in client.jobs()] == [job.id]

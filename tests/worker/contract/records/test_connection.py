@@ -15,8 +15,8 @@ from tests.support.redis_servers import PASSWORD, USER, RedisServer, demand_prog
 from worker.contract.errors import RedisUnavailable
 from worker.contract.records.broker import make_app, send
 from worker.contract.records.connection import connect, translated
-from worker.contract.records.job_records import JobRecords
 from worker.contract.records.keys import RedisKeys
+from worker.contract.records.records import Records
 from worker.contract.settings.environment import load
 from worker.contract.settings.model import Settings
 
@@ -57,9 +57,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 
 def test_records_and_wake_ups_pass_with_the_rights_of_one_prefix(guarded: Guarded) -> None:
     settings = guarded.settings()
-    records = JobRecords(connect(settings), settings)
+    records = Records(connect(settings), settings)
     records.ping()
-    assert records.ready(["bulk"]) == 0
+    assert records.queue.ready(["bulk"]) == 0
     with make_app(settings) as app:
         send(app, "bulk", count=2)
     with guarded.server.client() as operator:
@@ -88,7 +88,7 @@ def test_a_wrong_password_is_named_as_such(guarded: Guarded) -> None:
 def test_what_the_acl_forbids_is_named_as_such(guarded: Guarded) -> None:
     settings = guarded.settings(redis_prefix="of-somebody-else")
     with pytest.raises(RedisUnavailable, match=r"ACL"):
-        JobRecords(connect(settings), settings).ready(["bulk"])
+        Records(connect(settings), settings).queue.ready(["bulk"])
 
 
 def answers(settings: Settings) -> bool:

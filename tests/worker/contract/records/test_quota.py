@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from guanwu.wire.base import new_id
-from guanwu.wire.options import Options
 from guanwu.wire.requests import Source
+from tests.support.new_record import new_record
 from tests.support.stack import SettingsFactory
 from worker.contract.errors import QuotaExceeded
 from worker.contract.records.connection import connect
-from worker.contract.records.job_records import JobRecords
 from worker.contract.records.quota import Allowance, allowances
+from worker.contract.records.records import Records
 from worker.contract.settings.environment import load
 
 NOW = dt.datetime(2026, 1, 31, 23, 59, 30, tzinfo=dt.UTC)
@@ -23,8 +23,8 @@ TOMORROW = dt.datetime(2026, 2, 1, tzinfo=dt.UTC)
 
 
 @pytest.fixture
-def records(settings: SettingsFactory) -> JobRecords:
-    return JobRecords(connect(settings()), settings())
+def records(settings: SettingsFactory) -> Records:
+    return Records(connect(settings()), settings())
 
 
 def of_day(limit: int | None) -> Allowance:
@@ -33,19 +33,17 @@ def of_day(limit: int | None) -> Allowance:
 
 
 def create(
-    records: JobRecords, total: int, against: Sequence[Allowance], *, planned: bool = False
+    records: Records, total: int, against: Sequence[Allowance], *, planned: bool = False
 ) -> str:
     job = new_id("job")
-    records.create(
-        job,
-        tenant="one",
-        lane="bulk",
-        total=total,
-        chunk_images=2,
-        options=Options(),
-        metadata={},
-        source=Source(kind="prefix", address="s3://b/p/") if planned else None,
-        allowances=against,
+    records.jobs.create(
+        new_record(
+            job,
+            total=total,
+            chunk_images=2,
+            source=Source(kind="prefix", address="s3://b/p/") if planned else None,
+        ),
+        against,
     )
     return job
 
@@ -90,44 +88,35 @@ def test_error_says_what_is_left_and_when_to_come_again() -> None:
     assert error.data == {"limits": {"images_per_day": 9}, "retry_after_s": 30}
 
 
-def test_images_are_counted_with_their_job_and_not_over_the_limit(records: JobRecords) -> None:
+def test_images_are_counted_with_their_job_and_not_over_the_limit(records: Records) -> None:
     day = of_day(10)
     create(records, 6, [day])
-    assert records.used([day]) == [6]
+    assert records.queue.used([day]) == [6]
     with pytest.raises(QuotaExceeded, match="4 are left"):
         create(records, 5, [day])
     with pytest.raises(QuotaExceeded):
-        records.check_room("one", 5, [day])
+        records.queue.check_room("one", 5, [day])
     create(records, 4, [day])
-    assert records.used([day]) == [10]
+    assert records.queue.used([day]) == [10]
     with pytest.raises(QuotaExceeded):
         create(records, 0, [day], planned=True)
 
 
-def test_counts_without_a_limit_go_on(records: JobRecords) -> None:
+def test_counts_without_a_limit_go_on(records: Records) -> None:
     day = of_day(None)
     create(records, 5, [day])
     create(records, 6, [day])
-    assert records.used([day]) == [11]
+    assert records.queue.used([day]) == [11]
 
 
-def test_same_job_is_counted_once(records: JobRecords) -> None:
+def test_same_job_is_counted_once(records: Records) -> None:
     day, job = of_day(10), new_id("job")
     for _ in range(3):
-        records.create(
-            job,
-            tenant="one",
-            lane="bulk",
-            total=6,
-            chunk_images=2,
-            options=Options(),
-            metadata={},
-            allowances=[day],
-        )
-    assert records.used([day]) == [6]
+        records.jobs.create(new_record(job, total=6, chunk_images=2), [day])
+    assert records.queue.used([day]) == [6]
 
 
-def test_many_at_once_do_not_get_more_than_the_limit(records: JobRecords) -> None:
+def test_many_at_once_do_not_get_more_than_the_limit(records: Records) -> None:
     day = of_day(10)
 
     def one(_: int) -> bool:
@@ -139,30 +128,30 @@ def test_many_at_once_do_not_get_more_than_the_limit(records: JobRecords) -> Non
 
     with ThreadPoolExecutor(8) as callers:
         assert sum(callers.map(one, range(16))) == 3
-    assert records.used([day]) == [9]
+    assert records.queue.used([day]) == [9]
 
 
 def test_images_of_a_source_are_counted_when_planned_until_nothing_is_left(
-    records: JobRecords,
+    records: Records,
 ) -> None:
     day = of_day(10)
     job = create(records, 0, [day], planned=True)
-    claim = records.claim(["coordinator"])
+    claim = records.claims.claim(["coordinator"])
     assert claim is not None
-    records.extend(claim, after=0, chunks=4, items=8, cursor="8", sealed=False)
-    assert records.used([day]) == [8]
+    records.claims.extend(claim, after=0, chunks=4, items=8, cursor="8", sealed=False)
+    assert records.queue.used([day]) == [8]
     with pytest.raises(QuotaExceeded):
-        records.extend(claim, after=4, chunks=2, items=4, cursor="12", sealed=False)
-    assert records.used([day]) == [8]
-    record = records.read("one", job)
+        records.claims.extend(claim, after=4, chunks=2, items=4, cursor="12", sealed=False)
+    assert records.queue.used([day]) == [8]
+    record = records.jobs.read("one", job)
     assert record is not None
     assert (record.counts.total, record.chunks) == (8, 4)
-    records.extend(claim, after=4, chunks=1, items=2, cursor="10", sealed=True)
-    assert records.used([day]) == [10]
+    records.claims.extend(claim, after=4, chunks=1, items=2, cursor="10", sealed=True)
+    assert records.queue.used([day]) == [10]
 
 
 def test_counts_go_by_themselves_after_their_period(
-    records: JobRecords, settings: SettingsFactory
+    records: Records, settings: SettingsFactory
 ) -> None:
     create(records, 1, [of_day(10)])
     with connect(settings()) as client:

@@ -13,14 +13,15 @@ from guanwu.wire.options import Options
 from guanwu.wire.requests import Source
 from guanwu.wire.results import ItemResult
 from guanwu.wire.statuses import ItemStatus, JobStatus
+from tests.support.new_record import new_record
 from tests.support.stack import SettingsFactory
 from worker.contract.manifest_item import Plan
 from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore
 from worker.contract.records.connection import connect
 from worker.contract.records.job_record import JobRecord, Tally
-from worker.contract.records.job_records import JobRecords
 from worker.contract.records.job_view import job_view
+from worker.contract.records.records import Records
 from worker.contract.repositories.job_restore import restore, undone_jobs
 
 TENANT = "one"
@@ -28,8 +29,8 @@ SIZE = 4
 
 
 @pytest.fixture
-def records(settings: SettingsFactory) -> JobRecords:
-    return JobRecords(connect(settings()), settings())
+def records(settings: SettingsFactory) -> Records:
+    return Records(connect(settings()), settings())
 
 
 @pytest.fixture
@@ -43,25 +44,24 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-def submit(
-    records: JobRecords, store: ObjectStore, total: int, source: Source | None = None
-) -> str:
+def submit(records: Records, store: ObjectStore, total: int, source: Source | None = None) -> str:
     job = new_id("job")
-    records.create(
-        job,
-        tenant=TENANT,
-        lane="bulk",
-        total=total,
-        chunk_images=SIZE,
-        options=Options(top_k=3),
-        metadata={"名": "猫"},
-        source=source,
+    records.jobs.create(
+        new_record(
+            job,
+            tenant=TENANT,
+            total=total,
+            chunk_images=SIZE,
+            options=Options(top_k=3),
+            metadata={"名": "猫"},
+            source=source,
+        )
     )
     write_view(records, store, job)
     return job
 
 
-def write_view(records: JobRecords, store: ObjectStore, job: str) -> None:
+def write_view(records: Records, store: ObjectStore, job: str) -> None:
     view = job_view(read(records, job), now_ms=0)
     body = view.model_dump_json().encode()
     store.put(keys.job_record(TENANT, job), body, content_type="application/json")
@@ -78,8 +78,8 @@ def write_chunk(store: ObjectStore, job: str, number: int, *statuses: ItemStatus
     store.put(keys.chunk_results(TENANT, job, number), body, content_type="text/plain")
 
 
-def read(records: JobRecords, job: str) -> JobRecord:
-    record = records.read(TENANT, job)
+def read(records: Records, job: str) -> JobRecord:
+    record = records.jobs.read(TENANT, job)
     assert record is not None
     return record
 
@@ -99,7 +99,7 @@ def the_lost_job(store: ObjectStore) -> Job:
 
 
 def test_only_chunks_without_results_run_again(
-    records: JobRecords, store: ObjectStore, pool: ThreadPoolExecutor, settings: SettingsFactory
+    records: Records, store: ObjectStore, pool: ThreadPoolExecutor, settings: SettingsFactory
 ) -> None:
     job = submit(records, store, 10)
     good, bad = ItemStatus.SUCCEEDED, ItemStatus.FAILED
@@ -109,31 +109,31 @@ def test_only_chunks_without_results_run_again(
     record = read(records, job)
     assert (record.counts.succeeded, record.counts.failed, record.counts.queued) == (3, 1, 6)
     assert (record.options.top_k, record.metadata) == (3, {"名": "猫"})
-    assert records.load().pending["bulk"] == 6
+    assert records.queue.load().pending["bulk"] == 6
     claims = []
-    while (claim := records.claim()) is not None and claim.verdict == "run":
+    while (claim := records.claims.claim()) is not None and claim.action == "run":
         claims.append((claim.number, claim.items))
-        records.finish(claim, Tally(succeeded=claim.items))
+        records.claims.finish(claim, Tally(succeeded=claim.items))
     assert claims == [(0, 4), (2, 2)]
     assert claim is not None
-    assert claim.verdict == "finalize"
-    assert records.load().pending["bulk"] == 0
+    assert claim.action == "finalize"
+    assert records.queue.load().pending["bulk"] == 0
 
 
 def test_a_job_whose_chunks_are_all_done_only_needs_closing(
-    records: JobRecords, store: ObjectStore, pool: ThreadPoolExecutor, settings: SettingsFactory
+    records: Records, store: ObjectStore, pool: ThreadPoolExecutor, settings: SettingsFactory
 ) -> None:
     job = submit(records, store, 3)
     write_chunk(store, job, 0, *[ItemStatus.SUCCEEDED] * 3)
     forget(settings)
     restore(records, store, TENANT, the_lost_job(store), io=pool)
-    claim = records.claim()
+    claim = records.claims.claim()
     assert claim is not None
-    assert (claim.verdict, claim.record.counts.succeeded) == ("finalize", 3)
+    assert (claim.action, claim.record.counts.succeeded) == ("finalize", 3)
 
 
 def test_a_job_that_was_being_planned_is_planned_on(
-    records: JobRecords, store: ObjectStore, pool: ThreadPoolExecutor, settings: SettingsFactory
+    records: Records, store: ObjectStore, pool: ThreadPoolExecutor, settings: SettingsFactory
 ) -> None:
     source = Source(kind="prefix", address="s3://pets/")
     job = submit(records, store, 0, source)
@@ -142,42 +142,42 @@ def test_a_job_that_was_being_planned_is_planned_on(
     write_chunk(store, job, 0, *[ItemStatus.SUCCEEDED] * 4)
     forget(settings)
     restore(records, store, TENANT, the_lost_job(store), io=pool)
-    planner = records.claim(("coordinator",))
+    planner = records.claims.claim(("coordinator",))
     assert planner is not None
-    assert (planner.verdict, planner.record.cursor, planner.record.chunks) == ("plan", "k7", 2)
-    undone = records.claim(("bulk",))
+    assert (planner.action, planner.record.cursor, planner.record.chunks) == ("plan", "k7", 2)
+    undone = records.claims.claim(("bulk",))
     assert undone is not None
     assert (undone.number, undone.items) == (1, 4)
 
 
 def test_a_job_that_was_being_cancelled_stays_cancelled(
-    records: JobRecords, store: ObjectStore, pool: ThreadPoolExecutor, settings: SettingsFactory
+    records: Records, store: ObjectStore, pool: ThreadPoolExecutor, settings: SettingsFactory
 ) -> None:
     job = submit(records, store, 3)
-    records.cancel(TENANT, job)
+    records.jobs.cancel(TENANT, job)
     write_view(records, store, job)
     forget(settings)
     restore(records, store, TENANT, the_lost_job(store), io=pool)
-    claim = records.claim()
+    claim = records.claims.claim()
     assert claim is not None
-    assert claim.verdict == "cancelled"
+    assert claim.action == "cancelled"
 
 
 def test_a_job_that_redis_still_knows_is_left_alone(
-    records: JobRecords, store: ObjectStore, pool: ThreadPoolExecutor
+    records: Records, store: ObjectStore, pool: ThreadPoolExecutor
 ) -> None:
     job = submit(records, store, 3)
     assert not restore(records, store, TENANT, the_lost_job(store), io=pool)
     assert read(records, job).counts.queued == 3
 
 
-def test_finished_jobs_are_not_lost(records: JobRecords, store: ObjectStore) -> None:
+def test_finished_jobs_are_not_lost(records: Records, store: ObjectStore) -> None:
     job = submit(records, store, 1)
-    claim = records.claim()
+    claim = records.claims.claim()
     assert claim is not None
-    records.finish(claim, Tally(succeeded=1))
-    final = records.claim()
+    records.claims.finish(claim, Tally(succeeded=1))
+    final = records.claims.claim()
     assert final is not None
-    records.settle(final, JobStatus.SUCCEEDED, finished_ms=5)
+    records.claims.settle(final, JobStatus.SUCCEEDED, finished_ms=5)
     write_view(records, store, job)
     assert list(undone_jobs(store)) == []
