@@ -6,87 +6,47 @@ from importlib.metadata import version
 
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
-from pydantic import BaseModel
 
+from api.catalog import examples as catalog_examples
 from api.catalog.labels import labels
-from api.catalog.models import Offered, models
-from api.feedback.requests import FeedbackRequest
+from api.catalog.models import models
+from api.feedback import examples as feedback_examples
 from api.feedback.views import feedback
 from api.http import access_log, audit_log, body_limits, problems, rate_limits, tracing
-from api.http.problems import Problem
 from api.http.security_headers import harden
+from api.jobs import examples as jobs_examples
 from api.jobs.events import events
-from api.label_sets.proposal_views import AbsorbRequest, AcceptRequest, proposals
-from api.label_sets.requests import LabelSetRequest
+from api.label_sets import examples as label_sets_examples
+from api.label_sets.proposal_views import proposals
 from api.label_sets.views import label_sets
 from api.openapi import document, introduction
+from api.operations import examples as operations_examples
 from api.operations import metrics
 from api.operations.fleet import workers
-from api.operations.health import Health, health
+from api.operations.health import health
 from api.report.views import report
+from api.results import examples as results_examples
 from api.results.item_views import ArtifactName, items
-from api.results.views import Summary, results
+from api.results.views import results
 from api.services.container import attach, make_services
-from api.submissions.form_body import Envelope
-from api.submissions.prefer_wait import FinishedJob
-from api.submissions.uploads import UploadRequest, uploads
+from api.submissions import examples as submissions_examples
+from api.submissions.uploads import uploads
 from api.submissions.usage import usage
 from api.submissions.views import jobs
 from api.web.page import page
-from api.webhooks.schemas import RotateRequest, WebhookRequest
+from api.webhooks import examples as webhooks_examples
 from api.webhooks.views import webhooks
-from guanwu.wire.feedback import FeedbackList, FeedbackPage
-from guanwu.wire.fleet import Fleet
-from guanwu.wire.jobs import JobPage
-from guanwu.wire.label_sets import FoundLabels, Proposal, SetPage
-from guanwu.wire.map_statistics import Explanations
-from guanwu.wire.requests import JobRequest, Upload
-from guanwu.wire.results import ResultPage
-from guanwu.wire.usage import Usage
-from guanwu.wire.webhooks import (
-    AttemptPage,
-    NewWebhook,
-    QueuedDelivery,
-    SigningSecret,
-    WebhookList,
-    WebhookView,
-)
 from worker.contract.settings.model import Settings
 
-_REQUESTS: tuple[type[BaseModel], ...] = (
-    JobRequest,
-    Envelope,
-    UploadRequest,
-    WebhookRequest,
-    RotateRequest,
-    FeedbackRequest,
-    LabelSetRequest,
-    AbsorbRequest,
-    AcceptRequest,
-)
-_RESPONSES: tuple[type[BaseModel], ...] = (
-    JobPage,
-    FinishedJob,
-    ResultPage,
-    Summary,
-    Explanations,
-    Upload,
-    WebhookView,
-    NewWebhook,
-    WebhookList,
-    SigningSecret,
-    AttemptPage,
-    QueuedDelivery,
-    Offered,
-    FoundLabels,
-    SetPage,
-    Proposal,
-    Fleet,
-    FeedbackList,
-    FeedbackPage,
-    Usage,
-    Health,
-    Problem,
+DOMAINS: tuple[document.Domain, ...] = (
+    jobs_examples,
+    submissions_examples,
+    results_examples,
+    webhooks_examples,
+    catalog_examples,
+    feedback_examples,
+    label_sets_examples,
+    operations_examples,
 )
 
 
@@ -140,6 +100,6 @@ def create_app(settings: Settings) -> OpenAPI:
     ):
         app.register_api(blueprint)
     app.register_blueprint(page)
-    document.register(app, requests=_REQUESTS, responses=_RESPONSES)
+    document.register(app, DOMAINS)
     app.after_request(harden)
     return app

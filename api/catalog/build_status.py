@@ -1,4 +1,4 @@
-"""What became of a version of a label set: its record, and whether the job that builds it lives."""
+"""Current status of a label set's version, from its record and the job that builds it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from worker.contract.repositories.job_restore import stored_job
 LOST_S = 60.0  # after which a version whose job never came to be is given up
 
 
-def seen(services: Services, tenant: str, version: ClientSet) -> ClientSet:
+def refresh(services: Services, tenant: str, version: ClientSet) -> ClientSet:
     """A version as it is now: one whose job has ended without it has failed.
 
     The job's end writes the version first, so of one that is ready this never says so.

@@ -62,7 +62,7 @@ def _ready(services: Services, options: Options, tenant: str) -> ClientSet:
     try:
         named = parsed is not None and parsed[1] is not None
         find = services.client_sets.find if named else services.client_sets.newest_ready
-        client = build_status.seen(services, tenant, find(tenant, name))
+        client = build_status.refresh(services, tenant, find(tenant, name))
     except LabelSetNotFound as exc:
         raise UnknownLabelSet(exc.message, field="options.label_set") from exc
     if client.status == "building":

@@ -5,27 +5,21 @@ from __future__ import annotations
 from typing import Annotated
 
 from flask import Response
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.catalog import descriptions, label_sets
 from api.http import auth
+from api.http.responses import json_response
 from api.openapi import responses
+from api.openapi.blueprints import api_blueprint
 from api.services.container import services
 from api.services.label_index import LabelIndex
 from guanwu.wire.base import SetName
 from guanwu.wire.label_sets import FoundLabel, FoundLabels
 
-labels = APIBlueprint(
-    "labels",
-    __name__,
-    url_prefix="/v1/labels",
-    abp_tags=[Tag(name="Models", description="What there is to choose from.")],
-    abp_security=responses.BEARER,
-    abp_responses=responses.guarded(404, 422),
+labels = api_blueprint(
+    "labels", __name__, tag="Models", url_prefix="/v1/labels", problems=(404, 422)
 )
-labels.before_request(auth.require_tenant)
 
 
 class LabelsQuery(BaseModel):
@@ -45,7 +39,7 @@ class LabelsQuery(BaseModel):
     operation_id="search_labels",
     summary="Labels of a set, found as you type",
     description=descriptions.LABELS,
-    responses={200: responses.json_response("Labels that fit.", FoundLabels)},
+    responses={200: responses.describe_json("Labels that fit.", FoundLabels)},
 )
 def search_labels(query: LabelsQuery) -> Response:
     known = label_sets.named(services(), auth.tenant(), query.label_set)
@@ -54,4 +48,4 @@ def search_labels(query: LabelsQuery) -> Response:
     items = [FoundLabel(id=n, zh=known.zh[n], en=known.en[n]) for n in found]
     complete = isinstance(names, LabelIndex)
     body = FoundLabels(label_set=query.label_set, items=items, complete=complete)
-    return Response(body.model_dump_json(), mimetype="application/json")
+    return json_response(body)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from flask import Response
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
 
 from api.catalog import descriptions
-from api.http import auth
+from api.http.responses import json_response
 from api.openapi import responses
+from api.openapi.blueprints import api_blueprint
 from api.services.container import services
 from guanwu.wire.base import Wire
 from guanwu.wire.catalog import Catalog
@@ -37,15 +36,7 @@ class Offered(Catalog):
     limits: Limits
 
 
-models = APIBlueprint(
-    "models",
-    __name__,
-    url_prefix="/v1/models",
-    abp_tags=[Tag(name="Models", description="What there is to choose from.")],
-    abp_security=responses.BEARER,
-    abp_responses=responses.guarded(422),
-)
-models.before_request(auth.require_tenant)
+models = api_blueprint("models", __name__, tag="Models", url_prefix="/v1/models", problems=(422,))
 
 
 @models.get(
@@ -53,10 +44,10 @@ models.before_request(auth.require_tenant)
     operation_id="list_models",
     summary="Models, their methods and label sets",
     description=descriptions.MODELS,
-    responses={200: responses.json_response("The catalogue.", Offered)},
+    responses={200: responses.describe_json("The catalogue.", Offered)},
 )
 def list_models() -> Response:
     catalog = services().offer.current() or Catalog()
     limits = Limits.of(services().settings)
     offered = Offered(models=catalog.models, label_sets=catalog.label_sets, limits=limits)
-    return Response(offered.model_dump_json(), mimetype="application/json")
+    return json_response(offered)

@@ -54,24 +54,24 @@ def check_succeeded(item: ItemResult) -> None:
         )
 
 
-def judged(
-    asked: FeedbackRequest,
+def build_feedback(
+    judgement: FeedbackRequest,
     item: ItemResult,
     options: Options,
     *,
-    made: ULID,
+    ulid: ULID,
     key: str | None,
     labels: LabelsOf,
 ) -> Feedback:
-    """The feedback to keep; `made` gives it its id and time.
+    """The feedback to keep; `ulid` gives it its id and time.
 
     Raises:
         RequestError: model, label or box are not of this item; the remedy is in the message.
         InvalidOptions: `correct` is no label of the set; the message lists the closest.
     """
-    label = _judged_label(asked, item)
+    label = _judged_label(judgement, item)
     return Feedback(
-        id=f"fbk_{made}",
+        id=f"fbk_{ulid}",
         job=item.job,
         index=item.index,
         custom_id=item.custom_id,
@@ -79,24 +79,24 @@ def judged(
         model=label.model,
         label=label,
         regions=_regions(item, label),
-        kind=asked.kind,
-        correct=_correct(asked, label.model, options, labels),
-        box_px=_box(asked, item),
-        by=asked.by,
-        note=asked.note,
+        kind=judgement.kind,
+        correct=_correct(judgement, label.model, options, labels),
+        box_px=_box(judgement, item),
+        by=judgement.by,
+        note=judgement.note,
         key=key,
-        created_at=made.datetime,  # the day of its key is this one's
+        created_at=ulid.datetime,  # the day of its key is this one's
     )
 
 
-def _judged_label(asked: FeedbackRequest, item: ItemResult) -> Label:
-    of_model = [x for x in item.labels if asked.model in (None, x.model)]
+def _judged_label(judgement: FeedbackRequest, item: ItemResult) -> Label:
+    of_model = [x for x in item.labels if judgement.model in (None, x.model)]
     if not of_model:
         models = ", ".join(sorted({x.model for x in item.labels})) or "none"
         raise RequestError(f"the item has no label of that model; there is {models}", field="model")
-    if asked.label is None:
-        return min(of_model, key=lambda x: x.rank) if asked.model else of_model[0]
-    wanted = str(asked.label).casefold()
+    if judgement.label is None:
+        return min(of_model, key=lambda x: x.rank) if judgement.model else of_model[0]
+    wanted = str(judgement.label).casefold()
     for label in of_model:
         if wanted in (label.zh.casefold(), label.en.casefold(), str(label.id)):
             return label
@@ -113,29 +113,29 @@ def _regions(item: ItemResult, label: Label) -> list[Region]:
 
 
 def _correct(
-    asked: FeedbackRequest, model: str, options: Options, labels: LabelsOf
+    judgement: FeedbackRequest, model: str, options: Options, labels: LabelsOf
 ) -> Correct | None:
-    if asked.kind != "wrong_label" or asked.correct is None:
+    if judgement.kind != "wrong_label" or judgement.correct is None:
         return None
     known = LabelSet.of_words(options.words) if options.words else labels(model, options.label_set)
-    if asked.free or known is None:
-        return Correct(zh=asked.correct)
+    if judgement.free or known is None:
+        return Correct(zh=judgement.correct)
     try:
-        found = known.find(asked.correct)
+        found = known.find(judgement.correct)
     except InvalidOptions as exc:
         message = f"{exc.message}; or send free: true"
         raise InvalidOptions(message, field="correct") from exc
     return Correct(zh=known.zh[found], en=known.en[found], id=found)
 
 
-def _box(asked: FeedbackRequest, item: ItemResult) -> Box | None:
-    if asked.kind == "right" or asked.box_px is None:
+def _box(judgement: FeedbackRequest, item: ItemResult) -> Box | None:
+    if judgement.kind == "right" or judgement.box_px is None:
         return None
-    x0, y0, x1, y1 = asked.box_px
+    x0, y0, x1, y1 = judgement.box_px
     width, height = item.image.width or 0, item.image.height or 0
     if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
         raise RequestError(
-            f"the box {asked.box_px} is not inside the picture: send [x0, y0, x1, y1] with "
+            f"the box {judgement.box_px} is not inside the picture: send [x0, y0, x1, y1] with "
             f"0 <= x0 < x1 <= {width} and 0 <= y0 < y1 <= {height}, in pixels",
             field="box_px",
         )

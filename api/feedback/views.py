@@ -9,8 +9,6 @@ from itertools import islice
 from typing import Annotated, Literal
 
 from flask import Response, request
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from ulid import ULID
 
@@ -18,10 +16,12 @@ from api.catalog import label_sets
 from api.feedback import descriptions, export_coco, export_label_studio, requests
 from api.feedback.pictures import keep_picture
 from api.feedback.requests import FeedbackRequest
-from api.http import auth, body_limits, idempotency
+from api.http import auth, idempotency
+from api.http.responses import created, json_response
 from api.http.validation import validated
 from api.jobs.lookup import FoundJob, find_job
 from api.openapi import parameters, responses
+from api.openapi.blueprints import api_blueprint
 from api.openapi.paths import ItemPath, JobPath
 from api.results import reader
 from api.services.container import services
@@ -43,16 +43,7 @@ def _written_out(given: object) -> object:
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 
-feedback = APIBlueprint(
-    "feedback",
-    __name__,
-    url_prefix="/v1",
-    abp_tags=[Tag(name="Feedback", description="Say what is right and what is not.")],
-    abp_security=responses.BEARER,
-    abp_responses=responses.guarded(422),
-)
-feedback.before_request(auth.require_tenant)
-feedback.before_request(body_limits.check_length)
+feedback = api_blueprint("feedback", __name__, tag="Feedback", url_prefix="/v1", problems=(422,))
 
 
 class FeedbackPath(BaseModel):
@@ -99,13 +90,13 @@ class FeedbackQuery(JobFeedbackQuery):
     summary="Say whether an item's label and map are right",
     description=descriptions.FEEDBACK,
     openapi_extensions={
-        "requestBody": responses.json_body(
+        "requestBody": responses.describe_body(
             FeedbackRequest, example={"kind": "wrong_label", "correct": "埃及猫"}
         ),
         "parameters": [parameters.IDEMPOTENCY_KEY],
     },
     responses={
-        201: responses.json_response(
+        201: responses.describe_json(
             "It is kept.", Feedback, headers={**responses.CREATED, **responses.IDEMPOTENT}
         ),
         **responses.problems(400, 404, 409, 413),
@@ -116,67 +107,52 @@ def give_feedback(path: ItemPath) -> Response:
     item = reader.read_item(services(), job, path.index)
     requests.check_succeeded(item)
     key, body = idempotency.key_of(request), request.get_data(cache=False)
-    asked = validated(FeedbackRequest, body)
-    if key is None:
-        return _given(_keep(job, item, asked, ULID()))
-    mark = services().marks.begin(
-        auth.tenant(),
-        key,
-        payload=idempotency.item_payload("feedback", job.id, path.index, body),
-        made=str(ULID()),
-    )
-    once = idempotency.once(
-        services().marks,
-        mark,
+    judgement = validated(FeedbackRequest, body)
+    return idempotency.respond_once(
         Feedback,
-        find=_kept,
-        make=lambda mark: _keep(job, item, asked, ULID.from_str(mark.made)),
+        key=key,
+        payload=idempotency.item_payload("feedback", job.id, path.index, body),
+        new_id=str(ULID()),
+        find=_find_kept,
+        make=lambda ulid, _: _keep(job, item, judgement, ULID.from_str(ulid)),
+        render=lambda feedback: created(feedback, f"/v1/feedback/{feedback.id}"),
     )
-    response = _given(once.made)
-    once.show(response)
-    return response
 
 
-def _keep(job: FoundJob, item: ItemResult, asked: FeedbackRequest, made: ULID) -> Feedback:
+def _keep(job: FoundJob, item: ItemResult, judgement: FeedbackRequest, ulid: ULID) -> Feedback:
     """Raises RequestError or InvalidOptions: it does not fit the item."""
-    given = requests.judged(
-        asked,
+    feedback = requests.build_feedback(
+        judgement,
         item,
         job.view.options,
-        made=made,
+        ulid=ulid,
         key=auth.key(),
         labels=partial(label_sets.labels_of, services(), auth.tenant()),
     )
     address = keep_picture(services(), job, item)
-    given = given.model_copy(update={"address": address})
-    _records().add(auth.tenant(), given)
-    return given
+    feedback = feedback.model_copy(update={"address": address})
+    _records().add(auth.tenant(), feedback)
+    return feedback
 
 
-def _kept(made: str) -> Feedback | None:
+def _find_kept(ulid: str) -> Feedback | None:
     try:
-        return _records().find(auth.tenant(), f"fbk_{made}")
+        return _records().find(auth.tenant(), f"fbk_{ulid}")
     except FeedbackNotFound:
         return None
-
-
-def _given(given: Feedback) -> Response:
-    response = _json(given, status=201)
-    response.headers["Location"] = f"/v1/feedback/{given.id}"
-    return response
 
 
 @feedback.get(
     "/jobs/<job_id>/feedback",
     operation_id="list_job_feedback",
     summary="Feedback on a job's items, the oldest first",
-    responses={200: responses.json_response("All of it.", FeedbackList), **responses.problems(404)},
+    responses={200: responses.describe_json("All of it.", FeedbackList), **responses.problems(404)},
 )
 def list_job_feedback(path: JobPath, query: JobFeedbackQuery) -> Response:
     job = find_job(services(), path.job_id, tenant=auth.tenant())
     found = _records().of_job(job.tenant, job.id)
     items = [one for one in found if query.retracted or one.retracted_at is None]
-    return _json(FeedbackList(items=items))
+    return json_response(FeedbackList(items=items))
 
 
 @feedback.get(
@@ -206,17 +182,17 @@ def list_feedback(query: FeedbackQuery) -> Response:
     items = list(islice(found, query.limit + 1))
     more = len(items) > query.limit
     items = items[: query.limit]
-    return _json(FeedbackPage(items=items, next=items[-1].id if more else None))
+    return json_response(FeedbackPage(items=items, next=items[-1].id if more else None))
 
 
 @feedback.get(
     "/feedback/<feedback_id>",
     operation_id="get_feedback",
     summary="One judgement, taken back or not",
-    responses={200: responses.json_response("The feedback.", Feedback), **responses.problems(404)},
+    responses={200: responses.describe_json("The feedback.", Feedback), **responses.problems(404)},
 )
 def get_feedback(path: FeedbackPath) -> Response:
-    return _json(_records().find(auth.tenant(), path.feedback_id))
+    return json_response(_records().find(auth.tenant(), path.feedback_id))
 
 
 @feedback.delete(
@@ -237,7 +213,3 @@ def _records() -> FeedbackRecords:
 
 def _lines(found: Iterator[Feedback]) -> Iterator[str]:
     return (one.model_dump_json() + "\n" for one in found)
-
-
-def _json(body: BaseModel, *, status: int = 200) -> Response:
-    return Response(body.model_dump_json(), status=status, mimetype="application/json")

@@ -6,41 +6,29 @@ payload under the key is refused, and so is the same while the first is in fligh
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import IO, Generic, TypeVar
+from functools import partial
+from typing import IO, TypeVar
 
 from flask import Request, Response
 from pydantic import BaseModel
 
-from api.services.idempotency_store import IdempotencyMarks, Mark
+from api.http import auth
+from api.services.container import services
+from api.services.idempotency_store import IdempotencyClaim
 from worker.contract.errors import GuanwuError, RequestError, ServiceUnavailable
 
 M = TypeVar("M", bound=BaseModel)
+Renew = Callable[[], None]
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
 EXPIRES = "Idempotency-Key-Expires"
+PIECE_BYTES = 1 << 20
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
-
-
-@dataclass(frozen=True)
-class Once(Generic[M]):
-    """What was made, now or by an earlier request with the same key."""
-
-    made: M
-    expires_at: dt.datetime
-    replayed: bool
-
-    def show(self, response: Response) -> None:
-        """Say in headers how long the key stands, and whether this is a replay."""
-        response.headers[EXPIRES] = f"{self.expires_at:%Y-%m-%dT%H:%M:%SZ}"
-        if self.replayed:
-            response.headers[REPLAYED] = "true"
 
 
 def key_of(request: Request) -> str | None:
@@ -88,41 +76,61 @@ def _digest(kind: str, parts: Iterable[tuple[str, ...]]) -> str:
     return hashlib.sha256(json.dumps([kind, *parts]).encode()).hexdigest()
 
 
-def once(
-    marks: IdempotencyMarks,
-    mark: Mark,
+def respond_once(
     model: type[M],
     *,
+    key: str | None,
+    payload: str | None,
+    new_id: str,
     find: Callable[[str], M | None],
-    make: Callable[[Mark], M],
-) -> Once[M]:
-    """What stands behind a mark that was begun: its answer, or what `find` gives by its id
-    where an earlier request came so far, or what `make` makes under that id.
+    make: Callable[[str, Renew | None], M],
+    render: Callable[[M], Response],
+) -> Response:
+    """Make what a request asks for once under its key, and answer with it.
+
+    Args:
+        key: of the request, by `key_of`; None: `make` runs each time.
+        payload: hash of what the request asks for; needed with a key.
+        new_id: id of what is to be made, if no earlier request has begun it under another.
+        find: reads what was made under an id; None if the earlier request did not come so far.
+        make: makes it under an id. Its second argument renews the claim to the key, and raises
+            IdempotencyInFlight if another request has taken it over.
 
     Raises:
+        IdempotencyKeyReused, IdempotencyInFlight
         Whatever `make` raises; then the request can be sent again.
     """
-    if mark.answer is not None:
-        earlier = model.model_validate_json(mark.answer, extra="ignore")
-        return Once(earlier, mark.expires_at, replayed=True)
+    if key is None:
+        return render(make(new_id, None))
+    assert payload is not None
+    store = services().idempotency
+    claim = store.begin(auth.tenant(), key, payload=payload, new_id=new_id)
+    if claim.answer is not None:
+        earlier = model.model_validate_json(claim.answer, extra="ignore")
+        return _with_expiry(render(earlier), claim, replayed=True)
     try:
-        found = find(mark.made) if mark.taken_over else None
-        made = found or make(mark)
+        earlier_made = find(claim.resource_id) if claim.taken_over else None
+        resource = earlier_made or make(claim.resource_id, partial(store.renew, claim))
     except Exception as exc:
-        marks.give_up(mark, forget=_made_nothing(mark, exc))
+        store.give_up(claim, forget=_made_nothing(claim, exc))
         raise
-    marks.answer(mark, made.model_dump_json())
-    return Once(made, mark.expires_at, replayed=found is not None)
+    store.answer(claim, resource.model_dump_json())
+    return _with_expiry(render(resource), claim, replayed=earlier_made is not None)
 
 
-def _made_nothing(mark: Mark, error: Exception) -> bool:
-    """True if surely nothing was made: it was refused. A service that did not answer may
-    have done as it was told."""
+def _with_expiry(response: Response, claim: IdempotencyClaim, *, replayed: bool) -> Response:
+    """Say in headers until when the key holds, and whether this is a replay."""
+    response.headers[EXPIRES] = f"{claim.expires_at:%Y-%m-%dT%H:%M:%SZ}"
+    if replayed:
+        response.headers[REPLAYED] = "true"
+    return response
+
+
+def _made_nothing(claim: IdempotencyClaim, error: Exception) -> bool:
+    """True if surely nothing was made: the request was refused. A service that did not answer
+    may have done its work all the same."""
     refused = isinstance(error, GuanwuError) and not isinstance(error, ServiceUnavailable)
-    return refused and not mark.taken_over
-
-
-PIECE_BYTES = 1 << 20
+    return refused and not claim.taken_over
 
 
 def sha256_of(file: IO[bytes]) -> str:

@@ -16,6 +16,7 @@ import redis
 from flask import Flask, Response, current_app, g, request
 from flask_limiter import Limiter
 from flask_limiter.errors import RateLimitExceeded
+from flask_openapi3.blueprint import APIBlueprint
 
 from api.services.container import Services, services
 from worker.contract.errors import RateLimited
@@ -29,6 +30,12 @@ REMAINING = "RateLimit-Remaining"
 RESET = "RateLimit-Reset"
 READING = frozenset({"GET", "HEAD", "OPTIONS"})  # methods that change nothing
 _NAME = "guanwu_rates"
+
+
+class CountedBlueprint(APIBlueprint):
+    """A blueprint that names the kind of its calls that change something."""
+
+    changes: Kind = "submit"
 
 
 def register(app: Flask, known: Services) -> None:
@@ -76,10 +83,11 @@ def count() -> None:
 
 
 def kind() -> Kind:
-    """What kind of call this request is."""
+    """The kind of call that this request is."""
     if request.method in READING:
         return "read"
-    return "upload" if request.blueprint == "uploads" else "submit"
+    blueprint = current_app.blueprints.get(request.blueprint or "")
+    return blueprint.changes if isinstance(blueprint, CountedBlueprint) else "submit"
 
 
 def _caller() -> str:

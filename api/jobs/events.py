@@ -6,15 +6,14 @@ import time
 from collections.abc import Callable, Iterator
 
 from flask import Response, current_app
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from api.http import auth
-from api.jobs import descriptions
+from api.jobs import descriptions, examples
 from api.jobs.lookup import find_job
 from api.jobs.polling import state_id
 from api.openapi import responses
+from api.openapi.blueprints import api_blueprint
 from api.openapi.paths import JobPath
 from api.services.capacity import ALIVE
 from api.services.container import Services, services
@@ -26,15 +25,7 @@ HEARTBEAT_S = 15.0
 STREAM_S = 600.0  # then the client comes again, and shows its token again
 RECONNECT_MS = 2000
 
-events = APIBlueprint(
-    "events",
-    __name__,
-    url_prefix="/v1/jobs",
-    abp_tags=[Tag(name="Jobs", description="Submit pictures, watch and cancel.")],
-    abp_security=responses.BEARER,
-    abp_responses=responses.guarded(404, 422),
-)
-events.before_request(auth.require_tenant)
+events = api_blueprint("events", __name__, tag="Jobs", url_prefix="/v1/jobs", problems=(404, 422))
 
 
 class EventsHeader(BaseModel):
@@ -49,7 +40,9 @@ class EventsHeader(BaseModel):
     summary="A job's progress as server-sent events",
     description=descriptions.EVENTS,
     responses={
-        200: responses.events_response("Events `progress` and, at the end, `done`."),
+        200: responses.describe_events(
+            "Events `progress` and, at the end, `done`.", example=examples.EVENT
+        ),
         204: {"description": "`Last-Event-ID` was that of `done`: there is nothing to come."},
     },
 )

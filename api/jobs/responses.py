@@ -6,13 +6,13 @@ import datetime as dt
 
 from flask import Response
 
-from api.http.responses import model_response
+from api.http.responses import json_response
 from api.jobs import polling
 from guanwu.wire.jobs import Job
 
 
 def job_response(job: Job, *, status: int = 200) -> Response:
-    return with_pause(model_response(job, status=status), job)
+    return with_pause(json_response(job, status=status), job)
 
 
 def with_pause(response: Response, job: Job) -> Response:

@@ -6,16 +6,16 @@ import datetime as dt
 from typing import Annotated
 
 from flask import Response, request
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
 from pydantic import AwareDatetime, BeforeValidator, Field
 
-from api.http import auth, body_limits
+from api.http import auth
+from api.http.responses import created, json_response
 from api.http.validation import validated
 from api.label_sets import descriptions
 from api.label_sets import proposals as absorbing
 from api.label_sets.views import SetPath
 from api.openapi import parameters, responses
+from api.openapi.blueprints import api_blueprint
 from api.services.container import services
 from guanwu.wire.base import Wire
 from guanwu.wire.label_sets import ClientSet, Proposal
@@ -31,16 +31,9 @@ def _read(given: object) -> dt.datetime:
 Written = Annotated[AwareDatetime, BeforeValidator(_read, json_schema_input_type=AwareDatetime)]
 MAX_LEFT_OUT = 10_000
 
-proposals = APIBlueprint(
-    "proposals",
-    __name__,
-    url_prefix="/v1/labelsets",
-    abp_tags=[Tag(name="Label sets", description="Labels of your own.")],
-    abp_security=responses.BEARER,
-    abp_responses=responses.guarded(422),
+proposals = api_blueprint(
+    "proposals", __name__, tag="Label sets", url_prefix="/v1/labelsets", problems=(422,)
 )
-proposals.before_request(auth.require_tenant)
-proposals.before_request(body_limits.check_length)
 
 
 class ProposalPath(SetPath):
@@ -73,37 +66,34 @@ class AcceptRequest(Wire):
     summary="Propose what feedback would add to a label set",
     description=descriptions.ABSORB,
     openapi_extensions={
-        "requestBody": responses.json_body(AbsorbRequest, required=False, example={})
+        "requestBody": responses.describe_body(AbsorbRequest, required=False, example={})
     },
     responses={
-        201: responses.json_response("The proposal.", Proposal, headers=responses.CREATED),
+        201: responses.describe_json("The proposal.", Proposal, headers=responses.CREATED),
         **responses.problems(400, 404, 409, 413),
     },
 )
 def absorb_feedback(path: SetPath) -> Response:
-    asked = validated(AbsorbRequest, request.get_data(cache=False) or b"{}")
-    made = absorbing.propose(
+    scope = validated(AbsorbRequest, request.get_data(cache=False) or b"{}")
+    proposal = absorbing.propose(
         services(),
         auth.tenant(),
         path.set_id,
-        since=asked.since,
-        until=asked.until,
-        job=asked.job,
+        since=scope.since,
+        until=scope.until,
+        job=scope.job,
     )
-    response = Response(made.model_dump_json(), status=201, mimetype="application/json")
-    response.headers["Location"] = f"/v1/labelsets/{made.label_set}/proposals/{made.id}"
-    return response
+    return created(proposal, f"/v1/labelsets/{proposal.label_set}/proposals/{proposal.id}")
 
 
 @proposals.get(
     "/<set_id>/proposals/<proposal_id>",
     operation_id="get_proposal",
     summary="What feedback would add to a label set",
-    responses={200: responses.json_response("The proposal.", Proposal), **responses.problems(404)},
+    responses={200: responses.describe_json("The proposal.", Proposal), **responses.problems(404)},
 )
 def get_proposal(path: ProposalPath) -> Response:
-    found = _found(path)
-    return Response(found.model_dump_json(), mimetype="application/json")
+    return json_response(_find_proposal(path))
 
 
 @proposals.post(
@@ -112,10 +102,10 @@ def get_proposal(path: ProposalPath) -> Response:
     summary="Make a version of a label set with what was proposed",
     description="A proposal is for the version it was made of, so it can be accepted once.",
     openapi_extensions={
-        "requestBody": responses.json_body(AcceptRequest, required=False, example={})
+        "requestBody": responses.describe_body(AcceptRequest, required=False, example={})
     },
     responses={
-        202: responses.json_response(
+        202: responses.describe_json(
             "The version is being built: look at `Location` again.",
             ClientSet,
             headers={**responses.CREATED, **responses.POLL},
@@ -124,22 +114,21 @@ def get_proposal(path: ProposalPath) -> Response:
     },
 )
 def accept_proposal(path: ProposalPath) -> Response:
-    proposal = _found(path)
-    asked = validated(AcceptRequest, request.get_data(cache=False) or b"{}")
-    made = absorbing.accept(
+    proposal = _find_proposal(path)
+    choice = validated(AcceptRequest, request.get_data(cache=False) or b"{}")
+    version = absorbing.accept(
         services(),
         auth.tenant(),
         proposal,
-        without=frozenset(asked.without),
+        without=frozenset(choice.without),
         key=auth.key(),
         allowances=auth.allowances(),
     )
-    response = Response(made.model_dump_json(), status=202, mimetype="application/json")
-    response.headers["Location"] = f"/v1/labelsets/{made.id}"
+    response = created(version, f"/v1/labelsets/{version.id}", status=202)
     response.headers["Retry-After"] = "1"
     return response
 
 
-def _found(path: ProposalPath) -> Proposal:
+def _find_proposal(path: ProposalPath) -> Proposal:
     services().client_sets.find(auth.tenant(), path.set_id)
     return services().client_sets.proposal(auth.tenant(), path.set_id, path.proposal_id)

@@ -7,32 +7,25 @@ from functools import partial
 from itertools import islice
 
 from flask import Response, request
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
-from ulid import ULID
 
 from api.catalog import build_status
-from api.http import auth, body_limits, idempotency
+from api.http import auth, idempotency
+from api.http.responses import json_response
 from api.http.validation import validated
 from api.label_sets import build, descriptions
 from api.label_sets.requests import LabelSetRequest
 from api.openapi import parameters, responses
+from api.openapi.blueprints import api_blueprint
 from api.services.container import services
 from api.submissions import accept
+from guanwu.wire.base import new_id
 from guanwu.wire.label_sets import ClientSet, SetPage
 from worker.contract.errors import LabelSetNotFound
 
-label_sets = APIBlueprint(
-    "label_sets",
-    __name__,
-    url_prefix="/v1/labelsets",
-    abp_tags=[Tag(name="Label sets", description="Labels of your own.")],
-    abp_security=responses.BEARER,
-    abp_responses=responses.guarded(422),
+label_sets = api_blueprint(
+    "label_sets", __name__, tag="Label sets", url_prefix="/v1/labelsets", problems=(422,)
 )
-label_sets.before_request(auth.require_tenant)
-label_sets.before_request(body_limits.check_length)
 
 
 class SetPath(BaseModel):
@@ -65,14 +58,16 @@ class SetsQuery(BaseModel):
     summary="Make a label set of words or of example pictures",
     description=descriptions.LABEL_SET,
     openapi_extensions={
-        "requestBody": responses.json_body(LabelSetRequest, example=descriptions.LABEL_SET_EXAMPLE),
+        "requestBody": responses.describe_body(
+            LabelSetRequest, example=descriptions.LABEL_SET_EXAMPLE
+        ),
         "parameters": [parameters.IDEMPOTENCY_KEY],
     },
     responses={
-        201: responses.json_response(
+        201: responses.describe_json(
             "It is ready.", ClientSet, headers={**responses.CREATED, **responses.IDEMPOTENT}
         ),
-        202: responses.json_response(
+        202: responses.describe_json(
             "It is being built: look at `Location` again.",
             ClientSet,
             headers={**responses.CREATED, **responses.POLL, **responses.IDEMPOTENT},
@@ -82,29 +77,24 @@ class SetsQuery(BaseModel):
 )
 def make_label_set() -> Response:
     key, body = idempotency.key_of(request), request.get_data(cache=False)
-    asked = validated(LabelSetRequest, body)
-    if key is None:
-        return _made(_make(asked, f"lbs_{ULID()}"))
-    payload = idempotency.body_payload("labelset", body)
-    mark = services().marks.begin(auth.tenant(), key, payload=payload, made=f"lbs_{ULID()}")
-    once = idempotency.once(
-        services().marks,
-        mark,
+    label_set = validated(LabelSetRequest, body)
+    return idempotency.respond_once(
         ClientSet,
-        find=_kept,
-        make=lambda mark: _make(asked, mark.made, hold=partial(services().marks.renew, mark)),
+        key=key,
+        payload=idempotency.body_payload("labelset", body),
+        new_id=new_id("lbs"),
+        find=_find_made,
+        make=partial(_make, label_set),
+        render=_respond_made,
     )
-    response = _made(once.made)
-    once.show(response)
-    return response
 
 
 def _make(
-    asked: LabelSetRequest, set_id: str, *, hold: Callable[[], None] | None = None
+    label_set: LabelSetRequest, set_id: str, hold: Callable[[], None] | None = None
 ) -> ClientSet:
     return build.make_version(
         services(),
-        asked,
+        label_set,
         tenant=auth.tenant(),
         set_id=set_id,
         key=auth.key(),
@@ -113,20 +103,20 @@ def _make(
     )
 
 
-def _kept(set_id: str) -> ClientSet | None:
-    """What an earlier request came to make; None if its job never came to be."""
+def _find_made(set_id: str) -> ClientSet | None:
+    """The version that an earlier request made; None if its job never came to be."""
     try:
-        found = services().client_sets.find(auth.tenant(), set_id)
+        version = services().client_sets.find(auth.tenant(), set_id)
     except LabelSetNotFound:
         return None
-    if found.job is not None and not accept.made_job(services(), auth.tenant(), found.job):
+    if version.job is not None and not accept.find_accepted(services(), auth.tenant(), version.job):
         return None
-    return build_status.seen(services(), auth.tenant(), found)
+    return build_status.refresh(services(), auth.tenant(), version)
 
 
-def _made(made: ClientSet) -> Response:
-    response = _json(made, status=202 if made.status == "building" else 201)
-    response.headers["Location"] = f"/v1/labelsets/{made.id}"
+def _respond_made(version: ClientSet) -> Response:
+    response = _version_response(version, status=202 if version.status == "building" else 201)
+    response.headers["Location"] = f"/v1/labelsets/{version.id}"
     return response
 
 
@@ -134,14 +124,14 @@ def _made(made: ClientSet) -> Response:
     "",
     operation_id="list_label_sets",
     summary="List your label sets, the newest first",
-    responses={200: responses.json_response("A page of them.", SetPage)},
+    responses={200: responses.describe_json("A page of them.", SetPage)},
 )
 def list_label_sets(query: SetsQuery) -> Response:
     walk = services().client_sets.walk(auth.tenant(), before=query.after)
     found = list(islice(walk, query.limit + 1))
-    items = [build_status.seen(services(), auth.tenant(), one) for one in found[: query.limit]]
+    items = [build_status.refresh(services(), auth.tenant(), one) for one in found[: query.limit]]
     more = len(found) > query.limit
-    return _json(SetPage(items=items, next=items[-1].id if more else None))
+    return json_response(SetPage(items=items, next=items[-1].id if more else None))
 
 
 @label_sets.get(
@@ -149,14 +139,14 @@ def list_label_sets(query: SetsQuery) -> Response:
     operation_id="get_label_set",
     summary="A version of a label set",
     responses={
-        200: responses.json_response("The version.", ClientSet, headers=responses.POLL),
+        200: responses.describe_json("The version.", ClientSet, headers=responses.POLL),
         **responses.problems(404),
     },
 )
 def get_label_set(path: SetPath, query: VersionQuery) -> Response:
     name = path.set_id if query.version is None else f"{path.set_id}@{query.version}"
     found = services().client_sets.find(auth.tenant(), name)
-    return _json(build_status.seen(services(), auth.tenant(), found))
+    return _version_response(build_status.refresh(services(), auth.tenant(), found))
 
 
 @label_sets.delete(
@@ -171,8 +161,8 @@ def delete_label_set(path: SetPath) -> Response:
     return Response(status=204)
 
 
-def _json(body: BaseModel, *, status: int = 200) -> Response:
-    response = Response(body.model_dump_json(), status=status, mimetype="application/json")
-    if isinstance(body, ClientSet) and body.status == "building":
+def _version_response(version: ClientSet, *, status: int = 200) -> Response:
+    response = json_response(version, status=status)
+    if version.status == "building":
         response.headers["Retry-After"] = "1"
     return response

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections import ChainMap
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from flask import Blueprint, Flask, Response, current_app, render_template, url_for
 from flask_openapi3.openapi import OpenAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from api.http.problems import Problem
 from api.openapi import operations
 from api.openapi import responses as spec
+from api.openapi.examples import PARAMETERS
 from api.services.container import services
 from worker.contract.settings.model import Settings
 
 _REF = "#/components/schemas/{model}"
-_MODELS = "guanwu_models"  # of an application's extensions
+_DOMAINS = "guanwu_domains"  # of an application's extensions
 Models = tuple[type[BaseModel], ...]
 # Swagger UI sets styles and shows icons of its own.
 POLICY = (
@@ -27,14 +31,23 @@ POLICY = (
 )
 
 
-def register(app: Flask, *, requests: Models, responses: Models) -> None:
-    """Serve the document and the page; both need no token and no network.
+class Domain(Protocol):
+    """The module `examples` of a room.
 
-    Args:
-        requests: models of bodies that views take.
-        responses: models of bodies that views answer with.
+    Attributes:
+        REQUESTS: models of bodies that its views take.
+        RESPONSES: models of bodies that its views answer with, each with an example.
+        PARAMETERS: an example of each of its parameters, by name.
     """
-    app.extensions[_MODELS] = (requests, responses)
+
+    REQUESTS: Models
+    RESPONSES: dict[type[BaseModel], Any]
+    PARAMETERS: dict[str, Any]
+
+
+def register(app: Flask, domains: Sequence[Domain]) -> None:
+    """Serve the document and the page; both need no token and no network."""
+    app.extensions[_DOMAINS] = domains
     assets = resources.files("flask_openapi3_swagger") / "templates" / "swagger"
     docs = Blueprint(
         "docs",
@@ -51,13 +64,22 @@ def register(app: Flask, *, requests: Models, responses: Models) -> None:
 
 def document(app: OpenAPI, settings: Settings) -> dict[str, Any]:
     """The OpenAPI 3.1 document of `app`, with the limits of its settings."""
-    made: dict[str, Any] = json.loads(json.dumps(app.api_doc))
-    made["components"]["schemas"] = schemas = json.loads(_schemas(*app.extensions[_MODELS]))
+    domains: Sequence[Domain] = app.extensions[_DOMAINS]
+    requests = tuple(model for domain in domains for model in domain.REQUESTS)
+    answers = {model: example for domain in domains for model, example in domain.RESPONSES.items()}
+    complete: dict[str, Any] = json.loads(json.dumps(app.api_doc))
+    complete["components"]["schemas"] = schemas = json.loads(
+        _schemas(requests, (*answers, Problem))
+    )
     operations.limit(schemas, settings)
-    for path in made["paths"].values():
+    examples = operations.Examples(
+        answers={model.__name__: example for model, example in answers.items()},
+        parameters=dict(ChainMap(PARAMETERS, *(domain.PARAMETERS for domain in domains))),
+    )
+    for path in complete["paths"].values():
         for operation in path.values():
-            operations.complete(operation)
-    return made
+            operations.complete(operation, examples)
+    return complete
 
 
 @cache
@@ -71,8 +93,8 @@ def _schemas(requests: Models, responses: Models) -> str:
 
 
 def _document() -> Response:
-    made = document(cast(OpenAPI, current_app), services().settings)
-    return Response(json.dumps(made, ensure_ascii=False), mimetype="application/json")
+    body = json.dumps(document(cast(OpenAPI, current_app), services().settings), ensure_ascii=False)
+    return Response(body, mimetype="application/json")
 
 
 def _page() -> Response:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from api.openapi import bodies, examples
+from api.openapi import bodies
 from api.openapi import responses as spec
 from worker.contract.settings.model import Settings
 
@@ -19,6 +21,14 @@ _NEXT = {
 }
 
 
+@dataclass(frozen=True)
+class Examples:
+    """Examples of the document: of responses by their model's name, of parameters by theirs."""
+
+    answers: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+
+
 def limit(schemas: dict[str, Any], settings: Settings) -> None:
     """Write limits into the request's schemas that are the operator's to set."""
     images, _ = schemas["JobRequest"]["properties"]["images"]["anyOf"]
@@ -26,22 +36,22 @@ def limit(schemas: dict[str, Any], settings: Settings) -> None:
     schemas["UploadRequest"]["properties"]["bytes"]["maximum"] = settings.max_archive_bytes
 
 
-def complete(operation: dict[str, Any]) -> None:
+def complete(operation: dict[str, Any], examples: Examples) -> None:
     """Correct an operation in place, and add examples and links."""
     if "parameters" in operation:
-        operation["parameters"] = [_parameter(p) for p in operation["parameters"]]
+        operation["parameters"] = [_parameter(p, examples) for p in operation["parameters"]]
     if operation["operationId"] in bodies.BODIES:  # flask-openapi3's copy has lost keywords
         operation["requestBody"] = bodies.BODIES[operation["operationId"]]
     operation["responses"] = _own_responses(operation["responses"])
     links = _links(operation["operationId"])
     for status, response in operation["responses"].items():
         for content in response.get("content", {}).values():
-            _exemplify(content)
+            _add_example(content, examples)
         if links and status < "300":
             response["links"] = links
 
 
-def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
+def _parameter(parameter: dict[str, Any], examples: Examples) -> dict[str, Any]:
     """With an example; and never null, for a parameter can only be left out."""
     schema = dict(parameter["schema"])
     kinds = [kind for kind in schema.pop("anyOf", ()) if kind != {"type": "null"}]
@@ -51,8 +61,9 @@ def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
         schema["anyOf"] = kinds
     if schema.get("default", "") is None:
         del schema["default"]
-    known = {"example": value} if (value := examples.PARAMETERS.get(parameter["name"])) else {}
-    return known | parameter | {"schema": schema}
+    value = examples.parameters.get(parameter["name"])
+    example = {"example": value} if value else {}
+    return example | parameter | {"schema": schema}
 
 
 def _own_responses(responses: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +83,7 @@ def _links(operation_id: str) -> dict[str, Any]:
     return {name: {"operationId": name, "parameters": taken} for name in following}
 
 
-def _exemplify(content: dict[str, Any]) -> None:
+def _add_example(content: dict[str, Any], examples: Examples) -> None:
     model = content["schema"].get("$ref", "").rpartition("/")[2]
-    if model in examples.ANSWERS:
-        content["example"] = examples.ANSWERS[model]
+    if model in examples.answers:
+        content["example"] = examples.answers[model]

@@ -110,7 +110,7 @@ JOB_EVENT: dict[str, Any] = {
 }
 
 
-def json_response(
+def describe_json(
     description: str, model: type[BaseModel], *, headers: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """A response whose body is `model`."""
@@ -122,7 +122,7 @@ def json_response(
     return answer | ({"headers": headers} if headers else {})
 
 
-def json_body(
+def describe_body(
     model: type[BaseModel], *, required: bool = True, example: object = None
 ) -> dict[str, Any]:
     """A request whose body is `model`."""
@@ -132,14 +132,14 @@ def json_body(
     return {"required": required, "content": {"application/json": content}}
 
 
-def events_response(description: str) -> dict[str, Any]:
+def describe_events(description: str, *, example: dict[str, Any]) -> dict[str, Any]:
     """A stream of server-sent events; the schema is that of each."""
     schema = {"$ref": "#/components/schemas/JobEvent"}
-    content = {"text/event-stream": {"schema": schema}}
+    content = {"text/event-stream": {"schema": schema, "example": example}}
     return {"description": description, "content": content}
 
 
-def jsonl_response(description: str) -> dict[str, Any]:
+def describe_jsonl(description: str) -> dict[str, Any]:
     """A response of one ItemResult a line."""
     return {
         "description": f"{description} Each line is an `ItemResult`, without links.",
@@ -147,12 +147,12 @@ def jsonl_response(description: str) -> dict[str, Any]:
     }
 
 
-def html_response(description: str) -> dict[str, Any]:
+def describe_html(description: str) -> dict[str, Any]:
     """A response that is a page."""
     return {"description": description, "content": {"text/html": {"schema": {"type": "string"}}}}
 
 
-def text_response(description: str) -> dict[str, Any]:
+def describe_text(description: str) -> dict[str, Any]:
     """A response of plain text."""
     content = {"text/plain": {"schema": {"type": "string"}}}
     return {"description": description, "content": content}

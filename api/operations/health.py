@@ -6,23 +6,19 @@ import time
 from concurrent.futures import Future
 
 from flask import Response
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
 from pydantic import Field
 
+from api.http.responses import json_response
 from api.http.validation import FieldError
 from api.openapi import responses
+from api.openapi.blueprints import open_blueprint
 from api.services.container import services
 from guanwu.wire.base import Wire
 from worker.contract.errors import GuanwuError, ServiceUnavailable
 
 PROBE_S = 2.0
 
-health = APIBlueprint(
-    "health",
-    __name__,
-    abp_tags=[Tag(name="Health", description="For load balancers and supervisors.")],
-)
+health = open_blueprint("health", __name__, tag="Health")
 
 
 class Health(Wire):
@@ -33,7 +29,7 @@ class Health(Wire):
     "/healthz",
     operation_id="is_alive",
     summary="The process answers; asks nobody else",
-    responses={200: responses.json_response("It does.", Health)},
+    responses={200: responses.describe_json("It does.", Health)},
 )
 def is_alive() -> Response:
     return _ok()
@@ -43,7 +39,7 @@ def is_alive() -> Response:
     "/readyz",
     operation_id="is_ready",
     summary="Redis and the object store answer, too",
-    responses={200: responses.json_response("They do.", Health), **responses.problems(503)},
+    responses={200: responses.describe_json("They do.", Health), **responses.problems(503)},
 )
 def is_ready() -> Response:
     probes = {"redis": services().records.ping, "store": services().store.ping}
@@ -71,4 +67,4 @@ def _why_away(probe: Future[None], end_s: float) -> str | None:
 
 
 def _ok() -> Response:
-    return Response(Health(status="ok").model_dump_json(), mimetype="application/json")
+    return json_response(Health(status="ok"))

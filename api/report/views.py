@@ -7,28 +7,20 @@ import hashlib
 from typing import Literal
 
 from flask import Response, render_template
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.http import auth
 from api.jobs.lookup import finished_job
 from api.openapi import responses
+from api.openapi.blueprints import api_blueprint
 from api.openapi.paths import JobPath
 from api.report import descriptions
 from api.report.contents import Contents, contents
 from api.services.container import services
 from worker.contract.errors import ReportsFull
 
-report = APIBlueprint(
-    "report",
-    __name__,
-    url_prefix="/v1/jobs/<job_id>",
-    abp_tags=[Tag(name="Results", description="Labels and heatmaps.")],
-    abp_security=responses.BEARER,
-    abp_responses=responses.guarded(404, 422),
+report = api_blueprint(
+    "report", __name__, tag="Results", url_prefix="/v1/jobs/<job_id>", problems=(404, 422)
 )
-report.before_request(auth.require_tenant)
 
 
 class ReportQuery(BaseModel):
@@ -42,7 +34,7 @@ class ReportQuery(BaseModel):
     operation_id="download_report",
     summary="A finished job as one HTML file, to read, print and keep",
     description=descriptions.REPORT,
-    responses={200: responses.html_response("The report."), **responses.problems(409)},
+    responses={200: responses.describe_html("The report."), **responses.problems(409)},
 )
 def download_report(path: JobPath, query: ReportQuery) -> Response:
     job = finished_job(path.job_id)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import PurePath
 
 from flask import Response, redirect
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response as BaseResponse
 
 from api.http import auth
+from api.http.responses import json_response
 from api.jobs.lookup import find_job
 from api.openapi import responses
+from api.openapi.blueprints import api_blueprint
 from api.openapi.paths import ItemPath
 from api.results import descriptions, download_names, reader
-from api.results.links import _input, linked
+from api.results.links import input_link, with_links
 from api.services.container import services
 from guanwu.wire.media import SUFFIXES
 from guanwu.wire.results import Explanation, ItemResult
@@ -24,15 +24,9 @@ from guanwu.wire.statuses import ItemStatus
 from worker.contract.errors import ArtifactNotFound
 from worker.contract.objects import keys
 
-items = APIBlueprint(
-    "items",
-    __name__,
-    url_prefix="/v1/jobs/<job_id>/items",
-    abp_tags=[Tag(name="Results", description="Labels and heatmaps.")],
-    abp_security=responses.BEARER,
-    abp_responses=responses.guarded(404, 422),
+items = api_blueprint(
+    "items", __name__, tag="Results", url_prefix="/v1/jobs/<job_id>/items", problems=(404, 422)
 )
-items.before_request(auth.require_tenant)
 
 
 _NAMES = (
@@ -68,12 +62,12 @@ class ArtifactQuery(BaseModel):
     "/<int:index>",
     operation_id="get_item",
     summary="One item with its labels, heatmap links, and a link to its picture",
-    responses={200: responses.json_response("The item.", ItemResult)},
+    responses={200: responses.describe_json("The item.", ItemResult)},
 )
 def get_item(path: ItemPath) -> Response:
     job = find_job(services(), path.job_id, tenant=auth.tenant())
-    item = linked(reader.read_item(services(), job, path.index), services().store)
-    return _json(item.model_copy(update={"input": _input(item, job.tenant)}))
+    item = with_links(reader.read_item(services(), job, path.index), services().store)
+    return json_response(item.model_copy(update={"input": input_link(item, job.tenant)}))
 
 
 @items.get(
@@ -140,7 +134,3 @@ def _missing(item: ItemResult, artifact: str) -> ArtifactNotFound:
 
 def _redirect(key: str, filename: str) -> BaseResponse:
     return redirect(services().store.link(key, filename=filename).url, code=302)
-
-
-def _json(body: BaseModel) -> Response:
-    return Response(body.model_dump_json(), mimetype="application/json")

@@ -9,7 +9,7 @@ from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore
 
 
-def linked(item: ItemResult, store: ObjectStore) -> ItemResult:
+def with_links(item: ItemResult, store: ObjectStore) -> ItemResult:
     """The item with a presigned link beside every artefact's key."""
     explanations = [
         explanation.model_copy(update={"artifacts": _map_links(item, explanation, store)})
@@ -36,7 +36,7 @@ def _link(key: str, filename: str, store: ObjectStore) -> ArtifactLink:
     return ArtifactLink(key=key, url=link.url, expires_at=link.expires_at)
 
 
-def _input(item: ItemResult, tenant: str) -> ArtifactLink | None:
+def input_link(item: ItemResult, tenant: str) -> ArtifactLink | None:
     """A link to what was submitted, if it lies under its hash and has not been deleted."""
     if item.image.sha256 is None:
         return None

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 from flask import Response
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.http import auth
+from api.http.responses import json_response
 from api.jobs.lookup import FoundJob, find_job, finished_job
 from api.openapi import responses
+from api.openapi.blueprints import api_blueprint
 from api.openapi.paths import JobPath
 from api.results import descriptions, filtering, reader
-from api.results.links import linked
+from api.results.links import with_links
 from api.services.container import services
 from api.services.job_index import Order, Query
 from guanwu.wire.base import Verdict, Wire
@@ -25,15 +25,9 @@ from worker.contract.errors import ArtifactNotFound, JobUnfinished, ObjectNotFou
 from worker.contract.objects import keys
 from worker.contract.objects.store import JSONL
 
-results = APIBlueprint(
-    "results",
-    __name__,
-    url_prefix="/v1/jobs/<job_id>",
-    abp_tags=[Tag(name="Results", description="Labels and heatmaps.")],
-    abp_security=responses.BEARER,
-    abp_responses=responses.guarded(404, 422),
+results = api_blueprint(
+    "results", __name__, tag="Results", url_prefix="/v1/jobs/<job_id>", problems=(404, 422)
 )
-results.before_request(auth.require_tenant)
 
 
 class ResultsQuery(BaseModel):
@@ -99,16 +93,16 @@ class Summary(Wire):
     summary="Finished items with labels and heatmap links",
     description=descriptions.RESULTS,
     responses={
-        200: responses.json_response("A page of items.", ResultPage),
+        200: responses.describe_json("A page of items.", ResultPage),
         **responses.problems(409),
     },
 )
 def list_results(path: JobPath, query: ResultsQuery) -> Response:
     job = find_job(services(), path.job_id, tenant=auth.tenant())
     page = _page(job, query)
-    items = [linked(item, services().store) for item in page.items]
+    items = [with_links(item, services().store) for item in page.items]
     shown = ResultPage(items=items, next=page.next, done=page.done, matched=page.matched)
-    response = _json(shown)
+    response = json_response(shown)
     if not page.done and not items:
         response.headers["Retry-After"] = "1"
     return response
@@ -135,7 +129,7 @@ def _page(job: FoundJob, query: ResultsQuery) -> reader.Page:
     "/results.jsonl",
     operation_id="download_results",
     summary="All items of a finished job, one JSON object a line",
-    responses={200: responses.jsonl_response("All items."), **responses.problems(409)},
+    responses={200: responses.describe_jsonl("All items."), **responses.problems(409)},
 )
 def download_results(path: JobPath) -> Response:
     job = finished_job(path.job_id)
@@ -147,7 +141,7 @@ def download_results(path: JobPath) -> Response:
     operation_id="download_errors",
     summary="The items of a finished job that did not succeed, one JSON object a line",
     responses={
-        200: responses.jsonl_response("Items that did not succeed."),
+        200: responses.describe_jsonl("Items that did not succeed."),
         **responses.problems(409),
     },
 )
@@ -160,7 +154,7 @@ def download_errors(path: JobPath) -> Response:
     "/summary",
     operation_id="read_summary",
     summary="A finished job in numbers",
-    responses={200: responses.json_response("The summary.", Summary), **responses.problems(409)},
+    responses={200: responses.describe_json("The summary.", Summary), **responses.problems(409)},
 )
 def read_summary(path: JobPath) -> Response:
     job = finished_job(path.job_id)
@@ -174,7 +168,7 @@ def read_summary(path: JobPath) -> Response:
     description="Mean densities of each method's maps, of all pictures and of the most frequent "
     "first labels, with what the summary says of them. See docs/review.md.",
     responses={
-        200: responses.json_response("The densities.", Explanations),
+        200: responses.describe_json("The densities.", Explanations),
         **responses.problems(409),
     },
 )
@@ -190,7 +184,3 @@ def _file(key: str, mimetype: str) -> Response:
         raise ArtifactNotFound(
             "the job ended without this file; read its results page by page"
         ) from exc
-
-
-def _json(body: BaseModel) -> Response:
-    return Response(body.model_dump_json(), mimetype="application/json")

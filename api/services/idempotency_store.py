@@ -1,4 +1,4 @@
-"""What Redis remembers of requests that came with an Idempotency-Key."""
+"""Redis store of Idempotency-Keys and their answers."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ LEASE_S = 30.0  # longer than one call of the store that fails by its own timeou
 
 
 @dataclass(frozen=True)
-class Mark:
-    """A request's hold on a key.
+class IdempotencyClaim:
+    """A request's claim to a key.
 
     Attributes:
-        made: the id of the one job or feedback that the key stands for.
+        resource_id: the id of the one job or feedback that the key stands for.
         taken_over: an earlier request began, and nobody knows how far it came.
         answer: what the key's request was answered; None while there is no answer.
     """
 
     name: str
     token: str
-    made: str
+    resource_id: str
     expires_at: dt.datetime
     taken_over: bool
     answer: str | None
 
 
-class IdempotencyMarks:
-    """Marks of all tenants. One Lua call a step, so that of many requests one begins."""
+class IdempotencyStore:
+    """Claims of all tenants. One Lua call a step, so that of many requests one begins."""
 
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
         self._keys = RedisKeys(settings.redis_prefix)
@@ -47,20 +47,20 @@ class IdempotencyMarks:
         lua = resources.files("api.services").joinpath("idempotency.lua").read_text()
         self._script = client.register_script(lua)
 
-    def _call(self, mark: str, command: str, *args: object) -> Any:
+    def _call(self, name: str, command: str, *args: object) -> Any:
         with translated():
-            return self._script(keys=[mark], args=[command, *map(str, args)])
+            return self._script(keys=[name], args=[command, *map(str, args)])
 
-    def begin(self, tenant: str, key: str, *, payload: str, made: str) -> Mark:
-        """Take hold of a key, or find its answer. A new key will stand for `made`.
+    def begin(self, tenant: str, key: str, *, payload: str, new_id: str) -> IdempotencyClaim:
+        """Claim a key, or find its answer. A new key will stand for `new_id`.
 
         Raises:
             IdempotencyKeyReused: the key came with another payload before.
-            IdempotencyInFlight: an earlier request with it is being worked on.
+            IdempotencyInFlight: an earlier request with it is still being answered.
         """
         name, token = self._keys.idempotency(tenant, key), secrets.token_hex(8)
         outcome, own, expires_ms, answer = self._call(
-            name, "begin", payload, made, token, int(LEASE_S * 1000), self._ttl_ms
+            name, "begin", payload, new_id, token, int(LEASE_S * 1000), self._ttl_ms
         )
         expires_at = from_ms(int(expires_ms))
         if outcome == "other_payload":
@@ -69,31 +69,32 @@ class IdempotencyMarks:
                 f"request, this one is free again at {expires_at:%Y-%m-%dT%H:%M:%SZ}"
             )
         if outcome == "in_flight":
-            raise in_flight()
-        return Mark(name, token, own, expires_at, outcome == "taken_over", answer or None)
+            raise _in_flight()
+        taken_over = outcome == "taken_over"
+        return IdempotencyClaim(name, token, own, expires_at, taken_over, answer or None)
 
-    def renew(self, mark: Mark) -> None:
+    def renew(self, claim: IdempotencyClaim) -> None:
         """Make sure that the key is still held, for another `LEASE_S`.
 
         Raises:
             IdempotencyInFlight: this request took so long that another goes on in its place.
         """
-        if not self._call(mark.name, "renew", mark.token, int(LEASE_S * 1000)):
-            raise in_flight()
+        if not self._call(claim.name, "renew", claim.token, int(LEASE_S * 1000)):
+            raise _in_flight()
 
-    def answer(self, mark: Mark, answer: str) -> None:
+    def answer(self, claim: IdempotencyClaim, answer: str) -> None:
         """Keep the answer. If Redis is away just now, the next request finds what was made."""
         with contextlib.suppress(RedisUnavailable):
-            self._call(mark.name, "answer", mark.token, answer)
+            self._call(claim.name, "answer", claim.token, answer)
 
-    def give_up(self, mark: Mark, *, forget: bool) -> None:
+    def give_up(self, claim: IdempotencyClaim, *, forget: bool) -> None:
         """Let the next request go on at once. `forget`: surely nothing was made, any payload
         may come now."""
         with contextlib.suppress(RedisUnavailable):
-            self._call(mark.name, "forget" if forget else "release", mark.token)
+            self._call(claim.name, "forget" if forget else "release", claim.token)
 
 
-def in_flight() -> IdempotencyInFlight:
+def _in_flight() -> IdempotencyInFlight:
     return IdempotencyInFlight(
         "an earlier request with this Idempotency-Key is still being answered; send it again "
         "after Retry-After seconds"

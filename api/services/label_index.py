@@ -1,4 +1,4 @@
-"""Labels found as people type: in Chinese, in English, by pinyin or by its initials."""
+"""Type-ahead search of labels: in Chinese, in English, by pinyin or by its initials."""
 
 from __future__ import annotations
 
@@ -9,17 +9,61 @@ from bisect import bisect_left, bisect_right
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from enum import IntEnum
 from heapq import heapify, heappop
+from itertools import chain
 
 from worker.contract.label_set import LabelSet
 
+MAX_KEPT = 64  # clients make sets of their own
+BUILDERS = 2  # a large set holds up no small one
+WAIT_S = 0.25
 _END = "\n"  # of a key in the text; sorts before all that a key has
-_WHOLE, _INNER = 2, 4  # ranks of a key that begins a name, or lies in one; exact ones come before
-_INITIALS = 1  # added: other spellings go first
-_PLACE_BITS, _LENGTH_BITS = 32, 16  # of a weight, below its rank
-_PLACE = 2**_PLACE_BITS - 1
-_EXACT = _WHOLE << (_PLACE_BITS + _LENGTH_BITS)  # what a weight loses where all is typed
-_FIRST_INNER = _INNER << (_PLACE_BITS + _LENGTH_BITS)
+
+
+class Rank(IntEnum):
+    """How a key fits a name, the best first. Initials of pinyin come after other spellings."""
+
+    EXACT = 0
+    EXACT_INITIALS = 1
+    PREFIX = 2
+    PREFIX_INITIALS = 3
+    INNER = 4
+    INNER_INITIALS = 5
+
+    @property
+    def of_initials(self) -> Rank:
+        return Rank(self + 1)
+
+
+class SortKey:
+    """An unsigned integer of 64 bits by which labels sort: rank, length of name, id.
+
+    63 ........ 48 | 47 ......... 32 | 31 ........... 0
+    rank           | length of name  | label's id
+    """
+
+    LABEL_BITS = 32
+    LENGTH_BITS = 16
+    RANK_SHIFT = LABEL_BITS + LENGTH_BITS
+    MAX_LENGTH = 2**LENGTH_BITS - 1
+    LABEL_MASK = 2**LABEL_BITS - 1
+    FIRST_INNER = Rank.INNER << RANK_SHIFT
+    PREFIX_TO_EXACT = (Rank.PREFIX - Rank.EXACT) << RANK_SHIFT
+
+    @classmethod
+    def pack(cls, rank: Rank, length: int, label: int) -> int:
+        length = min(length, cls.MAX_LENGTH)
+        return rank << cls.RANK_SHIFT | length << cls.LABEL_BITS | label
+
+    @classmethod
+    def label_of(cls, sort_key: int) -> int:
+        return sort_key & cls.LABEL_MASK
+
+    @classmethod
+    def to_exact(cls, sort_key: int) -> int:
+        """The key of a name that was typed to its end: a prefix becomes an exact match."""
+        return sort_key if sort_key >= cls.FIRST_INNER else sort_key - cls.PREFIX_TO_EXACT
 
 
 class LabelIndex:
@@ -27,28 +71,27 @@ class LabelIndex:
 
     Every name is entered from each place where a search may begin: a Chinese one from each
     character, an English one from each word, pinyin and initials from each syllable. A search
-    is two bisections, whatever the size of the set; what it finds is sorted by weights made
-    beforehand.
+    is two bisections, whatever the size of the set; matches are sorted by keys made beforehand.
     """
 
     def __init__(self, labels: LabelSet) -> None:
         self.labels = labels
         entries = [*_in_order(e for n in range(len(labels)) for e in _entries_of(labels, n))]
         self._text = _END.join(key for key, _ in entries) + _END
-        self._weights = array("Q", (weight for _, weight in entries))
+        self._sort_keys = array("Q", (sort_key for _, sort_key in entries))
         self._starts = array("I", _starts(key for key, _ in entries))
 
     def search(self, query: str, limit: int) -> list[int]:
         """Ids of the labels that fit, the best first: those called so, those that begin so,
         those that have it inside; of these the shorter names first."""
-        return _best([weight for key in _keys(query) for weight in self._found(key)], limit)
+        return _select_best([match for key in _keys(query) for match in self._match(key)], limit)
 
-    def _found(self, key: str) -> list[int]:
-        """Weights of the entries that begin with the key."""
+    def _match(self, key: str) -> list[int]:
+        """Sort keys of the entries that begin with the key."""
         first, last = self._range(key)
         _, exact = self._range(key + _END)
-        whole = [w - _EXACT if w < _FIRST_INNER else w for w in self._weights[first:exact]]
-        return whole + self._weights[exact:last].tolist()
+        whole = [SortKey.to_exact(sort_key) for sort_key in self._sort_keys[first:exact]]
+        return whole + self._sort_keys[exact:last].tolist()
 
     def _range(self, key: str) -> tuple[int, int]:
         """Places of the entries whose text begins with the key."""
@@ -70,45 +113,42 @@ class NameScan:
 
     def search(self, query: str, limit: int) -> list[int]:
         """Ids of the labels that fit, the best first."""
-        found = [_in_name(self._zh, key) for key in _keys(query)]
-        found += [_in_name(self._en, key, between=" ") for key in _keys(query)]
-        return _best([weight for weights in found for weight in weights], limit)
-
-
-MAX_KEPT = 64  # clients make sets of their own
-MAKERS = 2  # a large set holds up no small one
-WAIT_S = 0.25
+        matches = [_match_names(self._zh, key) for key in _keys(query)]
+        matches += [_match_names(self._en, key, between=" ") for key in _keys(query)]
+        return _select_best([*chain.from_iterable(matches)], limit)
 
 
 class LabelIndexes:
-    """Indexes of the label sets asked for last, each made when it is first asked for, by a thread
-    of its own. Safe among threads."""
+    """Indexes of the label sets searched last, each built by a thread when it is first searched.
+
+    Safe among threads.
+    """
 
     def __init__(self) -> None:
-        self._made: OrderedDict[str, Future[LabelIndex]] = OrderedDict()  # by digest
+        self._kept: OrderedDict[str, Future[LabelIndex]] = OrderedDict()  # by digest
         self._scans: dict[str, NameScan] = {}
         self._lock = threading.Lock()
-        self._makers = ThreadPoolExecutor(MAKERS, thread_name_prefix="labels")
+        self._builders = ThreadPoolExecutor(BUILDERS, thread_name_prefix="labels")
 
     def of(self, labels: LabelSet) -> LabelIndex | NameScan:
         """The index; the names alone where it is not there within `WAIT_S`."""
-        making = self._making(labels)
+        building = self._building(labels)
         try:
-            index = making.result(WAIT_S)
+            index = building.result(WAIT_S)
         except TimeoutError:
             return self._scan(labels)
         self._scans.pop(labels.digest, None)
         return index
 
-    def _making(self, labels: LabelSet) -> Future[LabelIndex]:
+    def _building(self, labels: LabelSet) -> Future[LabelIndex]:
         with self._lock:
-            if labels.digest not in self._made:
-                self._made[labels.digest] = self._makers.submit(LabelIndex, labels)
-            self._made.move_to_end(labels.digest)
-            while len(self._made) > MAX_KEPT:
-                oldest, _ = self._made.popitem(last=False)
+            if labels.digest not in self._kept:
+                self._kept[labels.digest] = self._builders.submit(LabelIndex, labels)
+            self._kept.move_to_end(labels.digest)
+            while len(self._kept) > MAX_KEPT:
+                oldest, _ = self._kept.popitem(last=False)
                 self._scans.pop(oldest, None)
-            return self._made[labels.digest]
+            return self._kept[labels.digest]
 
     def _scan(self, labels: LabelSet) -> NameScan:
         if labels.digest not in self._scans:
@@ -117,29 +157,29 @@ class LabelIndexes:
 
 
 def _keys(query: str) -> set[str]:
-    """What a query is looked up as."""
+    """The keys that a query is looked up as."""
     letters = _letters(query)
     return {letters, letters.replace("ü", "v"), _words(query)} - {""}
 
 
-def _best(weights: list[int], limit: int) -> list[int]:
-    """Ids of labels by their least weights."""
-    heapify(weights)  # of some ten thousand the best few are wanted
-    found: dict[int, None] = {}
-    while weights and len(found) < limit:
-        found[heappop(weights) & _PLACE] = None
-    return [*found]
+def _select_best(sort_keys: list[int], limit: int) -> list[int]:
+    """Ids of labels by their least sort keys."""
+    heapify(sort_keys)  # of some ten thousand the best few are wanted
+    best: dict[int, None] = {}
+    while sort_keys and len(best) < limit:
+        best[SortKey.label_of(heappop(sort_keys))] = None
+    return [*best]
 
 
-def _in_name(names: Sequence[str], key: str, *, between: str = "") -> Iterator[int]:
-    """Weights of the names that have the key at one of their parts' beginning."""
+def _match_names(names: Sequence[str], key: str, *, between: str = "") -> Iterator[int]:
+    """Sort keys of the names that have the key at one of their parts' beginning."""
     inner = between + key
     for label, name in enumerate(names):
         if name.startswith(key):
-            weight = _weight(_WHOLE, len(name), label)
-            yield weight - _EXACT if name == key else weight
+            rank = Rank.EXACT if name == key else Rank.PREFIX
+            yield SortKey.pack(rank, len(name), label)
         elif inner in name:
-            yield _weight(_INNER, len(name), label)
+            yield SortKey.pack(Rank.INNER, len(name), label)
 
 
 def _in_order(entries: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
@@ -156,7 +196,7 @@ def _entries_of(labels: LabelSet, label: int) -> Iterator[tuple[str, int]]:
 
 
 def _entries(zh: str, en: str, label: int) -> Iterator[tuple[str, int]]:
-    """Keys and weights under which one label is found."""
+    """Keys under which one label is found, each with its sort key."""
     folded = _letters(zh)
     yield from _from_each([*folded], label)
     words = _words(en)
@@ -165,23 +205,18 @@ def _entries(zh: str, en: str, label: int) -> Iterator[tuple[str, int]]:
     syllables = _syllables(folded)
     if syllables != [folded]:
         yield from _from_each(syllables, label)
-        yield from _from_each([s[0] for s in syllables], label, extra=_INITIALS)
+        yield from _from_each([s[0] for s in syllables], label, initials=True)
 
 
 def _from_each(
-    parts: list[str], label: int, *, between: str = "", extra: int = 0
+    parts: list[str], label: int, *, between: str = "", initials: bool = False
 ) -> Iterator[tuple[str, int]]:
     """The name from each of its parts on."""
     length = len(between.join(parts))
     for begin in range(len(parts)):
-        rank = (_INNER if begin else _WHOLE) + extra
-        yield between.join(parts[begin:]), _weight(rank, length, label)
-
-
-def _weight(rank: int, length: int, label: int) -> int:
-    """Sorts by rank, then length, then place in the set; holds the label's id."""
-    length = min(length, 2**_LENGTH_BITS - 1)
-    return (rank << _LENGTH_BITS | length) << _PLACE_BITS | label
+        rank = Rank.INNER if begin else Rank.PREFIX
+        rank = rank.of_initials if initials else rank
+        yield between.join(parts[begin:]), SortKey.pack(rank, length, label)
 
 
 def _starts(keys: Iterator[str]) -> Iterator[int]:

@@ -10,7 +10,7 @@ from werkzeug.http import parse_list_header
 
 from api.jobs.polling import MAX_WAIT_S, watched
 from api.results import reader
-from api.results.links import linked
+from api.results.links import with_links
 from api.services.container import Services
 from guanwu.wire.jobs import Job
 from guanwu.wire.results import ItemResult
@@ -71,5 +71,5 @@ def _finished(services: Services, job: str, tenant: str, end_s: float) -> Finish
     if found is None:
         return None
     page = reader.read_page(services, found, after=-1, limit=found.view.counts.total)
-    items = [linked(item, services.store) for item in page.items]
+    items = [with_links(item, services.store) for item in page.items]
     return FinishedJob(**dict(found.view), results=items)

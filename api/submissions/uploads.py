@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 
 from flask import Response, request
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
 from pydantic import Field, StringConstraints
 
-from api.http import auth, body_limits
+from api.http import auth
+from api.http.responses import json_response
 from api.http.validation import validated
 from api.openapi import bodies, responses
+from api.openapi.blueprints import api_blueprint
 from api.services.container import services
 from api.submissions import descriptions
 from api.submissions.submission import base_name
@@ -21,16 +21,9 @@ from guanwu.wire.requests import Upload
 from worker.contract.errors import RequestTooLarge
 from worker.contract.objects import keys
 
-uploads = APIBlueprint(
-    "uploads",
-    __name__,
-    url_prefix="/v1/uploads",
-    abp_tags=[Tag(name="Uploads", description="Files for jobs to name by `upload`.")],
-    abp_security=responses.BEARER,
-    abp_responses=responses.guarded(422),
+uploads = api_blueprint(
+    "uploads", __name__, tag="Uploads", url_prefix="/v1/uploads", problems=(422,), changes="upload"
 )
-uploads.before_request(auth.require_tenant)
-uploads.before_request(body_limits.check_length)
 
 
 Kind = Literal[
@@ -69,7 +62,7 @@ class UploadRequest(Wire):
     description=descriptions.UPLOAD,
     openapi_extensions={"requestBody": bodies.UPLOAD_BODY},
     responses={
-        201: responses.json_response("Put the file there.", Upload),
+        201: responses.describe_json("Put the file there.", Upload),
         **responses.problems(400, 413),
     },
 )
@@ -80,7 +73,7 @@ def create_upload() -> Response:
     headers = _headers(asked) | services().store.encryption
     link = services().store.upload_link(keys.upload(auth.tenant(), upload_id), headers=headers)
     upload = Upload(id=upload_id, url=link.url, headers=headers, expires_at=link.expires_at)
-    return Response(upload.model_dump_json(), status=201, mimetype="application/json")
+    return json_response(upload, status=201)
 
 
 def _check_size(asked: UploadRequest) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from flask import Response, g, request
 
@@ -18,6 +19,7 @@ from api.services.container import services
 from api.submissions import accept, descriptions, parsing, prefer_wait
 from api.submissions.explain_item import look_again
 from api.submissions.submission import Submission
+from guanwu.wire.base import new_id
 from guanwu.wire.jobs import Job
 from guanwu.wire.options import Options
 
@@ -34,34 +36,40 @@ __all__ = ["jobs"]  # with all of its calls: these are added to those of api.job
         "parameters": descriptions.SUBMIT_HEADERS,
     },
     responses={
-        200: responses.json_response(
+        200: responses.describe_json(
             "With `Prefer: wait`: the job is done already.",
             prefer_wait.FinishedJob,
             headers=responses.ACCEPTED,
         ),
-        202: responses.json_response("The job is accepted.", Job, headers=responses.ACCEPTED),
+        202: responses.describe_json("The job is accepted.", Job, headers=responses.ACCEPTED),
         **responses.problems(400, 409, 413, 415, 429),
     },
 )
 def submit() -> Response:
-    return _submitted(parsing.read(request, services().settings, tenant=auth.tenant()))
+    return _accept_once(parsing.read(request, services().settings, tenant=auth.tenant()))
 
 
-def _submitted(asked: Submission) -> Response:
-    """The answer to a submission: accepted, once under its Idempotency-Key if it has one."""
-    key = idempotency.key_of(request)
-    if key is None:
-        job = accept.accept(services(), asked, tenant=auth.tenant(), allowances=auth.allowances())
-        return _accepted(job)
-    once = accept.accept_once(
-        services(), asked, tenant=auth.tenant(), allowances=auth.allowances(), key=key
+def _accept_once(submission: Submission) -> Response:
+    """Accept a submission; once under its Idempotency-Key if it has one."""
+    return idempotency.respond_once(
+        Job,
+        key=idempotency.key_of(request),
+        payload=submission.payload,
+        new_id=new_id("job"),
+        find=partial(accept.find_accepted, services(), auth.tenant()),
+        make=lambda job, hold: accept.accept(
+            services(),
+            submission,
+            tenant=auth.tenant(),
+            allowances=auth.allowances(),
+            job=job,
+            hold=hold,
+        ),
+        render=_respond_accepted,
     )
-    response = _accepted(once.made)
-    once.show(response)
-    return response
 
 
-def _accepted(job: Job) -> Response:
+def _respond_accepted(job: Job) -> Response:
     """202 at once; or, after the wait that the caller prefers, 200 with the results."""
     wait_s = prefer_wait.wait_s_of(request)
     waited = prefer_wait.Waited(applied=False)
@@ -81,11 +89,11 @@ def _accepted(job: Job) -> Response:
     summary="Ask again about an item's picture, as a job of its own",
     description=descriptions.EXPLAIN,
     openapi_extensions={
-        "requestBody": responses.json_body(Options, example=descriptions.EXPLAIN_OPTIONS),
+        "requestBody": responses.describe_body(Options, example=descriptions.EXPLAIN_OPTIONS),
         "parameters": [parameters.IDEMPOTENCY_KEY],
     },
     responses={
-        202: responses.json_response("The job is accepted.", Job, headers=responses.ACCEPTED),
+        202: responses.describe_json("The job is accepted.", Job, headers=responses.ACCEPTED),
         **responses.problems(400, 404, 409, 413),
     },
 )
@@ -95,4 +103,4 @@ def explain_item(path: ItemPath) -> Response:
     body = request.get_data(cache=False)
     asked = look_again(services(), job, item, validated(Options, body))
     payload = idempotency.item_payload("explain", job.id, path.index, body)
-    return _submitted(replace(asked, payload=payload))
+    return _accept_once(replace(asked, payload=payload))

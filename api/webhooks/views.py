@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
 from flask import Response, request
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel
 
-from api.http import auth, body_limits
+from api.http import auth
+from api.http.responses import created, json_response
 from api.http.validation import validated
 from api.openapi import responses
+from api.openapi.blueprints import api_blueprint
 from api.services.container import services
 from api.webhooks.descriptions import CREATE, DELIVERIES, ROTATE, SECRET, TEST
 from api.webhooks.schemas import AttemptsQuery, RotateRequest, WebhookPath, WebhookRequest
@@ -28,16 +26,7 @@ from guanwu.wire.webhooks import (
 )
 from worker.contract.webhook import Delivery, Secrets, Webhook, body_of, check_target
 
-webhooks = APIBlueprint(
-    "webhooks",
-    __name__,
-    url_prefix="/v1",
-    abp_tags=[Tag(name="Webhooks", description="Be told when jobs end.")],
-    abp_security=responses.BEARER,
-    abp_responses=responses.guarded(422),
-)
-webhooks.before_request(auth.require_tenant)
-webhooks.before_request(body_limits.check_length)
+webhooks = api_blueprint("webhooks", __name__, tag="Webhooks", url_prefix="/v1", problems=(422,))
 
 
 @webhooks.post(
@@ -46,7 +35,7 @@ webhooks.before_request(body_limits.check_length)
     summary="Be told when jobs end",
     description=CREATE,
     openapi_extensions={
-        "requestBody": responses.json_body(
+        "requestBody": responses.describe_body(
             WebhookRequest,
             example={
                 "url": "https://shop.example.com/hooks",
@@ -55,30 +44,28 @@ webhooks.before_request(body_limits.check_length)
         )
     },
     responses={
-        201: responses.json_response(
+        201: responses.describe_json(
             "The webhook and its secret.", NewWebhook, headers=responses.CREATED
         ),
         **responses.problems(400, 413),
     },
 )
 def create_webhook() -> Response:
-    asked = validated(WebhookRequest, request.get_data(cache=False) or b"{}")
-    check_target(asked.url, services().settings.allowed_addresses, field="url")
-    made = services().webhooks.create(auth.tenant(), url=asked.url, events=asked.events)
-    response = _json(_with_secret(made), status=201)
-    response.headers["Location"] = f"/v1/webhooks/{made.id}"
-    return response
+    target = validated(WebhookRequest, request.get_data(cache=False) or b"{}")
+    check_target(target.url, services().settings.allowed_addresses, field="url")
+    webhook = services().webhooks.create(auth.tenant(), url=target.url, events=target.events)
+    return created(_with_secret(webhook), f"/v1/webhooks/{webhook.id}")
 
 
 @webhooks.get(
     "/webhooks",
     operation_id="list_webhooks",
     summary="List your standing webhooks",
-    responses={200: responses.json_response("All of them.", WebhookList)},
+    responses={200: responses.describe_json("All of them.", WebhookList)},
 )
 def list_webhooks() -> Response:
-    found = services().webhooks.of(auth.tenant())
-    return _json(WebhookList(items=[WebhookView(**_seen(webhook)) for webhook in found]))
+    standing = services().webhooks.of(auth.tenant())
+    return json_response(WebhookList(items=[_to_view(webhook) for webhook in standing]))
 
 
 @webhooks.get(
@@ -86,11 +73,11 @@ def list_webhooks() -> Response:
     operation_id="get_webhook_secret",
     summary="The secret that signs for webhooks named in jobs",
     description=SECRET,
-    responses={200: responses.json_response("The newest secret.", SigningSecret)},
+    responses={200: responses.describe_json("The newest secret.", SigningSecret)},
 )
 def get_webhook_secret() -> Response:
     auth.require_scope("submit")
-    return _json(_signing(services().webhooks.secrets(auth.tenant())))
+    return json_response(_to_signing_secret(services().webhooks.secrets(auth.tenant())))
 
 
 @webhooks.post(
@@ -99,18 +86,18 @@ def get_webhook_secret() -> Response:
     summary="Replace the secret that signs for webhooks named in jobs",
     description=ROTATE,
     openapi_extensions={
-        "requestBody": responses.json_body(
+        "requestBody": responses.describe_body(
             RotateRequest, required=False, example={"overlap_s": 3600}
         )
     },
     responses={
-        200: responses.json_response("The new secret.", SigningSecret),
+        200: responses.describe_json("The new secret.", SigningSecret),
         **responses.problems(400, 413),
     },
 )
 def rotate_webhook_secret() -> Response:
     secrets = services().webhooks.rotate_secrets(auth.tenant(), overlap_s=_overlap_s())
-    return _json(_signing(secrets))
+    return json_response(_to_signing_secret(secrets))
 
 
 @webhooks.get(
@@ -118,12 +105,12 @@ def rotate_webhook_secret() -> Response:
     operation_id="get_webhook",
     summary="A standing webhook",
     responses={
-        200: responses.json_response("The webhook.", WebhookView),
+        200: responses.describe_json("The webhook.", WebhookView),
         **responses.problems(404),
     },
 )
 def get_webhook(path: WebhookPath) -> Response:
-    return _json(WebhookView(**_seen(services().webhooks.find(auth.tenant(), path.webhook_id))))
+    return json_response(_to_view(services().webhooks.find(auth.tenant(), path.webhook_id)))
 
 
 @webhooks.delete(
@@ -145,19 +132,19 @@ def delete_webhook(path: WebhookPath) -> Response:
     summary="Replace a webhook's secret",
     description=ROTATE,
     openapi_extensions={
-        "requestBody": responses.json_body(
+        "requestBody": responses.describe_body(
             RotateRequest, required=False, example={"overlap_s": 3600}
         )
     },
     responses={
-        200: responses.json_response("The webhook and its new secret.", NewWebhook),
+        200: responses.describe_json("The webhook and its new secret.", NewWebhook),
         **responses.problems(400, 404, 413),
     },
 )
 def rotate_webhook(path: WebhookPath) -> Response:
     overlap_s = _overlap_s()
-    made = services().webhooks.rotate(auth.tenant(), path.webhook_id, overlap_s=overlap_s)
-    return _json(_with_secret(made))
+    webhook = services().webhooks.rotate(auth.tenant(), path.webhook_id, overlap_s=overlap_s)
+    return json_response(_with_secret(webhook))
 
 
 @webhooks.post(
@@ -166,7 +153,7 @@ def rotate_webhook(path: WebhookPath) -> Response:
     summary="Send a test event",
     description=TEST,
     responses={
-        202: responses.json_response("It is queued.", QueuedDelivery),
+        202: responses.describe_json("It is queued.", QueuedDelivery),
         **responses.problems(404),
     },
 )
@@ -182,7 +169,7 @@ def test_webhook(path: WebhookPath) -> Response:
         created_at=now,
     )
     services().deliveries.place(delivery)
-    return _json(QueuedDelivery(id=delivery.id), status=202)
+    return json_response(QueuedDelivery(id=delivery.id), status=202)
 
 
 @webhooks.get(
@@ -191,7 +178,7 @@ def test_webhook(path: WebhookPath) -> Response:
     summary="Tries to deliver, the newest first",
     description=DELIVERIES,
     responses={
-        200: responses.json_response("A page of tries.", AttemptPage),
+        200: responses.describe_json("A page of tries.", AttemptPage),
         **responses.problems(404),
     },
 )
@@ -200,30 +187,26 @@ def list_deliveries(path: WebhookPath, query: AttemptsQuery) -> Response:
     page, following = services().deliveries.attempts(
         webhook.id, limit=query.limit, after=query.after
     )
-    return _json(AttemptPage(items=page, next=following))
+    return json_response(AttemptPage(items=page, next=following))
 
 
 def _overlap_s() -> int:
     return validated(RotateRequest, request.get_data(cache=False) or b"{}").overlap_s
 
 
-def _seen(webhook: Webhook) -> dict[str, Any]:
-    shown = webhook.model_dump(include={"id", "url", "events", "created_at", "disabled_at"})
-    return shown | {"old_secrets_until": _old_until(webhook)}
+def _to_view(webhook: Webhook) -> WebhookView:
+    public = webhook.model_dump(include={"id", "url", "events", "created_at", "disabled_at"})
+    return WebhookView(**public, old_secrets_until=_old_secrets_until(webhook))
 
 
 def _with_secret(webhook: Webhook) -> NewWebhook:
-    return NewWebhook(**_seen(webhook), secret=webhook.newest)
+    return NewWebhook(**dict(_to_view(webhook)), secret=webhook.newest)
 
 
-def _signing(secrets: Secrets) -> SigningSecret:
-    return SigningSecret(secret=secrets.newest, old_secrets_until=_old_until(secrets))
+def _to_signing_secret(secrets: Secrets) -> SigningSecret:
+    return SigningSecret(secret=secrets.newest, old_secrets_until=_old_secrets_until(secrets))
 
 
-def _old_until(secrets: Secrets) -> tuple[dt.datetime, ...]:
+def _old_secrets_until(secrets: Secrets) -> tuple[dt.datetime, ...]:
     now = dt.datetime.now(dt.UTC)
     return tuple(s.expires_at for s in secrets.secrets if s.expires_at and s.expires_at > now)
-
-
-def _json(body: BaseModel, *, status: int = 200) -> Response:
-    return Response(body.model_dump_json(), status=status, mimetype="application/json")
