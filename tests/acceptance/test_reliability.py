@@ -47,7 +47,7 @@ def test_a_fitted_model_scores_what_it_is_right_about(shared_data: Path, tmp_pat
     assert (plain.models[0].calibrated, scored.models[0].calibrated) == (False, True)
     pixels = torch.from_numpy(model.framing.fit(pictures[0].picture.rgb).pixels.copy())
     with torch.inference_mode():
-        logits = model.look(pixels[None], methods=set(), classify=True).logits
+        logits = model.forward(pixels[None], methods=set(), classify=True).logits
     assert logits is not None
     wanted = float((logits / fitted.temperature).softmax(1).max())
     assert scored.labels[0].score == pytest.approx(wanted, abs=1e-5)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from tests.benchmarks.ground import Ground
 from tests.benchmarks.same_work import SameWork
 from tests.benchmarks.scenes import BATCH, Scene, jpegs, opened
-from worker.vision.engine.batch import Finding
+from worker.vision.engine.batch import ModelOutput
 from worker.vision.heatmaps.heatmap import Heatmap
 from worker.vision.rendering import overlay
 
@@ -57,9 +57,9 @@ def _cells(numbers: Numbers, heatmap: Heatmap) -> npt.NDArray[np.float32]:
     return np.asarray(cv2.resize(seen, (columns, rows), interpolation=cv2.INTER_AREA).ravel())
 
 
-def _in_float32(ground: Ground, scene: Scene, pictures: list[bytes]) -> Sequence[Finding]:
+def _in_float32(ground: Ground, scene: Scene, pictures: list[bytes]) -> Sequence[ModelOutput]:
     model = SameWork(scene, ground.networks.get(scene.model, "float32"), ground.folder)
-    found: list[Finding] = []
+    found: list[ModelOutput] = []
     for start in range(0, len(pictures), BATCH):
         batch = [opened(data) for data in pictures[start : start + BATCH]]
         found += model.findings(batch)

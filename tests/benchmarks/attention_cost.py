@@ -48,12 +48,14 @@ def ways(placement: Placement) -> Mapping[str, Way]:
         return _tensor(output.last_hidden_state)
 
     def attention(pixels: Tensor) -> Tensor:
-        evidence = ours.look(pixels, methods={"attention"}, classify=False)
-        return ours.maps("attention", evidence, None)
+        evidence = ours.forward(pixels, methods={"attention"}, classify=False)
+        return ours.explain("attention", evidence, None)
 
     def attention_full(pixels: Tensor) -> Tensor:
         x = ours.normalised(pixels)
-        with capture(ours.anatomy.layers, {-1: prefix_rows(ours.anatomy.prefix_tokens)}) as read:
+        with capture(
+            ours.architecture.layers, {-1: prefix_rows(ours.architecture.prefix_tokens)}
+        ) as read:
             ours.network(pixel_values=x)
         return cls_attention(read[-1], grid=_grid(x))
 

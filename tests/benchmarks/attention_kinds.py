@@ -56,13 +56,13 @@ def real(model: VisionModel, named: Sequence[place.Named]) -> Figures:
     absent = absent_labels(shown)
     pixels = torch.from_numpy(np.stack([model.framing.fit(rgb).pixels for rgb, _ in named]))
     figures: Figures = {}
-    for method in model.offer.methods:
+    for method in model.capabilities.methods:
         pairs = []
         for part in torch.arange(len(named)).split(16):
             with torch.inference_mode():
-                evidence = model.look(pixels[part], methods={method}, classify=True)
-                present = model.maps(method, evidence, shown[part])
-                other = model.maps(method, evidence, absent[part])
+                evidence = model.forward(pixels[part], methods={method}, classify=True)
+                present = model.explain(method, evidence, shown[part])
+                other = model.explain(method, evidence, absent[part])
             pairs += list(zip(present, other, strict=True))
         figures[f"{model.spec.id}.{method}"] = _compared(pairs)
     return figures

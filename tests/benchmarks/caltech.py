@@ -75,7 +75,7 @@ def recognised(model: VisionTransformer, pictures: Seen, *, batch: int) -> Tenso
     right = []
     for start in range(0, len(pictures), batch):
         part = pictures[start : start + batch]
-        logits = model.look(part.pixels, methods=set(), classify=True).logits
+        logits = model.forward(part.pixels, methods=set(), classify=True).logits
         assert logits is not None
         right.append(logits.argmax(1) == part.classes)
     return torch.cat(right).nonzero()[:, 0]

@@ -56,11 +56,11 @@ def seen(model: ConvolutionalClassifier, *, most: int | None) -> tuple[Tensor, T
 @torch.inference_mode()
 def maps_of(model: ConvolutionalClassifier, pixels: Tensor, classes: Tensor) -> dict[str, Tensor]:
     """Every method's maps and those that know nothing, (N, gh, gw)."""
-    made: dict[str, list[Tensor]] = {method: [] for method in model.offer.methods}
+    made: dict[str, list[Tensor]] = {method: [] for method in model.capabilities.methods}
     for part, of in zip(pixels.split(BATCH), classes.split(BATCH), strict=True):
         for method, maps in made.items():
-            evidence = model.look(part, methods={method}, classify=True)
-            maps.append(model.maps(method, evidence, of))
+            evidence = model.forward(part, methods={method}, classify=True)
+            maps.append(model.explain(method, evidence, of))
     grid = made["cam"][0].shape[1:]
     return {
         **{method: torch.cat(maps) for method, maps in made.items()},
@@ -103,9 +103,9 @@ def costs(model: ConvolutionalClassifier, pixels: Tensor, *, rounds: int) -> dic
 def _mapping(model: ConvolutionalClassifier, method: str) -> Callable[[Tensor], Tensor]:
     @torch.inference_mode()
     def step(batch: Tensor) -> Tensor:
-        evidence = model.look(batch, methods={method}, classify=True)
+        evidence = model.forward(batch, methods={method}, classify=True)
         assert evidence.logits is not None
-        return model.maps(method, evidence, evidence.logits.argmax(1))
+        return model.explain(method, evidence, evidence.logits.argmax(1))
 
     return step
 
@@ -122,7 +122,7 @@ def _judging(model: ConvolutionalClassifier) -> Callable[[Tensor], object]:
 
 @torch.inference_mode()
 def _logits(model: ConvolutionalClassifier, pixels: Tensor) -> Tensor:
-    logits = model.look(pixels, methods=set(), classify=True).logits
+    logits = model.forward(pixels, methods=set(), classify=True).logits
     assert logits is not None
     return logits
 
@@ -153,7 +153,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"layercam - cam {paired.mean():.3f} +- {float(paired.std()) / len(paired) ** 0.5:.3f}")
     limits = BUILT_IN[model.weights_sha256].thresholds
     assert limits is not None
-    for method in model.offer.methods:
+    for method in model.capabilities.methods:
         above = (served[method] >= limits.random).float().mean()
         figures[f"{method}_above_noise"] = float(above)
     figures["score_spearman"] = score_spearman(served, measured)

@@ -25,12 +25,14 @@ def contenders(model: VisionTransformer) -> Mapping[str, Contender]:
 
     def served(method: str) -> Contender:
         def make(pixels: Tensor, classes: Tensor) -> Tensor:
-            evidence = model.look(pixels, methods={method}, classify=True)
-            return model.maps(method, evidence, classes if method in model.offer.methods else None)
+            evidence = model.forward(pixels, methods={method}, classify=True)
+            return model.explain(
+                method, evidence, classes if method in model.capabilities.methods else None
+            )
 
         return make
 
-    ours = (*model.offer.methods, *model.offer.label_free_methods)
+    ours = (*model.capabilities.methods, *model.capabilities.label_free_methods)
     return {
         **{method: served(method) for method in ours},
         "input_relevance": lambda pixels, classes: input_relevance(model, pixels, classes),
@@ -46,7 +48,7 @@ def contenders(model: VisionTransformer) -> Mapping[str, Contender]:
 def input_relevance(model: VisionTransformer, pixels: Tensor, classes: Tensor) -> Tensor:
     """AttnLRP as it was published: down to what the first block gets, on the label's logit."""
     with attn_lrp(model.network):
-        trail = passes.whole(model.network, model.normalised(pixels), model.anatomy, at=(0,))
+        trail = passes.whole(model.network, model.normalised(pixels), model.architecture, at=(0,))
     assert trail.logits is not None
     with torch.enable_grad():
         explained = trail.logits.gather(1, classes[:, None])
@@ -74,12 +76,12 @@ def _at_last_norm(
     model: VisionTransformer, pixels: Tensor, classes: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Patches' activations and the logit's gradients, each (N, patches, channels)."""
-    norm = next(m for m in model.anatomy.blocks[-1].modules() if isinstance(m, nn.LayerNorm))
+    norm = next(m for m in model.architecture.blocks[-1].modules() if isinstance(m, nn.LayerNorm))
     with torch.enable_grad(), _leaf(norm) as leaves:
         logits = model.network(pixel_values=model.normalised(pixels)).logits
         explained = logits.gather(1, classes[:, None])
     (gradient,) = gradients_of(explained, leaves)
-    prefix = model.anatomy.prefix_tokens
+    prefix = model.architecture.prefix_tokens
     return leaves[0].detach()[:, prefix:], gradient[:, prefix:]
 
 
@@ -105,7 +107,7 @@ def _patches(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def _grid(model: VisionTransformer, pixels: Tensor) -> tuple[int, int]:
-    patch_h, patch_w = model.anatomy.patch_px
+    patch_h, patch_w = model.architecture.patch_px
     return pixels.shape[1] // patch_h, pixels.shape[2] // patch_w
 
 

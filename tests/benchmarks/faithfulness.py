@@ -83,7 +83,7 @@ def _of_batch(part: Seen) -> tuple[Rows, Rows, Rows]:
     maps = {name: make(part.pixels, part.classes) for name, make in contenders(model).items()}
 
     def known_by(cells: Tensor) -> Tensor:
-        return probability(model.show(part.pixels, cells), part.classes)
+        return probability(model.forward_visible(part.pixels, cells), part.classes)
 
     def known(x: Tensor) -> Tensor:
         return probability(model.network(pixel_values=x).logits, part.classes)

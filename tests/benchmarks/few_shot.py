@@ -36,7 +36,7 @@ WITHIN = 0.03  # of each other: three pictures of 101
 
 def evenly_pooled(model: VisionTransformer, pixels: Tensor) -> Tensor:
     """What the product makes of pictures: (N, channels)."""
-    return torch.cat([model.features(part) for part in pixels.split(BATCH)])
+    return torch.cat([model.embed(part) for part in pixels.split(BATCH)])
 
 
 @torch.inference_mode()
@@ -44,8 +44,8 @@ def attention_pooled(model: VisionTransformer, looker: VisionTransformer, pixels
     """The same, but patches count as much as the other model's CLS token attends to them."""
     rows = []
     for part in pixels.split(BATCH):
-        evidence = looker.look(part, methods={"attention"}, classify=False)
-        weights = looker.maps("attention", evidence, None).flatten(1)
+        evidence = looker.forward(part, methods={"attention"}, classify=False)
+        weights = looker.explain("attention", evidence, None).flatten(1)
         tokens = model.network.base_model(pixel_values=model.normalised(part)).last_hidden_state
         weights = weights / weights.sum(1, keepdim=True)
         patches = torch.einsum("np,npc->nc", weights, tokens[:, 1:])

@@ -54,7 +54,7 @@ def sections(count: int) -> Iterator[Section]:
 
 def rows(engine: Engine, section: Section) -> list[overlay.RGB]:
     """A compare sheet of each picture, by all methods that the models have."""
-    offers = [engine.model(name).offer for name in section.models]
+    offers = [engine.model(name).capabilities for name in section.models]
     for_label = {method for offer in offers for method in offer.methods}
     free = {method for offer in offers for method in offer.label_free_methods}
     explain = [{"method": m, "target": "top1"} for m in FOR_LABEL if m in for_label]

@@ -10,7 +10,7 @@ import torch
 from tests.benchmarks.caltech import MODEL, folder
 from worker.vision.models.interface.model import VisionModel
 from worker.vision.models.interface.placement import Placement
-from worker.vision.models.loading.pool import ModelShelf
+from worker.vision.models.loading.pool import ModelPool
 from worker.vision.models.registry.specs import registered
 
 FORMATS: Mapping[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -20,7 +20,7 @@ class Networks:
     """The product's models without engine and batcher, each in any format."""
 
     def __init__(self) -> None:
-        self._shelves = {name: _shelf(dtype) for name, dtype in FORMATS.items()}
+        self._shelves = {name: _pool(dtype) for name, dtype in FORMATS.items()}
 
     def get(self, model: str, dtype: str) -> VisionModel:
         """Loaded when first asked for."""
@@ -36,8 +36,8 @@ def fastest(rates: Mapping[str, Callable[[], float]], *, rounds: int) -> str:
     return max(seen, key=lambda name: statistics.median(seen[name][1:]))
 
 
-def _shelf(dtype: torch.dtype) -> ModelShelf:
-    return ModelShelf(
+def _pool(dtype: torch.dtype) -> ModelPool:
+    return ModelPool(
         registered({MODEL: f"path:{folder()}"}),
         placement=Placement(device=torch.device("cpu"), dtype=dtype),
         model_dir=None,

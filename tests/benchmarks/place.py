@@ -68,7 +68,7 @@ def recognised(model: VisionModel, named: Sequence[Named]) -> list[Named]:
         part = named[start : start + 16]
         pixels = np.stack([model.framing.fit(rgb).pixels for rgb, _ in part])
         with torch.inference_mode():
-            evidence = model.look(torch.from_numpy(pixels), methods=set(), classify=True)
+            evidence = model.forward(torch.from_numpy(pixels), methods=set(), classify=True)
         assert evidence.logits is not None
         best = evidence.logits.argmax(1).tolist()
         right += [one for one, label in zip(part, best, strict=True) if one[1] == label]
@@ -87,7 +87,7 @@ def pairs(named: Sequence[Named], *, count: int, seed: int = 0) -> Iterator[tupl
 
 def place(model: VisionModel, chosen: Sequence[tuple[Named, Named]]) -> dict[str, Shares]:
     """Every method that explains a label, on every pair wide and tall."""
-    shares = {method: Shares() for method in model.offer.methods}
+    shares = {method: Shares() for method in model.capabilities.methods}
     for (a, label_a), (b, label_b) in chosen:
         for axis in (1, 0):
             rgb = np.concatenate([a, b], axis=axis)
@@ -108,12 +108,12 @@ def _maps(
 ) -> list[Tensor]:
     """For A, for B, and for A against B."""
     pixels = torch.from_numpy(framed.pixels[None].copy())
-    evidence = model.look(pixels, methods={method}, classify=True)
+    evidence = model.forward(pixels, methods={method}, classify=True)
     a, b = torch.tensor([label_a]), torch.tensor([label_b])
     return [
-        model.maps(method, evidence, a)[0],
-        model.maps(method, evidence, b)[0],
-        model.maps(method, evidence, a, against=b)[0],
+        model.explain(method, evidence, a)[0],
+        model.explain(method, evidence, b)[0],
+        model.explain(method, evidence, a, against=b)[0],
     ]
 
 

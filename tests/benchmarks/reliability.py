@@ -17,7 +17,7 @@ from dataclasses import asdict
 from tests.benchmarks import caltech
 from tests.benchmarks.accuracy import photos
 from worker.vision.calibration.fit import LEAST_NAMED, Sampled, sample, temper
-from worker.vision.calibration.ground_truth import Truth
+from worker.vision.calibration.ground_truth import GroundTruth
 from worker.vision.engine.engine import Engine
 from worker.vision.scoring.temperature import Fitted
 
@@ -31,14 +31,14 @@ def engine() -> Engine:
     return Engine(device="cpu", extra_models={caltech.MODEL: source})
 
 
-def named(model: str) -> tuple[list[Sampled], Truth]:
+def named(model: str) -> tuple[list[Sampled], GroundTruth]:
     """The shared pictures that show a model's labels, and which."""
     data = caltech.shared() / "data"
     if model == LITE0:
         table = {path.name: str(index) for path, index in photos(data)}
-        truth = Truth(data / "photos", table)
+        truth = GroundTruth(data / "photos", table)
     else:
-        truth = Truth(data / "caltech101")
+        truth = GroundTruth(data / "caltech101")
     return sample(truth.root, most=MOST, max_bytes=2**24, max_pixels=2**24), truth
 
 

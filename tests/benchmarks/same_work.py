@@ -10,11 +10,11 @@ from tests.benchmarks.scenes import BATCH, Scene, opened
 from worker.contract.errors import GuanwuError
 from worker.inference import artifacts
 from worker.vision.engine import batch
-from worker.vision.engine.batch import Finding, View
+from worker.vision.engine.batch import ModelOutput, View
 from worker.vision.engine.map_selection import choose_maps
 from worker.vision.images.decoding import Picture
 from worker.vision.models.interface.model import VisionModel
-from worker.vision.models.registry.specs import Candidate
+from worker.vision.models.registry.specs import ModelCandidate
 from worker.vision.rendering import png
 
 
@@ -25,7 +25,7 @@ class SameWork:
         self._options = scene.parsed
         self._model = model
         self._folder = folder
-        candidate = Candidate(model.offer, model.labels)
+        candidate = ModelCandidate(model.capabilities, model.labels)
         self._asks = choose_maps(self._options.explain, {scene.model: candidate})[scene.model]
 
     def per_s(self, pictures: Sequence[bytes]) -> float:
@@ -39,18 +39,18 @@ class SameWork:
                 self._draw(n, picture, found)
         return len(pictures) / (time.perf_counter() - started_s)
 
-    def findings(self, pictures: Sequence[Picture]) -> list[Finding]:
+    def findings(self, pictures: Sequence[Picture]) -> list[ModelOutput]:
         """Labels and maps of one batch."""
         views = [View(self._model.framing.fit(p.rgb), p.width, p.height) for p in pictures]
         good = []
         top_k = self._options.top_k
-        for found in batch.look(self._model, views, self._asks, top_k=top_k):
+        for found in batch.run_model(self._model, views, self._asks, top_k=top_k):
             if isinstance(found, GuanwuError):
                 raise found
             good.append(found)
         return good
 
-    def _draw(self, number: int, picture: Picture, found: Finding) -> None:
+    def _draw(self, number: int, picture: Picture, found: ModelOutput) -> None:
         for made in found.maps:
             image = artifacts.of_map("overlay", made, picture, found.labels, self._options)
             (self._folder / f"{number}.png").write_bytes(png.encoded(image))

@@ -43,8 +43,8 @@ def _hottest(
     model: ConvolutionalClassifier, method: str, place: tuple[int, int]
 ) -> tuple[int, int]:
     with torch.inference_mode():
-        evidence = model.look(_picture(place), methods={method}, classify=True)
-        heat = model.maps(method, evidence, torch.tensor([0]))[0]
+        evidence = model.forward(_picture(place), methods={method}, classify=True)
+        heat = model.explain(method, evidence, torch.tensor([0]))[0]
     row, column = divmod(int(heat.argmax()), heat.shape[1])
     return row * 7 // heat.shape[0], column * 7 // heat.shape[1]
 

@@ -43,7 +43,7 @@ def calibrate(
     settings = settings_or_exit()
     with reported():
         engine = make_engine(settings, device="auto", progress=click.echo)
-        said = ground_truth.Truth(folder, ground_truth.read_table(table) if table else None)
+        said = ground_truth.GroundTruth(folder, ground_truth.read_table(table) if table else None)
         asked = load_label_set(label_set) if label_set else None
         pictures = fit.sample(
             folder,
@@ -52,7 +52,7 @@ def calibrate(
             max_pixels=settings.max_image_pixels,
         )
         for name in ids or engine.default_models:
-            model = engine.model(name).speaking(asked)
+            model = engine.model(name).with_labels(asked)
             if model.labels is None and not ids:
                 continue
             kept = fit.calibrate(model, [sampled.picture for sampled in pictures])

@@ -7,7 +7,7 @@ from pathlib import Path
 from worker.contract.errors import SettingsInvalid
 from worker.contract.settings.model import Settings
 from worker.vision.engine.engine import Engine
-from worker.vision.models.registry.configured import OwnModel
+from worker.vision.models.registry.configured import ConfiguredModel
 from worker.vision.models.registry.configured import read as read_models
 from worker.vision.models.weights.cache import Progress, announce
 
@@ -31,7 +31,7 @@ def make_engine(settings: Settings, *, device: str, progress: Progress = announc
     )
 
 
-def own_models(settings: Settings) -> dict[str, str | OwnModel]:
+def own_models(settings: Settings) -> dict[str, str | ConfiguredModel]:
     """Those of GUANWU_MODELS and those of the file.
 
     Raises:

@@ -33,7 +33,7 @@ from worker.inference.stopwatch import Stopwatch
 from worker.observability.metrics import Meters
 from worker.outbound.image_download import Downloads
 from worker.results.example_features import ExampleFeatures
-from worker.vision.analysis import Analysis, Example, MadeMap, Prepared
+from worker.vision.analysis import Analysis, EncodedExample, MadeMap, Prepared
 from worker.vision.heatmaps import diagnostics
 from worker.vision.images.decoding import Enough, Picture, decode
 from worker.vision.labels.client_labels import ClientLabels
@@ -170,7 +170,7 @@ class ItemPipeline:
         return result
 
     def _put_features(
-        self, example: Example, models: Sequence[ModelInfo], loaded: Loaded, claim: Claim
+        self, example: EncodedExample, models: Sequence[ModelInfo], loaded: Loaded, claim: Claim
     ) -> None:
         """For the end of the job, which makes the label set."""
         (model,) = models

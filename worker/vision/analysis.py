@@ -15,7 +15,7 @@ from worker.vision.heatmaps.heatmap import Heatmap
 from worker.vision.labels.client_labels import ClientLabels
 from worker.vision.models.preprocessing.framing import Framed
 
-Box = tuple[int, int, int, int]
+PixelBox = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels of the upright picture."""
 
 
@@ -39,7 +39,7 @@ class Prepared:
     rgb: npt.NDArray[np.uint8] | None = None
     sha256: str = "0" * 64
     client: ClientLabels | None = None
-    box_px: Box | None = None
+    box_px: PixelBox | None = None
 
     def question(self, options: Options) -> str:
         """Equal for pictures of which these options ask the same. Examples are asked for features:
@@ -73,7 +73,7 @@ class MadeMap:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Example:
+class EncodedExample:
     """An example picture as a model sees it.
 
     Attributes:
@@ -104,10 +104,10 @@ class Analysis:
     explanations: list[MadeMap]
     models: list[ModelInfo]
     timing_ms: dict[str, float] = field(default_factory=dict)
-    example: Example | None = None
+    example: EncodedExample | None = None
 
 
-def first_maps(analysis: Analysis) -> list[tuple[int, MadeMap]]:
+def representative_maps(analysis: Analysis) -> list[tuple[int, MadeMap]]:
     """Maps of each model's first label and of no label, one a method, with their places among
     the explanations."""
     first = {label.model: str(label.id) for label in reversed(analysis.labels)}

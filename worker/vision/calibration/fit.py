@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from worker.contract.errors import ImageError, InvalidOptions
-from worker.vision.calibration.ground_truth import Truth, label_called
+from worker.vision.calibration.ground_truth import GroundTruth, label_called
 from worker.vision.calibration.store import Calibration
 from worker.vision.heatmaps.faithfulness import centre_blob, fit, random_grids, scores
 from worker.vision.images.decoding import Picture, decode
@@ -65,7 +65,7 @@ class Sampled:
     picture: Picture
 
 
-def temper(model: VisionModel, pictures: Sequence[Sampled], truth: Truth) -> Fitted:
+def temper(model: VisionModel, pictures: Sequence[Sampled], truth: GroundTruth) -> Fitted:
     """Fit the temperature of a model's scores over its labels to the pictures whose label is
     known.
 
@@ -84,7 +84,7 @@ def temper(model: VisionModel, pictures: Sequence[Sampled], truth: Truth) -> Fit
             f"{model.spec.id}; a temperature takes {LEAST_NAMED} or more"
         )
     inputs = [model.framing.fit(picture.rgb).pixels for picture, _ in named]
-    logits = torch.empty(len(named), model.offer.classes)
+    logits = torch.empty(len(named), model.capabilities.classes)
     for members, pixels in _batches(inputs):
         logits[members] = _logits(model, pixels)
     return fit_temperature(logits, torch.tensor([label for _, label in named]))
@@ -113,9 +113,9 @@ def null_scores(model: VisionModel, pixels: Tensor, *, seed: int) -> tuple[Tenso
         the middle.
     """
     pixels = pixels.to(model.placement.device)
-    evidence = model.look(pixels, methods=set(), classify=True)
-    assert evidence.logits is not None
-    count, grid = len(pixels), evidence.grid
+    outputs = model.forward(pixels, methods=set(), classify=True)
+    assert outputs.logits is not None
+    count, grid = len(pixels), outputs.grid
     smooth = (*[0.0] * NOISE_MAPS, *(share * min(grid) for share in BLOBS))
     by_chance = [
         random_grids(count, grid, seed=len(smooth) * seed + n, smooth_cells=cells)
@@ -123,20 +123,20 @@ def null_scores(model: VisionModel, pixels: Tensor, *, seed: int) -> tuple[Tenso
     ]
     maps = [*by_chance, centre_blob(grid).expand(count, -1, -1)]
     on_device = [grids.to(pixels.device) for grids in maps]
-    rows = scores(model, pixels, evidence.logits.argmax(1), on_device).cpu()
+    rows = scores(model, pixels, outputs.logits.argmax(1), on_device).cpu()
     return rows[:NOISE_MAPS], rows[NOISE_MAPS:]
 
 
-def _label(model: VisionModel, sampled: Sampled, truth: Truth) -> int | None:
+def _label(model: VisionModel, sampled: Sampled, truth: GroundTruth) -> int | None:
     name = truth.name(sampled.path)
     return None if name is None or model.labels is None else label_called(name, model.labels)
 
 
 @torch.inference_mode()
 def _logits(model: VisionModel, pixels: Tensor) -> Tensor:
-    evidence = model.look(pixels.to(model.placement.device), methods=set(), classify=True)
-    assert evidence.logits is not None
-    return evidence.logits.float().cpu()
+    outputs = model.forward(pixels.to(model.placement.device), methods=set(), classify=True)
+    assert outputs.logits is not None
+    return outputs.logits.float().cpu()
 
 
 def _batches(inputs: Sequence[np.ndarray]) -> list[tuple[list[int], Tensor]]:

@@ -14,7 +14,7 @@ COLUMNS = ("file", "label")
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruth:
     """What pictures of `root` are said to be.
 
     Without a table a picture is what the folder it lies in is called, in `root` or deeper.

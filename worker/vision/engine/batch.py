@@ -16,10 +16,10 @@ from torch import Tensor
 from guanwu.wire.results import Faithfulness, Label, ModelInfo
 from worker.contract.errors import GuanwuError, ModelError
 from worker.vision.analysis import Analysis, MadeMap
-from worker.vision.engine.map_selection import Ask
+from worker.vision.engine.map_selection import MapRequest
 from worker.vision.heatmaps.faithfulness import Thresholds, judge
 from worker.vision.heatmaps.heatmap import Heatmap
-from worker.vision.models.interface.model import Evidence, Reading, VisionModel
+from worker.vision.models.interface.model import AttentionView, ForwardOutputs, VisionModel
 from worker.vision.models.interface.placement import Placement
 from worker.vision.models.preprocessing.framing import Framed
 from worker.vision.models.registry.specs import MAP_KINDS
@@ -35,7 +35,7 @@ class View:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class ModelOutput:
     """What one model found in one picture; times are its share of the batch."""
 
     labels: list[Label]
@@ -44,7 +44,7 @@ class Finding:
     explain_ms: float
     judge_ms: float = 0.0
 
-    def after(self, classified: Finding) -> Finding:
+    def after(self, classified: ModelOutput) -> ModelOutput:
         """This, of a second pass: the labels are those of the first, and its time counts."""
         forward_ms = self.forward_ms + classified.forward_ms
         return replace(self, labels=classified.labels, forward_ms=forward_ms)
@@ -57,14 +57,14 @@ class _Batch:
     Attributes:
         index: int64 (N, k), labels best first; k is 0 without a head.
         score: float32 (N, k), their probabilities.
-        grids: float32 (N, gh, gw) of each ask.
-        verdicts: of N pictures, of each ask that was judged.
+        grids: float32 (N, gh, gw) of each request.
+        verdicts: of N pictures, of each request that was judged.
     """
 
     index: npt.NDArray[np.int64]
     score: npt.NDArray[np.float32]
-    grids: dict[Ask, npt.NDArray[np.float32]]
-    verdicts: dict[Ask, list[Faithfulness]]
+    grids: dict[MapRequest, npt.NDArray[np.float32]]
+    verdicts: dict[MapRequest, list[Faithfulness]]
     forward_ms: float
     explain_ms: float
     judge_ms: float
@@ -77,32 +77,32 @@ class Judging:
     thresholds: Thresholds | None
 
 
-def look(
+def run_model(
     model: VisionModel,
     views: Sequence[View],
-    asks: Sequence[Ask],
+    requests: Sequence[MapRequest],
     *,
     top_k: int,
     temperature: float = 1.0,
     judging: Judging | None = None,
-) -> list[Finding | GuanwuError]:
+) -> list[ModelOutput | GuanwuError]:
     """Run the model; one finding or error per view, in order. Views share one input shape.
 
     Scores are softmax(logits / temperature).
     """
-    batch = _forward(model, views, asks, top_k=top_k, temperature=temperature, judging=judging)
+    batch = _forward(model, views, requests, top_k=top_k, temperature=temperature, judging=judging)
     return [_finding(model, view, batch, n, top_k=top_k) for n, view in enumerate(views)]
 
 
 def merge(
-    findings: Sequence[Finding | GuanwuError],
+    findings: Sequence[ModelOutput | GuanwuError],
     models: list[ModelInfo],
     *,
     top_k: int,
     unknown_below: float,
 ) -> Analysis | GuanwuError:
     """One picture's findings of all models as one; the first error stands for the whole."""
-    good: list[Finding] = []
+    good: list[ModelOutput] = []
     for finding in findings:
         if isinstance(finding, GuanwuError):
             return finding
@@ -126,7 +126,7 @@ def merge(
 def _forward(
     model: VisionModel,
     views: Sequence[View],
-    asks: Sequence[Ask],
+    requests: Sequence[MapRequest],
     *,
     top_k: int,
     temperature: float,
@@ -135,18 +135,18 @@ def _forward(
     started = time.perf_counter()
     pixels = torch.from_numpy(np.stack([view.framed.pixels for view in views]))
     pixels = pixels.to(model.placement.device)
-    evidence = model.look(
+    outputs = model.forward(
         pixels,
-        methods={ask.method for ask in asks},
+        methods={request.method for request in requests},
         classify=model.labels is not None,
     )
-    k = max([top_k, *(ask.rank or 0 for ask in asks)])
-    index, score = _ranked(evidence, k=k, temperature=temperature)
+    k = max([top_k, *(request.rank or 0 for request in requests)])
+    index, score = _ranked(outputs, k=k, temperature=temperature)
     _finish(model.placement)
     seen = time.perf_counter()
-    grids = {ask: _grids(model, evidence, index, ask) for ask in asks}
+    grids = {request: _grids(model, outputs, index, request) for request in requests}
     explained = time.perf_counter()
-    del evidence  # and the graphs in it
+    del outputs  # and the graphs in it
     verdicts = _judged(model, pixels, index, grids, judging)
     judged = time.perf_counter()
     per_picture = 1e3 / len(views)
@@ -165,40 +165,40 @@ def _judged(
     model: VisionModel,
     pixels: Tensor,
     index: Tensor,
-    grids: Mapping[Ask, npt.NDArray[np.float32]],
+    grids: Mapping[MapRequest, npt.NDArray[np.float32]],
     judging: Judging | None,
-) -> dict[Ask, list[Faithfulness]]:
+) -> dict[MapRequest, list[Faithfulness]]:
     """How faithful the maps of the first label are, each of N pictures."""
-    firsts = [ask for ask in grids if ask.of_first_label]
+    firsts = [request for request in grids if request.of_first_label]
     if judging is None or not firsts:
         return {}
-    maps = [torch.from_numpy(grids[ask]).to(pixels.device) for ask in firsts]
+    maps = [torch.from_numpy(grids[request]).to(pixels.device) for request in firsts]
     found = judge(model, pixels, index[:, 0], maps, thresholds=judging.thresholds)
     return dict(zip(firsts, found, strict=True))
 
 
-def _ranked(evidence: Evidence, *, k: int, temperature: float) -> tuple[Tensor, Tensor]:
-    if evidence.logits is None:
+def _ranked(outputs: ForwardOutputs, *, k: int, temperature: float) -> tuple[Tensor, Tensor]:
+    if outputs.logits is None:
         return torch.empty(0, 0, dtype=torch.int64), torch.empty(0, 0)
-    scores = (evidence.logits / temperature).softmax(-1)
+    scores = (outputs.logits / temperature).softmax(-1)
     score, index = scores.topk(min(k, scores.shape[-1]))
     return index, score
 
 
 def _grids(
-    model: VisionModel, evidence: Evidence, index: Tensor, ask: Ask
+    model: VisionModel, outputs: ForwardOutputs, index: Tensor, request: MapRequest
 ) -> npt.NDArray[np.float32]:
     classes = None
-    if ask.rank is not None:
-        classes = index[:, ask.rank - 1]
-    elif ask.index is not None:
-        classes = torch.full_like(index[:, 0], ask.index)
+    if request.rank is not None:
+        classes = index[:, request.rank - 1]
+    elif request.index is not None:
+        classes = torch.full_like(index[:, 0], request.index)
     against = None
-    if classes is not None and ask.against is not None:
-        against = torch.full_like(classes, ask.against)
-    reading = Reading(layer=-1 if ask.layer is None else ask.layer, heads=ask.heads)
-    made = model.maps(
-        ask.method, evidence, classes, against=against, text=ask.text, reading=reading
+    if classes is not None and request.against is not None:
+        against = torch.full_like(classes, request.against)
+    view = AttentionView(layer=-1 if request.layer is None else request.layer, heads=request.heads)
+    made = model.explain(
+        request.method, outputs, classes, against=against, text=request.text, view=view
     )
     return made.cpu().numpy()
 
@@ -210,14 +210,14 @@ def _finish(placement: Placement) -> None:
 
 def _finding(
     model: VisionModel, view: View, batch: _Batch, n: int, *, top_k: int
-) -> Finding | GuanwuError:
+) -> ModelOutput | GuanwuError:
     if model.labels is not None and not np.isfinite(batch.score[n]).all():
         return ModelError(
             f"{model.spec.id} gave scores that are not numbers; run it in float32",
             model=model.spec.id,
         )
     try:
-        maps = [_made(model, view, batch, n, ask) for ask in batch.grids]
+        maps = [_made(model, view, batch, n, request) for request in batch.grids]
     except GuanwuError as exc:  # a map that is not finite
         return exc
     unrepeated: dict[tuple[str, str], MadeMap] = {}
@@ -225,7 +225,7 @@ def _finding(
         key = (made.method, made.slug)
         if key not in unrepeated or made.faithfulness is not None:
             unrepeated[key] = made
-    return Finding(
+    return ModelOutput(
         labels=_labels(model, batch, n, top_k=top_k),
         maps=list(unrepeated.values()),
         forward_ms=batch.forward_ms,
@@ -245,42 +245,46 @@ def _labels(model: VisionModel, batch: _Batch, n: int, *, top_k: int) -> list[La
     ]
 
 
-def _made(model: VisionModel, view: View, batch: _Batch, n: int, ask: Ask) -> MadeMap:
+def _made(model: VisionModel, view: View, batch: _Batch, n: int, request: MapRequest) -> MadeMap:
     heatmap = Heatmap(
-        grid=batch.grids[ask][n],
+        grid=batch.grids[request][n],
         window=view.framed.window,
         width=view.width,
         height=view.height,
-        signed=MAP_KINDS[ask.method],
+        signed=MAP_KINDS[request.method],
     )
-    target, slug = _target(model, batch, n, ask)
-    verdicts = batch.verdicts.get(ask)
+    target, slug = _target(model, batch, n, request)
+    verdicts = batch.verdicts.get(request)
     return MadeMap(
         model=model.spec.id,
-        method=ask.method,
+        method=request.method,
         target=target,
         slug=slug,
         heatmap=heatmap,
         faithfulness=verdicts[n] if verdicts else None,
-        layer=ask.layer,
-        heads=None if ask.heads == "mean" else ask.heads,
+        layer=request.layer,
+        heads=None if request.heads == "mean" else request.heads,
     )
 
 
 def _target(
-    model: VisionModel, batch: _Batch, n: int, ask: Ask
+    model: VisionModel, batch: _Batch, n: int, request: MapRequest
 ) -> tuple[dict[str, Any] | None, str]:
     """What the map explains, and its name in keys."""
-    if ask.text is not None:
-        return {"text": ask.text}, f"text-{hashlib.sha256(ask.text.encode()).hexdigest()[:12]}"
-    if ask.label_free or model.labels is None:
-        layer = "" if ask.layer is None else f"-layer{ask.layer}"
-        heads = f"-head{ask.heads}" if isinstance(ask.heads, int) else f"-{ask.heads}"
-        return None, f"free{layer}{'' if ask.heads == 'mean' else heads}"
+    if request.text is not None:
+        return {
+            "text": request.text
+        }, f"text-{hashlib.sha256(request.text.encode()).hexdigest()[:12]}"
+    if request.label_free or model.labels is None:
+        layer = "" if request.layer is None else f"-layer{request.layer}"
+        heads = f"-head{request.heads}" if isinstance(request.heads, int) else f"-{request.heads}"
+        return None, f"free{layer}{'' if request.heads == 'mean' else heads}"
     names = model.labels.zh
-    label = ask.index if ask.index is not None else int(batch.index[n, (ask.rank or 1) - 1])
+    label = (
+        request.index if request.index is not None else int(batch.index[n, (request.rank or 1) - 1])
+    )
     target: dict[str, Any] = {"label": names[label], "id": label}
-    if ask.against is None:
+    if request.against is None:
         return target, str(label)
-    target |= {"against": names[ask.against], "against_id": ask.against}
-    return target, f"{label}-vs-{ask.against}"
+    target |= {"against": names[request.against], "against_id": request.against}
+    return target, f"{label}-vs-{request.against}"

@@ -7,24 +7,24 @@ from collections.abc import Callable, Mapping, Sequence
 from guanwu.wire.results import Label
 from worker.contract.errors import GuanwuError
 from worker.vision.analysis import Prepared
-from worker.vision.engine.batch import Finding
-from worker.vision.engine.explain_policy import Policy
-from worker.vision.engine.map_selection import Ask
+from worker.vision.engine.batch import ModelOutput
+from worker.vision.engine.explain_policy import ExplainPolicy
+from worker.vision.engine.map_selection import MapRequest
 
-Outcome = Finding | GuanwuError
-Outcomes = dict[str, Outcome]
+ModelOutcome = ModelOutput | GuanwuError
+Outcomes = dict[str, ModelOutcome]
 """Of one picture, by the ids of the models that saw it."""
 
-Run = Callable[[str, Sequence[Prepared], Sequence[Ask]], Sequence[Outcome]]
+Run = Callable[[str, Sequence[Prepared], Sequence[MapRequest]], Sequence[ModelOutcome]]
 """One model over pictures, making the maps asked for: one outcome per picture, in order."""
 
 
 def outcomes(
     batch: Sequence[Prepared],
-    asks: Mapping[str, Sequence[Ask]],
+    requests: Mapping[str, Sequence[MapRequest]],
     *,
     labelling: Sequence[str],
-    policy: Policy,
+    policy: ExplainPolicy,
     run: Run,
 ) -> list[Outcomes]:
     """What the models found in each picture.
@@ -35,14 +35,14 @@ def outcomes(
     """
     found: list[Outcomes] = [{} for _ in batch]
     everyone = range(len(batch))
-    if policy.when.always or not any(asks.values()):
-        for name, of_model in asks.items():
+    if policy.when.always or not any(requests.values()):
+        for name, of_model in requests.items():
             _see(name, everyone, of_model, batch, found, run)
         return found
     for name in labelling:
         _see(name, everyone, (), batch, found, run)
     chosen = [n for n in everyone if _qualifies(found[n], batch[n], policy)]
-    for name, of_model in asks.items():
+    for name, of_model in requests.items():
         if of_model and chosen:
             _see(name, chosen, of_model, batch, found, run)
     return found
@@ -51,19 +51,19 @@ def outcomes(
 def _see(
     name: str,
     members: Sequence[int],
-    asks: Sequence[Ask],
+    requests: Sequence[MapRequest],
     batch: Sequence[Prepared],
     found: Sequence[Outcomes],
     run: Run,
 ) -> None:
-    for n, outcome in zip(members, run(name, [batch[n] for n in members], asks), strict=True):
+    for n, outcome in zip(members, run(name, [batch[n] for n in members], requests), strict=True):
         before = found[n].get(name)
-        if isinstance(before, Finding) and isinstance(outcome, Finding):
+        if isinstance(before, ModelOutput) and isinstance(outcome, ModelOutput):
             outcome = outcome.after(before)
         found[n][name] = outcome
 
 
-def _qualifies(found: Outcomes, prepared: Prepared, policy: Policy) -> bool:
+def _qualifies(found: Outcomes, prepared: Prepared, policy: ExplainPolicy) -> bool:
     labels: list[Label] = []
     for outcome in found.values():
         if isinstance(outcome, GuanwuError):

@@ -19,15 +19,15 @@ from guanwu.wire.options import ExplainWhen, Options
 from guanwu.wire.results import ModelInfo
 from worker.contract.errors import GuanwuError
 from worker.contract.label_set import LabelSet
-from worker.vision.analysis import Analysis, Example, MadeMap, Prepared
+from worker.vision.analysis import Analysis, EncodedExample, MadeMap, Prepared
 from worker.vision.calibration.store import Calibrations
 from worker.vision.engine import batch as inference
 from worker.vision.engine import classify_first, examples
-from worker.vision.engine.batch import Finding, Judging, View
+from worker.vision.engine.batch import Judging, ModelOutput, View
 from worker.vision.engine.batch_splitting import FittingBatches
-from worker.vision.engine.explain_policy import Policy, resolve
+from worker.vision.engine.explain_policy import ExplainPolicy, resolve
 from worker.vision.engine.map_selection import (
-    Ask,
+    MapRequest,
     check_count,
     check_labels,
     choose_maps,
@@ -39,10 +39,10 @@ from worker.vision.labels.client_labels import ClientLabels
 from worker.vision.models.interface.model import VisionModel
 from worker.vision.models.interface.placement import place
 from worker.vision.models.loading.number_format import name_of
-from worker.vision.models.loading.pool import ModelShelf
-from worker.vision.models.preprocessing.framing import enough_px, lay
-from worker.vision.models.registry.configured import OwnModel
-from worker.vision.models.registry.specs import Candidate, registered
+from worker.vision.models.loading.pool import ModelPool
+from worker.vision.models.preprocessing.framing import apply, enough_px
+from worker.vision.models.registry.configured import ConfiguredModel
+from worker.vision.models.registry.specs import ModelCandidate, registered
 from worker.vision.models.weights.cache import Progress, announce
 
 __all__ = ["Analysis", "Engine", "MadeMap", "Prepared"]
@@ -77,7 +77,7 @@ class Engine:
         self,
         *,
         default_models: Sequence[str] = DEFAULT_MODELS,
-        extra_models: Mapping[str, str | OwnModel] | None = None,
+        extra_models: Mapping[str, str | ConfiguredModel] | None = None,
         device: str = "auto",
         dtype: str = "float32",
         max_batch: int = 16,
@@ -92,19 +92,19 @@ class Engine:
         self.max_maps = max_maps
         self._batches = FittingBatches(max_batch)
         self._enough: dict[str, int] = {}
-        self._shelf = ModelShelf(
+        self._pool = ModelPool(
             registered(extra_models or {}),
             placement=place(device, dtype),
             model_dir=Path(model_dir) if model_dir else None,
             progress=progress,
         )
-        self._labelling = Labelling(self._shelf)
+        self._labelling = Labelling(self._pool)
         self.calibrations = Calibrations(model_dir)
-        self._shelf.check(self.default_models)
+        self._pool.check(self.default_models)
 
     @property
     def device(self) -> torch.device:
-        return self._shelf.placement.device
+        return self._pool.placement.device
 
     @property
     def fault(self) -> str | None:
@@ -119,7 +119,7 @@ class Engine:
     @property
     def loaded(self) -> tuple[str, ...]:
         """Ids of the models in memory."""
-        return self._shelf.loaded
+        return self._pool.loaded
 
     def load(self, model_ids: Sequence[str] | None = None) -> None:
         """Fetch, load and warm up models; None is the default set.
@@ -130,21 +130,21 @@ class Engine:
             CheckpointInvalid: weights are not what they should be.
         """
         for name in self.default_models if model_ids is None else model_ids:
-            if name not in self._shelf.loaded:
+            if name not in self._pool.loaded:
                 self._warm_up(self.model(name))
 
     def model(self, name: str) -> VisionModel:
         """A loaded model with the labels it has by default; loads it if it is not. Raises as
         `load`."""
-        return self._shelf.get(name).speaking(None)
+        return self._pool.get(name).with_labels(None)
 
     def catalog(self) -> Catalog:
         """What this engine offers, loaded or not."""
-        return self._shelf.catalog(default=self.default_models)
+        return self._pool.catalog(default=self.default_models)
 
     def label_sets(self) -> Sequence[LabelSet]:
         """The labels of its models, as far as they are known."""
-        return self._shelf.label_sets()
+        return self._pool.label_sets()
 
     def enough(self, options: Options) -> Enough | None:
         """How large pictures have to be for the models and artefacts of these options; None
@@ -171,12 +171,14 @@ class Engine:
         """
         names = self._chosen(options)
         if client is None or not client.building:
-            self._asks(names, options, client)
+            self._requests(names, options, client)
             self._policy(names, options, client)
-        framings = {name: self._shelf.framing(name) for name in names}
+        framings = {name: self._pool.framing(name) for name in names}
         size = {"width": picture.width, "height": picture.height}
         framed = {
-            name: lay(framing, picture.rgb, **size) for name, framing in framings.items() if framing
+            name: apply(framing, picture.rgb, **size)
+            for name, framing in framings.items()
+            if framing
         }
         return Prepared(
             width=picture.width,
@@ -199,16 +201,16 @@ class Engine:
             if client is not None and client.building:
                 return self._examples(batch, names[0], client)
             models = {name: self._labelling.model(name, options, client) for name in names}
-            asks = self._asks(names, options, client)
+            requests = self._requests(names, options, client)
             policy = self._policy(names, options, client)
         except GuanwuError as exc:
             return [exc for _ in batch]
         found = classify_first.outcomes(
             batch,
-            asks,
+            requests,
             labelling=[name for name in names if models[name].labels is not None],
             policy=policy,
-            run=lambda name, part, asks: self._run(models[name], part, asks, options),
+            run=lambda name, part, requests: self._run(models[name], part, requests, options),
         )
         infos = {name: self._info(model) for name, model in models.items()}
         return [
@@ -223,51 +225,51 @@ class Engine:
 
     def _enough_px(self, name: str) -> int | None:
         """Asked for every picture, so it is found once a model."""
-        if name not in self._enough and (framing := self._shelf.framing(name)) is not None:
+        if name not in self._enough and (framing := self._pool.framing(name)) is not None:
             self._enough[name] = enough_px(framing)
         return self._enough.get(name)
 
     def _chosen(self, options: Options) -> tuple[str, ...]:
         names = tuple(dict.fromkeys(options.models or self.default_models))
-        self._shelf.check(names)
+        self._pool.check(names)
         return names
 
-    def _asks(
+    def _requests(
         self, names: Sequence[str], options: Options, client: ClientLabels | None
-    ) -> dict[str, tuple[Ask, ...]]:
+    ) -> dict[str, tuple[MapRequest, ...]]:
         """What maps to make; checked even where nothing is drawn. Empty while not known."""
         candidates = self._candidates(names, options, client)
         known = {name: c for name, c in candidates.items() if c is not None}
         if len(known) < len(names):
             return {}
         check_labels(options, known)
-        asks = choose_maps(options.explain, known)
-        check_count(asks, most=self.max_maps)
-        return asks if options.draws else dict.fromkeys(names, ())
+        requests = choose_maps(options.explain, known)
+        check_count(requests, most=self.max_maps)
+        return requests if options.draws else dict.fromkeys(names, ())
 
     def _policy(
         self, names: Sequence[str], options: Options, client: ClientLabels | None
-    ) -> Policy:
+    ) -> ExplainPolicy:
         """When to make them; `always` while only loading would tell a model's labels."""
         candidates = self._candidates(names, options, client)
         if not all(candidates.values()):
-            return Policy(ExplainWhen(always=True))
+            return ExplainPolicy(ExplainWhen(always=True))
         label_sets = {name: c.labels for name, c in candidates.items() if c and c.labels}
         return resolve(options.explain_when, label_sets)
 
     def _candidates(
         self, names: Sequence[str], options: Options, client: ClientLabels | None
-    ) -> dict[str, Candidate | None]:
+    ) -> dict[str, ModelCandidate | None]:
         return {name: self._labelling.candidate(name, options, client) for name in names}
 
     def _examples(
         self, batch: Sequence[Prepared], name: str, client: ClientLabels
     ) -> list[Analysis | GuanwuError]:
         """What a model makes of pictures that are examples of a client's labels."""
-        model = self._shelf.get(name)
+        model = self._pool.get(name)
         whole = [prepared for prepared in batch if prepared.box_px is None]
         of_whole = iter(
-            self._by_shape(model, whole, lambda part: examples.look(model, part, client.labels))
+            self._by_shape(model, whole, lambda part: examples.encode(model, part, client.labels))
         )
         seen = [
             next(of_whole) if prepared.box_px is None else self._boxed(model, prepared, client)
@@ -283,14 +285,14 @@ class Engine:
 
     def _boxed(
         self, model: VisionModel, prepared: Prepared, client: ClientLabels
-    ) -> Example | GuanwuError:
+    ) -> EncodedExample | GuanwuError:
         """Boxes are of different sizes, so each has a pass of its own."""
         box = prepared.box_px
         assert box is not None
         (seen,) = self._by_shape(
             model,
             [prepared],
-            lambda part: [examples.look_inside(model, view, box, client.labels) for view in part],
+            lambda part: [examples.encode_box(model, view, box, client.labels) for view in part],
         )
         return seen
 
@@ -298,9 +300,9 @@ class Engine:
         self,
         model: VisionModel,
         batch: Sequence[Prepared],
-        asks: Sequence[Ask],
+        requests: Sequence[MapRequest],
         options: Options,
-    ) -> list[Finding | GuanwuError]:
+    ) -> list[ModelOutput | GuanwuError]:
         """One model over all pictures, in batches of one input shape each."""
         judging = None
         if options.faithfulness:
@@ -311,8 +313,8 @@ class Engine:
         return self._by_shape(
             model,
             batch,
-            lambda part: inference.look(
-                model, part, asks, top_k=top_k, temperature=temperature, judging=judging
+            lambda part: inference.run_model(
+                model, part, requests, top_k=top_k, temperature=temperature, judging=judging
             ),
         )
 
@@ -353,8 +355,8 @@ class Engine:
         side_px = 512
         blank = np.zeros((side_px, side_px, 3), np.uint8)
         view = View(model.framing.fit(blank), width=side_px, height=side_px)
-        asks = every_map(model.offer)
-        found = inference.look(model, [view], asks, top_k=1, judging=Judging(None))[0]
+        requests = every_map(model.capabilities)
+        found = inference.run_model(model, [view], requests, top_k=1, judging=Judging(None))[0]
         if isinstance(found, GuanwuError):
             raise found
 
@@ -364,5 +366,5 @@ def _view(model: VisionModel, prepared: Prepared) -> View:
     if framed is None:
         assert prepared.rgb is not None
         size = {"width": prepared.width, "height": prepared.height}
-        framed = lay(model.framing, prepared.rgb, **size)
+        framed = apply(model.framing, prepared.rgb, **size)
     return View(framed, width=prepared.width, height=prepared.height)

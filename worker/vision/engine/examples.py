@@ -11,53 +11,55 @@ from torch import Tensor
 
 from worker.contract.errors import GuanwuError, ModelError
 from worker.contract.label_set import LabelSet
-from worker.vision.analysis import Box, Example
+from worker.vision.analysis import EncodedExample, PixelBox
 from worker.vision.engine.batch import View
 from worker.vision.models.interface.model import VisionModel
 from worker.vision.scoring.prototypes import Prototypes
 
 
 @torch.no_grad()
-def look(
+def encode(
     model: VisionModel, views: Sequence[View], labels: LabelSet
-) -> list[Example | GuanwuError]:
+) -> list[EncodedExample | GuanwuError]:
     """One example or error per view, in order. Views share one input shape.
 
     Raises:
         InvalidOptions: the model takes no examples.
     """
-    features = model.features(_pixels(model, views)).float().cpu()
+    features = model.embed(_pixels(model, views)).float().cpu()
     methods = _methods(model, labels, channels=features.shape[1])
     return [_example(row[None], methods) for row in features.numpy()]
 
 
 @torch.no_grad()
-def look_inside(
-    model: VisionModel, view: View, box: Box, labels: LabelSet
-) -> Example | GuanwuError:
+def encode_box(
+    model: VisionModel, view: View, box: PixelBox, labels: LabelSet
+) -> EncodedExample | GuanwuError:
     """What the model makes of a box in the picture, and of what lies around it.
 
     Raises:
         InvalidOptions: the model takes no examples.
     """
     pixels = _pixels(model, [view])
-    grid = model.look(pixels, methods=frozenset(), classify=False).grid
+    grid = model.forward(pixels, methods=frozenset(), classify=False).grid
     inside = torch.from_numpy(cells_inside(view, box, grid))[None].to(pixels.device)
     parts = [inside] if bool(inside.all()) else [inside, ~inside]
-    rows = torch.cat([model.features(pixels, cells).float().cpu() for cells in parts])
+    rows = torch.cat([model.embed(pixels, cells).float().cpu() for cells in parts])
     methods = _methods(model, labels, channels=rows.shape[1])
     return _example(rows.numpy(), methods)
 
 
-def _example(rows: npt.NDArray[np.float32], methods: tuple[str, ...]) -> Example | GuanwuError:
+def _example(
+    rows: npt.NDArray[np.float32], methods: tuple[str, ...]
+) -> EncodedExample | GuanwuError:
     """A row that is no direction, not finite or all 0, is no example."""
     length = np.linalg.norm(rows.astype(np.float64), axis=1)
     if not (np.isfinite(length) & (length > 0)).all():
         return ModelError("the model sees nothing in this picture that could be an example")
-    return Example(features=rows, methods=methods)
+    return EncodedExample(features=rows, methods=methods)
 
 
-def cells_inside(view: View, box: Box, grid: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def cells_inside(view: View, box: PixelBox, grid: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """Which of a map's cells have their centre in a box of the picture: bool (gh, gw).
 
     At least one: of a box smaller than a cell, the one that is nearest to its centre.
@@ -87,4 +89,4 @@ def _pixels(model: VisionModel, views: Sequence[View]) -> Tensor:
 def _methods(model: VisionModel, labels: LabelSet, *, channels: int) -> tuple[str, ...]:
     """The maps that the model makes for labels that examples made."""
     blank = Prototypes(directions=torch.zeros(len(labels), channels), scale=1.0)
-    return model.with_prototypes(labels, blank).offer.methods
+    return model.with_prototypes(labels, blank).capabilities.methods

@@ -16,7 +16,7 @@ _HASH_DIGITS = 13  # 52 bits: what a float holds exactly
 
 
 @dataclass(frozen=True)
-class Policy:
+class ExplainPolicy:
     """`options.explain_when`, its labels looked up.
 
     Attributes:
@@ -46,7 +46,7 @@ class Policy:
         return best.id in self.wanted.get(best.model, ())
 
 
-def resolve(when: ExplainWhen, label_sets: Mapping[str, LabelSet]) -> Policy:
+def resolve(when: ExplainWhen, label_sets: Mapping[str, LabelSet]) -> ExplainPolicy:
     """The policy among models with these labels, by model id.
 
     Raises:
@@ -62,7 +62,7 @@ def resolve(when: ExplainWhen, label_sets: Mapping[str, LabelSet]) -> Policy:
     for name in when.labels:
         for model, index in _found(name, label_sets).items():
             wanted[model].add(index)
-    return Policy(when, {model: frozenset(ids) for model, ids in wanted.items()})
+    return ExplainPolicy(when, {model: frozenset(ids) for model, ids in wanted.items()})
 
 
 def sampled(sha256: str, share: float) -> bool:

@@ -1,4 +1,4 @@
-"""Which maps a job's options ask of which model. Pure decisions, no tensors."""
+"""Map requests: options resolved against what each model can make. Pure, no tensors."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from guanwu.wire.options import AUTO, Explain, LabelTarget, Options, TextTarget
 from worker.contract import option_checks
 from worker.contract.errors import ExplanationUnavailable, InvalidOptions
 from worker.contract.label_set import LabelSet
-from worker.vision.models.registry.specs import Candidate, Heads, Offer
+from worker.vision.models.registry.specs import Capabilities, Heads, ModelCandidate
 
 
 @dataclass(frozen=True)
-class Ask:
+class MapRequest:
     """One map of one model: for the label at `rank` (from 1), for label `index`, for a phrase,
     or for nothing.
 
@@ -42,16 +42,16 @@ class Ask:
         return self.rank == 1
 
 
-def every_map(offer: Offer) -> list[Ask]:
+def every_map(capabilities: Capabilities) -> list[MapRequest]:
     """Each method once, best first: for the first label, then those without a label."""
-    for_label = [Ask(method, rank=1) for method in offer.methods]
-    return for_label + [Ask(method) for method in offer.label_free_methods]
+    for_label = [MapRequest(method, rank=1) for method in capabilities.methods]
+    return for_label + [MapRequest(method) for method in capabilities.label_free_methods]
 
 
 def choose_maps(
-    explain: Sequence[Explain], candidates: Mapping[str, Candidate]
-) -> dict[str, tuple[Ask, ...]]:
-    """What to ask of each candidate, by model id, without repeats.
+    explain: Sequence[Explain], candidates: Mapping[str, ModelCandidate]
+) -> dict[str, tuple[MapRequest, ...]]:
+    """Requests to each candidate, by model id, without repeats.
 
     Every entry goes to all candidates that can do it. `auto` takes a model's best method
     for a label; `top1`, the default target, becomes the label-free map where a model has
@@ -62,21 +62,21 @@ def choose_maps(
         ExplanationUnavailable: no candidate can do an entry; the message lists what there is.
         InvalidOptions: no candidate knows the label.
     """
-    asks: dict[str, dict[Ask, None]] = {name: {} for name in candidates}
+    requests: dict[str, dict[MapRequest, None]] = {name: {} for name in candidates}
     for n, entry in enumerate(explain):
-        found = _askable(entry, candidates, field=f"options.explain.{n}")
+        found = _requestable(entry, candidates, field=f"options.explain.{n}")
         for name, of_model in found.items():
-            asks[name].update(dict.fromkeys(of_model))
-    return {name: tuple(unique) for name, unique in asks.items()}
+            requests[name].update(dict.fromkeys(of_model))
+    return {name: tuple(unique) for name, unique in requests.items()}
 
 
-def check_count(asks: Mapping[str, Sequence[Ask]], *, most: int) -> None:
+def check_count(requests: Mapping[str, Sequence[MapRequest]], *, most: int) -> None:
     """Refuse options that ask for more maps of one picture than a worker makes.
 
     Raises:
         InvalidOptions: the message says how many there are.
     """
-    count = sum(len(of_model) for of_model in asks.values())
+    count = sum(len(of_model) for of_model in requests.values())
     if count > most:
         raise InvalidOptions(
             f"these options ask for {count} maps of every picture, workers make at most {most}; "
@@ -85,33 +85,35 @@ def check_count(asks: Mapping[str, Sequence[Ask]], *, most: int) -> None:
         )
 
 
-def check_labels(options: Options, candidates: Mapping[str, Candidate]) -> None:
+def check_labels(options: Options, candidates: Mapping[str, ModelCandidate]) -> None:
     """Refuse a label set, or words, that no chosen model scores. Raises InvalidOptions."""
     if options.words is not None:
         option_checks.check_words(
             closed=[
-                name for name, c in candidates.items() if c.labels and not c.offer.open_vocabulary
+                name
+                for name, c in candidates.items()
+                if c.labels and not c.capabilities.open_vocabulary
             ],
-            able=any(c.offer.open_vocabulary for c in candidates.values()),
-            offered=[name for name, c in candidates.items() if c.offer.open_vocabulary],
+            able=any(c.capabilities.open_vocabulary for c in candidates.values()),
+            offered=[name for name, c in candidates.items() if c.capabilities.open_vocabulary],
         )
     option_checks.check_label_set(
         options.label_set, (c.labels.id for c in candidates.values() if c.labels)
     )
 
 
-def _askable(
-    entry: Explain, candidates: Mapping[str, Candidate], *, field: str
-) -> dict[str, tuple[Ask, ...]]:
-    found: dict[str, tuple[Ask, ...]] = {}
+def _requestable(
+    entry: Explain, candidates: Mapping[str, ModelCandidate], *, field: str
+) -> dict[str, tuple[MapRequest, ...]]:
+    found: dict[str, tuple[MapRequest, ...]] = {}
     unknown_label: InvalidOptions | None = None
     for name, candidate in candidates.items():
         try:
-            ask = _ask(entry, candidate)
+            request = _select_request(entry, candidate)
         except InvalidOptions as exc:
             unknown_label = exc
             continue
-        if ask is not None and (readings := _readings(ask, entry, candidate.offer)):
+        if request is not None and (readings := _readings(request, entry, candidate.capabilities)):
             found[name] = readings
     if found:
         return found
@@ -123,49 +125,53 @@ def _askable(
     )
 
 
-def _ask(entry: Explain, candidate: Candidate) -> Ask | None:
-    offer, target = candidate.offer, entry.target
-    for_label = _pick(entry.method, offer.methods)
-    label_free = _pick(entry.method, offer.label_free_methods)
+def _select_request(entry: Explain, candidate: ModelCandidate) -> MapRequest | None:
+    capabilities, target = candidate.capabilities, entry.target
+    for_label = _pick(entry.method, capabilities.methods)
+    label_free = _pick(entry.method, capabilities.label_free_methods)
     if target == "free":
-        return Ask(label_free) if label_free else None
+        return MapRequest(label_free) if label_free else None
     if isinstance(target, TextTarget):
-        for_text = _pick(entry.method, offer.text_methods)
-        return Ask(for_text, text=target.text) if for_text else None
+        for_text = _pick(entry.method, capabilities.text_methods)
+        return MapRequest(for_text, text=target.text) if for_text else None
     if isinstance(target, LabelTarget):
         if for_label is None or candidate.labels is None:
             return None
-        return _label_ask(for_label, target, candidate.labels)
+        return _label_request(for_label, target, candidate.labels)
     rank = int(target.removeprefix("top"))
-    if for_label and rank <= offer.classes:
-        return Ask(for_label, rank=rank)
-    return Ask(label_free) if label_free and rank == 1 else None
+    if for_label and rank <= capabilities.classes:
+        return MapRequest(for_label, rank=rank)
+    return MapRequest(label_free) if label_free and rank == 1 else None
 
 
-def _label_ask(method: str, target: LabelTarget, labels: LabelSet) -> Ask:
+def _label_request(method: str, target: LabelTarget, labels: LabelSet) -> MapRequest:
     index = labels.find(target.label)
     against = None if target.against is None else labels.find(target.against)
     if index == against:
         raise InvalidOptions(
             f"label {target.label!r} is explained against itself; name another label or none"
         )
-    return Ask(method, index=index, against=against)
+    return MapRequest(method, index=index, against=against)
 
 
-def _readings(ask: Ask, entry: Explain, offer: Offer) -> tuple[Ask, ...]:
-    """The ask, or one for each head; none if the model has no such layer or head."""
-    if ask.method != "attention":
-        return (ask,)
+def _readings(
+    request: MapRequest, entry: Explain, capabilities: Capabilities
+) -> tuple[MapRequest, ...]:
+    """The request, or one for each head; none if the model has no such layer or head."""
+    if request.method != "attention":
+        return (request,)
     layer, heads = entry.layer, entry.heads
-    if layer is not None and not -offer.layers <= layer < offer.layers:
+    if layer is not None and not -capabilities.layers <= layer < capabilities.layers:
         return ()
-    layer = None if layer is None else layer % offer.layers
-    layer = None if layer == offer.layers - 1 else layer
+    layer = None if layer is None else layer % capabilities.layers
+    layer = None if layer == capabilities.layers - 1 else layer
     if heads == "each":
-        return tuple(replace(ask, layer=layer, heads=head) for head in range(offer.heads))
-    if isinstance(heads, int) and heads >= offer.heads:
+        return tuple(
+            replace(request, layer=layer, heads=head) for head in range(capabilities.heads)
+        )
+    if isinstance(heads, int) and heads >= capabilities.heads:
         return ()
-    return (replace(ask, layer=layer, heads=heads),)
+    return (replace(request, layer=layer, heads=heads),)
 
 
 def _pick(method: str, offered: Sequence[str]) -> str | None:
@@ -174,16 +180,16 @@ def _pick(method: str, offered: Sequence[str]) -> str | None:
     return method if method in offered else None
 
 
-def _alternatives(candidates: Mapping[str, Candidate]) -> str:
+def _alternatives(candidates: Mapping[str, ModelCandidate]) -> str:
     listed = []
     for name, candidate in candidates.items():
-        offer = candidate.offer
+        capabilities = candidate.capabilities
         ways = catalog.ways_of(
-            offer.methods,
-            offer.label_free_methods,
-            offer.text_methods,
-            layers=offer.layers,
-            heads=offer.heads,
+            capabilities.methods,
+            capabilities.label_free_methods,
+            capabilities.text_methods,
+            layers=capabilities.layers,
+            heads=capabilities.heads,
         )
         listed.append(f"{name}: {', '.join(ways) or 'nothing'}")
     return "; ".join(listed)

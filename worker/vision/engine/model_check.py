@@ -13,8 +13,8 @@ import torch
 
 from worker.contract.errors import GuanwuError
 from worker.vision.engine import batch
-from worker.vision.engine.batch import Finding, View
-from worker.vision.engine.map_selection import Ask, every_map
+from worker.vision.engine.batch import ModelOutput, View
+from worker.vision.engine.map_selection import MapRequest, every_map
 from worker.vision.models.interface.model import VisionModel
 
 SIDE_PX = 512
@@ -22,7 +22,7 @@ ROUNDS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Checked:
+class ModelCheck:
     """What a check found.
 
     Attributes:
@@ -41,7 +41,7 @@ class Checked:
     memory_mb: float
 
 
-def check(model: VisionModel) -> Checked:
+def check(model: VisionModel) -> ModelCheck:
     """Run a loaded model.
 
     Raises:
@@ -49,21 +49,21 @@ def check(model: VisionModel) -> Checked:
     """
     noise = np.random.default_rng(0).integers(0, 256, (SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
     view = View(model.framing.fit(noise), width=SIDE_PX, height=SIDE_PX)
-    asks = every_map(model.offer)
+    requests = every_map(model.capabilities)
     forward_ms = _median_ms(lambda: _found(model, view, []))
     height, width, _ = view.framed.pixels.shape
-    return Checked(
+    return ModelCheck(
         input_px=(height, width),
-        classes=model.offer.classes,
+        classes=model.capabilities.classes,
         forward_ms=forward_ms,
-        method=asks[0].method if asks else None,
-        map_ms=_median_ms(lambda: _found(model, view, asks[:1])) if asks else None,
+        method=requests[0].method if requests else None,
+        map_ms=_median_ms(lambda: _found(model, view, requests[:1])) if requests else None,
         memory_mb=_memory_mb(model.placement.device),
     )
 
 
-def _found(model: VisionModel, view: View, asks: list[Ask]) -> Finding:
-    found = batch.look(model, [view], asks, top_k=1)[0]
+def _found(model: VisionModel, view: View, requests: list[MapRequest]) -> ModelOutput:
+    found = batch.run_model(model, [view], requests, top_k=1)[0]
     if isinstance(found, GuanwuError):
         raise found
     return found

@@ -1,4 +1,4 @@
-"""What the models of a shelf score for a job: their own labels, those it names, or its words."""
+"""Labels that models score for a job: their own, a label set, or words."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from worker.contract.label_set import LabelSet
 from worker.vision.labels.client_labels import ClientLabels
 from worker.vision.labels.shipped import label_sets, load_label_set
 from worker.vision.models.interface.model import VisionModel
-from worker.vision.models.loading.pool import ModelShelf
-from worker.vision.models.registry.specs import Candidate
+from worker.vision.models.loading.pool import ModelPool
+from worker.vision.models.registry.specs import ModelCandidate
 
 MAX_KEPT = 8
 
@@ -21,8 +21,8 @@ MAX_KEPT = 8
 class Labelling:
     """`model` belongs to the model thread; `candidate` may be called from any."""
 
-    def __init__(self, shelf: ModelShelf) -> None:
-        self._shelf = shelf
+    def __init__(self, pool: ModelPool) -> None:
+        self._pool = pool
         self._kept: OrderedDict[tuple[str, str], VisionModel] = OrderedDict()
 
     def model(self, name: str, options: Options, client: ClientLabels | None) -> VisionModel:
@@ -32,9 +32,9 @@ class Labelling:
             ModelError: it cannot be loaded.
             LabelSetOutdated: the client's examples were seen by other weights.
         """
-        model = self._shelf.get(name)
+        model = self._pool.get(name)
         if client is None or client.model != name:
-            return model.speaking(_labels_of(options, client))
+            return model.with_labels(_labels_of(options, client))
         if client.weights_sha256 != model.weights_sha256:
             raise LabelSetOutdated(
                 f"label set {client.labels.id!r} was built with other weights of {name} than it "
@@ -54,21 +54,21 @@ class Labelling:
 
     def candidate(
         self, name: str, options: Options, client: ClientLabels | None
-    ) -> Candidate | None:
+    ) -> ModelCandidate | None:
         """What maps the model can make; None while only loading it would tell."""
         if client is None or client.model != name:
-            return self._shelf.candidate(name, _labels_of(options, client))
-        known = self._shelf.candidate(name)
+            return self._pool.candidate(name, _labels_of(options, client))
+        known = self._pool.candidate(name)
         if known is None:
             return None
-        offer = replace(
-            known.offer,
+        capabilities = replace(
+            known.capabilities,
             classes=len(client.labels),
             label_set=client.labels.id,
             methods=client.methods,
             open_vocabulary=False,
         )
-        return Candidate(offer, client.labels)
+        return ModelCandidate(capabilities, client.labels)
 
 
 def _labels_of(options: Options, client: ClientLabels | None) -> LabelSet | None:

@@ -31,7 +31,7 @@ IMPLEMENTATION = "guanwu"
 
 
 @dataclass(frozen=True, slots=True)
-class Attended:
+class AttentionTensors:
     """One layer's attention as the model called it.
 
     Attributes:
@@ -63,7 +63,7 @@ class Attended:
         return scores.softmax(-1)
 
 
-Reader = Callable[[Attended], Tensor]
+Reader = Callable[[AttentionTensors], Tensor]
 
 
 class _Enough(Exception):
@@ -80,7 +80,7 @@ class _Recorder:
 @dataclass(slots=True)
 class _Tracer:
     index: Mapping[int, int]  # by id() of the attention module
-    kept: dict[int, Attended]
+    kept: dict[int, AttentionTensors]
 
 
 _scales: ContextVar[tuple[float, float, float] | None] = ContextVar("guanwu_scales", default=None)
@@ -97,7 +97,7 @@ def capture(
 
     Args:
         layers: the model's attention modules in call order, from `attach`.
-        readers: by layer index, negative from the end; each gets the layer's `Attended`.
+        readers: by layer index, negative from the end; each gets the layer's `AttentionTensors`.
         stop: end the forward pass once all are read (the block is left at that point).
 
     Yields:
@@ -115,11 +115,11 @@ def capture(
 
 
 @contextmanager
-def trace(layers: Sequence[nn.Module]) -> Iterator[dict[int, Attended]]:
+def trace(layers: Sequence[nn.Module]) -> Iterator[dict[int, AttentionTensors]]:
     """Keep what every layer's attention got and gave in this thread's next forward pass.
 
     Tensors keep their graph, so gradients of the outputs can be asked for. Yields the
-    layers' `Attended` by index, from 0.
+    layers' `AttentionTensors` by index, from 0.
     """
     tracer = _Tracer({id(layer): index for index, layer in enumerate(layers)}, {})
     token = _tracing.set((*_tracing.get(), tracer))
@@ -182,7 +182,7 @@ def prefix_rows(count: int) -> Reader:
     They are no part of a graph.
     """
 
-    def read(attended: Attended) -> Tensor:
+    def read(attended: AttentionTensors) -> Tensor:
         with torch.no_grad():
             return attended.probabilities(slice(0, count))
 
@@ -204,7 +204,7 @@ def _attend(
             backward_scaled(x, by) for x, by in zip((query, key, value), scales, strict=True)
         )
     scaling = kwargs.get("scaling") or query.shape[-1] ** -0.5
-    seen = Attended(query, key, value, attention_mask, kwargs.get("position_bias"), scaling)
+    seen = AttentionTensors(query, key, value, attention_mask, kwargs.get("position_bias"), scaling)
     _read(module, seen)
     result: tuple[Tensor, None]
     if _everywhere(module, seen, kwargs) and dense_attention.suits(query, key, value):
@@ -219,7 +219,7 @@ def _attend(
     return result
 
 
-def _everywhere(module: nn.Module, seen: Attended, kwargs: Mapping[str, Any]) -> bool:
+def _everywhere(module: nn.Module, seen: AttentionTensors, kwargs: Mapping[str, Any]) -> bool:
     """Every token attends to every other, and all attention counts."""
     causal = kwargs.get("is_causal")
     causal = getattr(module, "is_causal", True) if causal is None else causal
@@ -227,7 +227,7 @@ def _everywhere(module: nn.Module, seen: Attended, kwargs: Mapping[str, Any]) ->
     return plain and not causal and kwargs.get("cache") is None
 
 
-def _read(module: nn.Module, seen: Attended) -> None:
+def _read(module: nn.Module, seen: AttentionTensors) -> None:
     recorder = _active.get()
     if recorder is None or id(module) not in recorder.readers:
         return

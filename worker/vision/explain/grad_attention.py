@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from worker.vision.explain.capture import Attended
+from worker.vision.explain.capture import AttentionTensors
 from worker.vision.explain.gradients import gradients_of
 
 
-def attention_gradient(layer: Attended, gradient: Tensor) -> Tensor:
+def attention_gradient(layer: AttentionTensors, gradient: Tensor) -> Tensor:
     """Gradients of the probabilities from those of what attention gave.
 
     The output is probabilities times values, so the probabilities themselves need no part in
@@ -35,7 +35,7 @@ def attention_gradient(layer: Attended, gradient: Tensor) -> Tensor:
 
 
 def grad_attention(
-    explained: Tensor, attended: Sequence[Attended], *, grid: tuple[int, int]
+    explained: Tensor, attended: Sequence[AttentionTensors], *, grid: tuple[int, int]
 ) -> Tensor:
     """The CLS row of the product of I + mean over heads of (A * dt/dA)+ over the layers.
 
@@ -59,6 +59,6 @@ def grad_attention(
     return row[:, -grid[0] * grid[1] :].reshape(-1, *grid)
 
 
-def _output(layer: Attended) -> Tensor:
+def _output(layer: AttentionTensors) -> Tensor:
     assert layer.output is not None, "attended outside of a trace"
     return layer.output

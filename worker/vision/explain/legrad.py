@@ -11,12 +11,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from worker.vision.explain.capture import Attended
+from worker.vision.explain.capture import AttentionTensors
 from worker.vision.explain.grad_attention import attention_gradient
 from worker.vision.explain.gradients import gradients_of
 
 
-def legrad(explained: Tensor, attended: Sequence[Attended], *, grid: tuple[int, int]) -> Tensor:
+def legrad(
+    explained: Tensor, attended: Sequence[AttentionTensors], *, grid: tuple[int, int]
+) -> Tensor:
     """(ds_l/dA_l)+ averaged over heads, query tokens and layers.
 
     Args:

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from worker.vision.explain.capture import Attended
+from worker.vision.explain.capture import AttentionTensors
 
 
-def rollout(attended: Sequence[Attended], *, grid: tuple[int, int]) -> Tensor:
+def rollout(attended: Sequence[AttentionTensors], *, grid: tuple[int, int]) -> Tensor:
     """The CLS row of the product of (A + I)/2 over the layers, A the mean over heads.
 
     From the last layer back it is a vector times a matrix per layer, and only one layer's

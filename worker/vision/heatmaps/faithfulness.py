@@ -52,9 +52,9 @@ class Probed(Protocol):
             the model can be shown any part; 0 where its cells are its tokens.
     """
 
-    least_cells: int
+    min_map_cells: int
 
-    def show(self, pixels: Tensor, cells: Tensor) -> Tensor:
+    def forward_visible(self, pixels: Tensor, cells: Tensor) -> Tensor:
         """Logits of uint8 pictures (N, h, w, 3) of which only `cells`, bool (N, gh, gw), are
         shown; every picture shows equally many. float32 (N, classes)."""
         ...
@@ -99,9 +99,9 @@ def judge(
 
 def scores(model: Probed, pixels: Tensor, classes: Tensor, grids: Sequence[Tensor]) -> Tensor:
     """p(label | hottest cells) - p(label | the rest) of each map: float32 (maps, N)."""
-    least = model.least_cells
-    cells = [part for grid in grids for part in parts(_cut(grid, least_cells=least))]
-    logits = torch.stack([model.show(pixels, part) for part in cells])
+    least = model.min_map_cells
+    cells = [part for grid in grids for part in parts(_cut(grid, min_map_cells=least))]
+    logits = torch.stack([model.forward_visible(pixels, part) for part in cells])
     p = logits.softmax(-1).gather(-1, classes.expand(len(cells), -1)[..., None])[..., 0]
     return (p[0::2] - p[1::2]).nan_to_num(0.0)
 
@@ -115,8 +115,8 @@ def parts(grid: Tensor) -> tuple[Tensor, Tensor]:
     return hot, ~hot
 
 
-def _cut(grid: Tensor, *, least_cells: int) -> Tensor:
-    if grid[0].numel() >= least_cells:
+def _cut(grid: Tensor, *, min_map_cells: int) -> Tensor:
+    if grid[0].numel() >= min_map_cells:
         return grid
     return functional.interpolate(
         grid[:, None].float(), scale_factor=2, mode="bilinear", align_corners=False

@@ -6,13 +6,13 @@ import pytest
 
 from worker.contract.errors import InvalidOptions
 from worker.contract.label_set import LabelSet
-from worker.vision.calibration.ground_truth import Truth, label_called, read_table
+from worker.vision.calibration.ground_truth import GroundTruth, label_called, read_table
 
 LABELS = LabelSet(id="pets", zh=("猫", "狗", "鹤"), en=("cat", "dog", "crane"))
 
 
 def test_a_picture_is_what_its_folder_is_called() -> None:
-    truth = Truth(Path("pets"))
+    truth = GroundTruth(Path("pets"))
     assert truth.name(Path("pets/猫/1.jpg")) == "猫"
     assert truth.name(Path("pets/2024/dog/1.jpg")) == "dog"
     assert truth.name(Path("pets/1.jpg")) is None
@@ -21,7 +21,7 @@ def test_a_picture_is_what_its_folder_is_called() -> None:
 def test_a_table_says_it_in_place_of_folders(tmp_path: Path) -> None:
     table = tmp_path / "truth.csv"
     table.write_text("file,label\n猫/1.jpg,dog\n2.jpg,0\n3.jpg,\n", encoding="utf-8-sig")
-    truth = Truth(tmp_path, read_table(table))
+    truth = GroundTruth(tmp_path, read_table(table))
     asked = [truth.name(tmp_path / name) for name in ("猫/1.jpg", "2.jpg", "3.jpg", "猫/4.jpg")]
     assert asked == ["dog", "0", None, None]
 

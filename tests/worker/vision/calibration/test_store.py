@@ -16,7 +16,7 @@ from worker.vision.calibration.store import BUILT_IN, FILE, Calibration, Calibra
 from worker.vision.heatmaps.faithfulness import Thresholds
 from worker.vision.images.decoding import Picture
 from worker.vision.labels.shipped import load_label_set
-from worker.vision.models.interface.model import Evidence, VisionModel
+from worker.vision.models.interface.model import ForwardOutputs, VisionModel
 from worker.vision.models.preprocessing.framing import Squeezed
 from worker.vision.models.registry.sources import WheelFile
 from worker.vision.models.registry.specs import EFFICIENTNET_LITE0
@@ -104,13 +104,13 @@ class Watcher:
     spec = SimpleNamespace(id="watcher")
     labels: Any = ("something",)
     framing = Squeezed(size_px=(16, 16))
-    least_cells = 0
+    min_map_cells = 0
     placement = SimpleNamespace(device=torch.device("cpu"))
 
-    def look(self, pixels: Tensor, *, methods: set[str], classify: bool) -> Evidence:
-        return Evidence(logits=torch.tensor([[1.0, 0.0]]).expand(len(pixels), 2), grid=(5, 5))
+    def forward(self, pixels: Tensor, *, methods: set[str], classify: bool) -> ForwardOutputs:
+        return ForwardOutputs(logits=torch.tensor([[1.0, 0.0]]).expand(len(pixels), 2), grid=(5, 5))
 
-    def show(self, pixels: Tensor, cells: Tensor) -> Tensor:
+    def forward_visible(self, pixels: Tensor, cells: Tensor) -> Tensor:
         seen = cells[:, 2, 2].float()
         return torch.stack([8 * seen - 4, torch.zeros_like(seen)], dim=1)
 

@@ -82,7 +82,7 @@ def analyze(engine: Engine, pictures: list[Picture], chosen: Options) -> list[An
 @contextmanager
 def before_forward(engine: Engine, model: str, act: Any) -> Iterator[None]:
     """Call `act(batch tensor)` at the narrowest edge: when the network's first layer gets it."""
-    network = engine._shelf.get(model).network  # type: ignore[attr-defined]
+    network = engine._pool.get(model).network  # type: ignore[attr-defined]
     first = next(m for m in network.modules() if isinstance(m, torch.nn.Conv2d))
     entry = "clipped" if hasattr(first, "clipped") else "forward"
     whole = getattr(first, entry)
@@ -272,7 +272,7 @@ def test_scores_that_are_not_numbers_are_an_error_of_that_picture(
         spoiled[1] = float("nan")
         return spoiled
 
-    network = engine._shelf.get(LITE0).network  # type: ignore[attr-defined]
+    network = engine._pool.get(LITE0).network  # type: ignore[attr-defined]
     handle = network.classifier.register_forward_hook(spoil_the_second)
     try:
         results = attempt(engine, photos[:2], options(models=[LITE0], artifacts=["labels"]))

@@ -14,7 +14,7 @@ import torch
 from guanwu.wire.options import Options
 from worker.contract.errors import LabelSetOutdated, ModelError
 from worker.contract.label_set import LabelSet
-from worker.vision.analysis import Analysis, Box, Prepared
+from worker.vision.analysis import Analysis, PixelBox, Prepared
 from worker.vision.engine import examples
 from worker.vision.engine.batch import View
 from worker.vision.engine.engine import Engine
@@ -51,7 +51,7 @@ def analysed(engine: Engine, prepared: list[Prepared]) -> list[Analysis]:
     return [one for one in found if isinstance(one, Analysis)]
 
 
-def features(engine: Engine, seen: list[Picture], box: Box | None = None) -> list[Analysis]:
+def features(engine: Engine, seen: list[Picture], box: PixelBox | None = None) -> list[Analysis]:
     prepared = [engine.prepare(picture, OPTIONS, UNBUILT) for picture in seen]
     return analysed(engine, [replace(one, box_px=box) for one in prepared])
 
@@ -118,7 +118,7 @@ def test_a_box_is_seen_apart_from_what_lies_around_it(
     ],
 )
 def test_cells_lie_in_a_box_by_their_centres_and_one_always_does(
-    box: Box, cells: list[list[int]]
+    box: PixelBox, cells: list[list[int]]
 ) -> None:
     blank: npt.NDArray[np.uint8] = np.zeros((2, 4, 3), np.uint8)
     view = View(Framed(blank, Window(0, 0, 40, 20)), width=40, height=20)
@@ -131,7 +131,7 @@ def test_a_picture_in_which_the_model_sees_nothing_is_no_example(
 ) -> None:
     model = engine.model("caltech")
     blind = torch.tensor([[0.0, 0.0], [float("nan"), 1.0], [3.0, 4.0]])
-    monkeypatch.setattr(type(model), "features", lambda *_: blind)
+    monkeypatch.setattr(type(model), "embed", lambda *_: blind)
     batch = [engine.prepare(first, OPTIONS, UNBUILT) for first, _ in pictures]
     first, second, third = engine.analyze(batch, OPTIONS)
     assert isinstance(first, ModelError)

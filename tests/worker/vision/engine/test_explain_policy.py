@@ -9,7 +9,7 @@ from guanwu.wire.options import ExplainWhen
 from guanwu.wire.results import Label
 from worker.contract.errors import InvalidOptions
 from worker.contract.label_set import LabelSet
-from worker.vision.engine.explain_policy import Policy, resolve, sampled
+from worker.vision.engine.explain_policy import ExplainPolicy, resolve, sampled
 
 SETS = {
     "cats": LabelSet(id="cats", zh=("猫", "狮", "虎"), en=("cat", "lion", "tiger")),
@@ -18,7 +18,7 @@ SETS = {
 SHA = "0" * 64
 
 
-def policy(**when: Any) -> Policy:
+def policy(**when: Any) -> ExplainPolicy:
     return resolve(ExplainWhen.model_validate(when), SETS)
 
 

@@ -7,20 +7,20 @@ import pytest
 from guanwu.wire.options import Explain, Options
 from worker.contract.errors import ExplanationUnavailable, InvalidOptions
 from worker.contract.label_set import LabelSet
-from worker.vision.engine.map_selection import Ask, check_labels, choose_maps
-from worker.vision.models.registry.specs import Candidate, Offer
+from worker.vision.engine.map_selection import MapRequest, check_labels, choose_maps
+from worker.vision.models.registry.specs import Capabilities, ModelCandidate
 
-CNN = Candidate(
-    Offer(classes=3, methods=("cam",), label_set="pets"),
+CNN = ModelCandidate(
+    Capabilities(classes=3, methods=("cam",), label_set="pets"),
     LabelSet(id="pets", zh=("猫", "狗", "鱼"), en=("cat", "dog", "fish")),
 )
-BACKBONE = Candidate(Offer(label_free_methods=("attention",)), None)
-VIT = Candidate(
-    Offer(classes=2, label_free_methods=("attention",), label_set="cars", layers=4, heads=3),
+BACKBONE = ModelCandidate(Capabilities(label_free_methods=("attention",)), None)
+VIT = ModelCandidate(
+    Capabilities(classes=2, label_free_methods=("attention",), label_set="cars", layers=4, heads=3),
     LabelSet(id="cars", zh=("轿车", "卡车"), en=("car", "truck")),
 )
-READER = Candidate(
-    Offer(
+READER = ModelCandidate(
+    Capabilities(
         classes=2,
         methods=("relevance",),
         text_methods=("text",),
@@ -33,17 +33,20 @@ BOTH = {"cnn": CNN, "backbone": BACKBONE}
 
 
 def chosen(
-    *entries: dict[str, Any], among: dict[str, Candidate] = BOTH
-) -> dict[str, tuple[Ask, ...]]:
+    *entries: dict[str, Any], among: dict[str, ModelCandidate] = BOTH
+) -> dict[str, tuple[MapRequest, ...]]:
     return choose_maps([Explain.model_validate(entry) for entry in entries], among)
 
 
 def test_the_default_is_each_models_best_map() -> None:
-    assert chosen({}) == {"cnn": (Ask("cam", rank=1),), "backbone": (Ask("attention"),)}
+    assert chosen({}) == {
+        "cnn": (MapRequest("cam", rank=1),),
+        "backbone": (MapRequest("attention"),),
+    }
 
 
 def test_a_classifier_without_a_method_for_labels_gets_its_label_free_map() -> None:
-    assert chosen({}, among={"vit": VIT}) == {"vit": (Ask("attention"),)}
+    assert chosen({}, among={"vit": VIT}) == {"vit": (MapRequest("attention"),)}
 
 
 @pytest.mark.parametrize("target", ["top2", {"label": "猫"}, {"label": "CAT"}, {"label": 0}])
@@ -56,22 +59,22 @@ def test_a_label_target_never_reaches_a_label_free_model(target: object) -> None
 
 def test_a_label_is_found_by_any_of_its_names() -> None:
     for name in ("狗", "dog", 1, "1"):
-        assert chosen({"target": {"label": name}})["cnn"] == (Ask("cam", index=1),)
+        assert chosen({"target": {"label": name}})["cnn"] == (MapRequest("cam", index=1),)
 
 
 def test_free_goes_to_label_free_methods_alone() -> None:
-    assert chosen({"target": "free"}) == {"cnn": (), "backbone": (Ask("attention"),)}
+    assert chosen({"target": "free"}) == {"cnn": (), "backbone": (MapRequest("attention"),)}
 
 
 def test_a_method_by_name_goes_to_the_models_that_have_it() -> None:
-    assert chosen({"method": "cam"}) == {"cnn": (Ask("cam", rank=1),), "backbone": ()}
-    assert chosen({"method": "attention"})["backbone"] == (Ask("attention"),)
+    assert chosen({"method": "cam"}) == {"cnn": (MapRequest("cam", rank=1),), "backbone": ()}
+    assert chosen({"method": "attention"})["backbone"] == (MapRequest("attention"),)
     assert chosen({"method": "attention"})["cnn"] == ()
 
 
 def test_a_label_may_be_told_from_one_other() -> None:
     entry = {"target": {"label": "猫", "against": "dog"}}
-    assert chosen(entry)["cnn"] == (Ask("cam", index=0, against=1),)
+    assert chosen(entry)["cnn"] == (MapRequest("cam", index=0, against=1),)
 
 
 def test_a_label_against_itself_says_nothing() -> None:
@@ -82,19 +85,19 @@ def test_a_label_against_itself_says_nothing() -> None:
 @pytest.mark.parametrize(
     ("reading", "expected"),
     [
-        ({}, (Ask("attention"),)),
-        ({"layer": -1}, (Ask("attention"),)),
-        ({"layer": 3}, (Ask("attention"),)),
-        ({"layer": -3, "heads": "max"}, (Ask("attention", layer=1, heads="max"),)),
-        ({"heads": 2}, (Ask("attention", heads=2),)),
+        ({}, (MapRequest("attention"),)),
+        ({"layer": -1}, (MapRequest("attention"),)),
+        ({"layer": 3}, (MapRequest("attention"),)),
+        ({"layer": -3, "heads": "max"}, (MapRequest("attention", layer=1, heads="max"),)),
+        ({"heads": 2}, (MapRequest("attention", heads=2),)),
         (
             {"layer": 0, "heads": "each"},
-            tuple(Ask("attention", layer=0, heads=n) for n in range(3)),
+            tuple(MapRequest("attention", layer=0, heads=n) for n in range(3)),
         ),
     ],
 )
 def test_attention_is_read_of_any_layer_and_heads(
-    reading: dict[str, Any], expected: tuple[Ask, ...]
+    reading: dict[str, Any], expected: tuple[MapRequest, ...]
 ) -> None:
     assert chosen({"method": "attention", **reading}, among={"vit": VIT})["vit"] == expected
 
@@ -113,8 +116,8 @@ def test_layers_and_heads_are_attentions_alone() -> None:
 def test_entries_asked_twice_are_made_once_and_keep_their_order() -> None:
     asks = chosen({"target": "top2"}, {"method": "cam"}, {}, {"target": "free"})
     assert asks == {
-        "cnn": (Ask("cam", rank=2), Ask("cam", rank=1)),
-        "backbone": (Ask("attention"),),
+        "cnn": (MapRequest("cam", rank=2), MapRequest("cam", rank=1)),
+        "backbone": (MapRequest("attention"),),
     }
 
 
@@ -137,9 +140,12 @@ def test_what_no_model_can_make_lists_what_there_is(entry: dict[str, Any]) -> No
 
 
 def test_an_unknown_label_is_an_error_only_if_no_model_knows_it() -> None:
-    among = {"cnn": CNN, "cars": Candidate(Offer(classes=2, methods=("cam",)), VIT.labels)}
+    among = {
+        "cnn": CNN,
+        "cars": ModelCandidate(Capabilities(classes=2, methods=("cam",)), VIT.labels),
+    }
     asks = chosen({"target": {"label": "卡车"}}, among=among)
-    assert asks == {"cnn": (), "cars": (Ask("cam", index=1),)}
+    assert asks == {"cnn": (), "cars": (MapRequest("cam", index=1),)}
     with pytest.raises(InvalidOptions, match="飞机"):
         chosen({"target": {"label": "飞机"}}, among=among)
 
@@ -164,7 +170,11 @@ def test_a_phrase_goes_to_models_that_read_it_alone() -> None:
     among = {"reader": READER, **BOTH}
     for method in ("auto", "text"):
         asks = chosen({"method": method, "target": {"text": "西装的领子"}}, among=among)
-        assert asks == {"reader": (Ask("text", text="西装的领子"),), "cnn": (), "backbone": ()}
+        assert asks == {
+            "reader": (MapRequest("text", text="西装的领子"),),
+            "cnn": (),
+            "backbone": (),
+        }
     assert not asks["reader"][0].label_free
     with pytest.raises(ExplanationUnavailable, match="西装的领子"):
         chosen({"target": {"text": "西装的领子"}})

@@ -10,11 +10,11 @@ from transformers import PreTrainedModel
 
 from worker.vision.models.interface.placement import Placement
 from worker.vision.models.preprocessing.framing import Squeezed
-from worker.vision.models.transformer.anatomy import Anatomy, dissect
+from worker.vision.models.transformer.architecture import Architecture, inspect
 
 CPU = Placement(device=torch.device("cpu"))
 
-Tiny = Callable[..., tuple[Any, Anatomy]]
+Tiny = Callable[..., tuple[Any, Architecture]]
 """Any: a network's parts are its class's own."""
 
 
@@ -30,13 +30,13 @@ def randomised(network: PreTrainedModel, *, deviation: float = 0.3) -> PreTraine
 
 @pytest.fixture
 def tiny() -> Tiny:
-    """Makes a tiny transformer of 4 x 6 patches and its anatomy: `tiny(model, config, ...)`."""
+    """Make a tiny transformer of 4 x 6 patches and inspect it: `tiny(model, config, ...)`."""
 
     def make(
         model: type = hf.Dinov2ForImageClassification,
         config: type = hf.Dinov2Config,
         **settings: object,
-    ) -> tuple[PreTrainedModel, Anatomy]:
+    ) -> tuple[PreTrainedModel, Architecture]:
         sizes = {
             "hidden_size": 32,
             "num_hidden_layers": 4,
@@ -45,6 +45,6 @@ def tiny() -> Tiny:
             "patch_size": 8,
         }
         network = randomised(model(config(**{**sizes, **settings})))
-        return network, dissect(network, Squeezed(size_px=(32, 48)), CPU)
+        return network, inspect(network, Squeezed(size_px=(32, 48)), CPU)
 
     return make

@@ -23,9 +23,9 @@ def pictures() -> Tensor:
     return torch.randn(2, 3, 32, 48, generator=torch.Generator().manual_seed(5))
 
 
-def explain(network: hf.PreTrainedModel, anatomy: Any) -> Tensor:
+def explain(network: hf.PreTrainedModel, architecture: Any) -> Tensor:
     with attn_lrp(network):
-        trail = passes.whole(network, pictures(), anatomy, at=depths(4))
+        trail = passes.whole(network, pictures(), architecture, at=depths(4))
     assert trail.logits is not None
     return relevance(contrast(trail.logits, torch.tensor([0, 1])), trail.hidden, grid=(4, 6))
 
@@ -53,16 +53,16 @@ def state(network: nn.Module) -> dict[str, object]:
 
 
 def test_model_and_globals_are_as_before(tiny: Tiny) -> None:
-    network, anatomy = tiny(num_labels=3)
+    network, architecture = tiny(num_labels=3)
     before, answer = state(network), network(pixel_values=pictures()).logits
-    explain(network, anatomy)
+    explain(network, architecture)
     assert state(network) == before
     assert torch.equal(network(pixel_values=pictures()).logits, answer)
 
 
 @pytest.mark.parametrize("where", ["a module", "the head", "the block"])
 def test_model_and_globals_are_as_before_after_an_exception_inside(tiny: Tiny, where: str) -> None:
-    network, anatomy = tiny(num_labels=3)
+    network, architecture = tiny(num_labels=3)
     before, answer = state(network), network(pixel_values=pictures()).logits
 
     def fail(*_: object) -> None:
@@ -72,8 +72,8 @@ def test_model_and_globals_are_as_before_after_an_exception_inside(tiny: Tiny, w
 
     def run() -> None:
         with attn_lrp(network):
-            passes.whole(network, pictures(), anatomy, at=depths(4), traced=True)
-            passes.block_by_block(network, pictures(), anatomy)
+            passes.whole(network, pictures(), architecture, at=depths(4), traced=True)
+            passes.block_by_block(network, pictures(), architecture)
             fail()
 
     handle = modules[where].register_forward_hook(fail) if where in modules else None
@@ -86,11 +86,11 @@ def test_model_and_globals_are_as_before_after_an_exception_inside(tiny: Tiny, w
 
 
 def test_a_method_works_after_another_pass_failed(tiny: Tiny) -> None:
-    network, anatomy = tiny(num_labels=3)
-    expected = explain(network, anatomy)
+    network, architecture = tiny(num_labels=3)
+    expected = explain(network, architecture)
     with pytest.raises(ValueError, match="channel"), attn_lrp(network):
         network(pixel_values=pictures()[:, :1])
-    assert torch.equal(explain(network, anatomy), expected)
+    assert torch.equal(explain(network, architecture), expected)
 
 
 def test_a_forward_of_the_modules_own_comes_back(tiny: Tiny) -> None:

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 from worker.contract.errors import ExplanationUnavailable
 from worker.vision.explain.capture import (
     IMPLEMENTATION,
-    Attended,
+    AttentionTensors,
     attach,
     capture,
     prefix_rows,
@@ -82,7 +82,9 @@ def eager_attentions(model: PreTrainedModel, **inputs: object) -> tuple[Tensor, 
 
 
 def captured(
-    model: PreTrainedModel, readers: dict[int, Callable[[Attended], Tensor]], **inputs: object
+    model: PreTrainedModel,
+    readers: dict[int, Callable[[AttentionTensors], Tensor]],
+    **inputs: object,
 ) -> dict[int, Tensor]:
     with torch.inference_mode():
         layers = attach(model, lambda: model(**inputs))
@@ -95,7 +97,9 @@ def captured(
 def test_every_layers_probabilities_equal_eager_attention(name: str) -> None:
     model = tiny(name)
     expected = eager_attentions(model, pixel_values=pictures())
-    read = captured(model, dict.fromkeys(range(3), Attended.probabilities), pixel_values=pictures())
+    read = captured(
+        model, dict.fromkeys(range(3), AttentionTensors.probabilities), pixel_values=pictures()
+    )
     assert len(expected) == 3
     for n in range(3):
         assert (read[n] - expected[n]).abs().max() < 1e-6
@@ -128,7 +132,7 @@ def test_oblong_pictures_are_captured_alike(name: str, size: tuple[int, int]) ->
     if name in OWN_GRID:
         inputs["interpolate_pos_encoding"] = True
     expected = eager_attentions(model, **inputs)
-    readers = {0: prefix_rows(2), 1: Attended.probabilities, -1: prefix_rows(1)}
+    readers = {0: prefix_rows(2), 1: AttentionTensors.probabilities, -1: prefix_rows(1)}
     read = captured(model, readers, **inputs)
     assert (read[0] - expected[0][:, :, :2]).abs().max() < 1e-6
     assert (read[1] - expected[1]).abs().max() < 1e-6
@@ -152,7 +156,7 @@ def test_padding_is_masked_as_the_model_masks_it() -> None:
         "spatial_shapes": torch.tensor([[4, 4], [3, 4]]),
     }
     expected = eager_attentions(model, **inputs)
-    read = captured(model, dict.fromkeys(range(3), Attended.probabilities), **inputs)
+    read = captured(model, dict.fromkeys(range(3), AttentionTensors.probabilities), **inputs)
     for n in range(3):
         assert (read[n] - expected[n]).abs().max() < 1e-6
         assert read[n][1, :, :, 12:].abs().max() == 0
@@ -162,7 +166,7 @@ def test_queries_that_share_keys_are_captured_per_query_head() -> None:
     generator = torch.Generator().manual_seed(0)
     query = torch.randn(1, 4, 5, 8, generator=generator)
     key = torch.randn(1, 2, 5, 8, generator=generator)
-    attended = Attended(query, key, key, None, None, 0.5)
+    attended = AttentionTensors(query, key, key, None, None, 0.5)
     for head in range(4):
         expected = (query[0, head] @ key[0, head // 2].T * 0.5).softmax(-1)
         assert torch.allclose(attended.probabilities()[0, head], expected, atol=1e-6)
@@ -176,7 +180,7 @@ def test_rows_are_a_slice_of_all_probabilities_under_masks_of_any_shape() -> Non
         torch.rand(1, 1, 1, 6, generator=generator) > 0.3,
         torch.randn(2, 3, 6, 6, generator=generator),
     ):
-        attended = Attended(query, key, key, mask, None, 1.0)
+        attended = AttentionTensors(query, key, key, mask, None, 1.0)
         some, every = attended.probabilities(slice(1, 3)), attended.probabilities()
         assert torch.allclose(some, every[:, :, 1:3], atol=1e-7)
 
@@ -199,7 +203,7 @@ def test_nothing_is_captured_after_an_exception_inside() -> None:
     model = tiny("vit")
     layers = attach(model, lambda: model(pixel_values=pictures()))
 
-    def fail(attended: Attended) -> Tensor:
+    def fail(attended: AttentionTensors) -> Tensor:
         raise RuntimeError("reader")
 
     with pytest.raises(RuntimeError, match="reader"), capture(layers, {0: fail}):

@@ -19,17 +19,17 @@ def pictures(n: int = 2) -> Tensor:
     return torch.randn(n, 3, 32, 48, generator=torch.Generator().manual_seed(5))
 
 
-def made(network: hf.PreTrainedModel, anatomy: object, classes: Tensor) -> Tensor:
+def made(network: hf.PreTrainedModel, architecture: object, classes: Tensor) -> Tensor:
     with attn_lrp(network):
-        trail = passes.whole(network, pictures(), anatomy, at=depths(4))  # type: ignore[arg-type]
+        trail = passes.whole(network, pictures(), architecture, at=depths(4))  # type: ignore[arg-type]
     assert trail.logits is not None
     return relevance(contrast(trail.logits, classes), trail.hidden, grid=GRID)
 
 
 def test_it_equals_the_rules_written_out_by_hand(tiny: Tiny) -> None:
-    network, anatomy = tiny(num_labels=7)
+    network, architecture = tiny(num_labels=7)
     classes = torch.tensor([3, 6])
-    maps = made(network, anatomy, classes)
+    maps = made(network, architecture, classes)
     weights = {k: v.double().numpy() for k, v in network.state_dict().items()}
     plain = PlainDinov2(weights, layers=4, heads=4, eps=network.config.layer_norm_eps)
     embedded = network.dinov2.embeddings(pictures()).double().numpy()
@@ -42,19 +42,19 @@ def test_it_equals_the_rules_written_out_by_hand(tiny: Tiny) -> None:
 
 
 def test_another_batch_gives_a_picture_the_same_map(tiny: Tiny) -> None:
-    network, anatomy = tiny(num_labels=7)
-    together = made(network, anatomy, torch.tensor([3, 6]))
+    network, architecture = tiny(num_labels=7)
+    together = made(network, architecture, torch.tensor([3, 6]))
     with attn_lrp(network):
-        trail = passes.whole(network, pictures()[1:], anatomy, at=depths(4))
+        trail = passes.whole(network, pictures()[1:], architecture, at=depths(4))
     assert trail.logits is not None
     alone = relevance(contrast(trail.logits, torch.tensor([6])), trail.hidden, grid=GRID)
     assert torch.allclose(alone[0], together[1], atol=1e-5)
 
 
 def test_why_not_another_label_is_the_mirror_of_why_not_this(tiny: Tiny) -> None:
-    network, anatomy = tiny(num_labels=7)
+    network, architecture = tiny(num_labels=7)
     with attn_lrp(network):
-        trail = passes.whole(network, pictures(), anatomy, at=depths(4))
+        trail = passes.whole(network, pictures(), architecture, at=depths(4))
     assert trail.logits is not None
     a, b = torch.tensor([3, 6]), torch.tensor([0, 1])
     there = relevance(contrast(trail.logits, a, b), trail.hidden, grid=GRID)

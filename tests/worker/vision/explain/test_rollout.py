@@ -4,14 +4,14 @@ import numpy as np
 import torch
 
 from tests.worker.vision.explain.conftest import Tiny
-from worker.vision.explain.capture import Attended, trace
+from worker.vision.explain.capture import AttentionTensors, trace
 from worker.vision.explain.rollout import rollout
 
 
-def layer(seed: int) -> Attended:
+def layer(seed: int) -> AttentionTensors:
     generator = torch.Generator().manual_seed(seed)
     q, k, v = (torch.randn(2, 3, 7, 4, generator=generator) for _ in range(3))
-    return Attended(q, k, v, None, None, 0.5)
+    return AttentionTensors(q, k, v, None, None, 0.5)
 
 
 def test_it_equals_the_product_of_whole_matrices() -> None:
@@ -33,9 +33,9 @@ def test_what_flows_into_cls_sums_to_one_with_what_stays_there() -> None:
 
 
 def test_a_real_models_trace_holds_every_layer(tiny: Tiny) -> None:
-    network, anatomy = tiny(num_labels=3)
+    network, architecture = tiny(num_labels=3)
     x = torch.randn(2, 3, 32, 48)
-    with torch.no_grad(), trace(anatomy.layers) as attended:
+    with torch.no_grad(), trace(architecture.layers) as attended:
         network(pixel_values=x)
     assert sorted(attended) == [0, 1, 2, 3]
     maps = rollout([attended[n] for n in range(4)], grid=(4, 6))

@@ -19,9 +19,9 @@ def test_it_is_the_embeddings_length_and_its_direction_is_fixed() -> None:
 
 
 def test_a_classifiers_embedding_is_what_its_head_reads(tiny: Tiny) -> None:
-    network, anatomy = tiny(num_labels=3)
+    network, architecture = tiny(num_labels=3)
     x = torch.randn(2, 3, 32, 48)
-    trail = passes.whole(network, x, anatomy, at=(1, 2))
+    trail = passes.whole(network, x, architecture, at=(1, 2))
     assert trail.embedding.shape == (2, 64)  # CLS beside the mean of the patches
     assert trail.logits is not None
     assert torch.allclose(network.classifier(trail.embedding), trail.logits)
@@ -32,17 +32,17 @@ def test_a_backbones_embedding_is_its_cls_token(tiny: Tiny) -> None:
         (hf.Dinov2Model, hf.Dinov2Config, {}),
         (hf.ViTModel, hf.ViTConfig, {"image_size": (32, 48)}),
     ):
-        network, anatomy = tiny(model, config, **settings)
+        network, architecture = tiny(model, config, **settings)
         x = torch.randn(2, 3, 32, 48)
-        trail = passes.whole(network, x, anatomy, at=(1, 2))
+        trail = passes.whole(network, x, architecture, at=(1, 2))
         assert torch.equal(trail.embedding, network(pixel_values=x).last_hidden_state[:, 0])
         assert trail.logits is None
 
 
 def test_a_map_without_a_label_differs_from_patch_to_patch(tiny: Tiny) -> None:
-    network, anatomy = tiny(hf.Dinov2Model)
+    network, architecture = tiny(hf.Dinov2Model)
     with attn_lrp(network):
-        trail = passes.whole(network, torch.randn(2, 3, 32, 48), anatomy, at=depths(4))
+        trail = passes.whole(network, torch.randn(2, 3, 32, 48), architecture, at=depths(4))
     maps = relevance(self_similarity(trail.embedding), trail.hidden, grid=(4, 6))
     assert maps.shape == (2, 4, 6)
     assert maps.min() < 0 < maps.max()

@@ -7,7 +7,7 @@ import pytest
 
 from guanwu.wire.results import Label
 from worker.contract.coarse_maps import SIDE
-from worker.vision.analysis import Analysis, MadeMap, first_maps
+from worker.vision.analysis import Analysis, MadeMap, representative_maps
 from worker.vision.heatmaps.coarse_map import density
 from worker.vision.heatmaps.heatmap import Heatmap, Window
 
@@ -47,7 +47,7 @@ def test_the_first_map_of_a_method_stands_for_a_picture() -> None:
     analysis = Analysis(
         labels=[label(8, rank=1), label(7, rank=2)], unknown=False, explanations=maps, models=[]
     )
-    assert [nth for nth, _ in first_maps(analysis)] == [1, 2]
+    assert [nth for nth, _ in representative_maps(analysis)] == [1, 2]
 
 
 def label(number: int, *, rank: int) -> Label:

@@ -22,13 +22,13 @@ GRID = (4, 6)
 class Watcher:
     """Knows label 1 by one cell alone, and never that it does not know."""
 
-    least_cells = 0
+    min_map_cells = 0
 
     def __init__(self, row: int, column: int) -> None:
         self.at = (row, column)
         self.shown: list[Tensor] = []
 
-    def show(self, pixels: Tensor, cells: Tensor) -> Tensor:
+    def forward_visible(self, pixels: Tensor, cells: Tensor) -> Tensor:
         self.shown.append(cells)
         seen = cells[:, self.at[0], self.at[1]].float()
         return torch.stack([torch.zeros_like(seen), 8 * seen - 4], dim=1)
@@ -95,8 +95,8 @@ def test_verdicts_start_at_their_thresholds(score: float, expected: str) -> None
 
 def test_scores_that_are_not_numbers_are_no_verdict_for_a_map() -> None:
     class Broken(Watcher):
-        def show(self, pixels: Tensor, cells: Tensor) -> Tensor:
-            return super().show(pixels, cells) * torch.nan
+        def forward_visible(self, pixels: Tensor, cells: Tensor) -> Tensor:
+            return super().forward_visible(pixels, cells) * torch.nan
 
     judged = judge(Broken(0, 0), pictures(1), torch.tensor([1]), [spot(0, 0)])[0][0]
     assert (judged.score, judged.verdict) == (0.0, "not_better_than_random")
@@ -154,7 +154,7 @@ def test_a_faithful_map_is_never_one_that_random_maps_reach() -> None:
 
 def test_coarse_maps_are_cut_finer_where_the_model_can_be_shown_any_part() -> None:
     class Fine(Watcher):
-        least_cells = 50
+        min_map_cells = 50
 
     watcher = Fine(7, 0)
     found = scores(watcher, pictures(1), torch.tensor([1]), [spot(3, 0)])

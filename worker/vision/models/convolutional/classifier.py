@@ -15,11 +15,16 @@ from worker.vision.explain.cam import class_activation
 from worker.vision.explain.layercam import layer_activation
 from worker.vision.models.convolutional.pooled_head import PooledHead
 from worker.vision.models.interface import occlusion
-from worker.vision.models.interface.model import LAST_LAYER, Evidence, Reading, Trail
+from worker.vision.models.interface.model import (
+    LAST_LAYER,
+    AttentionView,
+    ForwardOutputs,
+    GradientTrace,
+)
 from worker.vision.models.interface.placement import Placement
 from worker.vision.models.preprocessing.config import Normalisation
 from worker.vision.models.preprocessing.framing import Framing
-from worker.vision.models.registry.specs import CNN_METHODS, ModelSpec, Offer
+from worker.vision.models.registry.specs import CNN_METHODS, Capabilities, ModelSpec
 from worker.vision.scoring.prototypes import Prototypes
 
 _FINER = 2  # layercam's cells along an axis, for each of the last features'
@@ -49,14 +54,14 @@ class ConvolutionalClassifier:
     weights_sha256: str
     labels: LabelSet | None
     framing: Framing
-    offer: Offer
+    capabilities: Capabilities
     network: Convolutions
     head: PooledHead
     normalisation: Normalisation
     placement: Placement
-    least_cells: int = 100
+    min_map_cells: int = 100
 
-    def speaking(self, labels: LabelSet | None) -> ConvolutionalClassifier:
+    def with_labels(self, labels: LabelSet | None) -> ConvolutionalClassifier:
         return self
 
     def with_prototypes(self, labels: LabelSet, prototypes: Prototypes) -> ConvolutionalClassifier:
@@ -65,23 +70,23 @@ class ConvolutionalClassifier:
             self,
             head=self.head.with_prototypes(prototypes, self.placement.device),
             labels=labels,
-            offer=replace(self.offer, classes=len(labels), label_set=labels.id),
+            capabilities=replace(self.capabilities, classes=len(labels), label_set=labels.id),
         )
 
-    def features(self, pixels: Tensor, cells: Tensor | None = None) -> Tensor:
+    def embed(self, pixels: Tensor, cells: Tensor | None = None) -> Tensor:
         shown = pixels if cells is None else occlusion.blurred_beyond(pixels, cells)
         return self.head.embedding(self.network.features(self.normalised(shown))).float()
 
-    def look(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> Evidence:
+    def forward(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> ForwardOutputs:
         x = self.normalised(pixels)
         if "layercam" in methods:
             return self._traced(x)
         features = self.network.features(x)
-        return Evidence(
+        return ForwardOutputs(
             logits=self.head.logits(features).float(), features=features, grid=_grid(features)
         )
 
-    def show(self, pixels: Tensor, cells: Tensor) -> Tensor:
+    def forward_visible(self, pixels: Tensor, cells: Tensor) -> Tensor:
         x = self.normalised(occlusion.blurred_beyond(pixels, cells))
         return self.head.logits(self.network.features(x)).float()
 
@@ -89,42 +94,44 @@ class ConvolutionalClassifier:
         """0..255 (N, h, w, 3) -> the network's (N, 3, h, w), channels last like the bytes."""
         return self.normalisation.of(pixels, dtype=self.placement.dtype)
 
-    def maps(
+    def explain(
         self,
         method: str,
-        evidence: Evidence,
+        outputs: ForwardOutputs,
         classes: Tensor | None,
         *,
         against: Tensor | None = None,
         text: str | None = None,
-        reading: Reading = LAST_LAYER,
+        view: AttentionView = LAST_LAYER,
     ) -> Tensor:
-        if method == "cam" and evidence.features is not None and classes is not None:
-            rows = self.head.rows(evidence.features, classes)
+        if method == "cam" and outputs.features is not None and classes is not None:
+            rows = self.head.rows(outputs.features, classes)
             if against is not None:
-                rows = rows - self.head.rows(evidence.features, against)
-            return class_activation(evidence.features, rows)
-        if method == "layercam" and "layercam" in evidence.trails and classes is not None:
-            return _fine(evidence, classes, against)
+                rows = rows - self.head.rows(outputs.features, against)
+            return class_activation(outputs.features, rows)
+        if method == "layercam" and "layercam" in outputs.traces and classes is not None:
+            return _fine(outputs, classes, against)
         raise ExplanationUnavailable(f"{self.spec.id} makes no {method!r} map of that kind")
 
-    def _traced(self, x: Tensor) -> Evidence:
+    def _traced(self, x: Tensor) -> ForwardOutputs:
         layers, features = self.network.traced(x)
         with torch.inference_mode(False), torch.enable_grad():
             logits = self.head.logits(features)
         features = features.detach()
-        trail = Trail(logits=logits, embedding=features.mean((2, 3)), hidden=tuple(layers))
-        return Evidence(
+        gradient_trace = GradientTrace(
+            logits=logits, embedding=features.mean((2, 3)), hidden=tuple(layers)
+        )
+        return ForwardOutputs(
             logits=logits.detach().float(),
             features=features,
             grid=_grid(features),
-            trails={"layercam": trail},
+            traces={"layercam": gradient_trace},
         )
 
 
-def offer(labels: LabelSet) -> Offer:
+def capabilities_of(labels: LabelSet) -> Capabilities:
     """What can be asked of any model of this kind."""
-    return Offer(classes=len(labels), methods=CNN_METHODS, label_set=labels.id)
+    return Capabilities(classes=len(labels), methods=CNN_METHODS, label_set=labels.id)
 
 
 def settle(network: nn.Module, placement: Placement) -> None:
@@ -137,12 +144,12 @@ def _grid(features: Tensor) -> tuple[int, int]:
     return features.shape[2], features.shape[3]
 
 
-def _fine(evidence: Evidence, classes: Tensor, against: Tensor | None) -> Tensor:
-    trail = evidence.trails["layercam"]
-    assert trail.logits is not None, "these families have a head"
+def _fine(outputs: ForwardOutputs, classes: Tensor, against: Tensor | None) -> Tensor:
+    gradient_trace = outputs.traces["layercam"]
+    assert gradient_trace.logits is not None, "these families have a head"
     with torch.inference_mode(False), torch.enable_grad():
-        chosen = trail.logits.gather(1, classes.clone()[:, None])[:, 0]
+        chosen = gradient_trace.logits.gather(1, classes.clone()[:, None])[:, 0]
         if against is not None:
-            chosen = chosen - trail.logits.gather(1, against.clone()[:, None])[:, 0]
-    grid = (_FINER * evidence.grid[0], _FINER * evidence.grid[1])
-    return layer_activation(chosen, trail.hidden, grid=grid)
+            chosen = chosen - gradient_trace.logits.gather(1, against.clone()[:, None])[:, 0]
+    grid = (_FINER * outputs.grid[0], _FINER * outputs.grid[1])
+    return layer_activation(chosen, gradient_trace.hidden, grid=grid)

@@ -26,7 +26,7 @@ all at a thirty-second."""
 _NORM_EPS = 1e-3  # TensorFlow's, not PyTorch's default 1e-5
 
 
-class Stage(NamedTuple):
+class StageShape(NamedTuple):
     kernel: int
     stride: int
     expand: int
@@ -35,13 +35,13 @@ class Stage(NamedTuple):
 
 
 STAGES = (
-    Stage(3, 1, 1, 16, 1),
-    Stage(3, 2, 6, 24, 2),
-    Stage(5, 2, 6, 40, 2),
-    Stage(3, 2, 6, 80, 3),
-    Stage(5, 1, 6, 112, 3),
-    Stage(5, 2, 6, 192, 4),
-    Stage(3, 1, 6, 320, 1),
+    StageShape(3, 1, 1, 16, 1),
+    StageShape(3, 2, 6, 24, 2),
+    StageShape(5, 2, 6, 40, 2),
+    StageShape(3, 2, 6, 80, 3),
+    StageShape(5, 1, 6, 112, 3),
+    StageShape(5, 2, 6, 192, 4),
+    StageShape(3, 1, 6, 320, 1),
 )
 
 

@@ -18,7 +18,11 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from worker.contract.errors import CheckpointInvalid
-from worker.vision.models.convolutional.classifier import ConvolutionalClassifier, offer, settle
+from worker.vision.models.convolutional.classifier import (
+    ConvolutionalClassifier,
+    capabilities_of,
+    settle,
+)
 from worker.vision.models.convolutional.pooled_head import PooledHead
 from worker.vision.models.interface.placement import Placement
 from worker.vision.models.preprocessing import config
@@ -93,7 +97,7 @@ def load(spec: ModelSpec, folder: Path, placement: Placement) -> ConvolutionalCl
         weights_sha256=files.weights_sha256,
         labels=labels,
         framing=framing,
-        offer=offer(labels),
+        capabilities=capabilities_of(labels),
         network=TransformersConvolutions(network),
         head=head,
         normalisation=normalisation,

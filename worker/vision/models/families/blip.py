@@ -23,14 +23,14 @@ from worker.contract.label_set import LabelSet
 from worker.vision.explain.attention import cls_attention
 from worker.vision.labels.shipped import load_label_set
 from worker.vision.models.interface import occlusion
-from worker.vision.models.interface.model import LAST_LAYER, Evidence, Reading
+from worker.vision.models.interface.model import LAST_LAYER, AttentionView, ForwardOutputs
 from worker.vision.models.interface.placement import Placement
 from worker.vision.models.preprocessing import config
 from worker.vision.models.preprocessing.config import Normalisation
 from worker.vision.models.preprocessing.framing import Framing
-from worker.vision.models.registry.configured import OwnModel
+from worker.vision.models.registry.configured import ConfiguredModel
 from worker.vision.models.registry.family_detection import Language
-from worker.vision.models.registry.specs import BLIP, ModelSpec, Offer
+from worker.vision.models.registry.specs import BLIP, Capabilities, ModelSpec
 from worker.vision.models.transformer.blip_matching import Matching
 from worker.vision.models.transformer.text_tower import DEFAULT_LABELS, TextTower, tokenizer_of
 from worker.vision.models.weights.cache import Progress
@@ -55,23 +55,23 @@ class ImageTextMatcher:
     weights_sha256: str
     labels: LabelSet | None
     framing: Framing
-    offer: Offer
+    capabilities: Capabilities
     matching: Matching
     normalisation: Normalisation
     placement: Placement
     texts: TextTower
-    least_cells: int = 0
+    min_map_cells: int = 0
 
-    def speaking(self, labels: LabelSet | None) -> ImageTextMatcher:
+    def with_labels(self, labels: LabelSet | None) -> ImageTextMatcher:
         labels = labels or self.labels
         assert labels is not None
-        offer = replace(self.offer, classes=len(labels), label_set=labels.id)
-        return replace(self, labels=labels, offer=offer)
+        capabilities = replace(self.capabilities, classes=len(labels), label_set=labels.id)
+        return replace(self, labels=labels, capabilities=capabilities)
 
     def with_prototypes(self, labels: LabelSet, prototypes: Prototypes) -> NoReturn:
         self._takes_no_examples()
 
-    def features(self, pixels: Tensor, cells: Tensor | None = None) -> NoReturn:
+    def embed(self, pixels: Tensor, cells: Tensor | None = None) -> NoReturn:
         self._takes_no_examples()
 
     def _takes_no_examples(self) -> NoReturn:
@@ -80,41 +80,41 @@ class ImageTextMatcher:
             "example pictures take a model of another family"
         )
 
-    def look(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> Evidence:
+    def forward(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> ForwardOutputs:
         layers = self._vision_layers if "attention" in methods else ()
         with _cls_rows(layers) as attention:
             tokens = self._image_tokens(pixels)
         patch_px = self.matching.config.vision_config.patch_size
-        return Evidence(
+        return ForwardOutputs(
             logits=self._logits(tokens) if classify else None,
             grid=(pixels.shape[1] // patch_px, pixels.shape[2] // patch_px),
             attention=tuple(attention),
             image_tokens=tokens,
         )
 
-    def show(self, pixels: Tensor, cells: Tensor) -> Tensor:
+    def forward_visible(self, pixels: Tensor, cells: Tensor) -> Tensor:
         with occlusion.kept_tokens(self._vision_layers[0], cells, prefix_tokens=1):
             tokens = self._image_tokens(pixels)
         return self._logits(tokens)
 
-    def maps(
+    def explain(
         self,
         method: str,
-        evidence: Evidence,
+        outputs: ForwardOutputs,
         classes: Tensor | None,
         *,
         against: Tensor | None = None,
         text: str | None = None,
-        reading: Reading = LAST_LAYER,
+        view: AttentionView = LAST_LAYER,
     ) -> Tensor:
-        tokens, grid = evidence.image_tokens, evidence.grid
+        tokens, grid = outputs.image_tokens, outputs.grid
         if method == "cross" and tokens is not None:
             if text is not None:
                 return self.matching.cross(tokens, [text] * len(tokens), grid=grid)
             if classes is not None:
                 return self._cross_of_labels(tokens, classes, against, grid=grid)
-        if method == "attention" and evidence.attention and classes is None and text is None:
-            return cls_attention(evidence.attention[reading.layer], grid=grid, heads=reading.heads)
+        if method == "attention" and outputs.attention and classes is None and text is None:
+            return cls_attention(outputs.attention[view.layer], grid=grid, heads=view.heads)
         raise ExplanationUnavailable(f"{self.spec.id} makes no {method!r} map of that kind")
 
     def _cross_of_labels(
@@ -176,7 +176,7 @@ def load(
     towers = build(files.folder, architecture=BlipForImageTextRetrieval)
     nn.Module.to(towers, placement.device, placement.dtype)
     framing, normalisation = config.read(files.folder)
-    own = spec.own or OwnModel(source=str(spec.source))
+    own = spec.own or ConfiguredModel(source=str(spec.source))
     labels = load_label_set(own.labels or DEFAULT_LABELS)
     matching = Matching(cast(BlipForImageTextRetrieval, towers), tokenizer_of(files.folder))
     language = own.language or "en"
@@ -187,7 +187,7 @@ def load(
         weights_sha256=files.weights_sha256,
         labels=labels,
         framing=framing,
-        offer=replace(
+        capabilities=replace(
             BLIP,
             classes=len(labels),
             label_set=labels.id,

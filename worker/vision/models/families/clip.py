@@ -24,14 +24,14 @@ from worker.vision.explain.relevance import relevance
 from worker.vision.labels.shipped import load_label_set
 from worker.vision.models.families import vit
 from worker.vision.models.families.vit import VisionTransformer
-from worker.vision.models.interface.model import Evidence
+from worker.vision.models.interface.model import ForwardOutputs
 from worker.vision.models.interface.placement import Placement
 from worker.vision.models.preprocessing import config as preprocessing
-from worker.vision.models.registry.configured import OwnModel
+from worker.vision.models.registry.configured import ConfiguredModel
 from worker.vision.models.registry.family_detection import Language
-from worker.vision.models.registry.specs import ModelSpec, Offer
+from worker.vision.models.registry.specs import Capabilities, ModelSpec
 from worker.vision.models.transformer import maps
-from worker.vision.models.transformer.anatomy import Anatomy, dissect
+from worker.vision.models.transformer.architecture import Architecture, inspect
 from worker.vision.models.transformer.text_tower import (
     DEFAULT_LABELS,
     SENTENCES,
@@ -51,14 +51,14 @@ class ZeroShotTransformer(VisionTransformer):
 
     texts: TextTower
 
-    def look(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> Evidence:
+    def forward(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> ForwardOutputs:
         head = pooling_head(self.network) if "pooling" in methods else None
         with read_pooling(head) as read:
-            evidence = super().look(pixels, methods=methods, classify=classify)
-        return replace(evidence, pooling=read[0] if read else None)
+            outputs = super().forward(pixels, methods=methods, classify=classify)
+        return replace(outputs, pooling=read[0] if read else None)
 
-    def speaking(self, labels: LabelSet | None) -> ZeroShotTransformer:
-        if not self.offer.open_vocabulary:  # it has prototypes
+    def with_labels(self, labels: LabelSet | None) -> ZeroShotTransformer:
+        if not self.capabilities.open_vocabulary:  # it has prototypes
             return self
         labels = labels or self.labels
         assert labels is not None
@@ -66,7 +66,7 @@ class ZeroShotTransformer(VisionTransformer):
             self,
             network=cast(PreTrainedModel, self._network.reading(self.texts.of_labels(labels))),
             labels=labels,
-            offer=replace(self.offer, classes=len(labels), label_set=labels.id),
+            capabilities=replace(self.capabilities, classes=len(labels), label_set=labels.id),
         )
 
     def with_prototypes(self, labels: LabelSet, prototypes: Prototypes) -> ZeroShotTransformer:
@@ -76,17 +76,17 @@ class ZeroShotTransformer(VisionTransformer):
             self,
             network=cast(PreTrainedModel, network),
             labels=labels,
-            offer=self._offer_of(labels),
+            capabilities=self._prototype_capabilities(labels),
         )
 
-    def of_phrase(self, method: str, evidence: Evidence, text: str) -> Tensor | None:
-        trail = evidence.trails.get(maps.RULES)
-        if method not in self.offer.text_methods or trail is None:
+    def of_phrase(self, method: str, outputs: ForwardOutputs, text: str) -> Tensor | None:
+        gradient_trace = outputs.traces.get(maps.RULES)
+        if method not in self.capabilities.text_methods or gradient_trace is None:
             return None
         phrase = self.texts.of_phrase(text)
         with torch.inference_mode(False), torch.enable_grad():
-            explained = self._network.unchanged_length(trail.embedding, phrase.clone())
-        return relevance(explained, trail.hidden, grid=evidence.grid)
+            explained = self._network.unchanged_length(gradient_trace.embedding, phrase.clone())
+        return relevance(explained, gradient_trace.hidden, grid=outputs.grid)
 
     def _embedding(self, x: Tensor) -> Tensor:
         projected: Tensor = self._network.projection(super()._embedding(x))
@@ -117,8 +117,8 @@ def load(
     network = ZeroShotNetwork(towers)
     network.to(placement.device, placement.dtype)  # its texts are kept, so they stay float32
     framing, normalisation = preprocessing.read(files.folder)
-    anatomy = dissect(cast(PreTrainedModel, network), framing, placement)
-    own = spec.own or OwnModel(source=str(spec.source))
+    architecture = inspect(cast(PreTrainedModel, network), framing, placement)
+    own = spec.own or ConfiguredModel(source=str(spec.source))
     labels = load_label_set(own.labels or DEFAULT_LABELS)
     read = own.language or language(towers.config)
     return ZeroShotTransformer(
@@ -127,12 +127,12 @@ def load(
         weights_sha256=files.weights_sha256,
         labels=labels,
         framing=framing,
-        offer=_offer(network, anatomy, labels),
+        capabilities=_zero_shot_capabilities(network, architecture, labels),
         network=cast(PreTrainedModel, network),
-        anatomy=anatomy,
+        architecture=architecture,
         normalisation=normalisation,
         placement=placement,
-        entrance=vit.entrance(cast(PreTrainedModel, network), anatomy, framing, placement),
+        entrance=vit.entrance(cast(PreTrainedModel, network), architecture, framing, placement),
         texts=TextTower(
             towers=towers,
             tokenizer=tokenizer_of(files.folder),
@@ -145,13 +145,15 @@ def load(
     )
 
 
-def _offer(network: ZeroShotNetwork, anatomy: Anatomy, labels: LabelSet) -> Offer:
-    offer = maps.offer(anatomy, labels)
-    label_free = offer.label_free_methods
+def _zero_shot_capabilities(
+    network: ZeroShotNetwork, architecture: Architecture, labels: LabelSet
+) -> Capabilities:
+    capabilities = maps.capabilities_of(architecture, labels)
+    label_free = capabilities.label_free_methods
     return replace(
-        offer,
+        capabilities,
         label_free_methods=(*label_free, "pooling") if pooling_head(network) else label_free,
-        text_methods=("text",) if anatomy.blocks else (),
+        text_methods=("text",) if architecture.blocks else (),
         open_vocabulary=True,
     )
 

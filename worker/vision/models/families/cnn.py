@@ -39,9 +39,9 @@ def load(
 
 
 def _lite(spec: ModelSpec, path: Path, placement: Placement) -> ConvolutionalClassifier:
-    if spec.framing is None or spec.offer is None:
+    if spec.framing is None or spec.capabilities is None:
         raise ModelUnavailable(f"{spec.id}: nothing says how pictures are laid before {path.name}")
-    network = efficientnet_lite.EfficientNetLite0(spec.offer.classes)
+    network = efficientnet_lite.EfficientNetLite0(spec.capabilities.classes)
     _fill(network, path)
     settle(network, placement)
     return ConvolutionalClassifier(
@@ -50,7 +50,7 @@ def _lite(spec: ModelSpec, path: Path, placement: Placement) -> ConvolutionalCla
         weights_sha256=sha256_of(path),
         labels=load_label_set("imagenet1k"),
         framing=spec.framing,
-        offer=spec.offer,
+        capabilities=spec.capabilities,
         network=network,
         head=PooledHead(linear=network.classifier),
         normalisation=LITE_INPUT,

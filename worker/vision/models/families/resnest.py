@@ -16,7 +16,11 @@ from PIL import Image
 
 from worker.contract.errors import CheckpointInvalid, ModelUnavailable
 from worker.contract.label_set import LabelSet
-from worker.vision.models.convolutional.classifier import ConvolutionalClassifier, offer, settle
+from worker.vision.models.convolutional.classifier import (
+    ConvolutionalClassifier,
+    capabilities_of,
+    settle,
+)
 from worker.vision.models.convolutional.pooled_head import PooledHead
 from worker.vision.models.convolutional.resnest import ResNeSt101
 from worker.vision.models.interface.placement import Placement
@@ -55,7 +59,7 @@ def load(
         weights_sha256=sha256_of(folder / RESNEST_WEIGHTS),
         labels=labels,
         framing=FRAMING,
-        offer=offer(labels),
+        capabilities=capabilities_of(labels),
         network=network,
         head=PooledHead(linear=network.fc),
         normalisation=Normalisation(),

@@ -20,15 +20,15 @@ from transformers import PreTrainedModel
 from worker.contract.errors import CheckpointInvalid, ExplanationUnavailable
 from worker.contract.label_set import LabelSet
 from worker.vision.models.interface import occlusion
-from worker.vision.models.interface.model import LAST_LAYER, Evidence, Reading
+from worker.vision.models.interface.model import LAST_LAYER, AttentionView, ForwardOutputs
 from worker.vision.models.interface.placement import Placement
 from worker.vision.models.preprocessing import config
 from worker.vision.models.preprocessing.config import Normalisation
 from worker.vision.models.preprocessing.framing import Framing
 from worker.vision.models.registry.sources import WheelFile
-from worker.vision.models.registry.specs import ModelSpec, Offer
+from worker.vision.models.registry.specs import Capabilities, ModelSpec
 from worker.vision.models.transformer import maps, passes, prototype_network
-from worker.vision.models.transformer.anatomy import Anatomy, dissect
+from worker.vision.models.transformer.architecture import Architecture, inspect
 from worker.vision.models.transformer.positions import whole_picture
 from worker.vision.models.weights import dinov2_onnx
 from worker.vision.models.weights.cache import Progress, cached
@@ -48,65 +48,67 @@ class VisionTransformer:
     weights_sha256: str
     labels: LabelSet | None
     framing: Framing
-    offer: Offer
+    capabilities: Capabilities
     network: PreTrainedModel
-    anatomy: Anatomy
+    architecture: Architecture
     normalisation: Normalisation
     placement: Placement
-    least_cells: int = 0
+    min_map_cells: int = 0
     entrance: nn.Module | None = None  # where tokens can be dropped; None blurs pixels instead
 
-    def speaking(self, labels: LabelSet | None) -> VisionTransformer:
+    def with_labels(self, labels: LabelSet | None) -> VisionTransformer:
         return self
 
     def with_prototypes(self, labels: LabelSet, prototypes: Prototypes) -> VisionTransformer:
         prototypes.check(labels)
         network = prototype_network.with_prototypes(self.network, prototypes, self.placement.device)
-        return replace(self, network=network, labels=labels, offer=self._offer_of(labels))
+        return replace(
+            self, network=network, labels=labels, capabilities=self._prototype_capabilities(labels)
+        )
 
-    def features(self, pixels: Tensor, cells: Tensor | None = None) -> Tensor:
+    def embed(self, pixels: Tensor, cells: Tensor | None = None) -> Tensor:
         shown, only = self._restricted(pixels, cells)
         with only, torch.no_grad():
             return self._embedding(self.normalised(shown)).float()
 
-    def look(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> Evidence:
+    def forward(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> ForwardOutputs:
         x = self.normalised(pixels)
-        patch_h, patch_w = self.anatomy.patch_px
+        patch_h, patch_w = self.architecture.patch_px
         return maps.gather(
             self.network,
             x,
-            self.anatomy,
+            self.architecture,
             grid=(x.shape[2] // patch_h, x.shape[3] // patch_w),
             methods=methods,
             # without a head nothing after the last layer's attention is read
-            stop=not (classify and self.offer.classes),
+            stop=not (classify and self.capabilities.classes),
         )
 
-    def maps(
+    def explain(
         self,
         method: str,
-        evidence: Evidence,
+        outputs: ForwardOutputs,
         classes: Tensor | None,
         *,
         against: Tensor | None = None,
         text: str | None = None,
-        reading: Reading = LAST_LAYER,
+        view: AttentionView = LAST_LAYER,
     ) -> Tensor:
         if text is not None:
-            made = self.of_phrase(method, evidence, text)
+            made = self.of_phrase(method, outputs, text)
         elif classes is None:
-            made = maps.label_free(method, evidence, reading)
+            made = maps.label_free(method, outputs, view)
         else:
-            made = maps.of_label(method, evidence, classes, against)
+            made = maps.of_label(method, outputs, classes, against)
         if made is None:
             raise ExplanationUnavailable(f"{self.spec.id} makes no {method!r} map of that kind")
         return made
 
-    def of_phrase(self, method: str, evidence: Evidence, text: str) -> Tensor | None:
+    def of_phrase(self, method: str, outputs: ForwardOutputs, text: str) -> Tensor | None:
         """A map of a phrase, float32 (N, gh, gw); None of a model that reads no text."""
         return None
 
-    def show(self, pixels: Tensor, cells: Tensor) -> Tensor:
+    def forward_visible(self, pixels: Tensor, cells: Tensor) -> Tensor:
         shown, only = self._restricted(pixels, cells)
         with only:
             logits = self._logits(self.normalised(shown))
@@ -126,18 +128,18 @@ class VisionTransformer:
             return pixels, nullcontext()
         if self.entrance is None:
             return occlusion.blurred_beyond(pixels, cells), nullcontext()
-        prefix_tokens = self.anatomy.prefix_tokens
+        prefix_tokens = self.architecture.prefix_tokens
         return pixels, occlusion.kept_tokens(self.entrance, cells, prefix_tokens=prefix_tokens)
 
     def _embedding(self, x: Tensor) -> Tensor:
         """What a head reads of the network's (N, 3, h, w): (N, channels)."""
         return passes.embedding(self.network, x)
 
-    def _offer_of(self, labels: LabelSet) -> Offer:
+    def _prototype_capabilities(self, labels: LabelSet) -> Capabilities:
         """What can be asked for with prototypes as labels."""
-        methods = maps.offer(self.anatomy, labels).methods
+        methods = maps.capabilities_of(self.architecture, labels).methods
         return replace(
-            self.offer,
+            self.capabilities,
             classes=len(labels),
             methods=methods,
             label_set=labels.id,
@@ -166,7 +168,7 @@ def load(
         framing, normalisation = config.read(files.folder)
     if spec.own is not None and spec.own.whole_picture:
         framing = whole_picture(network, framing, placement)
-    anatomy = dissect(network, framing, placement)
+    architecture = inspect(network, framing, placement)
     labels = head_labels(network.config, files.folder, name=spec.id)
     return VisionTransformer(
         spec=spec,
@@ -174,27 +176,27 @@ def load(
         weights_sha256=files.weights_sha256,
         labels=labels,
         framing=framing,
-        offer=spec.offer or maps.offer(anatomy, labels),
+        capabilities=spec.capabilities or maps.capabilities_of(architecture, labels),
         network=network,
-        anatomy=anatomy,
+        architecture=architecture,
         normalisation=normalisation,
         placement=placement,
-        entrance=entrance(network, anatomy, framing, placement),
+        entrance=entrance(network, architecture, framing, placement),
     )
 
 
 def entrance(
-    network: PreTrainedModel, anatomy: Anatomy, framing: Framing, placement: Placement
+    network: PreTrainedModel, architecture: Architecture, framing: Framing, placement: Placement
 ) -> nn.Module | None:
     """The first block, if the model runs with some of its tokens."""
-    block = occlusion.first_block(network, anatomy.layers[0])
+    block = occlusion.first_block(network, architecture.layers[0])
     if block is None:
         return None
     height, width, _ = framing.fit(np.zeros((64, 64, 3), np.uint8)).pixels.shape
-    grid = (height // anatomy.patch_px[0], width // anatomy.patch_px[1])
+    grid = (height // architecture.patch_px[0], width // architecture.patch_px[1])
     blank = torch.zeros(1, 3, height, width, device=placement.device, dtype=placement.dtype)
     runs = occlusion.can_drop_tokens(
-        block, lambda: network(pixel_values=blank), grid, prefix_tokens=anatomy.prefix_tokens
+        block, lambda: network(pixel_values=blank), grid, prefix_tokens=architecture.prefix_tokens
     )
     return block if runs else None
 

@@ -10,15 +10,15 @@ from torch import Tensor
 
 from worker.contract.label_set import LabelSet
 from worker.vision.explain.attention import Heads
-from worker.vision.explain.capture import Attended
+from worker.vision.explain.capture import AttentionTensors
 from worker.vision.models.interface.placement import Placement
 from worker.vision.models.preprocessing.framing import Framing
-from worker.vision.models.registry.specs import ModelSpec, Offer
+from worker.vision.models.registry.specs import Capabilities, ModelSpec
 from worker.vision.scoring.prototypes import Prototypes
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
+class ForwardOutputs:
     """What one forward pass of N equal shapes leaves for labels and maps.
 
     Attributes:
@@ -29,28 +29,28 @@ class Evidence:
         attended: what every layer's attention got, or empty.
         image_tokens: (N, CLS and patches, channels), what texts attend to, or None.
         pooling: of a pooling head (N, heads, 1, patches), or None.
-        trails: what gradients can be asked of, by the kind of pass.
+        traces: what gradients can be asked of, by the kind of pass.
     """
 
     logits: Tensor | None
     grid: tuple[int, int]
     features: Tensor | None = None
     attention: tuple[Tensor, ...] = ()
-    attended: tuple[Attended, ...] = ()
+    attended: tuple[AttentionTensors, ...] = ()
     image_tokens: Tensor | None = None
     pooling: Tensor | None = None
-    trails: Mapping[str, Trail] = field(default_factory=dict)
+    traces: Mapping[str, GradientTrace] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class AttentionView:
     """How a map of attention is read: of which layer, negative from the end, and which heads."""
 
     layer: int = -1
     heads: Heads = "mean"
 
 
-LAST_LAYER = Reading()
+LAST_LAYER = AttentionView()
 
 
 class VisionModel(Protocol):
@@ -61,12 +61,12 @@ class VisionModel(Protocol):
     weights_sha256: str
     labels: LabelSet | None
     framing: Framing
-    offer: Offer
+    capabilities: Capabilities
     placement: Placement
-    least_cells: int
+    min_map_cells: int
     """Maps of fewer cells are cut finer before faithfulness ranks them; see `Probed`."""
 
-    def speaking(self, labels: LabelSet | None) -> VisionModel:
+    def with_labels(self, labels: LabelSet | None) -> VisionModel:
         """The model with these labels, if its vocabulary is open; itself otherwise, and for
         None."""
         ...
@@ -81,7 +81,7 @@ class VisionModel(Protocol):
         """
         ...
 
-    def features(self, pixels: Tensor, cells: Tensor | None = None) -> Tensor:
+    def embed(self, pixels: Tensor, cells: Tensor | None = None) -> Tensor:
         """What a head would read of uint8 (N, h, w, 3): float32 (N, channels), of any length.
 
         With `cells`, bool (N, gh, gw) and equally many in each, of what those show alone, as in
@@ -92,7 +92,7 @@ class VisionModel(Protocol):
         """
         ...
 
-    def look(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> Evidence:
+    def forward(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> ForwardOutputs:
         """One forward pass over uint8 (N, h, w, 3) on the model's device.
 
         `methods` says what the maps to come will read. Without `classify` the logits may
@@ -100,7 +100,7 @@ class VisionModel(Protocol):
         """
         ...
 
-    def show(self, pixels: Tensor, cells: Tensor) -> Tensor:
+    def forward_visible(self, pixels: Tensor, cells: Tensor) -> Tensor:
         """Logits, float32 (N, classes), of pictures of which only some cells are shown.
 
         `cells` is bool (N, gh, gw), equally many in each. Tokens of the others are dropped, or
@@ -108,15 +108,15 @@ class VisionModel(Protocol):
         """
         ...
 
-    def maps(
+    def explain(
         self,
         method: str,
-        evidence: Evidence,
+        outputs: ForwardOutputs,
         classes: Tensor | None,
         *,
         against: Tensor | None = None,
         text: str | None = None,
-        reading: Reading = LAST_LAYER,
+        view: AttentionView = LAST_LAYER,
     ) -> Tensor:
         """Maps of every picture of the batch, float32 (N, gh, gw).
 
@@ -128,7 +128,7 @@ class VisionModel(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trail:
+class GradientTrace:
     """What a forward pass left, as part of its graph.
 
     Attributes:
@@ -142,5 +142,5 @@ class Trail:
     logits: Tensor | None
     embedding: Tensor
     hidden: tuple[Tensor, ...] = ()
-    attended: Mapping[int, Attended] = field(default_factory=dict)
+    attended: Mapping[int, AttentionTensors] = field(default_factory=dict)
     by_layer: Tensor | None = None

@@ -56,7 +56,7 @@ class Trial:
 @torch.no_grad()
 def compare(full: VisionModel, half: VisionModel) -> Trial:
     """Both over the same pictures; no further than to the first thing that speaks against."""
-    models = (full.speaking(None), half.speaking(None))
+    models = (full.with_labels(None), half.with_labels(None))
     fitted = np.stack([full.framing.fit(picture).pixels for picture in pictures()])
     pixels = torch.from_numpy(fitted).to(full.placement.device)
     for model in models:
@@ -116,7 +116,7 @@ def _timed(model: VisionModel, pixels: Tensor) -> _Timed:
     # On a processor its own time: what else the machine does then changes nothing.
     clock = time.perf_counter if pixels.is_cuda else time.process_time
     began_s = clock()
-    logits = model.look(pixels, methods=set(), classify=model.labels is not None).logits
+    logits = model.forward(pixels, methods=set(), classify=model.labels is not None).logits
     if pixels.is_cuda:
         torch.cuda.synchronize(pixels.device)
     return _Timed(logits, (clock() - began_s) / len(pixels))
@@ -124,16 +124,16 @@ def _timed(model: VisionModel, pixels: Tensor) -> _Timed:
 
 def _maps_alike(models: Sequence[VisionModel], pixels: Tensor) -> float:
     """The least correlation of a map by the method that jobs get unless they name another."""
-    offer = models[0].offer
-    of_label = bool(offer.methods)
+    capabilities = models[0].capabilities
+    of_label = bool(capabilities.methods)
     least = 1.0
-    for method in (*offer.methods, *offer.label_free_methods)[:1]:
-        seen = [model.look(pixels, methods={method}, classify=of_label) for model in models]
+    for method in (*capabilities.methods, *capabilities.label_free_methods)[:1]:
+        seen = [model.forward(pixels, methods={method}, classify=of_label) for model in models]
         logits = seen[0].logits
         classes = logits.argmax(1) if of_label and logits is not None else None
         ours, theirs = (
-            model.maps(method, evidence, classes).float().flatten(1)
-            for model, evidence in zip(models, seen, strict=True)
+            model.explain(method, outputs, classes).float().flatten(1)
+            for model, outputs in zip(models, seen, strict=True)
         )
         for pair in zip(ours, theirs, strict=True):
             least = float(np.minimum(least, torch.corrcoef(torch.stack(pair))[0, 1].item()))

@@ -17,7 +17,7 @@ from worker.vision.models.interface.placement import Placement
 from worker.vision.models.loading import number_format
 from worker.vision.models.preprocessing.framing import Framing
 from worker.vision.models.registry.family_detection import Family
-from worker.vision.models.registry.specs import UNLOADED, Candidate, ModelSpec, Offer
+from worker.vision.models.registry.specs import UNLOADED, Capabilities, ModelCandidate, ModelSpec
 from worker.vision.models.weights.cache import Progress
 from worker.vision.models.weights.materialize import at_hand
 
@@ -27,7 +27,7 @@ RETRY_AFTER_S = 60.0
 """A model that failed to load is not tried again for this long: its jobs fail at once."""
 
 
-class ModelShelf:
+class ModelPool:
     """Registered models, loaded when first needed.
 
     `get` belongs to the model thread; everything else may be called from any.
@@ -117,21 +117,24 @@ class ModelShelf:
             spec, placement, model_dir=self._model_dir, progress=self._progress
         )
 
-    def candidate(self, name: str, labels: LabelSet | None = None) -> Candidate | None:
+    def candidate(self, name: str, labels: LabelSet | None = None) -> ModelCandidate | None:
         """What maps the model can make; None while only loading it would tell.
 
         A model with an open vocabulary scores `labels`, or its own where that is None.
         """
         if (model := self._models.get(name)) is not None:
-            known = Candidate(model.offer, model.labels)
-        elif (offer := self.specs[name].offer) is not None:
-            known = Candidate(offer, load_label_set(offer.label_set) if offer.label_set else None)
+            known = ModelCandidate(model.capabilities, model.labels)
+        elif (capabilities := self.specs[name].capabilities) is not None:
+            known = ModelCandidate(
+                capabilities,
+                load_label_set(capabilities.label_set) if capabilities.label_set else None,
+            )
         else:
             return None
-        if labels is None or not known.offer.open_vocabulary:
+        if labels is None or not known.capabilities.open_vocabulary:
             return known
-        offer = replace(known.offer, classes=len(labels), label_set=labels.id)
-        return Candidate(offer, labels)
+        capabilities = replace(known.capabilities, classes=len(labels), label_set=labels.id)
+        return ModelCandidate(capabilities, labels)
 
     def framing(self, name: str) -> Framing | None:
         """How pictures are laid before the model; None while only loading it would tell."""
@@ -158,35 +161,35 @@ class ModelShelf:
         """Those of models whose labels are known, each once."""
         candidates = [self.candidate(name) for name in self.specs]
         known = {c.labels.id: c.labels for c in candidates if c and c.labels}
-        if any(self._offer(name).open_vocabulary for name in self.specs):
+        if any(self._capabilities(name).open_vocabulary for name in self.specs):
             known |= {set_id: load_label_set(set_id) for set_id in label_sets()}
         return list(known.values())
 
-    def _offer(self, name: str) -> Offer:
+    def _capabilities(self, name: str) -> Capabilities:
         """What the model makes, as far as is known: of one's own, only loading tells what it
         lacks."""
         if (known := self.candidate(name)) is not None:
-            return known.offer
+            return known.capabilities
         return UNLOADED[self.specs[name].family]
 
     def _entry(self, name: str, *, default: bool) -> ModelEntry:
         spec, model, candidate = self.specs[name], self._models.get(name), self.candidate(name)
         family = model.spec.family if model else spec.family
-        offer = self._offer(name)
+        capabilities = self._capabilities(name)
         return ModelEntry(
             id=name,
             family=family,
             source=str(spec.source),
             revision=model.revision if model else spec.revision,
             weights_sha256=model.weights_sha256 if model else None,
-            label_set=offer.label_set,
-            methods=offer.methods,
-            label_free_methods=offer.label_free_methods,
-            text_methods=offer.text_methods,
-            open_vocabulary=offer.open_vocabulary,
-            classes=offer.classes if candidate else None,
-            layers=offer.layers,
-            heads=offer.heads,
+            label_set=capabilities.label_set,
+            methods=capabilities.methods,
+            label_free_methods=capabilities.label_free_methods,
+            text_methods=capabilities.text_methods,
+            open_vocabulary=capabilities.open_vocabulary,
+            classes=capabilities.classes if candidate else None,
+            layers=capabilities.layers,
+            heads=capabilities.heads,
             default=default,
         )
 

@@ -139,7 +139,7 @@ class Squeezed:
         return _whole(rgb, self.size_px, self.resample)
 
 
-def lay(framing: Framing, rgb: npt.NDArray[np.uint8], *, width: int, height: int) -> Framed:
+def apply(framing: Framing, rgb: npt.NDArray[np.uint8], *, width: int, height: int) -> Framed:
     """A picture of `width` x `height` px before a model, of whose pixels `rgb` may be fewer.
 
     The window is in pixels of the picture, not of `rgb`.

@@ -39,7 +39,7 @@ def _around_a_name(sentence: str) -> str:
     return sentence
 
 
-class OwnModel(BaseModel):
+class ConfiguredModel(BaseModel):
     """One model of a deployment's own. What is None the files tell, or the family."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -66,7 +66,7 @@ class OwnModel(BaseModel):
         return self
 
 
-def read(path: Path) -> dict[str, OwnModel]:
+def read(path: Path) -> dict[str, ConfiguredModel]:
     """The models of a TOML file, by id.
 
     Raises:
@@ -80,11 +80,11 @@ def read(path: Path) -> dict[str, OwnModel]:
     return {name: _model(path, name, table) for name, table in tables.items()}
 
 
-def _model(path: Path, name: str, table: Any) -> OwnModel:
+def _model(path: Path, name: str, table: Any) -> ConfiguredModel:
     try:
         if not MODEL_ID.fullmatch(name):
             raise ValueError("an id has up to 128 letters, digits, '_', '.' and '-'")
-        return OwnModel.model_validate(table)
+        return ConfiguredModel.model_validate(table)
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"]))

@@ -13,7 +13,7 @@ from worker.contract.errors import ModelUnavailable
 from worker.contract.label_set import LabelSet
 from worker.vision.labels.shipped import label_sets
 from worker.vision.models.preprocessing.framing import Framing, WholePicture
-from worker.vision.models.registry.configured import OwnModel
+from worker.vision.models.registry.configured import ConfiguredModel
 from worker.vision.models.registry.family_detection import Family, family_of
 from worker.vision.models.registry.sources import (
     Folder,
@@ -48,7 +48,7 @@ CNN_METHODS = ("cam", "layercam")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Offer:
+class Capabilities:
     """What a model can be asked for; methods stand best first.
 
     Attributes:
@@ -72,37 +72,37 @@ class Offer:
     heads: int = 0
 
 
-_VIT = Offer(methods=VIT_METHODS, label_free_methods=VIT_LABEL_FREE_METHODS)
+_VIT = Capabilities(methods=VIT_METHODS, label_free_methods=VIT_LABEL_FREE_METHODS)
 
-BLIP = Offer(
+BLIP = Capabilities(
     methods=("cross",),
     label_free_methods=("attention",),
     text_methods=("cross",),
     open_vocabulary=True,
 )
 
-UNLOADED: Mapping[Family, Offer] = {
+UNLOADED: Mapping[Family, Capabilities] = {
     "blip": BLIP,
     "clip": replace(_VIT, text_methods=("text",), open_vocabulary=True),
-    "cnn": Offer(methods=CNN_METHODS),
-    "resnest": Offer(methods=CNN_METHODS),
+    "cnn": Capabilities(methods=CNN_METHODS),
+    "resnest": Capabilities(methods=CNN_METHODS),
     "vit": _VIT,
 }
-"""What a model of one's own may offer; only loading tells its labels and what it lacks."""
+"""Capabilities of an own model before it is loaded; loading tells its labels and what it lacks."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """A model by name. `framing` and `offer` are None where only its files tell; `own` is what
-    a deployment says of it."""
+    """A model by name. `framing` and `capabilities` are None where only its files tell them;
+    `own` is its entry in the settings."""
 
     id: str
     family: Family
     source: Source
     revision: str
     framing: Framing | None = None
-    offer: Offer | None = None
-    own: OwnModel | None = None
+    capabilities: Capabilities | None = None
+    own: ConfiguredModel | None = None
 
 
 EFFICIENTNET_LITE0 = ModelSpec(
@@ -117,7 +117,7 @@ EFFICIENTNET_LITE0 = ModelSpec(
     ),
     revision="0.1.0",
     framing=WholePicture(cell_px=32, cells=7),
-    offer=Offer(classes=1000, methods=CNN_METHODS, label_set="imagenet1k"),
+    capabilities=Capabilities(classes=1000, methods=CNN_METHODS, label_set="imagenet1k"),
 )
 
 DINOV2_SMALL = ModelSpec(
@@ -134,13 +134,15 @@ DINOV2_SMALL = ModelSpec(
     framing=WholePicture(cell_px=14, cells=16),
     # retuned for saliency: its embedding says little, and what counts for it attention finds
     # better than self_relevance on 32 photos, at less than half the price
-    offer=Offer(label_free_methods=("attention", "self_relevance", "rollout"), layers=12, heads=6),
+    capabilities=Capabilities(
+        label_free_methods=("attention", "self_relevance", "rollout"), layers=12, heads=6
+    ),
 )
 
 BUILT_IN: Mapping[str, ModelSpec] = {spec.id: spec for spec in (EFFICIENTNET_LITE0, DINOV2_SMALL)}
 
 
-def registered(extra: Mapping[str, str | OwnModel]) -> dict[str, ModelSpec]:
+def registered(extra: Mapping[str, str | ConfiguredModel]) -> dict[str, ModelSpec]:
     """The built-in models and a deployment's own, by id.
 
     `extra` maps an id to `hub:org/name@revision` or `path:/folder`, whose files tell the
@@ -151,7 +153,7 @@ def registered(extra: Mapping[str, str | OwnModel]) -> dict[str, ModelSpec]:
     """
     specs = dict(BUILT_IN)
     for name, told in extra.items():
-        own = OwnModel(source=told) if isinstance(told, str) else told
+        own = ConfiguredModel(source=told) if isinstance(told, str) else told
         if name in specs or name in label_sets():  # a model's own labels go by its id
             raise ModelUnavailable(
                 f"the model id {name!r} is taken; choose another for {own.source}"
@@ -160,7 +162,7 @@ def registered(extra: Mapping[str, str | OwnModel]) -> dict[str, ModelSpec]:
     return specs
 
 
-def _own(name: str, source: HubSnapshot | Folder, own: OwnModel) -> ModelSpec:
+def _own(name: str, source: HubSnapshot | Folder, own: ConfiguredModel) -> ModelSpec:
     if isinstance(source, HubSnapshot):  # as most are; `at_hand` will tell
         family, revision = own.family or "vit", source.revision
     else:
@@ -172,8 +174,8 @@ Heads = Literal["mean", "max"] | int
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ModelCandidate:
     """A chosen model as far as choosing maps goes."""
 
-    offer: Offer
+    capabilities: Capabilities
     labels: LabelSet | None

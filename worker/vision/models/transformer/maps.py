@@ -18,10 +18,10 @@ from worker.vision.explain.pooling import pooling_attention
 from worker.vision.explain.relevance import contrast, depths, logit, relevance
 from worker.vision.explain.rollout import rollout
 from worker.vision.explain.self_relevance import self_similarity
-from worker.vision.models.interface.model import Evidence, Reading, Trail
-from worker.vision.models.registry.specs import VIT_LABEL_FREE_METHODS, VIT_METHODS, Offer
+from worker.vision.models.interface.model import AttentionView, ForwardOutputs, GradientTrace
+from worker.vision.models.registry.specs import VIT_LABEL_FREE_METHODS, VIT_METHODS, Capabilities
 from worker.vision.models.transformer import passes
-from worker.vision.models.transformer.anatomy import Anatomy
+from worker.vision.models.transformer.architecture import Architecture
 
 RULES, TRACED, BLOCKS = "rules", "traced", "blocks"
 PASS_OF: Mapping[str, str] = {
@@ -34,105 +34,107 @@ PASS_OF: Mapping[str, str] = {
 """The kind of forward pass behind each method that asks for gradients."""
 
 
-def offer(anatomy: Anatomy, labels: LabelSet | None) -> Offer:
+def capabilities_of(architecture: Architecture, labels: LabelSet | None) -> Capabilities:
     """What can be asked of a model; methods best first."""
-    cls = anatomy.prefix_tokens > 0
+    cls = architecture.prefix_tokens > 0
     lacking: set[str] = set()
-    if not anatomy.blocks:
+    if not architecture.blocks:
         lacking |= PASS_OF.keys()
     if not cls:  # these read its token's row
         lacking |= {"grad_attention", "attention", "rollout"}
     of_label = VIT_METHODS if labels else ()
-    return Offer(
+    return Capabilities(
         classes=len(labels) if labels else 0,
         methods=tuple(method for method in of_label if method not in lacking),
         label_free_methods=tuple(m for m in VIT_LABEL_FREE_METHODS if m not in lacking),
         label_set=labels.id if labels else None,
-        layers=len(anatomy.layers) if cls else 0,
-        heads=anatomy.heads if cls else 0,
+        layers=len(architecture.layers) if cls else 0,
+        heads=architecture.heads if cls else 0,
     )
 
 
 def gather(
     network: PreTrainedModel,
     x: Tensor,
-    anatomy: Anatomy,
+    architecture: Architecture,
     *,
     grid: tuple[int, int],
     methods: Set[str],
     stop: bool,
-) -> Evidence:
+) -> ForwardOutputs:
     """Run the network once, or once for each kind of gradients that `methods` ask for.
 
     `stop` ends the pass once attention is read, if nothing else is.
     """
     kinds = sorted({PASS_OF[method] for method in methods & PASS_OF.keys()})
-    layers = range(len(anatomy.layers)) if "attention" in methods else ()
-    rows = dict.fromkeys(layers, prefix_rows(anatomy.prefix_tokens))
-    traced = anatomy.layers if "rollout" in methods else ()
-    trails: dict[str, Trail] = {}
+    layers = range(len(architecture.layers)) if "attention" in methods else ()
+    rows = dict.fromkeys(layers, prefix_rows(architecture.prefix_tokens))
+    traced = architecture.layers if "rollout" in methods else ()
+    traces: dict[str, GradientTrace] = {}
     logits = None
     with (
-        capture(anatomy.layers, rows, stop=stop and not kinds and not traced) as read,
+        capture(architecture.layers, rows, stop=stop and not kinds and not traced) as read,
         trace(traced) as attended,
     ):
-        trails.update({kind: _pass(kind, network, x, anatomy) for kind in kinds})
-        if trails:
-            logits = next(iter(trails.values())).logits
+        traces.update({kind: _pass(kind, network, x, architecture) for kind in kinds})
+        if traces:
+            logits = next(iter(traces.values())).logits
         else:
             logits = getattr(network(pixel_values=x), "logits", None)
-    return Evidence(
+    return ForwardOutputs(
         logits=None if logits is None else logits.detach().float(),
         grid=grid,
         attention=tuple(read[n] for n in sorted(read)),
         attended=tuple(attended[n] for n in sorted(attended)),
-        trails=trails,
+        traces=traces,
     )
 
 
-def label_free(method: str, evidence: Evidence, reading: Reading) -> Tensor | None:
-    """A map without a label, float32 (N, gh, gw); None if its evidence was not asked for."""
-    grid = evidence.grid
-    if method == "attention" and evidence.attention:
-        return cls_attention(evidence.attention[reading.layer], grid=grid, heads=reading.heads)
-    if method == "rollout" and evidence.attended:
-        return rollout(evidence.attended, grid=grid)
-    if method == "pooling" and evidence.pooling is not None:
-        return pooling_attention(evidence.pooling, grid=grid)
-    if method == "self_relevance" and RULES in evidence.trails:
-        trail = evidence.trails[RULES]
+def label_free(method: str, outputs: ForwardOutputs, view: AttentionView) -> Tensor | None:
+    """A map without a label, float32 (N, gh, gw); None without what it reads."""
+    grid = outputs.grid
+    if method == "attention" and outputs.attention:
+        return cls_attention(outputs.attention[view.layer], grid=grid, heads=view.heads)
+    if method == "rollout" and outputs.attended:
+        return rollout(outputs.attended, grid=grid)
+    if method == "pooling" and outputs.pooling is not None:
+        return pooling_attention(outputs.pooling, grid=grid)
+    if method == "self_relevance" and RULES in outputs.traces:
+        gradient_trace = outputs.traces[RULES]
         with torch.inference_mode(False), torch.enable_grad():
-            explained = self_similarity(trail.embedding.float())
-        return relevance(explained, trail.hidden, grid=grid)
+            explained = self_similarity(gradient_trace.embedding.float())
+        return relevance(explained, gradient_trace.hidden, grid=grid)
     return None
 
 
 def of_label(
-    method: str, evidence: Evidence, classes: Tensor, against: Tensor | None
+    method: str, outputs: ForwardOutputs, classes: Tensor, against: Tensor | None
 ) -> Tensor | None:
-    """A label's map, float32 (N, gh, gw); None if its evidence was not asked for."""
+    """A label's map, float32 (N, gh, gw); None without what it reads."""
     kind = PASS_OF.get(method, "")
-    if kind not in evidence.trails:
+    if kind not in outputs.traces:
         return None
-    trail = evidence.trails[kind]
-    attended = [trail.attended[n] for n in sorted(trail.attended)]
+    gradient_trace = outputs.traces[kind]
+    attended = [gradient_trace.attended[n] for n in sorted(gradient_trace.attended)]
     if method == "relevance":
-        explained = _of_logits(contrast, trail.logits, classes, against)
-        return relevance(explained, trail.hidden, grid=evidence.grid)
+        explained = _of_logits(contrast, gradient_trace.logits, classes, against)
+        return relevance(explained, gradient_trace.hidden, grid=outputs.grid)
     if method == "grad_attention":
-        explained = _of_logits(logit, trail.logits, classes, against)
-        return grad_attention(explained, attended, grid=evidence.grid)
-    explained = _of_logits(logit, trail.by_layer, classes, against)
-    return legrad(explained, attended, grid=evidence.grid)
+        explained = _of_logits(logit, gradient_trace.logits, classes, against)
+        return grad_attention(explained, attended, grid=outputs.grid)
+    explained = _of_logits(logit, gradient_trace.by_layer, classes, against)
+    return legrad(explained, attended, grid=outputs.grid)
 
 
-def _pass(kind: str, network: PreTrainedModel, x: Tensor, anatomy: Anatomy) -> Trail:
+def _pass(
+    kind: str, network: PreTrainedModel, x: Tensor, architecture: Architecture
+) -> GradientTrace:
     if kind == RULES:
         with attn_lrp(network):
-            return passes.whole(network, x, anatomy, at=depths(len(anatomy.blocks)))
+            return passes.whole(network, x, architecture, at=depths(len(architecture.blocks)))
     if kind == TRACED:
-        return passes.whole(network, x, anatomy, at=(0,), traced=True)
-    return passes.block_by_block(network, x, anatomy)
+        return passes.whole(network, x, architecture, at=(0,), traced=True)
+    return passes.block_by_block(network, x, architecture)
 
 
 def _of_logits(

@@ -12,30 +12,30 @@ from transformers import PreTrainedModel
 
 from worker.vision.explain.capture import trace
 from worker.vision.explain.substitution import substituted
-from worker.vision.models.interface.model import Trail
+from worker.vision.models.interface.model import GradientTrace
 from worker.vision.models.interface.prototype_head import PrototypeHead
-from worker.vision.models.transformer.anatomy import Anatomy
+from worker.vision.models.transformer.architecture import Architecture
 
 
 def whole(
     network: PreTrainedModel,
     x: Tensor,
-    anatomy: Anatomy,
+    architecture: Architecture,
     *,
     at: Sequence[int],
     traced: bool = False,
-) -> Trail:
+) -> GradientTrace:
     """A pass whose graph begins at the input of the first of the blocks `at`.
 
     Nothing before it and no weight is part of the graph. `traced` keeps what every layer's
     attention got and gave.
     """
     with torch.inference_mode(False), torch.enable_grad(), ExitStack() as stack:
-        hidden = stack.enter_context(_inputs(anatomy.blocks, at, cut=(min(at),)))
+        hidden = stack.enter_context(_inputs(architecture.blocks, at, cut=(min(at),)))
         pooled = stack.enter_context(_head_input(network))
-        attended = stack.enter_context(trace(anatomy.layers if traced else ()))
+        attended = stack.enter_context(trace(architecture.layers if traced else ()))
         output = network(pixel_values=x)
-        return Trail(
+        return GradientTrace(
             logits=getattr(output, "logits", None),
             embedding=pooled[0] if pooled else pooled_tokens(network, output),
             hidden=tuple(hidden[index] for index in at),
@@ -50,21 +50,23 @@ def embedding(network: PreTrainedModel, x: Tensor) -> Tensor:
     return read[0] if read else pooled_tokens(network, output)
 
 
-def block_by_block(network: PreTrainedModel, x: Tensor, anatomy: Anatomy) -> Trail:
+def block_by_block(
+    network: PreTrainedModel, x: Tensor, architecture: Architecture
+) -> GradientTrace:
     """A pass with a graph for each block alone, traced, and the logits after each block.
 
     What comes behind the last block runs once more, over the outputs of all blocks.
     """
-    every = range(len(anatomy.blocks))
+    every = range(len(architecture.blocks))
     with torch.inference_mode(False), torch.enable_grad(), ExitStack() as stack:
-        stack.enter_context(_inputs(anatomy.blocks, every, cut=every))
+        stack.enter_context(_inputs(architecture.blocks, every, cut=every))
         pooled = stack.enter_context(_head_input(network))
-        outputs = stack.enter_context(_outputs(anatomy.blocks))
-        attended = stack.enter_context(trace(anatomy.layers))
+        outputs = stack.enter_context(_outputs(architecture.blocks))
+        attended = stack.enter_context(trace(architecture.layers))
         output = network(pixel_values=x)
-        stack.enter_context(_skipped(anatomy.blocks, torch.cat(outputs)))
+        stack.enter_context(_skipped(architecture.blocks, torch.cat(outputs)))
         by_layer = network(pixel_values=x[:1]).logits
-        return Trail(
+        return GradientTrace(
             logits=output.logits,
             embedding=pooled[0] if pooled else pooled_tokens(network, output),
             attended=attended,

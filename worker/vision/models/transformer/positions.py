@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 from worker.contract.errors import CheckpointInvalid
 from worker.vision.models.interface.placement import Placement
 from worker.vision.models.preprocessing.framing import Framing, WholePicture
-from worker.vision.models.transformer.anatomy import patch_px
+from worker.vision.models.transformer.architecture import patch_px
 
 _SWITCH = "interpolate_pos_encoding"
 _OBLONG = np.zeros((32, 64, 3), np.uint8)

@@ -99,13 +99,13 @@ def test_labels_are_those_of_transformers_and_a_class_map_adds_up(
     model = load(saved(network, tmp_path))
     first, second = torch.tensor([0, 3]), torch.tensor([4, 1])
     with mode():
-        plain = model.look(pictures(), methods=set(), classify=True)
-        evidence = model.look(pictures(), methods={"cam", "layercam"}, classify=True)
+        plain = model.forward(pictures(), methods=set(), classify=True)
+        evidence = model.forward(pictures(), methods={"cam", "layercam"}, classify=True)
         expected = network(pixel_values=model.normalised(pictures())).logits
-        maps = model.maps("cam", evidence, first)
-        contrast = model.maps("cam", evidence, first, against=second)
-        other = model.maps("cam", evidence, second)
-        fine = model.maps("layercam", evidence, first)
+        maps = model.explain("cam", evidence, first)
+        contrast = model.explain("cam", evidence, first, against=second)
+        other = model.explain("cam", evidence, second)
+        fine = model.explain("layercam", evidence, first)
     for found in (plain.logits, evidence.logits):
         assert found is not None
         assert torch.allclose(found, expected, atol=1e-5)
@@ -149,8 +149,8 @@ def test_layercam_reads_the_last_blocks_of_two_stages(kind: str, tmp_path: Path)
         away = fine[:, 0] - fine[:, 0].mean((1, 2), keepdim=True)
         total += away / away.std((1, 2), correction=0, keepdim=True)
     with torch.no_grad():
-        evidence = model.look(pictures(), methods={"layercam"}, classify=True)
-        found = model.maps("layercam", evidence, torch.tensor([2, 2]))
+        evidence = model.forward(pictures(), methods={"layercam"}, classify=True)
+        found = model.explain("layercam", evidence, torch.tensor([2, 2]))
     assert torch.allclose(found, total, atol=1e-3)
     for module in model.network.network.modules():  # type: ignore[attr-defined]
         assert not module._forward_hooks
@@ -173,7 +173,7 @@ def test_a_norm_left_out_of_the_map_would_show_in_the_sum(tmp_path: Path) -> Non
     model = load(saved(made("convnext"), tmp_path))
     classes = torch.tensor([1, 2])
     with torch.no_grad():
-        evidence = model.look(pictures(), methods={"cam"}, classify=True)
+        evidence = model.forward(pictures(), methods={"cam"}, classify=True)
         assert evidence.features is not None
         assert evidence.logits is not None
         linear = model.head.linear

@@ -17,9 +17,9 @@ from worker.contract.errors import CheckpointInvalid, ExplanationUnavailable
 from worker.contract.label_set import LabelSet
 from worker.vision.models.families import blip
 from worker.vision.models.families.blip import ImageTextMatcher
-from worker.vision.models.interface.model import Evidence
+from worker.vision.models.interface.model import ForwardOutputs
 from worker.vision.models.interface.placement import Placement
-from worker.vision.models.registry.configured import OwnModel
+from worker.vision.models.registry.configured import ConfiguredModel
 from worker.vision.models.registry.sources import Folder
 from worker.vision.models.registry.specs import ModelSpec
 from worker.vision.scoring import shortlist
@@ -27,7 +27,7 @@ from worker.vision.scoring import shortlist
 CPU = Placement(device=torch.device("cpu"))
 WORDS = ("猫", "咖啡", "西装的领子", "dog")
 LABELS = LabelSet.of_words(WORDS)
-AS_IT_IS = OwnModel(source="path:/own", family="blip", sentences=("{}",))
+AS_IT_IS = ConfiguredModel(source="path:/own", family="blip", sentences=("{}",))
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
     return tiny_blip.blip(tmp_path / "blip")
 
 
-def load(folder: Path, *, own: OwnModel | None = None) -> ImageTextMatcher:
+def load(folder: Path, *, own: ConfiguredModel | None = None) -> ImageTextMatcher:
     source = Folder(path=folder)
     spec = ModelSpec(id="own", family="blip", source=source, revision="local", own=own)
     return blip.load(spec, CPU, model_dir=folder.parent / "cache", progress=lambda _: None)
@@ -46,9 +46,9 @@ def picture(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 
 
-def look(model: ImageTextMatcher, *pictures: np.ndarray, methods: set[str]) -> Evidence:
+def look(model: ImageTextMatcher, *pictures: np.ndarray, methods: set[str]) -> ForwardOutputs:
     with torch.no_grad():
-        return model.look(laid(model, *pictures), methods=methods, classify=True)
+        return model.forward(laid(model, *pictures), methods=methods, classify=True)
 
 
 def laid(model: ImageTextMatcher, *pictures: np.ndarray) -> Tensor:
@@ -83,7 +83,7 @@ class Plain:
 
 
 def test_scores_of_words_are_transformers_matching_scores(folder: Path) -> None:
-    model = load(folder, own=AS_IT_IS).speaking(LABELS)
+    model = load(folder, own=AS_IT_IS).with_labels(LABELS)
     found = look(model, picture(), picture(1), methods=set()).logits
     assert found is not None
     plain = Plain(folder, model)
@@ -99,7 +99,7 @@ def test_of_many_labels_those_most_alike_are_matched(
 ) -> None:
     monkeypatch.setattr(blip, "SHORTLIST", 5)
     words = [chr(n) for n in range(ord("a"), ord("a") + 20)]
-    model = load(folder, own=AS_IT_IS).speaking(LabelSet.of_words(words))
+    model = load(folder, own=AS_IT_IS).with_labels(LabelSet.of_words(words))
     logits = look(model, picture(), picture(1), methods=set()).logits
     assert logits is not None
     plain = Plain(folder, model)
@@ -126,8 +126,8 @@ def test_labels_behind_the_shortlist_are_far_behind_and_in_order() -> None:
 
 
 def test_a_label_is_matched_in_its_first_sentence(folder: Path) -> None:
-    told = OwnModel(source="path:/own", family="blip", sentences=("{}的照片", "图中有{}"))
-    model = load(folder, own=told).speaking(LABELS)
+    told = ConfiguredModel(source="path:/own", family="blip", sentences=("{}的照片", "图中有{}"))
+    model = load(folder, own=told).with_labels(LABELS)
     found = look(model, picture(), methods=set()).logits
     assert found is not None
     read = [f"{word}的照片" for word in WORDS]
@@ -136,10 +136,10 @@ def test_a_label_is_matched_in_its_first_sentence(folder: Path) -> None:
 
 
 def test_cross_is_what_the_rules_make_of_transformers_own_attention(folder: Path) -> None:
-    model = load(folder, own=AS_IT_IS).speaking(LABELS)
+    model = load(folder, own=AS_IT_IS).with_labels(LABELS)
     evidence = look(model, picture(), picture(1), methods={"cross"})
-    of_labels = model.maps("cross", evidence, torch.tensor([2, 3]))
-    of_text = model.maps("cross", evidence, None, text="西装的领子")
+    of_labels = model.explain("cross", evidence, torch.tensor([2, 3]))
+    of_text = model.explain("cross", evidence, None, text="西装的领子")
     plain = Plain(folder, model)
     expected = [_by_the_rules(plain, picture(n), "西装的领子") for n in range(2)]
     assert torch.allclose(of_text, torch.stack(expected), rtol=1e-3, atol=1e-6)
@@ -181,21 +181,25 @@ def test_the_patch_that_a_text_speaks_of_is_the_hottest(
     tmp_path: Path, red: tuple[int, int], blue: tuple[int, int]
 ) -> None:
     torch.manual_seed(5)
-    model = load(tiny_blip.colour_blip(tmp_path / "blip")).speaking(LabelSet.of_words(["r", "b"]))
+    model = load(tiny_blip.colour_blip(tmp_path / "blip")).with_labels(
+        LabelSet.of_words(["r", "b"])
+    )
     rgb = coloured({red: 0, blue: 2})
     evidence = look(model, rgb, rgb, methods={"cross"})
-    by_text = [model.maps("cross", evidence, None, text=text)[0] for text in ("r", "b")]
-    by_label = [model.maps("cross", evidence, torch.tensor([n, n]))[0] for n in (0, 1)]
-    for found in (by_text, by_label, model.maps("cross", evidence, torch.tensor([0, 1]))):
+    by_text = [model.explain("cross", evidence, None, text=text)[0] for text in ("r", "b")]
+    by_label = [model.explain("cross", evidence, torch.tensor([n, n]))[0] for n in (0, 1)]
+    for found in (by_text, by_label, model.explain("cross", evidence, torch.tensor([0, 1]))):
         assert [divmod(int(grid.argmax()), 4) for grid in found] == [red, blue]
-    rather = model.maps("cross", evidence, torch.tensor([0, 1]), against=torch.tensor([1, 0]))
+    rather = model.explain("cross", evidence, torch.tensor([0, 1]), against=torch.tensor([1, 0]))
     assert [divmod(int(grid.argmax()), 4) for grid in rather] == [red, blue]
     assert float(rather[0][blue]) == float(rather[1][red]) == 0
 
 
 def test_the_word_whose_colour_is_there_matches_best(tmp_path: Path) -> None:
     torch.manual_seed(5)
-    model = load(tiny_blip.colour_blip(tmp_path / "blip")).speaking(LabelSet.of_words(["r", "b"]))
+    model = load(tiny_blip.colour_blip(tmp_path / "blip")).with_labels(
+        LabelSet.of_words(["r", "b"])
+    )
     logits = look(model, coloured({(1, 1): 0}), coloured({(2, 0): 2}), methods=set()).logits
     assert logits is not None
     assert logits.argmax(1).tolist() == [0, 1]
@@ -210,25 +214,28 @@ def coloured(patches: dict[tuple[int, int], int]) -> np.ndarray:
 
 
 def test_attention_is_that_of_the_vision_half(folder: Path) -> None:
-    model = load(folder).speaking(LABELS)
+    model = load(folder).with_labels(LABELS)
     evidence = look(model, picture(), picture(1), methods={"attention"})
-    found = model.maps("attention", evidence, None)
+    found = model.explain("attention", evidence, None)
     plain = Plain(folder, model)
     x = torch.cat([plain.inputs(picture(n), ["猫"])["pixel_values"] for n in range(2)])
     with torch.no_grad():
         read = plain.whole.vision_model(pixel_values=x, output_attentions=True).attentions
     expected = read[-1].mean(1)[:, 0, 1:].view(2, 4, 4)
     assert torch.allclose(found, expected, atol=1e-6)
-    assert len(evidence.attention) == model.offer.layers == 2
-    assert evidence.attention[0].shape[1] == model.offer.heads == 2
+    assert len(evidence.attention) == model.capabilities.layers == 2
+    assert evidence.attention[0].shape[1] == model.capabilities.heads == 2
 
 
 def test_parts_of_a_picture_are_shown_by_dropping_tokens(folder: Path) -> None:
-    model = load(folder).speaking(LABELS)
+    model = load(folder).with_labels(LABELS)
     pixels = laid(model, picture(), picture(1))
     everything = torch.ones(2, 4, 4, dtype=torch.bool)
     with torch.no_grad():
-        whole, part = model.show(pixels, everything), model.show(pixels, everything.triu())
+        whole, part = (
+            model.forward_visible(pixels, everything),
+            model.forward_visible(pixels, everything.triu()),
+        )
     evidence = look(model, picture(), picture(1), methods=set())
     assert evidence.logits is not None
     assert torch.allclose(whole, evidence.logits, atol=1e-4)
@@ -236,22 +243,22 @@ def test_parts_of_a_picture_are_shown_by_dropping_tokens(folder: Path) -> None:
 
 
 def test_what_it_cannot_make_is_refused(folder: Path) -> None:
-    model = load(folder).speaking(LABELS)
+    model = load(folder).with_labels(LABELS)
     evidence = look(model, picture(), methods={"cross"})
     with pytest.raises(ExplanationUnavailable):
-        model.maps("relevance", evidence, torch.tensor([0]))
+        model.explain("relevance", evidence, torch.tensor([0]))
     with pytest.raises(ExplanationUnavailable):
-        model.maps("cross", evidence, None)
+        model.explain("cross", evidence, None)
     with pytest.raises(ExplanationUnavailable):
-        model.maps("attention", evidence, None)  # was not asked for
+        model.explain("attention", evidence, None)  # was not asked for
 
 
 def test_another_input_size_than_the_trained_one_is_taken(folder: Path) -> None:
     path = folder / "preprocessor_config.json"
     path.write_text(path.read_text().replace(str(clip.SIDE_PX), "48"))
-    model = load(folder, own=AS_IT_IS).speaking(LABELS)
+    model = load(folder, own=AS_IT_IS).with_labels(LABELS)
     evidence = look(model, picture(), methods={"cross"})
-    assert model.maps("cross", evidence, torch.tensor([1])).shape == (1, 6, 6)
+    assert model.explain("cross", evidence, torch.tensor([1])).shape == (1, 6, 6)
 
 
 @pytest.mark.parametrize(("kind", "lacking"), [("BlipModel", "itm_head"), (None, "tokenizer")])

@@ -22,7 +22,7 @@ from worker.contract.label_set import LabelSet
 from worker.vision.explain.pooling import pooling_head
 from worker.vision.models.families import clip
 from worker.vision.models.families.clip import ZeroShotTransformer
-from worker.vision.models.interface.model import Evidence
+from worker.vision.models.interface.model import ForwardOutputs
 from worker.vision.models.interface.placement import Placement
 from worker.vision.models.registry.sources import Folder
 from worker.vision.models.registry.specs import ModelSpec
@@ -49,10 +49,10 @@ def picture(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 
 
-def look(model: ZeroShotTransformer, *pictures: np.ndarray, methods: set[str]) -> Evidence:
+def look(model: ZeroShotTransformer, *pictures: np.ndarray, methods: set[str]) -> ForwardOutputs:
     pixels = torch.from_numpy(np.stack([model.framing.fit(p).pixels for p in pictures]))
     with torch.no_grad():
-        return model.look(pixels, methods=methods, classify=True)
+        return model.forward(pixels, methods=methods, classify=True)
 
 
 def plain_logits(folder: Path, model: ZeroShotTransformer, *pictures: np.ndarray) -> Tensor:
@@ -91,7 +91,7 @@ def test_logits_of_words_are_those_of_transformers(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clip, "SENTENCES", {"zh": ("{}",), "en": ("{}",)})
-    model = load(folder).speaking(LABELS)
+    model = load(folder).with_labels(LABELS)
     found = look(model, picture(), picture(1), methods=set()).logits
     assert found is not None
     expected = plain_logits(folder, model, picture(), picture(1))
@@ -150,39 +150,46 @@ def test_only_so_many_sets_are_kept_in_memory(folder: Path) -> None:
 
 def test_a_model_speaks_one_set_after_another_and_its_maps_follow(folder: Path) -> None:
     raw = load(folder)
-    few, many = raw.speaking(LABELS), raw.speaking(LabelSet.of_words([*WORDS, "a", "b"]))
-    assert (few.offer.classes, many.offer.classes, few.offer.label_set) == (4, 6, "words")
+    few, many = raw.with_labels(LABELS), raw.with_labels(LabelSet.of_words([*WORDS, "a", "b"]))
+    assert (few.capabilities.classes, many.capabilities.classes, few.capabilities.label_set) == (
+        4,
+        6,
+        "words",
+    )
     first = torch.tensor([1])
     for model in (few, many):
         evidence = look(model, picture(), methods={"relevance"})
         assert evidence.logits is not None
-        assert evidence.logits.shape == (1, model.offer.classes)
-        grid = model.maps("relevance", evidence, first)
-        other = model.maps("relevance", evidence, first, against=torch.tensor([0]))
+        assert evidence.logits.shape == (1, model.capabilities.classes)
+        grid = model.explain("relevance", evidence, first)
+        other = model.explain("relevance", evidence, first, against=torch.tensor([0]))
         assert grid.shape == (1, *grid_of(model, picture()))
         assert grid.isfinite().all()
         assert not torch.allclose(grid, other)
 
 
 def test_every_method_on_offer_makes_its_map(folder: Path) -> None:
-    model = load(folder).speaking(LABELS)
-    offer = model.offer
+    model = load(folder).with_labels(LABELS)
+    capabilities = model.capabilities
     shape = (2, *grid_of(model, picture()))
-    assert "relevance" in offer.methods
-    for method in offer.methods:
+    assert "relevance" in capabilities.methods
+    for method in capabilities.methods:
         evidence = look(model, picture(), picture(2), methods={method})
-        assert model.maps(method, evidence, torch.tensor([0, 3])).shape == shape
-    for method in offer.label_free_methods:
+        assert model.explain(method, evidence, torch.tensor([0, 3])).shape == shape
+    for method in capabilities.label_free_methods:
         evidence = look(model, picture(), picture(2), methods={method})
-        assert model.maps(method, evidence, None).shape == shape
+        assert model.explain(method, evidence, None).shape == shape
 
 
 def test_parts_of_a_picture_are_shown_by_dropping_tokens(folder: Path) -> None:
-    model = load(folder).speaking(LABELS)
+    model = load(folder).with_labels(LABELS)
     pixels = torch.from_numpy(np.stack([model.framing.fit(picture()).pixels]))
     everything = torch.ones(1, *grid_of(model, picture()), dtype=torch.bool)
     with torch.no_grad():
-        whole, part = model.show(pixels, everything), model.show(pixels, everything.triu())
+        whole, part = (
+            model.forward_visible(pixels, everything),
+            model.forward_visible(pixels, everything.triu()),
+        )
     evidence = look(model, picture(), methods=set())
     assert evidence.logits is not None
     assert torch.allclose(whole, evidence.logits, atol=1e-4)
@@ -201,8 +208,8 @@ def test_the_patch_that_a_phrase_speaks_of_is_the_hottest(
     rgb = np.full((32, 32, 3), 40, np.uint8)
     row, column = (8 * n for n in at)
     rgb[row : row + 8, column : column + 8, 0] = 255
-    evidence = look(model.speaking(LABELS), rgb, methods={"text"})
-    grid = model.maps("text", evidence, None, text="red")[0]
+    evidence = look(model.with_labels(LABELS), rgb, methods={"text"})
+    grid = model.explain("text", evidence, None, text="red")[0]
     assert divmod(int(grid.argmax()), 4) == at
     opposite = model.texts.of_phrase("red")
     assert torch.allclose(opposite[0], phrase)
@@ -228,13 +235,15 @@ def _see_only_red(vision: Any, projection: Any, phrase: Tensor) -> None:
 
 
 def test_a_phrase_is_told_by_its_own_words(folder: Path) -> None:
-    model = load(folder).speaking(LABELS)
+    model = load(folder).with_labels(LABELS)
     evidence = look(model, picture(), methods={"text"})
-    grids = [model.maps("text", evidence, None, text=text) for text in ("猫", "西装的领子", "猫")]
+    grids = [
+        model.explain("text", evidence, None, text=text) for text in ("猫", "西装的领子", "猫")
+    ]
     assert torch.equal(grids[0], grids[2])
     assert not torch.allclose(grids[0], grids[1], atol=1e-3)
     with pytest.raises(ExplanationUnavailable):
-        model.maps("relevance", evidence, None, text="猫")
+        model.explain("relevance", evidence, None, text="猫")
 
 
 def test_names_are_chinese_where_the_model_reads_them() -> None:
@@ -263,10 +272,10 @@ def test_a_model_that_reads_no_text_is_refused(tmp_path: Path) -> None:
 
 def test_pooling_is_what_the_head_gives_to_each_patch(tmp_path: Path) -> None:
     torch.manual_seed(6)
-    model = load(tiny_clip.siglip(tmp_path / "siglip")).speaking(LABELS)
-    assert "pooling" in model.offer.label_free_methods
+    model = load(tiny_clip.siglip(tmp_path / "siglip")).with_labels(LABELS)
+    assert "pooling" in model.capabilities.label_free_methods
     evidence = look(model, picture(), picture(1), methods={"pooling"})
-    found = model.maps("pooling", evidence, None)
+    found = model.explain("pooling", evidence, None)
     pixels = torch.from_numpy(
         np.stack([model.framing.fit(p).pixels for p in (picture(), picture(1))])
     )
@@ -287,7 +296,7 @@ def test_pooling_is_what_the_head_gives_to_each_patch(tmp_path: Path) -> None:
 
 
 def test_models_without_a_pooling_head_make_no_such_map(tmp_path: Path) -> None:
-    model = load(tiny_clip.clip(tmp_path / "clip")).speaking(LABELS)
-    assert "pooling" not in model.offer.label_free_methods
+    model = load(tiny_clip.clip(tmp_path / "clip")).with_labels(LABELS)
+    assert "pooling" not in model.capabilities.label_free_methods
     with pytest.raises(ExplanationUnavailable):
-        model.maps("pooling", look(model, picture(), methods={"pooling"}), None)
+        model.explain("pooling", look(model, picture(), methods={"pooling"}), None)

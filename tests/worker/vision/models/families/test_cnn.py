@@ -29,9 +29,9 @@ def look(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     pixels = torch.from_numpy(np.stack([model.framing.fit(p).pixels for p in pictures]))
     with torch.inference_mode():
-        evidence = model.look(pixels, methods={"cam"}, classify=True)
+        evidence = model.forward(pixels, methods={"cam"}, classify=True)
         assert evidence.logits is not None
-        return evidence.logits, model.maps("cam", evidence, evidence.logits.argmax(1))
+        return evidence.logits, model.explain("cam", evidence, evidence.logits.argmax(1))
 
 
 def test_photos_are_recognised(lite0: ConvolutionalClassifier, shared_data: Path) -> None:
@@ -62,10 +62,10 @@ def test_the_map_of_any_class_adds_up_too(
     pixels = torch.from_numpy(np.stack([lite0.framing.fit(p).pixels for p in pictures[:2]]))
     assert isinstance(lite0.network, EfficientNetLite0)
     with torch.inference_mode():
-        evidence = lite0.look(pixels, methods={"cam"}, classify=True)
+        evidence = lite0.forward(pixels, methods={"cam"}, classify=True)
         assert evidence.logits is not None
         for label in (0, 285, 999):
-            maps = lite0.maps("cam", evidence, torch.tensor([label, label]))
+            maps = lite0.explain("cam", evidence, torch.tensor([label, label]))
             expected = evidence.logits[:, label] - lite0.network.classifier.bias[label]
             assert (maps.mean((1, 2)) - expected).abs().max() < 1e-4
 
@@ -130,10 +130,10 @@ def test_layercam_is_finer_than_cam_and_gives_the_same_labels(
     logits, cam = look(lite0, pictures[:4])
     pixels = torch.from_numpy(np.stack([lite0.framing.fit(p).pixels for p in pictures[:4]]))
     with torch.inference_mode():
-        evidence = lite0.look(pixels, methods={"cam", "layercam"}, classify=True)
+        evidence = lite0.forward(pixels, methods={"cam", "layercam"}, classify=True)
         assert evidence.logits is not None
-        fine = lite0.maps("layercam", evidence, logits.argmax(1))
-        same = lite0.maps("cam", evidence, logits.argmax(1))
+        fine = lite0.explain("layercam", evidence, logits.argmax(1))
+        same = lite0.explain("cam", evidence, logits.argmax(1))
     assert torch.allclose(evidence.logits, logits, atol=1e-4)
     assert torch.allclose(same, cam, atol=1e-4)
     assert fine.shape == (4, 2 * cam.shape[1], 2 * cam.shape[2])
@@ -150,10 +150,10 @@ def test_a_map_against_another_label_is_the_difference_of_both(
     assert isinstance(lite0.network, EfficientNetLite0)
     first, second = torch.tensor([285, 281]), torch.tensor([207, 285])
     with torch.inference_mode():
-        evidence = lite0.look(pixels, methods={"cam", "layercam"}, classify=True)
-        contrast = lite0.maps("cam", evidence, first, against=second)
-        each = [lite0.maps("cam", evidence, label) for label in (first, second)]
-        fine = lite0.maps("layercam", evidence, first, against=second)
-        other_way = lite0.maps("layercam", evidence, second, against=first)
+        evidence = lite0.forward(pixels, methods={"cam", "layercam"}, classify=True)
+        contrast = lite0.explain("cam", evidence, first, against=second)
+        each = [lite0.explain("cam", evidence, label) for label in (first, second)]
+        fine = lite0.explain("layercam", evidence, first, against=second)
+        other_way = lite0.explain("layercam", evidence, second, against=first)
     assert torch.allclose(contrast, each[0] - each[1], atol=1e-5)
     assert not torch.allclose(fine, other_way, atol=0.1)

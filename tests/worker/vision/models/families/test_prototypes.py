@@ -77,57 +77,60 @@ def prototypes_for(channels: int, *, scale: float = 8.0) -> Prototypes:
 
 def prototyped(model: VisionModel, pixels: Tensor) -> tuple[VisionModel, Prototypes, Tensor]:
     """The model with random prototypes, these, and the features of the pixels."""
-    features = model.features(pixels)
+    features = model.embed(pixels)
     prototypes = prototypes_for(features.shape[1])
     return model.with_prototypes(LABELS, prototypes), prototypes, features
 
 
 def test_logits_are_scaled_cosines_and_the_model_stays_the_same(model: VisionModel) -> None:
     pixels = pixels_of(model)
-    before = model.look(pixels, methods=set(), classify=True).logits
-    speaking, prototypes, features = prototyped(model, pixels)
+    before = model.forward(pixels, methods=set(), classify=True).logits
+    with_labels, prototypes, features = prototyped(model, pixels)
     unit = features.double() / features.double().norm(dim=1, keepdim=True)
     expected = prototypes.scale * unit @ prototypes.directions.double().T
     with torch.inference_mode():
-        found = speaking.look(pixels, methods=set(), classify=True).logits
-        again = speaking.features(pixels)
+        found = with_labels.forward(pixels, methods=set(), classify=True).logits
+        again = with_labels.embed(pixels)
     assert found is not None
     assert found.dtype == torch.float32
     assert (found - expected).abs().max() < 1e-4
     assert torch.allclose(again, features, atol=1e-5)
-    assert (speaking.spec.id, speaking.weights_sha256) == (model.spec.id, model.weights_sha256)
-    assert speaking.labels == LABELS
-    assert (speaking.offer.classes, speaking.offer.label_set) == (6, "words")
-    assert not speaking.offer.open_vocabulary
-    assert speaking.speaking(None) is speaking
-    after = model.look(pixels, methods=set(), classify=True).logits
+    assert (with_labels.spec.id, with_labels.weights_sha256) == (
+        model.spec.id,
+        model.weights_sha256,
+    )
+    assert with_labels.labels == LABELS
+    assert (with_labels.capabilities.classes, with_labels.capabilities.label_set) == (6, "words")
+    assert not with_labels.capabilities.open_vocabulary
+    assert with_labels.with_labels(None) is with_labels
+    after = model.forward(pixels, methods=set(), classify=True).logits
     assert (before is None and after is None) or torch.equal(before, after)  # type: ignore[arg-type]
 
 
 def test_every_method_of_the_family_explains_a_prototype(model: VisionModel) -> None:
     pixels = pixels_of(model)
-    speaking, _, _ = prototyped(model, pixels)
-    offer = speaking.offer
-    assert offer.methods
-    assert set(offer.methods) >= set(model.offer.methods)
-    assert offer.label_free_methods == model.offer.label_free_methods
+    with_labels, _, _ = prototyped(model, pixels)
+    capabilities = with_labels.capabilities
+    assert capabilities.methods
+    assert set(capabilities.methods) >= set(model.capabilities.methods)
+    assert capabilities.label_free_methods == model.capabilities.label_free_methods
     first, second = torch.tensor([0, 5]), torch.tensor([3, 1])
     with torch.inference_mode():
-        asked = {*offer.methods, *offer.label_free_methods}
-        evidence = speaking.look(pixels, methods=asked, classify=True)
-        for method in offer.methods:
-            made = speaking.maps(method, evidence, first)
-            against = speaking.maps(method, evidence, first, against=second)
+        asked = {*capabilities.methods, *capabilities.label_free_methods}
+        evidence = with_labels.forward(pixels, methods=asked, classify=True)
+        for method in capabilities.methods:
+            made = with_labels.explain(method, evidence, first)
+            against = with_labels.explain(method, evidence, first, against=second)
             assert made.isfinite().all()
             assert (made.std((1, 2)) > 0).all()
             assert not torch.allclose(made, against)
-        for method in offer.label_free_methods:
-            assert speaking.maps(method, evidence, None).isfinite().all()
+        for method in capabilities.label_free_methods:
+            assert with_labels.explain(method, evidence, None).isfinite().all()
 
 
 def test_weights_are_shared_and_not_copied(model: VisionModel) -> None:
-    speaking, _, _ = prototyped(model, pixels_of(model))
-    ours, theirs = (tensors_of(m) for m in (model, speaking))
+    with_labels, _, _ = prototyped(model, pixels_of(model))
+    ours, theirs = (tensors_of(m) for m in (model, with_labels))
     assert ours
     assert theirs <= ours
 
@@ -143,12 +146,12 @@ def test_features_of_all_cells_are_those_of_the_picture_and_of_some_are_not(
     model: VisionModel,
 ) -> None:
     pixels = pixels_of(model, 1)
-    grid = model.look(pixels, methods=set(), classify=True).grid
+    grid = model.forward(pixels, methods=set(), classify=True).grid
     some = torch.zeros(1, *grid, dtype=torch.bool)
     some[:, : grid[0] // 2] = True
-    features = model.features(pixels)
-    assert torch.allclose(model.features(pixels, torch.ones_like(some)), features, atol=1e-4)
-    assert not torch.allclose(model.features(pixels, some), features, atol=1e-2)
+    features = model.embed(pixels)
+    assert torch.allclose(model.embed(pixels, torch.ones_like(some)), features, atol=1e-4)
+    assert not torch.allclose(model.embed(pixels, some), features, atol=1e-2)
 
 
 def test_what_the_cells_hide_does_not_count(tmp_path: Path) -> None:
@@ -158,9 +161,9 @@ def test_what_the_cells_hide_does_not_count(tmp_path: Path) -> None:
         some[:, 2:] = True
         other = pixels.clone()
         other[:, :16] = 255 - other[:, :16]
-        found = model.features(other, some)
-        assert torch.allclose(found, model.features(pixels, some), atol=1e-5)
-        assert not torch.allclose(model.features(other), model.features(pixels), atol=1e-2)
+        found = model.embed(other, some)
+        assert torch.allclose(found, model.embed(pixels, some), atol=1e-5)
+        assert not torch.allclose(model.embed(other), model.embed(pixels), atol=1e-2)
 
 
 @pytest.mark.parametrize("kind", [k for k in VITS if k not in tiny_vit.HEADLESS])
@@ -170,18 +173,18 @@ def test_relevance_is_that_of_a_linear_head_where_the_length_is_what_it_is(
     """Each picture has a linear head of its own: prototypes over the length of its features."""
     model = of_vit(kind, tmp_path)
     pixels = pixels_of(model)
-    speaking, prototypes, features = prototyped(model, pixels)
+    with_labels, prototypes, features = prototyped(model, pixels)
     for n, length in enumerate(features.norm(dim=1)):
         linear = nn.Linear(features.shape[1], len(LABELS), bias=False)
         linear.weight.data = prototypes.directions * prototypes.scale / length
         network = copy.copy(model.network)
         network.__dict__["_modules"] = {**model.network._modules, "classifier": linear}
-        plain = copy.copy(speaking)
+        plain = copy.copy(with_labels)
         plain.network = network  # type: ignore[attr-defined]
         maps = []
-        for each in (plain, speaking):
-            evidence = each.look(pixels[n : n + 1], methods={"relevance"}, classify=True)
-            maps.append(each.maps("relevance", evidence, torch.tensor([4])))
+        for each in (plain, with_labels):
+            evidence = each.forward(pixels[n : n + 1], methods={"relevance"}, classify=True)
+            maps.append(each.explain("relevance", evidence, torch.tensor([4])))
         assert torch.allclose(maps[0], maps[1], atol=1e-4)
         assert maps[0].abs().max() > 1
 
@@ -192,11 +195,11 @@ def test_relevance_of_what_a_prototype_reads_adds_up_to_its_logit(tmp_path: Path
 
     model = of_vit("dinov3", tmp_path)  # no head of its own
     pixels = pixels_of(model)
-    speaking, _, _ = prototyped(model, pixels)
-    assert isinstance(speaking, VisionTransformer)
-    network, anatomy = speaking.network, speaking.anatomy
+    with_labels, _, _ = prototyped(model, pixels)
+    assert isinstance(with_labels, VisionTransformer)
+    network, architecture = with_labels.network, with_labels.architecture
     with attn_lrp(network):
-        trail = passes.whole(network, speaking.normalised(pixels), anatomy, at=(1,))
+        trail = passes.whole(network, with_labels.normalised(pixels), architecture, at=(1,))
     assert trail.logits is not None
     chosen = trail.logits[:, 2]
     (gradient,) = torch.autograd.grad(chosen.sum(), trail.embedding)
@@ -208,13 +211,13 @@ def test_relevance_of_what_a_prototype_reads_adds_up_to_its_logit(tmp_path: Path
 def test_a_class_map_adds_up_to_its_cosine(kind: str, tmp_path: Path) -> None:
     model = of_cnn(kind, tmp_path)
     pixels, classes = pixels_of(model), torch.tensor([0, 5])
-    speaking, _, _ = prototyped(model, pixels)
-    assert isinstance(speaking, ConvolutionalClassifier)
+    with_labels, _, _ = prototyped(model, pixels)
+    assert isinstance(with_labels, ConvolutionalClassifier)
     with torch.inference_mode():
-        evidence = speaking.look(pixels, methods={"cam"}, classify=True)
-        maps = speaking.maps("cam", evidence, classes)
+        evidence = with_labels.forward(pixels, methods={"cam"}, classify=True)
+        maps = with_labels.explain("cam", evidence, classes)
         assert evidence.features is not None
-        offsets = speaking.head.offsets(evidence.features, classes)
+        offsets = with_labels.head.offsets(evidence.features, classes)
     assert evidence.logits is not None
     chosen = evidence.logits.gather(1, classes[:, None])[:, 0]
     assert torch.allclose(maps.mean((1, 2)) + offsets, chosen, atol=1e-4)
@@ -230,11 +233,11 @@ def test_prototypes_that_are_a_heads_own_rows_rank_as_the_head_does(
     rows = caltech.network.get_parameter("classifier.weight").detach()
     own = Prototypes(directions=nn.functional.normalize(rows), scale=20.0)
     assert caltech.labels is not None
-    speaking = caltech.with_prototypes(caltech.labels, own)
+    with_labels = caltech.with_prototypes(caltech.labels, own)
     shown = np.stack([caltech.framing.fit(p.rgb).pixels for _, p in pictures(every=8)])
     with torch.inference_mode():
-        expected = caltech.look(torch.from_numpy(shown), methods=set(), classify=True).logits
-        found = speaking.look(torch.from_numpy(shown), methods=set(), classify=True).logits
+        expected = caltech.forward(torch.from_numpy(shown), methods=set(), classify=True).logits
+        found = with_labels.forward(torch.from_numpy(shown), methods=set(), classify=True).logits
     assert expected is not None
     assert found is not None
     same = (expected.argmax(1) == found.argmax(1)).float().mean()
@@ -246,9 +249,9 @@ def test_prototypes_that_are_a_heads_own_rows_rank_as_the_head_does(
 
 def test_prototypes_of_another_model_are_refused(tmp_path: Path) -> None:
     model = of_vit("dinov2", tmp_path)
-    speaking = model.with_prototypes(LABELS, prototypes_for(5))
+    with_labels = model.with_prototypes(LABELS, prototypes_for(5))
     with pytest.raises(CheckpointInvalid, match="5 channels before a model of 64"):
-        speaking.look(pixels_of(model), methods=set(), classify=True)
+        with_labels.forward(pixels_of(model), methods=set(), classify=True)
     with pytest.raises(CheckpointInvalid, match="2 labels and 6 prototypes"):
         model.with_prototypes(LabelSet.of_words(["a", "b"]), prototypes_for(64))
 
@@ -260,8 +263,8 @@ def test_a_network_with_two_heads_is_read_before_both(tmp_path: Path) -> None:
     hf.ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(tmp_path)
     spec = ModelSpec(id="own", family="vit", source=Folder(path=tmp_path), revision="local")
     model = vit.load(spec, CPU, model_dir=None, progress=print)
-    speaking, _, features = prototyped(model, pixels_of(model))
-    assert torch.allclose(speaking.features(pixels_of(model)), features, atol=1e-5)
+    with_labels, _, features = prototyped(model, pixels_of(model))
+    assert torch.allclose(with_labels.embed(pixels_of(model)), features, atol=1e-5)
 
 
 def test_what_matches_texts_alone_takes_no_examples(tmp_path: Path) -> None:
@@ -269,6 +272,6 @@ def test_what_matches_texts_alone_takes_no_examples(tmp_path: Path) -> None:
     spec = ModelSpec(id="own", family="blip", source=source, revision="local")
     model = blip.load(spec, CPU, model_dir=tmp_path / "cache", progress=print)
     with pytest.raises(InvalidOptions, match="texts only"):
-        model.features(torch.zeros(1, 32, 32, 3, dtype=torch.uint8))
+        model.embed(torch.zeros(1, 32, 32, 3, dtype=torch.uint8))
     with pytest.raises(InvalidOptions, match="another family"):
         model.with_prototypes(LABELS, prototypes_for(8))

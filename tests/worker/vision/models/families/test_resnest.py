@@ -41,7 +41,7 @@ def test_a_prefixed_and_wrapped_checkpoint_gives_the_same_labels(
     other = load(folder_of(tmp_path / "m", {"state_dict": prefixed}, names(512)))
     pixels = pixels_of(wanwu)[:1]
     with torch.inference_mode():
-        found = [m.look(pixels, methods=set(), classify=True).logits for m in (wanwu, other)]
+        found = [m.forward(pixels, methods=set(), classify=True).logits for m in (wanwu, other)]
     assert torch.equal(found[0], found[1])  # type: ignore[arg-type]
     assert other.weights_sha256 != wanwu.weights_sha256
     assert other.labels is not None
@@ -62,10 +62,10 @@ def test_pictures_are_laid_as_modelscope_lays_them(wanwu: ConvolutionalClassifie
 def test_a_class_map_adds_up_to_its_logit(wanwu: ConvolutionalClassifier) -> None:
     first, second = torch.tensor([3, 400]), torch.tensor([8, 0])
     with torch.inference_mode():
-        evidence = wanwu.look(pixels_of(wanwu), methods={"cam", "layercam"}, classify=True)
-        maps = wanwu.maps("cam", evidence, first)
-        contrast = wanwu.maps("cam", evidence, first, against=second)
-        fine = wanwu.maps("layercam", evidence, first)
+        evidence = wanwu.forward(pixels_of(wanwu), methods={"cam", "layercam"}, classify=True)
+        maps = wanwu.explain("cam", evidence, first)
+        contrast = wanwu.explain("cam", evidence, first, against=second)
+        fine = wanwu.explain("layercam", evidence, first)
     assert evidence.logits is not None
     logits = evidence.logits.gather(1, torch.stack([first, second], 1)).double()
     assert evidence.features is not None
@@ -82,7 +82,7 @@ def test_a_class_map_adds_up_to_its_logit(wanwu: ConvolutionalClassifier) -> Non
 
 
 def test_the_hottest_cell_is_where_the_evidence_is(wanwu: ConvolutionalClassifier) -> None:
-    check_hottest_cell_is_where_the_evidence_is(wanwu, methods=wanwu.offer.methods)
+    check_hottest_cell_is_where_the_evidence_is(wanwu, methods=wanwu.capabilities.methods)
 
 
 def without(*gone: str) -> Callable[[Tensors], Tensors]:

@@ -45,7 +45,7 @@ def test_a_mixed_batch_scores_as_in_transformers_padded_one(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clip, "SENTENCES", {"zh": ("{}",), "en": ("{}",)})
-    model = load(folder).speaking(LABELS)
+    model = load(folder).with_labels(LABELS)
     mixed = pictures()
     mask = padded(folder, *mixed)["pixel_attention_mask"]
     assert len(mask.sum(1).unique()) > 2  # or nothing is padded
@@ -63,7 +63,7 @@ def _logits(model: ZeroShotTransformer, rgb: np.ndarray) -> Tensor:
 
 
 def test_the_pooling_map_is_that_of_the_padded_pass_without_its_padding(folder: Path) -> None:
-    model = load(folder).speaking(LABELS)
+    model = load(folder).with_labels(LABELS)
     mixed = pictures()
     tower = hf.AutoModel.from_pretrained(folder).eval().vision_model
     read: list[Tensor] = []
@@ -79,7 +79,7 @@ def test_the_pooling_map_is_that_of_the_padded_pass_without_its_padding(folder: 
         tower(**inputs)
     for rgb, row, mask in zip(mixed, read[0], inputs["pixel_attention_mask"].bool(), strict=True):
         evidence = look(model, rgb, methods={"pooling"})
-        grid = model.maps("pooling", evidence, None)[0]
+        grid = model.explain("pooling", evidence, None)[0]
         assert grid.shape == grid_of(model, rgb)
         assert torch.allclose(grid.flatten(), row[mask], atol=1e-5)
         assert float(grid.sum()) == pytest.approx(1, abs=1e-5)
@@ -87,12 +87,12 @@ def test_the_pooling_map_is_that_of_the_padded_pass_without_its_padding(folder: 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_every_map_has_the_grid_of_its_picture(folder: Path, size: tuple[int, int]) -> None:
-    model = load(folder).speaking(LABELS)
+    model = load(folder).with_labels(LABELS)
     rgb = np.full((*size, 3), 90, np.uint8)
     evidence = look(model, rgb, methods={"relevance", "text"})
     for grid in (
-        model.maps("relevance", evidence, torch.tensor([1])),
-        model.maps("text", evidence, None, text="猫"),
+        model.explain("relevance", evidence, torch.tensor([1])),
+        model.explain("text", evidence, None, text="猫"),
     ):
         assert grid.shape == (1, *grid_of(model, rgb))
         assert grid.isfinite().all()

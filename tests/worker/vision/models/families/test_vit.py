@@ -16,7 +16,7 @@ from worker.contract.errors import CheckpointInvalid, ExplanationUnavailable
 from worker.vision.explain.attention import cls_attention
 from worker.vision.models.families import vit
 from worker.vision.models.families.vit import VisionTransformer
-from worker.vision.models.interface.model import Evidence, Reading
+from worker.vision.models.interface.model import AttentionView, ForwardOutputs
 from worker.vision.models.interface.placement import Placement
 from worker.vision.models.registry.sources import Folder
 from worker.vision.models.registry.specs import ModelSpec
@@ -44,10 +44,12 @@ def load(folder: Path) -> VisionTransformer:
     return vit.load(spec, CPU, model_dir=None, progress=print)
 
 
-def look(model: VisionTransformer, *pictures: np.ndarray, methods: frozenset[str]) -> Evidence:
+def look(
+    model: VisionTransformer, *pictures: np.ndarray, methods: frozenset[str]
+) -> ForwardOutputs:
     pixels = torch.from_numpy(np.stack([model.framing.fit(p).pixels for p in pictures]))
     with torch.inference_mode():
-        return model.look(pixels, methods=methods, classify=True)
+        return model.forward(pixels, methods=methods, classify=True)
 
 
 def photo(shared_data: Path, n: int) -> np.ndarray:
@@ -62,7 +64,7 @@ def test_attention_maps_equal_eager_attention(
     model: VisionTransformer = request.getfixturevalue(name)
     pictures = [photo(shared_data, 0), photo(shared_data, 1)]
     evidence = look(model, *pictures, methods=frozenset({"attention"}))
-    maps = model.maps("attention", evidence, None)
+    maps = model.explain("attention", evidence, None)
     eager = copy.deepcopy(model.network)
     eager.set_attn_implementation("eager")
     pixels = torch.from_numpy(np.stack([model.framing.fit(p).pixels for p in pictures]))
@@ -98,13 +100,13 @@ def test_a_classifier_from_a_folder_recognises_what_it_was_trained_for(
 
 def test_a_backbone_without_a_head_has_no_labels(dinov2_small: VisionTransformer) -> None:
     assert dinov2_small.labels is None
-    assert dinov2_small.offer.classes == 0
-    assert dinov2_small.offer.methods == ()
-    assert dinov2_small.offer.label_free_methods[0] == "attention"
-    assert {"self_relevance", "rollout"} < {*dinov2_small.offer.label_free_methods}
-    anatomy = dinov2_small.anatomy
-    assert dinov2_small.offer.layers == len(anatomy.layers) == len(anatomy.blocks)
-    assert dinov2_small.offer.heads == anatomy.heads
+    assert dinov2_small.capabilities.classes == 0
+    assert dinov2_small.capabilities.methods == ()
+    assert dinov2_small.capabilities.label_free_methods[0] == "attention"
+    assert {"self_relevance", "rollout"} < {*dinov2_small.capabilities.label_free_methods}
+    architecture = dinov2_small.architecture
+    assert dinov2_small.capabilities.layers == len(architecture.layers) == len(architecture.blocks)
+    assert dinov2_small.capabilities.heads == architecture.heads
 
 
 @pytest.mark.parametrize(
@@ -124,21 +126,21 @@ def test_prefix_tokens_are_counted_in_the_model(
     model_class: type, config: hf.PreTrainedConfig, prefix_tokens: int, tmp_path: Path
 ) -> None:
     model = load(saved(model_class(config), tmp_path))
-    assert model.anatomy.prefix_tokens == prefix_tokens
-    assert len(model.anatomy.layers) == 2
+    assert model.architecture.prefix_tokens == prefix_tokens
+    assert len(model.architecture.layers) == 2
     picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     evidence = look(model, picture, methods=frozenset({"attention"}))
     assert [rows.shape for rows in evidence.attention] == [
         (1, 2, prefix_tokens, prefix_tokens + 16)
     ] * 2
-    assert model.maps("attention", evidence, None).shape == (1, 4, 4)
+    assert model.explain("attention", evidence, None).shape == (1, 4, 4)
 
 
 def test_the_whole_of_an_oblong_picture_is_seen(dinov2_small: VisionTransformer) -> None:
     framed = dinov2_small.framing.fit(np.zeros((300, 600, 3), np.uint8))
     pixels = torch.from_numpy(framed.pixels[None].copy())
     with torch.inference_mode():
-        evidence = dinov2_small.look(pixels, methods={"attention"}, classify=False)
+        evidence = dinov2_small.forward(pixels, methods={"attention"}, classify=False)
     rows, columns = evidence.grid
     assert (rows, columns) == (framed.pixels.shape[0] // 14, framed.pixels.shape[1] // 14)
     assert columns / rows == pytest.approx(2, rel=0.15)
@@ -147,8 +149,8 @@ def test_the_whole_of_an_oblong_picture_is_seen(dinov2_small: VisionTransformer)
 
 def test_a_model_without_a_cls_token_offers_no_cls_attention(tmp_path: Path) -> None:
     model = load(saved(hf.SiglipVisionModel(hf.SiglipVisionConfig(**TINY)), tmp_path))
-    assert model.offer.label_free_methods == ("self_relevance",)
-    assert model.offer.layers == 0
+    assert model.capabilities.label_free_methods == ("self_relevance",)
+    assert model.capabilities.layers == 0
 
 
 FAMILIES: dict[str, tuple[type, hf.PreTrainedConfig]] = {
@@ -187,16 +189,20 @@ def test_every_family_makes_all_it_offers(name: str, mode: type, tmp_path: Path)
     model_class, config = FAMILIES[name]
     torch.manual_seed(0)
     model = load(saved(model_class(config), tmp_path))
-    assert (model.offer.methods or model.offer.label_free_methods)[0].endswith("relevance")
+    assert (model.capabilities.methods or model.capabilities.label_free_methods)[0].endswith(
+        "relevance"
+    )
     rng = np.random.default_rng(0)
     pixels = torch.from_numpy(rng.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8))
     with mode():
-        plain = model.look(pixels, methods=frozenset(), classify=True)
-        asked = {*model.offer.methods, *model.offer.label_free_methods}
-        evidence = model.look(pixels, methods=asked, classify=True)
+        plain = model.forward(pixels, methods=frozenset(), classify=True)
+        asked = {*model.capabilities.methods, *model.capabilities.label_free_methods}
+        evidence = model.forward(pixels, methods=asked, classify=True)
         classes = torch.tensor([0, 2])
-        of_label = [model.maps(m, evidence, classes) for m in model.offer.methods]
-        label_free = [model.maps(m, evidence, None) for m in model.offer.label_free_methods]
+        of_label = [model.explain(m, evidence, classes) for m in model.capabilities.methods]
+        label_free = [
+            model.explain(m, evidence, None) for m in model.capabilities.label_free_methods
+        ]
     if model.labels is not None:
         assert torch.allclose(evidence.logits, plain.logits, atol=1e-5)  # type: ignore[arg-type]
     for maps in (*of_label, *label_free):
@@ -213,15 +219,15 @@ def test_a_map_of_attention_is_read_of_any_layer_and_head(
     evidence = look(dinov2_small, photo(shared_data, 0), methods=frozenset({"attention"}))
     asked: list[tuple[int, Literal["mean", "max"] | int]] = [(0, "mean"), (-1, 3), (5, "max")]
     for layer, heads in asked:
-        reading = Reading(layer=layer, heads=heads)
-        found = dinov2_small.maps("attention", evidence, None, reading=reading)
+        view = AttentionView(layer=layer, heads=heads)
+        found = dinov2_small.explain("attention", evidence, None, view=view)
         expected = cls_attention(evidence.attention[layer], grid=(16, 16), heads=heads)
         assert torch.equal(found, expected)
 
 
 def test_a_map_nobody_asked_evidence_for_is_refused(dinov2_small: VisionTransformer) -> None:
     with pytest.raises(ExplanationUnavailable, match="dinov2-small"):
-        dinov2_small.maps("cam", Evidence(logits=None, grid=(16, 16)), None)
+        dinov2_small.explain("cam", ForwardOutputs(logits=None, grid=(16, 16)), None)
 
 
 def test_a_folder_that_holds_no_checkpoint_is_refused(tmp_path: Path) -> None:

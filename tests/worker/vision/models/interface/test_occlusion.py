@@ -120,10 +120,10 @@ def test_the_test_vit_drops_tokens(caltech: VisionTransformer) -> None:
     assert caltech.entrance is not None
     pixels = torch.randint(0, 255, (1, 224, 224, 3), dtype=torch.uint8)
     with torch.inference_mode():
-        whole = caltech.look(pixels, methods=set(), classify=True).logits
+        whole = caltech.forward(pixels, methods=set(), classify=True).logits
         everything = torch.ones(1, 16, 16, dtype=torch.bool)
-        shown = caltech.show(pixels, everything)
-        half = caltech.show(pixels, everything & (torch.arange(16) < 8))
+        shown = caltech.forward_visible(pixels, everything)
+        half = caltech.forward_visible(pixels, everything & (torch.arange(16) < 8))
     assert whole is not None
     assert torch.allclose(shown, whole, atol=1e-4)
     assert not torch.allclose(half, whole, atol=0.1)
@@ -157,9 +157,9 @@ def test_more_cells_than_pixels_cannot_be_shown() -> None:
 def test_a_network_of_convolutions_sees_the_shown_part(lite0: ConvolutionalClassifier) -> None:
     pixels = torch.randint(0, 255, (1, 224, 224, 3), dtype=torch.uint8)
     with torch.inference_mode():
-        whole = lite0.look(pixels, methods=set(), classify=True).logits
-        shown = lite0.show(pixels, torch.ones(1, 7, 7, dtype=torch.bool))
-        nothing = lite0.show(pixels, torch.zeros(1, 7, 7, dtype=torch.bool))
+        whole = lite0.forward(pixels, methods=set(), classify=True).logits
+        shown = lite0.forward_visible(pixels, torch.ones(1, 7, 7, dtype=torch.bool))
+        nothing = lite0.forward_visible(pixels, torch.zeros(1, 7, 7, dtype=torch.bool))
     assert whole is not None
     assert torch.allclose(shown, whole, atol=1e-4)
     assert not torch.allclose(nothing, whole, atol=0.1)

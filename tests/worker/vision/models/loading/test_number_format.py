@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from worker.vision.engine.engine import Engine
-from worker.vision.models.interface.model import Evidence, VisionModel
+from worker.vision.models.interface.model import ForwardOutputs, VisionModel
 from worker.vision.models.loading import format_trial, number_format
 from worker.vision.models.loading.format_trial import Trial, compare, labels_apart
 from worker.vision.models.loading.number_format import chosen
@@ -29,14 +29,14 @@ def half() -> VisionModel:
 
 @pytest.fixture
 def slow(half: VisionModel, monkeypatch: pytest.MonkeyPatch) -> VisionModel:
-    look = half.look
+    look = half.forward
 
     def slowly(*args: Any, **kwargs: Any) -> Any:
         for _ in range(3):
             look(*args, **kwargs)
         return look(*args, **kwargs)
 
-    monkeypatch.setattr(half, "look", slowly)
+    monkeypatch.setattr(half, "forward", slowly)
     return half
 
 
@@ -96,14 +96,14 @@ def test_a_slow_format_is_refused_before_anything_else_is_asked(
 def test_a_format_that_ruins_weights_is_refused(
     full: VisionModel, half: VisionModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = half.look
+    look = half.forward
 
-    def ruined(*args: Any, **options: Any) -> Evidence:
+    def ruined(*args: Any, **options: Any) -> ForwardOutputs:
         found = look(*args, **options)
         assert found.logits is not None
         return replace(found, logits=-found.logits)
 
-    monkeypatch.setattr(half, "look", ruined)
+    monkeypatch.setattr(half, "forward", ruined)
     monkeypatch.setattr(format_trial, "LEAST_SPEEDUP", 0.0)
     trial = compare(full, half)
     assert trial.flipped > 0

@@ -19,8 +19,11 @@ def test_the_offline_defaults_are_pinned_twice() -> None:
 
 def test_every_offered_method_has_a_kind() -> None:
     for spec in BUILT_IN.values():
-        assert spec.offer is not None
-        assert {*spec.offer.methods, *spec.offer.label_free_methods} <= MAP_KINDS.keys()
+        assert spec.capabilities is not None
+        assert {
+            *spec.capabilities.methods,
+            *spec.capabilities.label_free_methods,
+        } <= MAP_KINDS.keys()
 
 
 def test_a_deployment_adds_its_own_models_by_one_setting() -> None:

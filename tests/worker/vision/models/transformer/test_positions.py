@@ -17,10 +17,10 @@ from tests.worker.vision.models.tiny import vit as tiny_vit
 from worker.contract.errors import CheckpointInvalid
 from worker.vision.models.families import vit
 from worker.vision.models.families.vit import VisionTransformer
-from worker.vision.models.interface.model import Evidence
+from worker.vision.models.interface.model import ForwardOutputs
 from worker.vision.models.interface.placement import Placement
 from worker.vision.models.preprocessing.framing import Squeezed
-from worker.vision.models.registry.configured import OwnModel
+from worker.vision.models.registry.configured import ConfiguredModel
 from worker.vision.models.registry.sources import Folder
 from worker.vision.models.registry.specs import ModelSpec
 from worker.vision.models.transformer.positions import whole_picture
@@ -30,14 +30,16 @@ OBLONG = np.random.default_rng(5).integers(0, 256, (40, 80, 3), dtype=np.uint8)
 
 
 def load(folder: Path, *, whole: bool) -> VisionTransformer:
-    own = OwnModel(source=f"path:{folder}", family="vit", whole_picture=whole)
+    own = ConfiguredModel(source=f"path:{folder}", family="vit", whole_picture=whole)
     spec = ModelSpec(id="own", family="vit", source=Folder(path=folder), revision="local", own=own)
     return vit.load(spec, CPU, model_dir=None, progress=print)
 
 
-def look(model: VisionTransformer, pixels: Tensor, methods: Set[str] = frozenset()) -> Evidence:
+def look(
+    model: VisionTransformer, pixels: Tensor, methods: Set[str] = frozenset()
+) -> ForwardOutputs:
     with torch.no_grad():
-        return model.look(pixels[None], methods=methods, classify=True)
+        return model.forward(pixels[None], methods=methods, classify=True)
 
 
 @pytest.mark.parametrize("kind", tiny_vit.KINDS)
@@ -47,11 +49,11 @@ def test_an_oblong_picture_has_an_oblong_map(kind: str, tmp_path: Path) -> None:
     window = framed.window
     assert (window.x0, window.y0, window.x1, window.y1) == (0, 0, 80, 40)
     assert framed.pixels.shape == (24, 48, 3)  # 16 patches of a square make 3 x 6 of these
-    for method in (*model.offer.methods, *model.offer.label_free_methods):
+    for method in (*model.capabilities.methods, *model.capabilities.label_free_methods):
         pixels = torch.from_numpy(framed.pixels.copy())
         evidence = look(model, pixels, {method})
-        classes = torch.tensor([1]) if method in model.offer.methods else None
-        made = model.maps(method, evidence, classes)
+        classes = torch.tensor([1]) if method in model.capabilities.methods else None
+        made = model.explain(method, evidence, classes)
         assert made.shape == (1, 3, 6), method
         assert made.isfinite().all(), method
         assert made.std() > 0, method
@@ -64,7 +66,7 @@ def test_a_square_picture_is_answered_as_before(kind: str, tmp_path: Path) -> No
     asked = {"self_relevance"}
     plain, whole = (look(load(folder, whole=w), square, asked) for w in (False, True))
     if kind in tiny_vit.HEADLESS:
-        pairs = [(e.trails["rules"].embedding) for e in (plain, whole)]
+        pairs = [(e.traces["rules"].embedding) for e in (plain, whole)]
         assert torch.equal(*pairs)
         return
     assert plain.logits is not None

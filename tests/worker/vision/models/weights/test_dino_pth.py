@@ -96,8 +96,8 @@ def test_a_checkpoint_gives_what_its_authors_network_gives(tmp_path: Path, wrapp
     with torch.no_grad():
         found = model.network(pixel_values=x).last_hidden_state
     assert torch.allclose(found, plain(tensors, x), atol=1e-5)
-    assert model.anatomy.prefix_tokens == 1
-    assert "attention" in model.offer.label_free_methods
+    assert model.architecture.prefix_tokens == 1
+    assert "attention" in model.capabilities.label_free_methods
     (listed,) = (m for m in own.catalog().models if m.id == "dino")
     assert (listed.family, listed.source) == ("vit", "path:dino_tiny_pretrain.pth")
 

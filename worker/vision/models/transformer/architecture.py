@@ -18,7 +18,7 @@ from worker.vision.models.preprocessing.framing import Framing
 
 
 @dataclass(frozen=True)
-class Anatomy:
+class Architecture:
     """What a model is made of, as found in one forward pass.
 
     Attributes:
@@ -37,7 +37,7 @@ class Anatomy:
     heads: int = 0
 
 
-def dissect(network: PreTrainedModel, framing: Framing, placement: Placement) -> Anatomy:
+def inspect(network: PreTrainedModel, framing: Framing, placement: Placement) -> Architecture:
     """Find a model's attention layers, patches and prefix tokens by running it once.
 
     Raises:
@@ -55,7 +55,7 @@ def dissect(network: PreTrainedModel, framing: Framing, placement: Placement) ->
     heads, tokens = read[-1].shape
     patches = (height // patch_h) * (width // patch_w)
     prefix_tokens = max(tokens - patches, 0)
-    return Anatomy(layers, (patch_h, patch_w), prefix_tokens, _blocks(network, layers), heads)
+    return Architecture(layers, (patch_h, patch_w), prefix_tokens, _blocks(network, layers), heads)
 
 
 def patch_px(network: PreTrainedModel) -> tuple[int, int]:
