@@ -12,7 +12,7 @@ from tests.house.source import ROOT, Module, modules
 NAME = re.compile(r"[A-Za-z_][\w.]*")
 OURS = re.compile(
     r"(?:api|worker|deploy|tests|guanwu\.(?:aio|cli|core|errors|sync|wire))"
-    r"(?:\.[A-Za-z_]\w*)+(?::\w+)?(?<!\.log)(?<!\.md)"
+    r"(?:\.[A-Za-z_]\w*)+(?::\w+)?(?<!\.log)(?<!\.md)(?<!\.py)"
 )
 QUOTED = re.compile(r"'([A-Za-z_][\w.]*)'")
 GUARD = "sys.modules"
