@@ -1,4 +1,4 @@
-"""Submissions too large for one request: uploads side by side, then a manifest of them."""
+"""Bulk submissions: uploads in parallel, then a manifest of them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 from guanwu.cli.output import short_names
 from guanwu.cli.progress import Stages
-from guanwu.cli.upload_journal import Journal
+from guanwu.cli.upload_journal import UploadJournal
 from guanwu.sync.client import Client
 from guanwu.sync.job import JobHandle
 from guanwu.wire.options import Options
 
 THREADS = 8
-STRETCH = 1000  # files handed to the threads at a time
+BATCH_FILES = 1000  # files handed to the threads at a time
 FORM_BYTES = 1024  # of a part's head, about
 MAX_ID_CHARS = 256
 
@@ -37,7 +37,7 @@ def submit(
 
     After an interruption the same call goes on where it was.
     """
-    with Journal(journal_path, server=client.url) as journal:
+    with UploadJournal(journal_path, server=client.url) as journal:
         uploads = list(_uploads(client, pictures, journal, stages))
         manifest = client.upload(manifest_of(pictures, uploads))
         job = client.submit_source("manifest", {"upload": manifest}, options=options)
@@ -46,23 +46,23 @@ def submit(
 
 
 def _uploads(
-    client: Client, pictures: Sequence[Path], journal: Journal, stages: Stages
+    client: Client, pictures: Sequence[Path], journal: UploadJournal, stages: Stages
 ) -> Iterator[str]:
     """Upload ids, in order."""
 
-    def one(picture: Path) -> str:
-        known = journal.upload_of(picture)
-        if known is not None:
+    def upload_once(picture: Path) -> str:
+        earlier = journal.upload_of(picture)
+        if earlier is not None:
             stages.sent(picture.stat().st_size)
-            return known
+            return earlier
         upload = client.upload(picture, on_sent=stages.sent)
         journal.add(picture, upload)
         return upload
 
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="upload")
     try:
-        for start in range(0, len(pictures), STRETCH):
-            yield from pool.map(one, pictures[start : start + STRETCH])
+        for start in range(0, len(pictures), BATCH_FILES):
+            yield from pool.map(upload_once, pictures[start : start + BATCH_FILES])
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -71,13 +71,13 @@ def manifest_of(pictures: Sequence[Path], uploads: Sequence[str]) -> bytes:
     """JSON Lines of a manifest job."""
     names = short_names([str(picture) for picture in pictures])
     lines = (
-        json.dumps({"custom_id": _shortened(name), "image": {"upload": upload}})
+        json.dumps({"custom_id": _shorten(name), "image": {"upload": upload}})
         for name, upload in zip(names, uploads, strict=True)
     )
     return ("\n".join(lines) + "\n").encode()
 
 
-def _shortened(name: str) -> str:
+def _shorten(name: str) -> str:
     """The end of a long path tells more than its beginning."""
     clean = name.encode(errors="replace").decode()
     return clean if len(clean) <= MAX_ID_CHARS else "…" + clean[1 - MAX_ID_CHARS :]

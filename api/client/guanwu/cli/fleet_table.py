@@ -1,4 +1,4 @@
-"""What the workers do, as tables."""
+"""Tables of the workers: queue, processes, stages and latest errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files the command line submits, and what their results are called."""
+"""Picture files that a command line names, and names for their results."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def find_pictures(paths: Iterable[Path], *, recursive: bool) -> list[Path]:
     Folders give what has a picture's suffix and is not hidden; with `recursive` their
     folders do, too.
     """
-    found: dict[str, Path] = {}
+    pictures: dict[str, Path] = {}
     for path in paths:
         for picture in _of_folder(path, recursive) if path.is_dir() else [path]:
-            found.setdefault(os.path.realpath(picture), picture)
-    return list(found.values())
+            pictures.setdefault(os.path.realpath(picture), picture)
+    return list(pictures.values())
 
 
 def _of_folder(folder: Path, recursive: bool) -> Iterator[Path]:
@@ -35,20 +35,20 @@ def _of_folder(folder: Path, recursive: bool) -> Iterator[Path]:
 
 
 def result_stems(names: Sequence[str]) -> list[str]:
-    """What the results of files with these names are called: all different.
+    """Names for the results of files with these names: all different.
 
     `cat.jpg` -> `cat`; beside a `cat.png` it is `cat_jpg`; a second one gets a number.
     Names that differ by case alone count as the same, as they do on some systems.
     """
     stems = [PurePath(name).stem or "picture" for name in names]
-    seen = Counter(stem.casefold() for stem in stems)
+    counts = Counter(stem.casefold() for stem in stems)
     taken: set[str] = set()
-    chosen = []
+    unique = []
     for name, stem in zip(names, stems, strict=True):
-        if seen[stem.casefold()] > 1:
+        if counts[stem.casefold()] > 1:
             stem = f"{stem}_{PurePath(name).suffix.lstrip('.')}".rstrip("_")
-        chosen.append(_free(stem, taken))
-    return chosen
+        unique.append(_free(stem, taken))
+    return unique
 
 
 def _free(stem: str, taken: set[str]) -> str:

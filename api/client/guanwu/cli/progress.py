@@ -1,4 +1,4 @@
-"""What people see: a progress bar on stderr, a table on stdout."""
+"""Progress bars on stderr."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from guanwu.wire.jobs import Job
 
 
 class Stages(Protocol):
-    """Told how far a submission is."""
+    """Receives the progress of a submission."""
 
     def sent(self, count: int) -> None: ...
 

@@ -32,7 +32,7 @@ def save(client: Client, item: ItemResult, *, folder: Path, stem: str) -> dict[s
 
 
 def artifact_files(item: ItemResult, stem: str) -> Iterator[tuple[str, str, ArtifactLink]]:
-    """What it is, file name and link of every heatmap of an item.
+    """Kind, file name and link of every heatmap of an item.
 
     The map that explains the top label has the plain name `{stem}_overlay.png`, further
     ones say their model and method.

@@ -1,4 +1,4 @@
-"""What was uploaded already: a file of lines, so that an interrupted upload goes on."""
+"""Journal of uploads: a file of lines, so that an interrupted upload goes on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FRESH_S = 20 * 3600  # servers keep uploads that no job names for a day
 Known = tuple[str, int, int]
 
 
-class Journal:
+class UploadJournal:
     """Uploads of one folder to one server. A file that has changed counts as new.
 
     Without a path it is forgotten at the end.

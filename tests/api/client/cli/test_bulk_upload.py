@@ -111,16 +111,16 @@ def test_of_a_large_job_the_first_are_shown_and_all_are_saved_as_one_file(
     hand: Hand,
     pictures: list[Path],
     tmp_path: Path,
+    guanwu: Guanwu,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(jobs, "SAVED_WHOLE", 5)
     monkeypatch.setattr(output, "FIRST_ROWS", 2)
     job = run(client, pictures, tmp_path / "out", Silent())
     hand.work(job.id)
-    code = jobs.results(client, job.id, folder=tmp_path / "all", as_json=False, limit=None)
-    assert code == 0
-    shown = capsys.readouterr().out
+    done = guanwu("results", job.id, "--out", "all")
+    assert done.returncode == 0
+    shown = done.stdout
     assert "0/虎 0.png" not in shown.splitlines()[0]
     assert "虎 1.png" in shown
     assert "虎 2.png" not in shown
