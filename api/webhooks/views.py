@@ -1,4 +1,4 @@
-"""Webhooks: who is told when jobs end, with which secret it is signed, and what came of it."""
+"""Webhooks: standing receivers of job events, their secrets and deliveries."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from guanwu.wire.webhooks import (
     WebhookList,
     WebhookView,
 )
-from worker.contract.webhook import Delivery, Secrets, Webhook, body_of, check_target
+from worker.contract.webhook import Delivery, Secrets, StoredWebhook, body_of, check_target
 
 webhooks = api_blueprint("webhooks", __name__, tag="Webhooks", url_prefix="/v1", problems=(422,))
 
@@ -194,12 +194,12 @@ def _overlap_s() -> int:
     return validated(RotateRequest, request.get_data(cache=False) or b"{}").overlap_s
 
 
-def _to_view(webhook: Webhook) -> WebhookView:
+def _to_view(webhook: StoredWebhook) -> WebhookView:
     public = webhook.model_dump(include={"id", "url", "events", "created_at", "disabled_at"})
     return WebhookView(**public, old_secrets_until=_old_secrets_until(webhook))
 
 
-def _with_secret(webhook: Webhook) -> NewWebhook:
+def _with_secret(webhook: StoredWebhook) -> NewWebhook:
     return NewWebhook(**dict(_to_view(webhook)), secret=webhook.newest)
 
 

@@ -70,7 +70,7 @@ class Secrets(Wire):
         return [s for s in self.secrets if s.expires_at is None or s.expires_at > now]
 
 
-class Webhook(Secrets):
+class StoredWebhook(Secrets):
     """A standing webhook as it is kept in `admin/webhooks/{tenant}/{id}.json`."""
 
     id: str

@@ -28,7 +28,7 @@ from worker.contract.records.deliveries import Deliveries
 from worker.contract.records.keys import RedisKeys
 from worker.contract.records.records import Records
 from worker.contract.repositories.webhooks import Webhooks
-from worker.contract.webhook import Delivery, Webhook
+from worker.contract.webhook import Delivery, StoredWebhook
 from worker.outbound.http import Outbound
 from worker.webhooks.delivery import TENANT_THREADS, Courier
 from worker.webhooks.outbox import Announcements
@@ -60,7 +60,7 @@ class Post:
             pauses_s=self.settings.webhook_pauses_s,
         )
 
-    def standing(self, receiver: Receiver, *, tenant: str = "one") -> Webhook:
+    def standing(self, receiver: Receiver, *, tenant: str = "one") -> StoredWebhook:
         return self.webhooks.create(tenant, url=receiver.url, events=JOB_EVENTS)
 
     def end_job(
@@ -96,7 +96,7 @@ class Post:
         )
         assert not list(self.store.keys(keys.DELIVERIES))
 
-    def attempts(self, webhook: Webhook) -> list[Attempt]:
+    def attempts(self, webhook: StoredWebhook) -> list[Attempt]:
         """The oldest first."""
         return self.deliveries.attempts(webhook.id, limit=100)[0][::-1]
 

@@ -27,7 +27,7 @@ from worker.contract.objects.store import JSON, ObjectStore
 from worker.contract.records.connection import translated
 from worker.contract.records.keys import RedisKeys
 from worker.contract.settings.model import Settings
-from worker.contract.webhook import Secret, Secrets, Webhook
+from worker.contract.webhook import Secret, Secrets, StoredWebhook
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ class Webhooks:
         self._store = store
         self._keys = RedisKeys(settings.redis_prefix)
 
-    def create(self, tenant: str, *, url: str, events: Sequence[JobEvent]) -> Webhook:
+    def create(self, tenant: str, *, url: str, events: Sequence[JobEvent]) -> StoredWebhook:
         """A new standing webhook, with its secret.
 
         Raises:
@@ -54,7 +54,7 @@ class Webhooks:
                 f"a tenant has up to {MAX_WEBHOOKS} standing webhooks; delete one, "
                 "or name the URL in the job"
             )
-        webhook = Webhook(
+        webhook = StoredWebhook(
             id=new_id("whk"),
             tenant=tenant,
             url=url,
@@ -65,16 +65,16 @@ class Webhooks:
         self._keep(webhook)
         return webhook
 
-    def of(self, tenant: str) -> list[Webhook]:
+    def of(self, tenant: str) -> list[StoredWebhook]:
         """All of a tenant's, the oldest first. A change is seen at once, or after `CACHE_S`."""
         cached = self._cached(self._keys.webhooks(tenant))
         if cached is not None:
-            return [Webhook.model_validate(one, extra="ignore") for one in json.loads(cached)]
+            return [StoredWebhook.model_validate(one, extra="ignore") for one in json.loads(cached)]
         found = self._stored(tenant)
         self._cache(tenant, found, nx=True)
         return found
 
-    def find(self, tenant: str, webhook_id: str) -> Webhook:
+    def find(self, tenant: str, webhook_id: str) -> StoredWebhook:
         """One of a tenant's.
 
         Raises:
@@ -85,7 +85,7 @@ class Webhooks:
                 return webhook
         raise WebhookNotFound("there is no such webhook under your access token; check its id")
 
-    def rotate(self, tenant: str, webhook_id: str, *, overlap_s: int) -> Webhook:
+    def rotate(self, tenant: str, webhook_id: str, *, overlap_s: int) -> StoredWebhook:
         """A new secret; the last one signs too for `overlap_s`.
 
         Raises:
@@ -143,30 +143,32 @@ class Webhooks:
             return secrets
         return Secrets.model_validate_json(str(known), extra="ignore")
 
-    def _fresh(self, tenant: str, webhook_id: str) -> Webhook:
+    def _fresh(self, tenant: str, webhook_id: str) -> StoredWebhook:
         """As S3 has it, for a change."""
         self.find(tenant, webhook_id)
         try:
             body = self._store.get(keys.webhook(tenant, webhook_id))
         except ObjectNotFound as exc:
             raise WebhookNotFound("the webhook has just been deleted") from exc
-        return Webhook.model_validate_json(body, extra="ignore")
+        return StoredWebhook.model_validate_json(body, extra="ignore")
 
-    def _stored(self, tenant: str) -> list[Webhook]:
+    def _stored(self, tenant: str) -> list[StoredWebhook]:
         found = []
         for key in self._store.keys(keys.webhooks_prefix(tenant) + "whk_"):
             with contextlib.suppress(ObjectNotFound):
-                found.append(Webhook.model_validate_json(self._store.get(key), extra="ignore"))
+                found.append(
+                    StoredWebhook.model_validate_json(self._store.get(key), extra="ignore")
+                )
         return found
 
-    def _keep(self, webhook: Webhook) -> None:
+    def _keep(self, webhook: StoredWebhook) -> None:
         self._put(keys.webhook(webhook.tenant, webhook.id), webhook)
         self._cache(webhook.tenant, self._stored(webhook.tenant))
 
     def _put(self, key: str, kept: Secrets) -> None:
         self._store.put(key, kept.model_dump_json().encode(), content_type=JSON)
 
-    def _cache(self, tenant: str, found: Sequence[Webhook], *, nx: bool = False) -> None:
+    def _cache(self, tenant: str, found: Sequence[StoredWebhook], *, nx: bool = False) -> None:
         body = json.dumps([webhook.model_dump(mode="json") for webhook in found])
         self._set(self._keys.webhooks(tenant), body, nx=nx)
 

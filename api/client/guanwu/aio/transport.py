@@ -23,7 +23,7 @@ from guanwu.core.responses import (
 )
 from guanwu.core.retries import RetryPolicy
 from guanwu.errors import ClientError
-from guanwu.wire.base import After, Item, Page
+from guanwu.wire.base import After, Item, ListPage
 
 
 class AsyncTransport:
@@ -60,7 +60,7 @@ class AsyncTransport:
             await _backend.sleep(pause_s)
 
     async def pages(
-        self, model: type[Page[Item]], page_after: Callable[[After], Call]
+        self, model: type[ListPage[Item]], page_after: Callable[[After], Call]
     ) -> AsyncIterator[Item]:
         """The items of all pages; `page_after` is the call for a page. Raises as `call` does."""
         after: After = None

@@ -24,7 +24,7 @@ from guanwu.core.responses import (
 from guanwu.core.retries import RetryPolicy
 from guanwu.errors import ClientError
 from guanwu.sync import _backend
-from guanwu.wire.base import After, Item, Page
+from guanwu.wire.base import After, Item, ListPage
 
 
 class Transport:
@@ -60,7 +60,9 @@ class Transport:
                 pause_s = policy.pause_s(exc)
             _backend.sleep(pause_s)
 
-    def pages(self, model: type[Page[Item]], page_after: Callable[[After], Call]) -> Iterator[Item]:
+    def pages(
+        self, model: type[ListPage[Item]], page_after: Callable[[After], Call]
+    ) -> Iterator[Item]:
         """The items of all pages; `page_after` is the call for a page. Raises as `call` does."""
         after: After = None
         while True:

@@ -21,7 +21,7 @@ Item = TypeVar("Item")
 After = int | str | None
 
 
-class Page(Wire, Generic[Item]):
+class ListPage(Wire, Generic[Item]):
     """Some of many items; `next` is the `after` of the following page."""
 
     items: list[Item]

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from guanwu.wire.base import Page, Wire
+from guanwu.wire.base import ListPage, Wire
 from guanwu.wire.results import ImageFacts, Label, Region
 
 Kind = Literal["right", "wrong_label", "wrong_region"]
@@ -55,5 +55,5 @@ class FeedbackList(Wire):
     items: list[Feedback]
 
 
-class FeedbackPage(Page[Feedback]):
+class FeedbackPage(ListPage[Feedback]):
     next: str | None = Field(description="`after` of the next page; null: there is none")

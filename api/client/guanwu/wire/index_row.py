@@ -1,7 +1,9 @@
-"""Rows of `index.jsonl`: what items are filtered and sorted by."""
+"""Rows of `index.jsonl`: fields that items are filtered and sorted by, and their uncertainty."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Self
 
@@ -10,11 +12,10 @@ from pydantic import Field
 from guanwu.wire.base import Verdict, Wire
 from guanwu.wire.results import ItemResult
 from guanwu.wire.statuses import ItemStatus
-from guanwu.wire.uncertainty import disagreement, least_entropy
 
 
 class IndexRow(Wire):
-    """A line of `index.jsonl`: what items are filtered and sorted by, best label first."""
+    """A line of `index.jsonl`: the fields that items are filtered and sorted by."""
 
     index: int
     status: ItemStatus
@@ -55,3 +56,27 @@ class IndexRow(Wire):
             faithfulness=judged.score if judged else None,
             error=result.error.code if result.error else None,
         )
+
+
+def least_entropy(scores: Sequence[float]) -> float:
+    """The least entropy, in nats, of any distribution that has these scores as its best.
+
+    What they leave of 1 is spread over as few others as may be: none is above the last score.
+    0 for one label that is certain, log(n) for n that are equal.
+    """
+    known = [score for score in scores if score > 0]
+    if not known:
+        return 0.0
+    rest = max(0.0, 1.0 - sum(known))
+    return -sum(score * math.log(score) for score in known) - rest * math.log(min(known))
+
+
+def disagreement(first: Mapping[str, float], second: Mapping[str, float]) -> float:
+    """Distance of two models' scores, by label: 0 the same, 1 nothing in common.
+
+    Total variation, where a label that a model does not list has none of its score, and what
+    both leave unlisted counts as shared.
+    """
+    shared = sum(min(score, second.get(label, 0.0)) for label, score in first.items())
+    unlisted = min(1.0 - sum(first.values()), 1.0 - sum(second.values()))
+    return min(1.0, max(0.0, 1.0 - shared - max(0.0, unlisted)))

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from guanwu.wire.base import Page, Wire
+from guanwu.wire.base import ListPage, Wire
 from guanwu.wire.options import Options
 from guanwu.wire.requests import JobWebhook, Source
 from guanwu.wire.statuses import Counts, JobStatus
@@ -45,7 +45,7 @@ class Job(Wire):
     error: ItemError | None = None
 
 
-class JobPage(Page[Job]):
+class JobPage(ListPage[Job]):
     """Jobs, the newest first."""
 
     next: str | None = Field(description="`after` of the next page; null: there is none")

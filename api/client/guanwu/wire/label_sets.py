@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from guanwu.wire.base import Page, Wire
+from guanwu.wire.base import ListPage, Wire
 from guanwu.wire.jobs import ItemError
 
 PREFIX = "lbs_"
@@ -72,7 +72,7 @@ class ClientSet(Wire):
 
     @property
     def ref(self) -> str:
-        """What options name this version by."""
+        """The name of this version in options."""
         return f"{self.id}@{self.version}"
 
 
@@ -131,7 +131,7 @@ class Proposal(Wire):
     created_at: dt.datetime
 
 
-class SetPage(Page[ClientSet]):
+class SetPage(ListPage[ClientSet]):
     """Label sets by their newest versions, the newest set first."""
 
     next: str | None = Field(description="`after` of the next page; null: there is none")

@@ -1,4 +1,4 @@
-"""Where the maps of a whole job lie: its part of the summary, and the file with the grids."""
+"""Statistics of the maps of a whole job: its part of the summary, and the file with the grids."""
 
 from __future__ import annotations
 

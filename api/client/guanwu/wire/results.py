@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from guanwu.wire.base import Page, Verdict, Wire
+from guanwu.wire.base import ListPage, Verdict, Wire
 from guanwu.wire.jobs import ItemError
 from guanwu.wire.statuses import ItemStatus
 
@@ -128,7 +128,7 @@ class ItemResult(Wire):
     error: ItemError | None = None
 
 
-class ResultPage(Page[ItemResult]):
+class ResultPage(ListPage[ItemResult]):
     """Finished items in the order asked for, without a gap."""
 
     next: int | str | None = Field(description="`after` of the next call; null: nothing to skip")

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from guanwu.wire.base import Page, Wire
+from guanwu.wire.base import ListPage, Wire
 from guanwu.wire.requests import Events, JobEvent
 
 TEST_EVENT: Literal["webhook.test"] = "webhook.test"
@@ -62,7 +62,7 @@ class SigningSecret(Wire):
     old_secrets_until: tuple[dt.datetime, ...]
 
 
-class AttemptPage(Page[Attempt]):
+class AttemptPage(ListPage[Attempt]):
     """Tries to deliver, the newest first."""
 
     next: str | None = Field(description="`after` of the next page; null: there is none")

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guanwu.wire.index_row import IndexRow
+from guanwu.wire.index_row import IndexRow, disagreement, least_entropy
 from guanwu.wire.results import ItemResult, Label
 from guanwu.wire.statuses import ItemStatus
-from guanwu.wire.uncertainty import disagreement, least_entropy
 
 
 def test_whole_distributions_have_their_own_entropy() -> None:
