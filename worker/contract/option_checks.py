@@ -37,7 +37,7 @@ def check_options(
     chosen = _chosen_models(catalog, options)
     if client is not None:
         _check_weights(client, chosen)
-        chosen = [m.reading(client) for m in chosen]
+        chosen = [m.with_client_set(client) for m in chosen]
         check_client_set(client, {m.label_set for m in chosen}, _open_models(catalog))
         labels = partial(_names_or, label_set_of(client), labels)
     else:
@@ -48,10 +48,10 @@ def check_options(
             able=any(m.open_vocabulary or m.classes is None for m in chosen),
             offered=_open_models(catalog),
         )
-        chosen = [m.speaking(WORDS, len(options.words)) for m in chosen]
+        chosen = [m.with_labels(WORDS, len(options.words)) for m in chosen]
         labels = partial(_names_or, LabelSet.of_words(options.words), labels)
     elif options.label_set is not None and client is None:
-        chosen = [m.speaking(options.label_set, None) for m in chosen]
+        chosen = [m.with_labels(options.label_set, None) for m in chosen]
     for n, entry in enumerate(options.explain):
         _check_map(entry, chosen, labels, field=f"options.explain.{n}")
     for label in options.explain_when.labels:
@@ -155,11 +155,11 @@ def check_words(*, closed: Sequence[str], able: bool, offered: Iterable[str]) ->
 
 
 def _check_map(entry: Explain, chosen: Sequence[ModelEntry], labels: Labels, *, field: str) -> None:
-    makers = [model for model in chosen if model.makes(entry)]
+    makers = [model for model in chosen if model.supports(entry)]
     if not makers:
         raise InvalidOptions(
             f"no chosen model makes {entry.shown}; "
-            f"there is {'; '.join(model.ways for model in chosen)}",
+            f"there is {'; '.join(f'{model.id}: {model.described}' for model in chosen)}",
             field=f"{field}.{_unmade_part(entry, chosen)}",
         )
     if isinstance(entry.target, LabelTarget):

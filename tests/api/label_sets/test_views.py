@@ -187,7 +187,8 @@ def test_examples_need_a_model_that_is_offered(calls: Calls) -> None:
 def test_a_model_that_matches_pictures_with_texts_takes_no_examples(
     calls: Calls, hand: Hand
 ) -> None:
-    matcher = READER.model_copy(update={"id": "matcher", "family": "blip"})
+    maps = {"methods": ("cross",), "text_methods": ("cross",)}
+    matcher = READER.model_copy(update={"id": "matcher", "family": "blip", **maps})
     hand.publish(Catalog(models=(*CATALOG.models, READER, matcher)))
     labels = [{"zh": zh, "examples": pictures(1)} for zh in ("龙井", "铁观音")]
     answer = calls.post("/v1/labelsets", json={"model": "matcher", "labels": labels})

@@ -84,7 +84,7 @@ def temper(model: VisionModel, pictures: Sequence[Sampled], truth: GroundTruth) 
             f"{model.spec.id}; a temperature takes {LEAST_NAMED} or more"
         )
     inputs = [model.framing.fit(picture.rgb).pixels for picture, _ in named]
-    logits = torch.empty(len(named), model.capabilities.classes)
+    logits = torch.empty(len(named), model.capabilities.classes or 0)
     for members, pixels in _batches(inputs):
         logits[members] = _logits(model, pixels)
     return fit_temperature(logits, torch.tensor([label for _, label in named]))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from guanwu.wire import catalog
-from guanwu.wire.options import AUTO, Explain, LabelTarget, Options, TextTarget
+from guanwu.wire.capabilities import Capabilities
+from guanwu.wire.options import Explain, LabelTarget, Options, TextTarget
 from worker.contract import option_checks
 from worker.contract.errors import ExplanationUnavailable, InvalidOptions
 from worker.contract.label_set import LabelSet
-from worker.vision.models.registry.specs import Capabilities, Heads, ModelCandidate
+from worker.vision.models.registry.specs import Heads, ModelCandidate
 
 
 @dataclass(frozen=True)
@@ -126,22 +126,16 @@ def _requestable(
 
 
 def _select_request(entry: Explain, candidate: ModelCandidate) -> MapRequest | None:
-    capabilities, target = candidate.capabilities, entry.target
-    for_label = _pick(entry.method, capabilities.methods)
-    label_free = _pick(entry.method, capabilities.label_free_methods)
-    if target == "free":
-        return MapRequest(label_free) if label_free else None
+    method, target = candidate.capabilities.method_for(entry), entry.target
+    if method is None:
+        return None
     if isinstance(target, TextTarget):
-        for_text = _pick(entry.method, capabilities.text_methods)
-        return MapRequest(for_text, text=target.text) if for_text else None
+        return MapRequest(method.name, text=target.text)
     if isinstance(target, LabelTarget):
-        if for_label is None or candidate.labels is None:
-            return None
-        return _label_request(for_label, target, candidate.labels)
-    rank = int(target.removeprefix("top"))
-    if for_label and rank <= capabilities.classes:
-        return MapRequest(for_label, rank=rank)
-    return MapRequest(label_free) if label_free and rank == 1 else None
+        labels = candidate.labels
+        return None if labels is None else _label_request(method.name, target, labels)
+    rank = None if method.label_free else int(target.removeprefix("top"))
+    return MapRequest(method.name, rank=rank)
 
 
 def _label_request(method: str, target: LabelTarget, labels: LabelSet) -> MapRequest:
@@ -157,39 +151,17 @@ def _label_request(method: str, target: LabelTarget, labels: LabelSet) -> MapReq
 def _readings(
     request: MapRequest, entry: Explain, capabilities: Capabilities
 ) -> tuple[MapRequest, ...]:
-    """The request, or one for each head; none if the model has no such layer or head."""
+    """The request, or one for each head."""
     if request.method != "attention":
         return (request,)
-    layer, heads = entry.layer, entry.heads
-    if layer is not None and not -capabilities.layers <= layer < capabilities.layers:
-        return ()
+    layer, last = entry.layer, capabilities.layers - 1
     layer = None if layer is None else layer % capabilities.layers
-    layer = None if layer == capabilities.layers - 1 else layer
-    if heads == "each":
-        return tuple(
-            replace(request, layer=layer, heads=head) for head in range(capabilities.heads)
-        )
-    if isinstance(heads, int) and heads >= capabilities.heads:
-        return ()
-    return (replace(request, layer=layer, heads=heads),)
-
-
-def _pick(method: str, offered: Sequence[str]) -> str | None:
-    if method == AUTO:
-        return offered[0] if offered else None
-    return method if method in offered else None
+    layer = None if layer == last else layer
+    heads = range(capabilities.heads) if entry.heads == "each" else (entry.heads,)
+    return tuple(replace(request, layer=layer, heads=head) for head in heads)
 
 
 def _alternatives(candidates: Mapping[str, ModelCandidate]) -> str:
-    listed = []
-    for name, candidate in candidates.items():
-        capabilities = candidate.capabilities
-        ways = catalog.ways_of(
-            capabilities.methods,
-            capabilities.label_free_methods,
-            capabilities.text_methods,
-            layers=capabilities.layers,
-            heads=capabilities.heads,
-        )
-        listed.append(f"{name}: {', '.join(ways) or 'nothing'}")
-    return "; ".join(listed)
+    return "; ".join(
+        f"{name}: {candidate.capabilities.described}" for name, candidate in candidates.items()
+    )

@@ -54,7 +54,7 @@ def check(model: VisionModel) -> ModelCheck:
     height, width, _ = view.framed.pixels.shape
     return ModelCheck(
         input_px=(height, width),
-        classes=model.capabilities.classes,
+        classes=model.capabilities.classes or 0,
         forward_ms=forward_ms,
         method=requests[0].method if requests else None,
         map_ms=_median_ms(lambda: _found(model, view, requests[:1])) if requests else None,

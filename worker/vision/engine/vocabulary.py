@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import replace
 from functools import lru_cache
 
 from guanwu.wire.options import Options
@@ -61,12 +60,8 @@ class Labelling:
         known = self._pool.candidate(name)
         if known is None:
             return None
-        capabilities = replace(
-            known.capabilities,
-            classes=len(client.labels),
-            label_set=client.labels.id,
-            methods=client.methods,
-            open_vocabulary=False,
+        capabilities = known.capabilities.with_prototypes(
+            client.labels.id, len(client.labels), client.methods
         )
         return ModelCandidate(capabilities, client.labels)
 

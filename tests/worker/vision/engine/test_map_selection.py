@@ -4,19 +4,29 @@ from typing import Any
 
 import pytest
 
+from guanwu.wire.capabilities import Capabilities
 from guanwu.wire.options import Explain, Options
 from worker.contract.errors import ExplanationUnavailable, InvalidOptions
 from worker.contract.label_set import LabelSet
 from worker.vision.engine.map_selection import MapRequest, check_labels, choose_maps
-from worker.vision.models.registry.specs import Capabilities, ModelCandidate
+from worker.vision.models.registry.specs import ModelCandidate
 
 CNN = ModelCandidate(
     Capabilities(classes=3, methods=("cam",), label_set="pets"),
     LabelSet(id="pets", zh=("猫", "狗", "鱼"), en=("cat", "dog", "fish")),
 )
-BACKBONE = ModelCandidate(Capabilities(label_free_methods=("attention",)), None)
+BACKBONE = ModelCandidate(
+    Capabilities(classes=0, methods=(), label_free_methods=("attention",)), None
+)
 VIT = ModelCandidate(
-    Capabilities(classes=2, label_free_methods=("attention",), label_set="cars", layers=4, heads=3),
+    Capabilities(
+        classes=2,
+        methods=(),
+        label_free_methods=("attention",),
+        label_set="cars",
+        layers=4,
+        heads=3,
+    ),
     LabelSet(id="cars", zh=("轿车", "卡车"), en=("car", "truck")),
 )
 READER = ModelCandidate(

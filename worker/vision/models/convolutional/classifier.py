@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from guanwu.wire.capabilities import Capabilities
 from worker.contract.errors import ExplanationUnavailable
 from worker.contract.label_set import LabelSet
 from worker.vision.explain.cam import class_activation
@@ -24,7 +25,8 @@ from worker.vision.models.interface.model import (
 from worker.vision.models.interface.placement import Placement
 from worker.vision.models.preprocessing.config import Normalisation
 from worker.vision.models.preprocessing.framing import Framing
-from worker.vision.models.registry.specs import CNN_METHODS, Capabilities, ModelSpec
+from worker.vision.models.registry.families import CNN_METHODS
+from worker.vision.models.registry.specs import ModelSpec
 from worker.vision.scoring.prototypes import Prototypes
 
 _FINER = 2  # layercam's cells along an axis, for each of the last features'
@@ -70,7 +72,9 @@ class ConvolutionalClassifier:
             self,
             head=self.head.with_prototypes(prototypes, self.placement.device),
             labels=labels,
-            capabilities=replace(self.capabilities, classes=len(labels), label_set=labels.id),
+            capabilities=self.capabilities.with_prototypes(
+                labels.id, len(labels), self.capabilities.methods
+            ),
         )
 
     def embed(self, pixels: Tensor, cells: Tensor | None = None) -> Tensor:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from transformers import BlipForImageTextRetrieval
 
+from guanwu.wire.capabilities import Capabilities
 from worker.contract.errors import ExplanationUnavailable, InvalidOptions
 from worker.contract.label_set import LabelSet
 from worker.vision.explain.attention import cls_attention
@@ -28,9 +29,9 @@ from worker.vision.models.interface.placement import Placement
 from worker.vision.models.preprocessing import config
 from worker.vision.models.preprocessing.config import Normalisation
 from worker.vision.models.preprocessing.framing import Framing
-from worker.vision.models.registry.configured import ConfiguredModel
-from worker.vision.models.registry.family_detection import Language
-from worker.vision.models.registry.specs import BLIP, Capabilities, ModelSpec
+from worker.vision.models.registry.configured import ConfiguredModel, Language
+from worker.vision.models.registry.families import BLIP_CAPABILITIES
+from worker.vision.models.registry.specs import ModelSpec
 from worker.vision.models.transformer.blip_matching import Matching
 from worker.vision.models.transformer.text_tower import DEFAULT_LABELS, TextTower, tokenizer_of
 from worker.vision.models.weights.cache import Progress
@@ -65,7 +66,7 @@ class ImageTextMatcher:
     def with_labels(self, labels: LabelSet | None) -> ImageTextMatcher:
         labels = labels or self.labels
         assert labels is not None
-        capabilities = replace(self.capabilities, classes=len(labels), label_set=labels.id)
+        capabilities = self.capabilities.with_labels(labels.id, len(labels))
         return replace(self, labels=labels, capabilities=capabilities)
 
     def with_prototypes(self, labels: LabelSet, prototypes: Prototypes) -> NoReturn:
@@ -187,12 +188,13 @@ def load(
         weights_sha256=files.weights_sha256,
         labels=labels,
         framing=framing,
-        capabilities=replace(
-            BLIP,
-            classes=len(labels),
-            label_set=labels.id,
-            layers=vision.num_hidden_layers,
-            heads=vision.num_attention_heads,
+        capabilities=BLIP_CAPABILITIES.model_copy(
+            update={
+                "classes": len(labels),
+                "label_set": labels.id,
+                "layers": vision.num_hidden_layers,
+                "heads": vision.num_attention_heads,
+            }
         ),
         matching=matching,
         normalisation=normalisation,

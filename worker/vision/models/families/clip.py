@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from guanwu.wire.capabilities import Capabilities
 from worker.contract.errors import CheckpointInvalid
 from worker.contract.label_set import LabelSet
 from worker.vision.explain.pooling import pooling_head, read_pooling
@@ -27,9 +28,8 @@ from worker.vision.models.families.vit import VisionTransformer
 from worker.vision.models.interface.model import ForwardOutputs
 from worker.vision.models.interface.placement import Placement
 from worker.vision.models.preprocessing import config as preprocessing
-from worker.vision.models.registry.configured import ConfiguredModel
-from worker.vision.models.registry.family_detection import Language
-from worker.vision.models.registry.specs import Capabilities, ModelSpec
+from worker.vision.models.registry.configured import ConfiguredModel, Language
+from worker.vision.models.registry.specs import ModelSpec
 from worker.vision.models.transformer import maps
 from worker.vision.models.transformer.architecture import Architecture, inspect
 from worker.vision.models.transformer.text_tower import (
@@ -66,7 +66,7 @@ class ZeroShotTransformer(VisionTransformer):
             self,
             network=cast(PreTrainedModel, self._network.reading(self.texts.of_labels(labels))),
             labels=labels,
-            capabilities=replace(self.capabilities, classes=len(labels), label_set=labels.id),
+            capabilities=self.capabilities.with_labels(labels.id, len(labels)),
         )
 
     def with_prototypes(self, labels: LabelSet, prototypes: Prototypes) -> ZeroShotTransformer:
@@ -150,11 +150,12 @@ def _zero_shot_capabilities(
 ) -> Capabilities:
     capabilities = maps.capabilities_of(architecture, labels)
     label_free = capabilities.label_free_methods
-    return replace(
-        capabilities,
-        label_free_methods=(*label_free, "pooling") if pooling_head(network) else label_free,
-        text_methods=("text",) if architecture.blocks else (),
-        open_vocabulary=True,
+    return capabilities.model_copy(
+        update={
+            "label_free_methods": (*label_free, "pooling") if pooling_head(network) else label_free,
+            "text_methods": ("text",) if architecture.blocks else (),
+            "open_vocabulary": True,
+        }
     )
 
 

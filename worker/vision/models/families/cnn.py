@@ -41,7 +41,7 @@ def load(
 def _lite(spec: ModelSpec, path: Path, placement: Placement) -> ConvolutionalClassifier:
     if spec.framing is None or spec.capabilities is None:
         raise ModelUnavailable(f"{spec.id}: nothing says how pictures are laid before {path.name}")
-    network = efficientnet_lite.EfficientNetLite0(spec.capabilities.classes)
+    network = efficientnet_lite.EfficientNetLite0(spec.capabilities.classes or 0)
     _fill(network, path)
     settle(network, placement)
     return ConvolutionalClassifier(

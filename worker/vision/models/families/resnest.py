@@ -26,7 +26,7 @@ from worker.vision.models.convolutional.resnest import ResNeSt101
 from worker.vision.models.interface.placement import Placement
 from worker.vision.models.preprocessing.config import Normalisation
 from worker.vision.models.preprocessing.framing import CentreCrop
-from worker.vision.models.registry.family_detection import RESNEST_NAMES, RESNEST_WEIGHTS
+from worker.vision.models.registry.families import RESNEST_NAMES, RESNEST_WEIGHTS
 from worker.vision.models.registry.sources import Folder
 from worker.vision.models.registry.specs import ModelSpec
 from worker.vision.models.weights import state_dict

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from guanwu.wire.capabilities import Capabilities
 from worker.contract.errors import CheckpointInvalid, ExplanationUnavailable
 from worker.contract.label_set import LabelSet
 from worker.vision.models.interface import occlusion
@@ -26,7 +27,7 @@ from worker.vision.models.preprocessing import config
 from worker.vision.models.preprocessing.config import Normalisation
 from worker.vision.models.preprocessing.framing import Framing
 from worker.vision.models.registry.sources import WheelFile
-from worker.vision.models.registry.specs import Capabilities, ModelSpec
+from worker.vision.models.registry.specs import ModelSpec
 from worker.vision.models.transformer import maps, passes, prototype_network
 from worker.vision.models.transformer.architecture import Architecture, inspect
 from worker.vision.models.transformer.positions import whole_picture
@@ -138,13 +139,7 @@ class VisionTransformer:
     def _prototype_capabilities(self, labels: LabelSet) -> Capabilities:
         """What can be asked for with prototypes as labels."""
         methods = maps.capabilities_of(self.architecture, labels).methods
-        return replace(
-            self.capabilities,
-            classes=len(labels),
-            methods=methods,
-            label_set=labels.id,
-            open_vocabulary=False,
-        )
+        return self.capabilities.with_prototypes(labels.id, len(labels), methods)
 
     def _logits(self, x: Tensor) -> Tensor | None:
         logits = getattr(self.network(pixel_values=x), "logits", None)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from guanwu.wire.capabilities import Capabilities
 from guanwu.wire.catalog import Catalog, LabelSetEntry, ModelEntry
 from worker.contract.errors import CheckpointInvalid, GuanwuError, UnknownModel
 from worker.contract.label_set import LabelSet
@@ -16,8 +17,9 @@ from worker.vision.models.interface.model import VisionModel
 from worker.vision.models.interface.placement import Placement
 from worker.vision.models.loading import number_format
 from worker.vision.models.preprocessing.framing import Framing
-from worker.vision.models.registry.family_detection import Family
-from worker.vision.models.registry.specs import UNLOADED, Capabilities, ModelCandidate, ModelSpec
+from worker.vision.models.registry.families import FAMILIES
+from worker.vision.models.registry.methods import with_plugged_methods
+from worker.vision.models.registry.specs import ModelCandidate, ModelSpec
 from worker.vision.models.weights.cache import Progress
 from worker.vision.models.weights.materialize import at_hand
 
@@ -93,8 +95,10 @@ class ModelPool:
         except GuanwuError:
             raise
         except Exception as exc:
+            origin = FAMILIES.origin(spec.family)
             raise CheckpointInvalid(
-                f"model {spec.id} ({spec.source}) cannot be loaded: {type(exc).__name__}: {exc}"
+                f"model {spec.id} ({spec.source}) cannot be loaded"
+                f"{f' by {origin}' if origin else ''}: {type(exc).__name__}: {exc}"
             ) from exc
         log.info("loaded %s in %.1f s", spec.id, time.perf_counter() - started)
         return model
@@ -113,9 +117,12 @@ class ModelPool:
         )
 
     def _placed(self, spec: ModelSpec, placement: Placement) -> VisionModel:
-        return _loader(spec.family)(
+        family = FAMILIES.find(spec.family)
+        load = FAMILIES.resolve(spec.family, family.loader)  # transformers is slow to import
+        model: VisionModel = load(
             spec, placement, model_dir=self._model_dir, progress=self._progress
         )
+        return model
 
     def candidate(self, name: str, labels: LabelSet | None = None) -> ModelCandidate | None:
         """What maps the model can make; None while only loading it would tell.
@@ -131,10 +138,11 @@ class ModelPool:
             )
         else:
             return None
-        if labels is None or not known.capabilities.open_vocabulary:
-            return known
-        capabilities = replace(known.capabilities, classes=len(labels), label_set=labels.id)
-        return ModelCandidate(capabilities, labels)
+        family = model.spec.family if model else self.specs[name].family
+        capabilities = with_plugged_methods(known.capabilities, family)
+        if labels is None or not capabilities.open_vocabulary:
+            return replace(known, capabilities=capabilities)
+        return ModelCandidate(capabilities.with_labels(labels.id, len(labels)), labels)
 
     def framing(self, name: str) -> Framing | None:
         """How pictures are laid before the model; None while only loading it would tell."""
@@ -170,53 +178,21 @@ class ModelPool:
         lacks."""
         if (known := self.candidate(name)) is not None:
             return known.capabilities
-        return UNLOADED[self.specs[name].family]
+        family = self.specs[name].family
+        return with_plugged_methods(FAMILIES.find(family).capabilities, family)
 
     def _entry(self, name: str, *, default: bool) -> ModelEntry:
-        spec, model, candidate = self.specs[name], self._models.get(name), self.candidate(name)
+        spec, model = self.specs[name], self._models.get(name)
         family = model.spec.family if model else spec.family
-        capabilities = self._capabilities(name)
         return ModelEntry(
             id=name,
             family=family,
             source=str(spec.source),
             revision=model.revision if model else spec.revision,
             weights_sha256=model.weights_sha256 if model else None,
-            label_set=capabilities.label_set,
-            methods=capabilities.methods,
-            label_free_methods=capabilities.label_free_methods,
-            text_methods=capabilities.text_methods,
-            open_vocabulary=capabilities.open_vocabulary,
-            classes=capabilities.classes if candidate else None,
-            layers=capabilities.layers,
-            heads=capabilities.heads,
             default=default,
+            **self._capabilities(name).model_dump(),
         )
-
-
-def _loader(family: Family) -> Callable[..., VisionModel]:
-    """A family's `load`, imported when first needed: transformers is slow and large."""
-    match family:
-        case "blip":
-            from worker.vision.models.families import blip
-
-            return blip.load
-        case "clip":
-            from worker.vision.models.families import clip
-
-            return clip.load
-        case "cnn":
-            from worker.vision.models.families import cnn
-
-            return cnn.load
-        case "resnest":
-            from worker.vision.models.families import resnest
-
-            return resnest.load
-        case "vit":
-            from worker.vision.models.families import vit
-
-            return vit.load
 
 
 def _languages(labels: LabelSet) -> tuple[str, ...]:

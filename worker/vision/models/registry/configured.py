@@ -17,14 +17,25 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from worker.contract.errors import SettingsInvalid
+from worker.contract.errors import ModelUnavailable, SettingsInvalid
 from worker.contract.settings.values import MODEL_ID
 from worker.vision.labels.shipped import label_sets
-from worker.vision.models.registry.family_detection import Family, Language
+from worker.vision.models.registry.families import FAMILIES, READS_TEXT
+
+Language = Literal["zh", "en"]
+"""Of a label's names."""
+
+
+def _loadable(family: str) -> str:
+    try:
+        FAMILIES.find(family)
+    except ModelUnavailable as exc:
+        raise ValueError(exc.message) from exc
+    return family
 
 
 def _shipped(set_id: str) -> str:
@@ -45,7 +56,7 @@ class ConfiguredModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: Annotated[str, Field(pattern=r"^(hub|path):.+$")]
-    family: Family | None = None
+    family: Annotated[str, AfterValidator(_loadable)] | None = None
     labels: Annotated[str, AfterValidator(_shipped)] | None = None
     language: Language | None = None
     sentences: tuple[Annotated[str, AfterValidator(_around_a_name)], ...] | None = Field(
@@ -56,13 +67,14 @@ class ConfiguredModel(BaseModel):
 
     @model_validator(mode="after")
     def _of_its_family(self) -> Self:
-        told = (self.labels, self.language, self.sentences) != (None, None, None)
-        if told and self.family not in ("blip", "clip"):
-            raise ValueError(
-                'labels, language and sentences are of family = "clip" or "blip"; name it'
-            )
-        if self.whole_picture and self.family != "vit":
-            raise ValueError('whole_picture is of family = "vit"; name it')
+        fields = READS_TEXT | {"whole_picture"}
+        named = {name for name in fields if getattr(self, name)}
+        read = FAMILIES.find(self.family).fields if self.family else frozenset()
+        for name in sorted(named - read):
+            families = [
+                f'"{id_}"' for id_, part in FAMILIES.usable().items() if name in part.fields
+            ]
+            raise ValueError(f"{name} is of family = {' or '.join(families)}; name it")
         return self
 
 

@@ -1,4 +1,4 @@
-"""Which models there are: the two that come from the package index, and a deployment's own.
+"""Registered models: two from the package index, and a deployment's own.
 
 Loads no torch: naming and fetching a model is possible where it cannot run.
 """
@@ -6,15 +6,16 @@ Loads no torch: naming and fetching a model is possible where it cannot run.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
+from guanwu.wire.capabilities import Capabilities
 from worker.contract.errors import ModelUnavailable
 from worker.contract.label_set import LabelSet
 from worker.vision.labels.shipped import label_sets
 from worker.vision.models.preprocessing.framing import Framing, WholePicture
 from worker.vision.models.registry.configured import ConfiguredModel
-from worker.vision.models.registry.family_detection import Family, family_of
+from worker.vision.models.registry.families import CNN_METHODS, FALLBACK, family_of
 from worker.vision.models.registry.sources import (
     Folder,
     HubSnapshot,
@@ -23,73 +24,6 @@ from worker.vision.models.registry.sources import (
     parse_source,
 )
 
-MAP_KINDS: Mapping[str, bool] = {
-    "cam": True,
-    "layercam": True,
-    "relevance": True,
-    "self_relevance": True,
-    "grad_attention": False,
-    "legrad": False,
-    "attention": False,
-    "rollout": False,
-    "pooling": False,
-    "text": True,
-    "cross": False,
-}
-"""Every method and whether its maps are signed."""
-
-
-VIT_METHODS = ("relevance", "grad_attention", "legrad")
-VIT_LABEL_FREE_METHODS = ("self_relevance", "attention", "rollout")
-"""What a vision transformer can be asked for, best first; of one without a head or a CLS
-token, less."""
-
-CNN_METHODS = ("cam", "layercam")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Capabilities:
-    """What a model can be asked for; methods stand best first.
-
-    Attributes:
-        classes: number of labels, 0 without a head.
-        methods: maps that explain a label.
-        label_free_methods: maps that explain none.
-        text_methods: maps that explain a phrase.
-        open_vocabulary: it scores any label set; `classes` and `label_set` are those of one.
-        label_set: id of its labels.
-        layers: whose attention can be read; 0 without.
-        heads: of each layer.
-    """
-
-    classes: int = 0
-    methods: tuple[str, ...] = ()
-    label_free_methods: tuple[str, ...] = ()
-    text_methods: tuple[str, ...] = ()
-    open_vocabulary: bool = False
-    label_set: str | None = None
-    layers: int = 0
-    heads: int = 0
-
-
-_VIT = Capabilities(methods=VIT_METHODS, label_free_methods=VIT_LABEL_FREE_METHODS)
-
-BLIP = Capabilities(
-    methods=("cross",),
-    label_free_methods=("attention",),
-    text_methods=("cross",),
-    open_vocabulary=True,
-)
-
-UNLOADED: Mapping[Family, Capabilities] = {
-    "blip": BLIP,
-    "clip": replace(_VIT, text_methods=("text",), open_vocabulary=True),
-    "cnn": Capabilities(methods=CNN_METHODS),
-    "resnest": Capabilities(methods=CNN_METHODS),
-    "vit": _VIT,
-}
-"""Capabilities of an own model before it is loaded; loading tells its labels and what it lacks."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
@@ -97,7 +31,7 @@ class ModelSpec:
     `own` is its entry in the settings."""
 
     id: str
-    family: Family
+    family: str
     source: Source
     revision: str
     framing: Framing | None = None
@@ -135,7 +69,11 @@ DINOV2_SMALL = ModelSpec(
     # retuned for saliency: its embedding says little, and what counts for it attention finds
     # better than self_relevance on 32 photos, at less than half the price
     capabilities=Capabilities(
-        label_free_methods=("attention", "self_relevance", "rollout"), layers=12, heads=6
+        classes=0,
+        methods=(),
+        label_free_methods=("attention", "self_relevance", "rollout"),
+        layers=12,
+        heads=6,
     ),
 )
 
@@ -164,7 +102,7 @@ def registered(extra: Mapping[str, str | ConfiguredModel]) -> dict[str, ModelSpe
 
 def _own(name: str, source: HubSnapshot | Folder, own: ConfiguredModel) -> ModelSpec:
     if isinstance(source, HubSnapshot):  # as most are; `at_hand` will tell
-        family, revision = own.family or "vit", source.revision
+        family, revision = own.family or FALLBACK, source.revision
     else:
         family, revision = own.family or family_of(source.path), "local"
     return ModelSpec(id=name, family=family, source=source, revision=revision, own=own)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from guanwu.wire.capabilities import Capabilities
 from worker.contract.label_set import LabelSet
 from worker.vision.explain.attention import cls_attention
 from worker.vision.explain.attnlrp_rules import attn_lrp
@@ -19,7 +20,7 @@ from worker.vision.explain.relevance import contrast, depths, logit, relevance
 from worker.vision.explain.rollout import rollout
 from worker.vision.explain.self_relevance import self_similarity
 from worker.vision.models.interface.model import AttentionView, ForwardOutputs, GradientTrace
-from worker.vision.models.registry.specs import VIT_LABEL_FREE_METHODS, VIT_METHODS, Capabilities
+from worker.vision.models.registry.families import VIT_LABEL_FREE_METHODS, VIT_METHODS
 from worker.vision.models.transformer import passes
 from worker.vision.models.transformer.architecture import Architecture
 

@@ -25,7 +25,7 @@ from guanwu.wire.label_sets import is_of_client
 from worker.contract.errors import CheckpointInvalid
 from worker.contract.label_set import WORDS, LabelSet
 from worker.vision.explain.unit_length import UnitLength
-from worker.vision.models.registry.family_detection import Language
+from worker.vision.models.registry.configured import Language
 from worker.vision.models.weights.cache import Progress, cache_dir, cached
 
 SENTENCES: dict[Language, tuple[str, ...]] = {

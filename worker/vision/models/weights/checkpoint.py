@@ -12,7 +12,7 @@ import transformers
 from transformers import AutoConfig, AutoModel, AutoModelForImageClassification, PreTrainedModel
 
 from worker.contract.errors import CheckpointInvalid
-from worker.vision.models.registry.family_detection import RESNEST_NAMES, RESNEST_WEIGHTS
+from worker.vision.models.registry.families import RESNEST_NAMES, RESNEST_WEIGHTS
 from worker.vision.models.weights.cache import sha256_of
 
 PICKLED = "pytorch_model*.bin"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from worker.contract.errors import ModelUnavailable
-from worker.vision.models.registry.family_detection import DINO_SUFFIX, family_of
+from worker.vision.models.registry.families import DINO_SUFFIX, family_of
 from worker.vision.models.registry.sources import Folder, HubSnapshot, WheelFile
 from worker.vision.models.registry.specs import ModelSpec
 from worker.vision.models.weights.cache import Progress, cache_dir, cached, sha256_of
