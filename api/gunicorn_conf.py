@@ -73,7 +73,7 @@ def worker_exit(server: Any, worker: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """What a process was in the middle of has ended with it; what it has counted stays."""
+    """Drop the gauges of a process that has ended; its counts stay."""
     # Imported here: before `on_starting` has set the folder, it would count for itself alone.
     from prometheus_client.multiprocess import mark_process_dead
 

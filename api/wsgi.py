@@ -1,4 +1,4 @@
-"""What gunicorn serves: `gunicorn -c python:api.gunicorn_conf api.wsgi:application`."""
+"""WSGI application for gunicorn: `gunicorn -c python:api.gunicorn_conf api.wsgi:application`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Current status of a label set's version, from its record and the job that builds it."""
+"""Current status of a label set's version: its record, and the job that builds it."""
 
 from __future__ import annotations
 

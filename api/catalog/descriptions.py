@@ -1,4 +1,4 @@
-"""Texts of the endpoints of catalog."""
+"""Texts of the endpoints of the catalogue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The label set that a job names: of the workers, or a version of one that the client made."""
+"""Resolve `options.label_set` to a shipped set or to a version of a client's set."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from worker.contract.errors import (
 from worker.contract.label_set import LabelSet, label_set_of
 
 
-def resolved(services: Services, options: Options, tenant: str) -> Options:
+def resolve_options(services: Services, options: Options, tenant: str) -> Options:
     """The options as workers can serve them; a client's set is named with its version, and
     its model where no models are.
 
@@ -24,18 +24,18 @@ def resolved(services: Services, options: Options, tenant: str) -> Options:
         LabelSetBuilding, LabelSetFailed: the version is not ready, or will never be.
     """
     if not is_of_client(options.label_set):
-        services.offer.check(options)
+        services.catalog.check(options)
         return options
-    client = _ready(services, options, tenant)
+    client = _require_ready(services, options, tenant)
     changes: dict[str, object] = {"label_set": client.ref}
     if options.models is None and client.model is not None:
         changes["models"] = [client.model]
     options = options.model_copy(update=changes)
-    services.offer.check(options, client)
+    services.catalog.check(options, client)
     return options
 
 
-def named(services: Services, tenant: str, name: str) -> LabelSet:
+def find_label_set(services: Services, tenant: str, name: str) -> LabelSet:
     """The labels of a set that workers offer, or that the client made.
 
     Raises:
@@ -43,26 +43,25 @@ def named(services: Services, tenant: str, name: str) -> LabelSet:
     """
     if is_of_client(name):
         return label_set_of(services.client_sets.find(tenant, name))
-    return services.offer.label_set(name)
+    return services.catalog.label_set(name)
 
 
-def labels_of(services: Services, tenant: str, model: str, set_id: str | None) -> LabelSet | None:
+def scored_labels(
+    services: Services, tenant: str, model: str, set_id: str | None
+) -> LabelSet | None:
     """The labels that a model scored in a job with this label set, as far as they are known."""
     if set_id is None or not is_of_client(set_id):
-        return services.offer.labels_of(model, set_id)
+        return services.catalog.labels_of(model, set_id)
     client = services.client_sets.find(tenant, set_id, hidden=True)
     if client.model in (None, model):
         return label_set_of(client)
-    return services.offer.labels_of(model, None)
+    return services.catalog.labels_of(model, None)
 
 
-def _ready(services: Services, options: Options, tenant: str) -> ClientSet:
+def _require_ready(services: Services, options: Options, tenant: str) -> ClientSet:
     name = options.label_set or ""
-    parsed = parse_name(name)
     try:
-        named = parsed is not None and parsed[1] is not None
-        find = services.client_sets.find if named else services.client_sets.newest_ready
-        client = build_status.refresh(services, tenant, find(tenant, name))
+        client = build_status.refresh(services, tenant, _find_version(services, tenant, name))
     except LabelSetNotFound as exc:
         raise UnknownLabelSet(exc.message, field="options.label_set") from exc
     if client.status == "building":
@@ -76,3 +75,11 @@ def _ready(services: Services, options: Options, tenant: str) -> ClientSet:
             f"label set {client.ref!r} could not be built: {why}", field="options.label_set"
         )
     return client
+
+
+def _find_version(services: Services, tenant: str, name: str) -> ClientSet:
+    """The version that a name gives, or the newest that is ready."""
+    parsed = parse_name(name)
+    if parsed is not None and parsed[1] is not None:
+        return services.client_sets.find(tenant, name)
+    return services.client_sets.newest_ready(tenant, name)

@@ -1,4 +1,4 @@
-"""Search in the label sets that the workers offer."""
+"""Search of labels, in sets that workers offer or that the client made."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class LabelsQuery(BaseModel):
     responses={200: responses.describe_json("Labels that fit.", FoundLabels)},
 )
 def search_labels(query: LabelsQuery) -> Response:
-    known = label_sets.named(services(), auth.tenant(), query.label_set)
+    known = label_sets.find_label_set(services(), auth.tenant(), query.label_set)
     names = services().label_indexes.of(known)
     found = names.search(query.q, query.limit)
     items = [FoundLabel(id=n, zh=known.zh[n], en=known.en[n]) for n in found]

@@ -1,4 +1,4 @@
-"""What the workers offer: models, methods and label sets."""
+"""Catalogue of models, methods and label sets that workers offer."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ models = api_blueprint("models", __name__, tag="Models", url_prefix="/v1/models"
     responses={200: responses.describe_json("The catalogue.", Offered)},
 )
 def list_models() -> Response:
-    catalog = services().offer.current() or Catalog()
+    catalog = services().catalog.current() or Catalog()
     limits = Limits.of(services().settings)
     offered = Offered(models=catalog.models, label_sets=catalog.label_sets, limits=limits)
     return json_response(offered)

@@ -70,7 +70,7 @@ def _lines(file: IO[str]) -> Iterator[str]:
 
 
 def _name(given: Feedback) -> Name:
-    """What the box is around: what the person says it is, else the label that was judged."""
+    """The label of the box: as the person corrected it, else as it was judged."""
     said = given.correct or given.label
     return said.zh, said.en, said.id
 

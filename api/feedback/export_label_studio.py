@@ -1,4 +1,4 @@
-"""Feedback as tasks of Label Studio: the model's label as prediction, the person's as annotation.
+"""Label Studio tasks: the model's label as prediction, the person's as annotation.
 
 https://labelstud.io/guide/tasks: boxes are in percent of the picture's width and height.
 """

@@ -1,4 +1,4 @@
-"""The picture that feedback names: copied to where retention keeps it, if it lies elsewhere."""
+"""Keep the picture that feedback is about: copy it to the inputs that retention spares."""
 
 from __future__ import annotations
 

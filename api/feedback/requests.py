@@ -1,4 +1,4 @@
-"""From what a person says of an item to the feedback that is kept: checked, and whole."""
+"""Check a person's judgement of an item and complete it to feedback."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _judged_label(judgement: FeedbackRequest, item: ItemResult) -> Label:
 
 
 def _regions(item: ItemResult, label: Label) -> list[Region]:
-    """Where the model looked for the label."""
+    """The regions of the label's map."""
     for made in item.explanations:
         if made.model == label.model and made.target and made.target.get("id") == label.id:
             return made.diagnostics.regions

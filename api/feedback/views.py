@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from typing import Annotated, Literal
 
 from flask import Response, request
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from ulid import ULID
 
 from api.catalog import label_sets
@@ -18,7 +17,7 @@ from api.feedback.pictures import keep_picture
 from api.feedback.requests import FeedbackRequest
 from api.http import auth, idempotency
 from api.http.responses import created, json_response
-from api.http.validation import validated
+from api.http.validation import Moment, validated
 from api.jobs.lookup import FoundJob, find_job
 from api.openapi import parameters, responses
 from api.openapi.blueprints import api_blueprint
@@ -30,18 +29,6 @@ from guanwu.wire.results import ItemResult
 from worker.contract.errors import FeedbackNotFound
 from worker.contract.objects.store import JSONL
 from worker.contract.repositories.feedback import FeedbackRecords
-
-_DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]", re.ASCII)
-
-
-def _written_out(given: object) -> object:
-    """Numbers are no moments here, though pydantic takes them for seconds."""
-    if isinstance(given, str) and _DATE.match(given) is None:
-        raise ValueError("write date, time and zone, as 2026-01-02T03:04:05Z")
-    return given
-
-
-Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 
 feedback = api_blueprint("feedback", __name__, tag="Feedback", url_prefix="/v1", problems=(422,))
 
@@ -127,7 +114,7 @@ def _keep(job: FoundJob, item: ItemResult, judgement: FeedbackRequest, ulid: ULI
         job.view.options,
         ulid=ulid,
         key=auth.key(),
-        labels=partial(label_sets.labels_of, services(), auth.tenant()),
+        labels=partial(label_sets.scored_labels, services(), auth.tenant()),
     )
     address = keep_picture(services(), job, item)
     feedback = feedback.model_copy(update={"address": address})

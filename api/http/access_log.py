@@ -1,4 +1,4 @@
-"""One structured line a request, under an id that the client sees too."""
+"""Access log: one structured line a request, under an id that the client gets too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One line of the log for whatever changes something, and for whoever was refused."""
+"""Audit log: one line for each request that changes something or is refused."""
 
 from __future__ import annotations
 

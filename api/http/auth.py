@@ -1,4 +1,4 @@
-"""Who calls: `Authorization: Bearer <token>` -> tenant, and what the token is good for."""
+"""Authenticate the bearer token and resolve its tenant and scopes."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _identify(token: str) -> None:
     if tenant is not None:
         g.tenant, g.scopes, g.key, g.quota = tenant, SCOPES, None, {}
         return
-    key = services().access.find(token)
+    key = services().api_keys.find(token)
     if key is None:
         raise Unauthorized(
             "this access token is not known here; check that it is whole, for this server, "
@@ -85,7 +85,7 @@ def key() -> str | None:
 
 
 def allowances() -> tuple[Allowance, ...]:
-    """What the caller may submit today and this month; only behind `require_tenant`."""
+    """The caller's quotas of today and this month; only behind `require_tenant`."""
     now = dt.datetime.now(dt.UTC)
     return quota.allowances(tenant(), key=key(), own=g.quota, settings=services().settings, now=now)
 

@@ -1,4 +1,4 @@
-"""How large a request may be, checked before its body is read."""
+"""Limits of request bodies, checked before a body is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: the same request, sent again, makes no second job or feedback.
+"""`Idempotency-Key`: a request that is sent again makes no second job or feedback.
 
 After draft-ietf-httpapi-idempotency-key-header: a replay gets the stored answer, another
 payload under the key is refused, and so is the same while the first is in flight.

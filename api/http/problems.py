@@ -1,4 +1,4 @@
-"""Errors as clients see them: `application/problem+json` (RFC 9457) with stable codes.
+"""Error responses: `application/problem+json` (RFC 9457) with stable codes.
 
 The only place that knows HTTP statuses of Guanwu's errors.
 """

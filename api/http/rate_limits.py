@@ -1,4 +1,4 @@
-"""How often a caller may call: requests a minute by kind of call, counted in Redis.
+"""Rate limits: calls a minute by caller and kind, counted in Redis.
 
 A caller is an API key, or the tenant of a static token; never an address, for behind a proxy
 all have the same. While Redis is away each process counts by itself: nobody is locked out,

@@ -1,4 +1,4 @@
-"""A call that changes something is a span; what it sets off is below it, in the same trace."""
+"""Traces: a span for each call that changes something, parent of the work it starts."""
 
 from __future__ import annotations
 

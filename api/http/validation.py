@@ -1,10 +1,18 @@
-"""What pydantic finds wrong with a request, as Guanwu's own errors that point at fields."""
+"""Validation of requests: pydantic's errors as Guanwu's own, each at its field."""
 
 from __future__ import annotations
 
-from typing import NoReturn, TypeVar
+import re
+from typing import Annotated, NoReturn, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    Strict,
+    ValidationError,
+)
 from pydantic_core import ErrorDetails
 
 from guanwu.wire.base import Wire
@@ -13,6 +21,21 @@ from worker.contract.errors import InvalidOptions, MalformedRequest, RequestErro
 M = TypeVar("M", bound=BaseModel)
 
 MAX_FIELD_ERRORS = 100
+_DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]", re.ASCII)
+
+
+def _check_moment(value: object) -> object:
+    """Numbers are no moments here, though pydantic takes them for seconds."""
+    if not isinstance(value, str) or _DATE.match(value) is None:
+        raise ValueError("write date, time and zone, as 2026-01-02T03:04:05Z")
+    return value
+
+
+Moment = Annotated[
+    AwareDatetime,
+    Strict(False),  # JSON has no type for moments: they are text
+    BeforeValidator(_check_moment, json_schema_input_type=AwareDatetime),
+]
 
 
 class FieldError(Wire):

@@ -1,4 +1,4 @@
-"""Cancel a job, and remember it in S3."""
+"""Cancel a job in Redis, and record the cancellation in S3."""
 
 from __future__ import annotations
 

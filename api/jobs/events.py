@@ -51,12 +51,12 @@ def watch_job(path: JobPath, header: EventsHeader) -> Response:
     job = find_job(services(), path.job_id, tenant=auth.tenant()).view
     if job.done and state_id(job) == seen:
         return Response(status=204)  # an EventSource that gets it does not come again
-    if not services().streams.acquire(blocking=False):
+    if not services().limits.streams.acquire(blocking=False):
         raise StreamsFull("as many event streams as are allowed are open; come again, or poll")
     alive = current_app.extensions.get(ALIVE, lambda: True)
     stream = follow(services(), job.id, tenant=auth.tenant(), seen=seen, alive=alive)
     response = Response(stream, mimetype="text/event-stream")
-    response.call_on_close(services().streams.release)
+    response.call_on_close(services().limits.streams.release)
     response.headers["X-Accel-Buffering"] = "no"  # a proxy that collects would hold events back
     return response
 

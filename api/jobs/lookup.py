@@ -1,4 +1,4 @@
-"""Finding a job: its record in Redis, or, once that has gone, its last record in S3."""
+"""Look up a job in Redis, falling back to its final record in S3."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def _healed(services: Services, stored: Job, tenant: str) -> JobRecord | None:
     if stored.lane is None or stored.chunk_images is None:
         return None
     if services.records.turns.take(f"restore:{stored.id}", every_s=HEAL_AGAIN_S):
-        healing = services.healer.submit(
-            restore, services.records, services.store, tenant, stored, io=services.pool
+        healing = services.pools.restore.submit(
+            restore, services.records, services.store, tenant, stored, io=services.pools.store
         )
         try:
             healing.result(timeout=HEAL_S)

@@ -1,4 +1,4 @@
-"""How a client looks at a job again and again: what is news, when to come, and the long poll."""
+"""Polling: state ids (ETag), Retry-After, and the long poll."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def wait_for_news(services: Services, job: str, *, tenant: str, news: News, wait
 
     Ends early, too, when a service goes away or this process is to end.
     """
-    if not services.polls.acquire(blocking=False):
+    if not services.limits.polls.acquire(blocking=False):
         return
     try:
         with contextlib.suppress(ServiceUnavailable):
             watched(services, job, tenant=tenant, news=news, end_s=time.perf_counter() + wait_s)
     finally:
-        services.polls.release()
+        services.limits.polls.release()
 
 
 def look_s(waited_s: float) -> float:

@@ -1,4 +1,4 @@
-"""Running the items of a finished job again that did not succeed."""
+"""Retry the items of a finished job that did not succeed."""
 
 from __future__ import annotations
 

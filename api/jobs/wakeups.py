@@ -1,4 +1,4 @@
-"""What is done to jobs that exist: waking workers up for them, and ending them early."""
+"""Wake-ups: messages that tell workers of new work in a queue."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""From what a client asks for to a version of its label set: at once for words; for examples
-through a job that looks at them, whose end writes the version."""
+"""Make a version of a client's label set.
+
+One of words is ready at once. One of examples is built by a job, whose end writes the version.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from api.http import body_limits
 from api.label_sets.requests import LabelSetRequest
 from api.services.container import Services
 from api.submissions import accept, json_body
-from api.submissions.submission import Incoming, Submission
+from api.submissions.submission import Submission, SubmittedImage
 from guanwu.wire.base import new_id
 from guanwu.wire.label_sets import ClientSet, Example, SetLabel
 from guanwu.wire.options import Options
@@ -67,7 +69,7 @@ def make_version(
 def build(
     services: Services,
     version: ClientSet,
-    pictures: Sequence[Incoming],
+    pictures: Sequence[SubmittedImage],
     examples: Sequence[Example],
     *,
     tenant: str,
@@ -111,7 +113,7 @@ def _label(zh: str, en: str, examples: Sequence[object] | None) -> SetLabel:
     return SetLabel(zh=zh, en=en, examples=None if examples is None else len(examples))
 
 
-def _pictures(services: Services, asked: LabelSetRequest, tenant: str) -> Sequence[Incoming]:
+def _pictures(services: Services, asked: LabelSetRequest, tenant: str) -> Sequence[SubmittedImage]:
     named = {
         f"labels.{n}.examples.{m}": source
         for n, label in enumerate(asked.labels)
@@ -122,7 +124,7 @@ def _pictures(services: Services, asked: LabelSetRequest, tenant: str) -> Sequen
 
 
 def _check_offered(services: Services, model: str) -> None:
-    catalog = services.offer.current()
+    catalog = services.catalog.current()
     if catalog is None:
         return
     entry = next((entry for entry in catalog.models if entry.id == model), None)

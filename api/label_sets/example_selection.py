@@ -1,4 +1,4 @@
-"""Which judgements become examples of a label set, and why others do not. Pure decisions."""
+"""Select the feedback that becomes examples of a label set. Pure decisions."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _example(
 
 
 def _label(given: Feedback, names: LabelSet) -> int | None:
-    """What the picture shows: as corrected, or, where only the region was wrong, as labelled."""
+    """The picture's label: as corrected, or, where only the region was wrong, as labelled."""
     if given.correct is not None:
         called: Sequence[str | None] = (given.correct.zh, given.correct.en)
     else:

@@ -1,16 +1,13 @@
-"""What feedback would add to a label set: proposed, looked at, accepted."""
+"""Proposals to extend a label set by feedback: create, read, accept."""
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import Annotated
-
 from flask import Response, request
-from pydantic import AwareDatetime, BeforeValidator, Field
+from pydantic import Field
 
 from api.http import auth
 from api.http.responses import created, json_response
-from api.http.validation import validated
+from api.http.validation import Moment, validated
 from api.label_sets import descriptions
 from api.label_sets import proposals as absorbing
 from api.label_sets.views import SetPath
@@ -20,15 +17,6 @@ from api.services.container import services
 from guanwu.wire.base import Wire
 from guanwu.wire.label_sets import ClientSet, Proposal
 
-
-def _read(given: object) -> dt.datetime:
-    """JSON has no type for moments: they are text."""
-    if not isinstance(given, str):
-        raise ValueError("write date, time and zone, as 2026-01-02T03:04:05Z")
-    return dt.datetime.fromisoformat(given)
-
-
-Written = Annotated[AwareDatetime, BeforeValidator(_read, json_schema_input_type=AwareDatetime)]
 MAX_LEFT_OUT = 10_000
 
 proposals = api_blueprint(
@@ -45,8 +33,8 @@ class ProposalPath(SetPath):
 class AbsorbRequest(Wire):
     """Which feedback is looked at; by default all of yours."""
 
-    since: Written | None = Field(None, description="made then or later")
-    until: Written | None = Field(None, description="made before")
+    since: Moment | None = Field(None, description="made then or later")
+    until: Moment | None = Field(None, description="made before")
     job: str | None = Field(
         None, pattern=parameters.JOB_ID["pattern"], description="on items of this job"
     )

@@ -1,4 +1,4 @@
-"""From feedback to examples: what a label set would learn from it, and the version that does."""
+"""Proposals of examples from feedback, and the versions that they become."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from api.label_sets import build
 from api.label_sets.example_selection import sorted_out
 from api.services.container import Services
 from api.services.parallel import in_order
-from api.submissions.submission import Incoming
+from api.submissions.submission import SubmittedImage
 from guanwu.wire.feedback import Feedback
 from guanwu.wire.label_sets import ClientSet, Example, Proposal, ProposedExample
 from worker.contract.errors import (
@@ -48,7 +48,7 @@ def propose(
     until: dt.datetime | None,
     job: str | None,
 ) -> Proposal:
-    """What the tenant's feedback would add to the newest ready version; it is kept.
+    """Propose the tenant's feedback as examples for the newest ready version, and store it.
 
     Raises:
         LabelSetNotFound
@@ -82,7 +82,7 @@ def propose(
 
 
 def _room(services: Services, base: ClientSet) -> int:
-    """How many examples may still come: as many as a request has, and a set holds."""
+    """The number of examples that may be added: as many as a request and the set may hold."""
     held = sum(label.examples or 0 for label in base.labels)
     return min(services.settings.max_images_per_request, MOST_EXAMPLES - held)
 
@@ -114,7 +114,7 @@ def accept(
         raise LabelSetBuilding("a version of the label set is being made just now; try again soon")
     try:  # with the turn taken: nobody else makes a version of this number
         version = _next(*_before(services, tenant, proposal), chosen, key=key)
-        pictures = [Incoming(None, one.filename, address=one.source) for one in chosen]
+        pictures = [SubmittedImage(None, one.filename, address=one.source) for one in chosen]
         examples = [_as_example(one) for one in chosen]
         return build.build(
             services, version, pictures, examples, tenant=tenant, allowances=allowances
@@ -146,7 +146,7 @@ def _standing(
     """Those whose judgement was not taken back."""
     records = FeedbackRecords(services.store)
     asked = (partial(records.find, tenant, example.feedback) for example in examples)
-    found = in_order(services.pool, asked, window=WINDOW)
+    found = in_order(services.pools.store, asked, window=WINDOW)
     return [
         example for example, said in zip(examples, found, strict=True) if said.retracted_at is None
     ]
@@ -194,7 +194,7 @@ def _said(
     since: dt.datetime | None,
     until: dt.datetime | None,
 ) -> Iterator[Feedback]:
-    """What was said and not taken back, the newest first."""
+    """Feedback that was not retracted, the newest first."""
     if job is not None:
         walk: Iterable[Feedback] = reversed(list(records.of_job(tenant, job)))
     else:
@@ -208,7 +208,7 @@ def _said(
 
 
 def _source(services: Services, tenant: str, given: Feedback) -> str | None:
-    """Where a worker finds the picture: kept with the feedback, or where the job had found it."""
+    """The picture's address for a worker: kept with the feedback, or where the job found it."""
     if given.image.sha256 is not None:
         key = keys.input_key(tenant, given.image.sha256)
         if services.store.exists(key):

@@ -1,4 +1,4 @@
-"""What a client asks for when it makes a label set: words, or example pictures of every label."""
+"""Request to make a label set: of words, or of example pictures of every label."""
 
 from __future__ import annotations
 
@@ -68,5 +68,5 @@ class LabelSetRequest(Wire):
 
 
 def _keys(label: LabelRequest) -> Iterator[str]:
-    """What two spellings of one name share."""
+    """Normal forms of the names: two spellings of one name have the same."""
     return (unicodedata.normalize("NFKC", name).casefold() for name in label.names)

@@ -1,4 +1,4 @@
-"""The OpenAPI document at /openapi.json and a page to read and try it at /docs."""
+"""OpenAPI document at /openapi.json, and its page at /docs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operations of the OpenAPI document, completed: what flask-openapi3 leaves out or gets wrong."""
+"""Complete the document's operations where flask-openapi3 leaves something out or wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workers as they are now: what `guanwu top` shows."""
+"""Current status of all workers, as `guanwu top` shows it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def list_workers() -> Response:
     load = services().records.queue.load()
     left = sum(load.pending.values())
     fleet = Fleet(
-        processes=services().pulses.live(),
+        processes=services().fleet.live(),
         pending=load.pending,
         chunks=services().records.queue.chunks(),
         images_per_s=load.images_per_s,

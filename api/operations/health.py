@@ -1,4 +1,4 @@
-"""Is this process alive, and can it serve?"""
+"""Liveness and readiness of this process."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def is_alive() -> Response:
 )
 def is_ready() -> Response:
     probes = {"redis": services().records.ping, "store": services().store.ping}
-    asked = {name: services().probes.submit(probe) for name, probe in probes.items()}
+    asked = {name: services().pools.probes.submit(probe) for name, probe in probes.items()}
     end_s = time.monotonic() + PROBE_S
     away = [
         FieldError(field=name, message=why)

@@ -1,4 +1,4 @@
-"""Numbers for Prometheus: what waits, how fast it is done, and what was asked for."""
+"""Prometheus metrics: queue, throughput, memory of Redis, requests."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def _load_registry() -> CollectorRegistry:
 
 
 class _LoadCollector(Collector):
-    """What Redis tells; nothing while it is away."""
+    """Metrics of the queue and of Redis; nothing but `redis_up` while Redis is away."""
 
     def collect(self) -> Iterator[Metric]:
         records = services().records

@@ -1,4 +1,4 @@
-"""Numbers as what is drawn of them: rows with bars, and histograms."""
+"""Charts of the report: rows with bars, and histograms."""
 
 from __future__ import annotations
 

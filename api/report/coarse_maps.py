@@ -1,4 +1,4 @@
-"""Coarse maps of single items, out of what their chunks keep beside their results.
+"""Coarse maps of single items, from the files that their chunks keep beside results.
 
 The worker writes them (worker/results/coarse_maps.py).
 """
@@ -30,7 +30,7 @@ def grids(services: Services, job: FoundJob, items: Sequence[ItemResult]) -> dic
     wanted = {item.index: item for item in items}
     numbers = sorted({index // size for index in wanted})
     bodies = in_order(
-        services.pool, [partial(_read, services, job, n) for n in numbers], window=WINDOW
+        services.pools.store, [partial(_read, services, job, n) for n in numbers], window=WINDOW
     )
     found: dict[int, Grid] = {}
     for body in bodies:

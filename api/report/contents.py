@@ -1,4 +1,4 @@
-"""What a job's report says, from its summary, its index and a few of its results."""
+"""Contents of a job's report, from its summary, its index and a few results."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def contents(services: Services, job: FoundJob, lang: Language) -> Contents:
         ArtifactNotFound: the job ended without an index.
         StoreUnavailable
     """
-    index = services.indexes.of(services.store, job.tenant, job.view)
+    index = services.job_indexes.of(services.store, job.tenant, job.view)
     return Contents(
         lang=lang,
         job=job.view,
@@ -121,7 +121,7 @@ def _label_set(services: Services, job: FoundJob) -> str | None:
     asked = job.view.options
     if asked.label_set is not None or asked.words is not None:
         return asked.label_set
-    catalog = services.offer.current()
+    catalog = services.catalog.current()
     models = catalog.models if catalog else ()
     named = [m for m in models if (m.id in asked.models if asked.models else m.default)]
     return ", ".join(sorted({m.label_set for m in named if m.label_set})) or None

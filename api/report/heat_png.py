@@ -1,4 +1,8 @@
-"""Coarse maps as pictures: a grid of attention becomes a PNG of a pixel a cell."""
+"""Coarse maps as PNG: one pixel a cell.
+
+Written by hand: the front door has no imaging library, and worker/vision has its own writer for
+large pictures.
+"""
 
 from __future__ import annotations
 

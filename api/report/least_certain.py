@@ -1,4 +1,4 @@
-"""The wall of the least certain pictures: each with what the store has that is small."""
+"""Wall of the least certain pictures, each as its smallest stored version."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def least_certain(services: Services, job: FoundJob, index: JobIndex) -> list[Ti
     closest = index.items(index.select(query)[:TILES])
     items = filtering.read_items(services, job, closest)
     tasks = [partial(_picture, services, job, item) for item in items]
-    pictures = in_order(services.pool, tasks, window=WINDOW)
+    pictures = in_order(services.pools.store, tasks, window=WINDOW)
     grids = coarse_maps.grids(services, job, items)
     return [
         _tile(item, shown, grids.get(item.index))

@@ -1,4 +1,4 @@
-"""Where the maps of a job lie together, as the report draws it."""
+"""Mean maps of a job by model, method and label, for the report."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Method:
 
 
 def read_explanations(services: Services, tenant: str, job: str) -> Explanations | None:
-    """What the closing found; None: the job ended under an older version, or without it."""
+    """The job's map statistics; None: it ended under an older version, or without them."""
     try:
         body = services.store.get(keys.explanations(tenant, job))
     except ObjectNotFound:

@@ -1,4 +1,4 @@
-"""What a report says, in Chinese and in English."""
+"""Words of the report in Chinese and English."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`GET /v1/jobs/{id}/report`."""
+"""`GET /v1/jobs/{id}/report`: a job as one HTML file."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class ReportQuery(BaseModel):
 )
 def download_report(path: JobPath, query: ReportQuery) -> Response:
     job = finished_job(path.job_id)
-    if not services().reports.acquire(blocking=False):
+    if not services().limits.reports.acquire(blocking=False):
         raise ReportsFull("as many reports as are allowed are being made; come again soon")
     try:
         html, policy = written(contents(services(), job, query.lang))
     finally:
-        services().reports.release()
+        services().limits.reports.release()
     response = Response(html, mimetype="text/html")
     response.headers["Content-Disposition"] = f'attachment; filename="{job.id}.html"'
     response.headers["Content-Security-Policy"] = f"{policy}; frame-ancestors 'none'; sandbox"

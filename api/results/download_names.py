@@ -1,4 +1,4 @@
-"""What downloads are called: names that people can tell apart in a folder."""
+"""File names of downloads, so that people can tell them apart in a folder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _labels(explanation: Explanation) -> list[str]:
 
 
 def _stem(item: ItemResult) -> str:
-    """What people call the picture, without its suffix."""
+    """The picture's own name without its suffix."""
     name = item.image.filename or item.custom_id or f"{item.index:08d}"
     return _fit(PurePath(name).stem)
 

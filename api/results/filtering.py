@@ -46,7 +46,7 @@ def read_page(
         ArtifactNotFound: the job has no index.
         StoreUnavailable
     """
-    index = services.indexes.of(services.store, job.tenant, job.view)
+    index = services.job_indexes.of(services.store, job.tenant, job.view)
     fitting = index.select(query)
     mark = _mark(job, query)
     first = _first(after, mark) if offset is None else offset

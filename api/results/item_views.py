@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from flask import Response, redirect
 from pydantic import BaseModel, ConfigDict, Field
-from werkzeug.routing import BaseConverter
+from werkzeug.routing import BaseConverter, ValidationError
 from werkzeug.wrappers import Response as BaseResponse
 
 from api.http import auth
@@ -38,7 +38,11 @@ _NAMES = (
 class ArtifactName(BaseConverter):
     """Any name but those of other calls on an item, so that they allow their methods alone."""
 
-    regex = r"(?!(?:feedback|explain)(?:$|/))[^/]+"
+    def to_python(self, value: str) -> str:
+        call = f"/v1/jobs/<job_id>/items/<int:index>/{value}"
+        if any(rule.rule == call for rule in self.map.iter_rules()):
+            raise ValidationError
+        return value
 
 
 class ArtifactPath(ItemPath):

@@ -1,4 +1,4 @@
-"""Reading a job's results out of the chunk files in the store, page by page."""
+"""Read a job's results from the chunk files in the store, page by page."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def read_item(services: Services, job: FoundJob, index: int) -> ItemResult:
 
 
 def read_source(services: Services, job: FoundJob, index: int) -> str | None:
-    """Where an item's image lies, as the job has it: an `s3://` address or a URL.
+    """The address of an item's image, as the job has it: an `s3://` address or a URL.
 
     Raises:
         StoreUnavailable
@@ -88,7 +88,7 @@ def read_items(services: Services, job: FoundJob, indices: Iterable[int]) -> dic
     size = _chunk_images(services, job)
     numbers = sorted({index // size for index in indices})
     tasks = [partial(_chunk, services, job, number) for number in numbers]
-    chunks = in_order(services.pool, tasks, window=2 * WINDOW)
+    chunks = in_order(services.pools.store, tasks, window=2 * WINDOW)
     return {item.index: item for chunk in chunks for item in chunk or ()}
 
 
@@ -100,7 +100,7 @@ def _run(services: Services, job: FoundJob, first: int, last: int) -> Iterator[I
     tasks = (
         partial(_chunk, services, job, number) for number in range(first // size, last // size + 1)
     )
-    for chunk in in_order(services.pool, tasks, window=WINDOW):
+    for chunk in in_order(services.pools.store, tasks, window=WINDOW):
         if chunk is None:
             return
         yield from chunk
@@ -108,17 +108,14 @@ def _run(services: Services, job: FoundJob, first: int, last: int) -> Iterator[I
 
 def _chunk(services: Services, job: FoundJob, number: int) -> list[ItemResult] | None:
     """A chunk's results; None while it is not finished."""
-    try:
-        lines = services.store.get(keys.chunk_results(job.tenant, job.id, number)).splitlines()
-    except ObjectNotFound:
-        if not job.view.done:
-            return None
+    results = read_chunk(services.store, job.tenant, job.id, number)
+    if results is None and job.view.done:
         return _from_manifest(services, job, number, _never_begun(job.view.status))
-    return [ItemResult.model_validate_json(line, extra="ignore") for line in lines]
+    return results
 
 
 def _never_begun(status: JobStatus) -> ItemStatus:
-    """How items ended that no worker had begun when their job was stopped."""
+    """The status of items that no worker had begun when their job was stopped."""
     return ItemStatus.EXPIRED if status is JobStatus.EXPIRED else ItemStatus.CANCELLED
 
 
@@ -141,10 +138,9 @@ def _from_manifest(
 
 
 def _manifest(services: Services, job: FoundJob, number: int) -> list[ManifestItem]:
-    body = read_shard(services.store, job.tenant, job.id, number)
-    return [ManifestItem.model_validate_json(line, extra="ignore") for line in body.splitlines()]
+    return read_items(services.store, job.tenant, job.id, number)
 
 
 def _chunk_images(services: Services, job: FoundJob) -> int:
-    """How many images a chunk of the job has; all but the last have the same."""
+    """The number of images in each chunk of the job but the last."""
     return job.view.chunk_images or len(_manifest(services, job, 0))

@@ -1,4 +1,4 @@
-"""How many requests of each kind one process serves at once.
+"""Numbers of requests of each kind that one process serves at once.
 
 Imports nothing: gunicorn's master reads it, and what that has imported a reload keeps.
 """

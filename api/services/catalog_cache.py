@@ -1,4 +1,4 @@
-"""What the workers offer, as the front door last heard of it."""
+"""Cache of the workers' catalogue of models and label sets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 FRESH_S = 2.0
 
 
-class Offer:
+class CatalogCache:
     """The workers' catalogue, read from Redis at most every `FRESH_S` seconds.
 
     The last one known stays in force while no worker publishes any.

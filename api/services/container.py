@@ -1,4 +1,4 @@
-"""What the blueprints of one app share: settings, records, store, broker, threads."""
+"""Services that the views of one app share: records, store, broker, threads, limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from celery import Celery
 from flask import Flask, current_app
 
 from api.services.capacity import MAX_POLLS, MAX_REPORTS, MAX_STREAMS, MAX_WAITERS
-from api.services.catalog_cache import Offer
+from api.services.catalog_cache import CatalogCache
 from api.services.idempotency_store import IdempotencyStore
 from api.services.job_index import JobIndexes
 from api.services.label_index import LabelIndexes
@@ -36,69 +36,95 @@ _NAME = "guanwu"
 
 
 @dataclass(frozen=True)
-class Services:
-    """One app's connections. None of them connects before its first use.
+class ThreadPools:
+    """Threads of one app.
 
-    `pool` runs storage calls of requests; `probes` has its own threads, so that a full
-    pool does not look like a store that is away. `healer` restores jobs, one at a time.
-    `waiters` bounds the submissions that wait for their job's end, `polls` the requests that
-    wait for news of a job, `streams` those that watch one, `reports` those that make a report.
+    Attributes:
+        store: run storage calls of requests.
+        probes: ask whether services answer. Their own, so that a full `store` does not look like
+            an object store that is away.
+        restore: restores jobs that Redis has lost, one at a time.
     """
 
-    settings: Settings
-    redis: redis.Redis
-    access: AccessKeys
-    webhooks: Webhooks
-    deliveries: Deliveries
-    pulses: Pulses
-    records: Records
-    idempotency: IdempotencyStore
-    store: ObjectStore
-    client_sets: ClientSets
-    broker: Celery
-    offer: Offer
-    pool: ThreadPoolExecutor
+    store: ThreadPoolExecutor
     probes: ThreadPoolExecutor
-    healer: ThreadPoolExecutor
-    indexes: JobIndexes
-    label_indexes: LabelIndexes
-    waiters: Semaphore
+    restore: ThreadPoolExecutor
+
+
+@dataclass(frozen=True)
+class ConcurrencyLimits:
+    """Requests of each kind that one app serves at once.
+
+    Attributes:
+        submissions: that wait for their job's end (`Prefer: wait`).
+        polls: that wait for a change of a job (`?wait=`).
+        streams: of events.
+        reports: being made.
+    """
+
+    submissions: Semaphore
     polls: Semaphore
     streams: Semaphore
-    traces: Traces
     reports: Semaphore
+
+
+@dataclass(frozen=True)
+class Services:
+    """One app's connections, caches, threads and limits. Nothing connects before its first use."""
+
+    settings: Settings
+    traces: Traces
+    redis: redis.Redis
+    broker: Celery
+    store: ObjectStore
+    records: Records
+    idempotency: IdempotencyStore
+    deliveries: Deliveries
+    fleet: Pulses
+    api_keys: AccessKeys
+    webhooks: Webhooks
+    client_sets: ClientSets
+    catalog: CatalogCache
+    job_indexes: JobIndexes
+    label_indexes: LabelIndexes
+    pools: ThreadPools
+    limits: ConcurrencyLimits
 
 
 def make_services(settings: Settings) -> Services:
     client = connect(settings)
-    store = ObjectStore(_impatient(settings), connections=2 * STORE_THREADS)
+    store = ObjectStore(_with_short_timeout(settings), connections=2 * STORE_THREADS)
     return Services(
         settings=settings,
+        traces=open_traces(settings, service="guanwu-api", process="api"),
         redis=client,
-        access=AccessKeys(client, store, settings),
-        webhooks=Webhooks(client, store, settings),
-        deliveries=Deliveries(client, settings),
-        pulses=Pulses(client, RedisKeys(settings.redis_prefix)),
+        broker=make_app(settings),
+        store=store,
         records=Records(client, settings),
         idempotency=IdempotencyStore(client, settings),
-        store=store,
+        deliveries=Deliveries(client, settings),
+        fleet=Pulses(client, RedisKeys(settings.redis_prefix)),
+        api_keys=AccessKeys(client, store, settings),
+        webhooks=Webhooks(client, store, settings),
         client_sets=ClientSets(store),
-        broker=make_app(settings),
-        offer=Offer(client, settings),
-        pool=ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"),
-        probes=ThreadPoolExecutor(4, thread_name_prefix="probe"),
-        healer=ThreadPoolExecutor(1, thread_name_prefix="healer"),
-        indexes=JobIndexes(),
+        catalog=CatalogCache(client, settings),
+        job_indexes=JobIndexes(),
         label_indexes=LabelIndexes(),
-        waiters=Semaphore(MAX_WAITERS),
-        polls=Semaphore(MAX_POLLS),
-        streams=Semaphore(MAX_STREAMS),
-        traces=open_traces(settings, service="guanwu-api", process="api"),
-        reports=Semaphore(MAX_REPORTS),
+        pools=ThreadPools(
+            store=ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"),
+            probes=ThreadPoolExecutor(4, thread_name_prefix="probe"),
+            restore=ThreadPoolExecutor(1, thread_name_prefix="restore"),
+        ),
+        limits=ConcurrencyLimits(
+            submissions=Semaphore(MAX_WAITERS),
+            polls=Semaphore(MAX_POLLS),
+            streams=Semaphore(MAX_STREAMS),
+            reports=Semaphore(MAX_REPORTS),
+        ),
     )
 
 
-def _impatient(settings: Settings) -> Settings:
+def _with_short_timeout(settings: Settings) -> Settings:
     """A client waits at the other end: three tries of this fit into its own timeout."""
     timeout_s = min(settings.s3_timeout_s, MAX_STORE_TIMEOUT_S)
     return settings.model_copy(update={"s3_timeout_s": timeout_s})

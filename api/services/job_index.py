@@ -1,4 +1,4 @@
-"""A finished job's index in memory: what its items are filtered and sorted by."""
+"""Index of a finished job in memory: columns that its items are filtered and sorted by."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Rows = npt.NDArray[np.uint32]
 
 @dataclass(frozen=True)
 class Query:
-    """Which items of a job, and in which order: what needs a look first, unknown values last.
+    """Filters and order of a job's items: those that need a look first, unknown values last.
 
     The least score, margin and faithfulness; the greatest entropy and disagreement.
     """
@@ -121,7 +121,7 @@ class JobIndex:
         return self._sorted[order]
 
     def _values(self, order: Order) -> tuple[array[float], int]:
-        """What is sorted by, and -1 where the greatest comes first."""
+        """The values of an order, and -1 where the greatest comes first."""
         if order == "score":
             return self.score, 1
         if order == "margin":
@@ -142,7 +142,7 @@ class JobIndex:
                     yield code
 
     def labels(self) -> Counter[tuple[int | None, str | None, str | None]]:
-        """How many items have each first label: its id, Chinese and English name."""
+        """Counts of items by first label: its id, Chinese and English name."""
         counts = Counter(self.label)
         return Counter(
             {
@@ -153,7 +153,7 @@ class JobIndex:
         )
 
     def verdicts(self) -> Counter[Verdict]:
-        """How many items' maps were judged how."""
+        """Counts of items by the verdict on their map."""
         counts = Counter(self.verdict)
         verdicts: tuple[Verdict, ...] = get_args(Verdict)
         return Counter({v: counts[self._codes[v]] for v in verdicts if v in self._codes})

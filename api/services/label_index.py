@@ -22,7 +22,7 @@ _END = "\n"  # of a key in the text; sorts before all that a key has
 
 
 class Rank(IntEnum):
-    """How a key fits a name, the best first. Initials of pinyin come after other spellings."""
+    """Match of a key and a name, the best first. Initials of pinyin come after other spellings."""
 
     EXACT = 0
     EXACT_INITIALS = 1
@@ -46,8 +46,8 @@ class SortKey:
     LABEL_BITS = 32
     LENGTH_BITS = 16
     RANK_SHIFT = LABEL_BITS + LENGTH_BITS
-    MAX_LENGTH = 2**LENGTH_BITS - 1
-    LABEL_MASK = 2**LABEL_BITS - 1
+    MAX_LENGTH = (1 << LENGTH_BITS) - 1
+    LABEL_MASK = (1 << LABEL_BITS) - 1
     FIRST_INNER = Rank.INNER << RANK_SHIFT
     PREFIX_TO_EXACT = (Rank.PREFIX - Rank.EXACT) << RANK_SHIFT
 

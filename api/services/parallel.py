@@ -1,4 +1,4 @@
-"""Running many small storage calls of one request on the app's shared threads."""
+"""Run many small storage calls of one request on the app's shared threads."""
 
 from __future__ import annotations
 

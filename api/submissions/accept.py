@@ -1,5 +1,7 @@
-"""From a submission to a job: inputs and manifest into the store, then the record, then
-a wake-up. What a crash leaves behind half-way is objects that nothing names."""
+"""Accept a submission as a job: store inputs and manifest, write the record, send a wake-up.
+
+A crash on the way leaves objects that nothing names.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,7 @@ def accept(
         StoreUnavailable, RedisUnavailable: nothing was accepted.
     """
     if not submission.builds:  # which names a version before it is ready
-        options = label_sets.resolved(services, submission.options, tenant)
+        options = label_sets.resolve_options(services, submission.options, tenant)
         submission = replace(submission, options=options)
     services.records.queue.check_room(tenant, max(1, len(submission.images)), allowances)
     if submission.source is not None:
@@ -180,7 +182,7 @@ def _store_shards(services: Services, record: JobRecord, shards: Sequence[str]) 
     for number, shard in enumerate(shards):
         key = keys.manifest(record.tenant, record.job, number)
         tasks.append(partial(put, key, shard.encode(), content_type=JSONL))
-    for _ in in_order(services.pool, tasks, window=WINDOW):
+    for _ in in_order(services.pools.store, tasks, window=WINDOW):
         pass
 
 

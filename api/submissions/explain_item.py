@@ -1,4 +1,4 @@
-"""Another job on a picture that an earlier one had: other models, labels or maps."""
+"""Submit an item's picture again as a job with other options."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from api.jobs.lookup import FoundJob
 from api.results import reader
 from api.results.source_images import picture_bytes
 from api.services.container import Services
-from api.submissions.submission import Incoming, Submission
+from api.submissions.submission import Submission, SubmittedImage
 from guanwu.wire.options import Options
 from guanwu.wire.results import ItemResult
 from worker.contract.errors import InputMissing
@@ -27,12 +27,14 @@ def look_again(services: Services, job: FoundJob, item: ItemResult, options: Opt
         StoreUnavailable
     """
     source = reader.read_source(services, job, item.index)
-    picture = Incoming(item.custom_id, item.image.filename, address=source)
+    picture = SubmittedImage(item.custom_id, item.image.filename, address=source)
     if source is not None and not source.startswith("s3://"):
         urls.check_url(source, services.settings)
     else:
         body = source and picture_bytes(services, source, tenant=job.tenant)
         if not body:
             raise InputMissing(f"the picture of item {item.index} is gone; submit it once more")
-        picture = Incoming(item.custom_id, item.image.filename, open=partial(io.BytesIO, body))
+        picture = SubmittedImage(
+            item.custom_id, item.image.filename, open=partial(io.BytesIO, body)
+        )
     return Submission([picture], options, {"explains": {"job": job.id, "index": item.index}})

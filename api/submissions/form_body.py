@@ -1,4 +1,4 @@
-"""Reading `multipart/form-data`: files, and beside them a part `options`."""
+"""Parse `multipart/form-data`: files, and a part `options`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from werkzeug.datastructures import FileStorage
 
 from api.http import body_limits
 from api.http.validation import validated
-from api.submissions.submission import Incoming, Submission, base_name
+from api.submissions.submission import Submission, SubmittedImage, base_name
 from guanwu.wire.base import Wire
 from guanwu.wire.options import Options
 from guanwu.wire.requests import JobWebhook
@@ -36,7 +36,8 @@ def read_form(request: Request, settings: Settings) -> Submission:
         raise RequestError("send at least one image in a part named files", field="files")
     envelope = _read_options(_options_parts(request))
     images = [
-        Incoming(None, base_name(file.filename), open=partial(_spooled, file)) for file in files
+        SubmittedImage(None, base_name(file.filename), open=partial(_spooled, file))
+        for file in files
     ]
     return Submission(images, envelope.options, envelope.metadata, webhook=envelope.webhook)
 

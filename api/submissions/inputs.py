@@ -1,4 +1,4 @@
-"""Images of a request on their way into the store, each under its hash."""
+"""Store the images of a request, each under its hash."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import IO
 from api.http.idempotency import sha256_of
 from api.services.container import Services
 from api.services.parallel import in_order
-from api.submissions.submission import Incoming
+from api.submissions.submission import SubmittedImage
 from guanwu.wire.jobs import ItemError
 from worker.contract.errors import EmptyImage, ImageError, ImageTooLarge
 from worker.contract.manifest_item import ManifestItem
@@ -22,7 +22,7 @@ WHOLE_BYTES = 8 * 2**20  # files up to this are put in one piece, from memory
 
 
 def store_inputs(
-    services: Services, images: Sequence[Incoming], tenant: str
+    services: Services, images: Sequence[SubmittedImage], tenant: str
 ) -> Iterator[ManifestItem]:
     """Manifest lines, in order; an image refused at the door has its error in place."""
     if len(images) == 1:  # another thread would only cost
@@ -31,10 +31,12 @@ def store_inputs(
         partial(_manifest_item, services, tenant, index, image)
         for index, image in enumerate(images)
     )
-    return in_order(services.pool, tasks, window=WINDOW)
+    return in_order(services.pools.store, tasks, window=WINDOW)
 
 
-def _manifest_item(services: Services, tenant: str, index: int, image: Incoming) -> ManifestItem:
+def _manifest_item(
+    services: Services, tenant: str, index: int, image: SubmittedImage
+) -> ManifestItem:
     item = ManifestItem(index=index, custom_id=image.custom_id, filename=image.filename)
     if image.open is None:
         return item.model_copy(update={"source": image.address})

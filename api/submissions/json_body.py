@@ -1,4 +1,4 @@
-"""Reading `application/json`: images as base64, or by their place in storage or on the web."""
+"""Parse `application/json`: images as base64, or by their address in storage or on the web."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import IO, Literal
 
 from api.http import body_limits
 from api.http.validation import MAX_FIELD_ERRORS, FieldError, validated
-from api.submissions.submission import Incoming, Submission, base_name
+from api.submissions.submission import Submission, SubmittedImage, base_name
 from guanwu.wire.requests import ImageSource, JobRequest, Source
 from worker.contract.errors import InputForbidden, UndecodableData, UrlNotAllowed
 from worker.contract.inputs import urls
@@ -36,7 +36,7 @@ def read_json(body: bytes, settings: Settings, tenant: str) -> Submission:
 
 def incoming(
     images: Sequence[ImageSource], fields: Sequence[str], settings: Settings, tenant: str
-) -> list[Incoming]:
+) -> list[SubmittedImage]:
     """Images as a request names them in these fields.
 
     Raises:
@@ -47,9 +47,9 @@ def incoming(
     return [_incoming(image, settings, tenant) for image in images]
 
 
-def _incoming(image: ImageSource, settings: Settings, tenant: str) -> Incoming:
+def _incoming(image: ImageSource, settings: Settings, tenant: str) -> SubmittedImage:
     uploaded = image.upload and _uploaded(image.upload, settings, tenant)
-    return Incoming(
+    return SubmittedImage(
         image.custom_id,
         base_name(image.filename or _last_part(image)),
         address=image.s3 or image.url or uploaded,
@@ -58,7 +58,7 @@ def _incoming(image: ImageSource, settings: Settings, tenant: str) -> Incoming:
 
 
 def _source(request: JobRequest, settings: Settings, tenant: str) -> Source:
-    """Where the planner is to read.
+    """The source that the planner will read.
 
     Raises:
         InputForbidden: the tenant may not read there.

@@ -1,4 +1,4 @@
-"""What a client sent to `POST /v1/jobs`, read and checked but not stored yet."""
+"""Parse and validate the body of `POST /v1/jobs`. Stores nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Prefer: wait=N` (RFC 7240): a small job is answered with its results if they come in time."""
+"""`Prefer: wait=N` (RFC 7240): answer a small job with its results if they come in time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FinishedJob(Job):
 
 @dataclass(frozen=True)
 class Waited:
-    """Whether the wish was granted, and the job if it ended in time."""
+    """The outcome of a wait: was it granted, and the job if it ended in time."""
 
     applied: bool
     job: FinishedJob | None = None
@@ -54,14 +54,14 @@ def wait(services: Services, job: Job, *, tenant: str, end_s: float) -> Waited:
     The job is accepted already, so a service that goes away meanwhile is not an error.
     """
     small = job.source is None and job.counts.total <= services.settings.hi_max_images
-    if not small or not services.waiters.acquire(blocking=False):
+    if not small or not services.limits.submissions.acquire(blocking=False):
         return Waited(applied=False)
     try:
         return Waited(applied=True, job=_finished(services, job.id, tenant, end_s))
     except ServiceUnavailable:
         return Waited(applied=True)
     finally:
-        services.waiters.release()
+        services.limits.submissions.release()
 
 
 def _finished(services: Services, job: str, tenant: str, end_s: float) -> FinishedJob | None:

@@ -1,4 +1,4 @@
-"""A look at a job's source before it is accepted. Reading it is the planner's work."""
+"""Check that a job's source exists before it is accepted. The planner reads it later."""
 
 from __future__ import annotations
 

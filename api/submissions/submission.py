@@ -1,4 +1,4 @@
-"""A job as a client asked for it: images, options, metadata."""
+"""Submission: a job as a client asked for it, with images, options and metadata."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
-class Incoming:
+class SubmittedImage:
     """One image at the door: an `s3://` address or a URL, or bytes to be opened and stored.
 
     `open` raises an ImageError if the bytes cannot be had.
@@ -35,7 +35,7 @@ class Submission:
     are the examples of the label set that the options name.
     """
 
-    images: Sequence[Incoming]
+    images: Sequence[SubmittedImage]
     options: Options
     metadata: dict[str, Any]
     source: Source | None = None

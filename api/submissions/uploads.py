@@ -1,4 +1,4 @@
-"""Uploads: files that clients put into storage themselves, for jobs to name."""
+"""Uploads: links by which clients put files into storage, for jobs to name."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _check_size(asked: UploadRequest) -> None:
 
 
 def _headers(asked: UploadRequest) -> dict[str, str]:
-    """What the link is signed for: the store refuses a PUT with another size or type."""
+    """Headers that the link is signed for: the store refuses a PUT with another size or type."""
     headers = {"Content-Type": asked.content_type, "Content-Length": str(asked.bytes)}
     name = base_name(asked.filename)
     if name is not None:

@@ -1,4 +1,4 @@
-"""How many images the caller has submitted, and how many are left."""
+"""Usage of the caller's quota of images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Submit jobs: new ones, and an item's picture again."""
+"""Submit jobs: of new pictures, or of an item's picture again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page at `/`: pictures dropped in come back with their names and heatmaps."""
+"""Demo page at `/`: pictures dropped in come back with labels and heatmaps."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def show() -> Response:
 
 
 def policy(store: str) -> str:
-    """What the page may load: itself, pictures just dropped in, and pictures of the store."""
+    """Content-Security-Policy: the page itself, pictures just dropped in, pictures of the store."""
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
         f"img-src 'self' blob: {store}; form-action 'none'; base-uri 'none'; "
@@ -39,6 +39,6 @@ def policy(store: str) -> str:
 
 
 def _store_origin() -> str:
-    """Where presigned links lead, whatever endpoint and addressing are set."""
+    """Origin of presigned links, whatever endpoint and addressing are set."""
     link = urlsplit(services().store.link("page").url)
     return f"{link.scheme}://{link.netloc}"

@@ -111,10 +111,10 @@ def front_door(settings: Settings) -> Iterator[Calls]:
     app = create_app(settings)
     yield Calls(FlaskClient(app, response_wrapper=Answer), token=TOKEN)
     found = app.extensions["guanwu"]
-    found.pool.shutdown()
-    found.probes.shutdown()
-    found.healer.shutdown()
-    found.offer._client.close()
+    found.pools.store.shutdown()
+    found.pools.probes.shutdown()
+    found.pools.restore.shutdown()
+    found.catalog._client.close()
     found.broker.close()
 
 

@@ -23,6 +23,8 @@ TRACING = (
     [
         ("api.app", FORBIDDEN),
         ("guanwu.cli.main", (*FORBIDDEN, "numpy")),
+        ("guanwu.wire.jobs", ("httpx", "click", "rich", "api", "worker", "deploy")),
+        ("guanwu", ("httpx", "api", "worker", "deploy")),
         (
             "worker.processes.device_worker",
             ("torch", "transformers"),

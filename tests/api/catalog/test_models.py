@@ -83,7 +83,7 @@ def test_labels_that_are_offered_no_more_are_forgotten(
     hand: Hand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalog_cache, "FRESH_S", 0.0)
-    known = catalog_cache.Offer(hand.redis, hand.settings)
+    known = catalog_cache.CatalogCache(hand.redis, hand.settings)
     keys = RedisKeys(hand.settings.redis_prefix)
     for n in range(3):  # a model of one's own gets other labels
         changed = Offering()

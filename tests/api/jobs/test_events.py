@@ -151,7 +151,7 @@ def test_stream_ends_when_its_process_is_to_end(calls: Calls) -> None:
 def test_streams_are_bounded_and_given_back(calls: Calls, hand: Hand) -> None:
     job = calls.submit(1)["id"]
     hand.work(job)
-    streams = calls.app.extensions["guanwu"].streams
+    streams = calls.app.extensions["guanwu"].limits.streams
     taken = 0
     while streams.acquire(blocking=False):
         taken += 1

@@ -102,7 +102,7 @@ def test_long_poll_of_who_knows_a_state_tells_progress(calls: Calls, hand: Hand)
 
 
 def test_those_over_the_bound_are_answered_at_once(calls: Calls) -> None:
-    job, polls = calls.submit(1)["id"], calls.app.extensions["guanwu"].polls
+    job, polls = calls.submit(1)["id"], calls.app.extensions["guanwu"].limits.polls
     taken = 0
     while polls.acquire(blocking=False):
         taken += 1

@@ -187,7 +187,7 @@ def test_a_report_is_for_who_owns_the_job_and_for_jobs_that_are_done(
 def test_more_reports_at_once_than_are_allowed_are_told_to_come_again(
     calls: Calls, job: dict[str, Any]
 ) -> None:
-    allowed = calls.app.extensions["guanwu"].reports
+    allowed = calls.app.extensions["guanwu"].limits.reports
     while allowed.acquire(blocking=False):
         pass
     answer = calls.get(job["links"]["report"])

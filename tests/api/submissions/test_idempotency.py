@@ -139,7 +139,7 @@ def test_fifty_pairs_at_the_same_moment_make_fifty_jobs(settings: SettingsFactor
             assert int(answer.headers["Retry-After"]) >= 1
     for app in apps:
         found = app.extensions["guanwu"]
-        for pool in (found.pool, found.probes, found.healer):
+        for pool in (found.pools.store, found.pools.probes, found.pools.restore):
             pool.shutdown()
         found.broker.close()
 

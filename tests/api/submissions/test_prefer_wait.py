@@ -56,7 +56,7 @@ def test_nobody_waits_for_large_jobs_nor_for_sources(calls: Calls, hand: Hand) -
 
 def test_those_over_the_bound_do_not_wait(settings: SettingsFactory) -> None:
     with front_door(settings(tokens=TOKENS)) as calls:
-        waiters = calls.app.extensions["guanwu"].waiters
+        waiters = calls.app.extensions["guanwu"].limits.submissions
         while waiters.acquire(blocking=False):
             pass
         answer = calls.with_headers(Prefer="wait=20").submit_form()
