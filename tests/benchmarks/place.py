@@ -32,7 +32,8 @@ from worker.vision.models.families import cnn
 from worker.vision.models.interface.model import VisionModel
 from worker.vision.models.interface.placement import Placement
 from worker.vision.models.preprocessing.framing import Framed
-from worker.vision.models.registry.specs import EFFICIENTNET_LITE0, MAP_KINDS
+from worker.vision.models.registry.methods import METHODS
+from worker.vision.models.registry.specs import EFFICIENTNET_LITE0
 
 PAIRS = 50
 QUICK_PAIRS = 4
@@ -96,7 +97,7 @@ def place(model: VisionModel, chosen: Sequence[tuple[Named, Named]]) -> dict[str
                 maps = _maps(model, framed, method, label_a, label_b)
                 halves = [_halves(grid, framed, rgb, axis, method) for grid in maps]
                 of.own += [_share(halves[0], 0), _share(halves[1], 1)]
-                if MAP_KINDS[method]:
+                if METHODS.find(method).signed:
                     of.on_a.append(float(halves[2][0].mean()))
                     of.on_b.append(float(halves[2][1].mean()))
     return shares
@@ -122,9 +123,8 @@ def _halves(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The map on A's and on B's half, as far as the model saw them."""
     height, width = rgb.shape[:2]
-    heatmap = Heatmap(
-        grid.cpu().numpy(), framed.window, width=width, height=height, signed=MAP_KINDS[method]
-    )
+    signed = METHODS.find(method).signed
+    heatmap = Heatmap(grid.cpu().numpy(), framed.window, width=width, height=height, signed=signed)
     rows, columns = heatmap.seen_part(width, height)
     placed = heatmap.over_picture(width, height)[rows, columns]
     first, second = np.split(placed, 2, axis=axis)

@@ -16,13 +16,14 @@ from torch import Tensor
 from guanwu.wire.results import Faithfulness, Label, ModelInfo
 from worker.contract.errors import GuanwuError, ModelError
 from worker.vision.analysis import Analysis, MadeMap
+from worker.vision.engine.map_making import make_maps
 from worker.vision.engine.map_selection import MapRequest
 from worker.vision.heatmaps.faithfulness import Thresholds, judge
 from worker.vision.heatmaps.heatmap import Heatmap
-from worker.vision.models.interface.model import AttentionView, ForwardOutputs, VisionModel
+from worker.vision.models.interface.model import ForwardOutputs, VisionModel
 from worker.vision.models.interface.placement import Placement
 from worker.vision.models.preprocessing.framing import Framed
-from worker.vision.models.registry.specs import MAP_KINDS
+from worker.vision.models.registry.methods import METHODS
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,10 @@ def _forward(
     index, score = _ranked(outputs, k=k, temperature=temperature)
     _finish(model.placement)
     seen = time.perf_counter()
-    grids = {request: _grids(model, outputs, index, request) for request in requests}
+    grids = {
+        request: make_maps(model, pixels, outputs, index, request).cpu().numpy()
+        for request in requests
+    }
     explained = time.perf_counter()
     del outputs  # and the graphs in it
     verdicts = _judged(model, pixels, index, grids, judging)
@@ -183,24 +187,6 @@ def _ranked(outputs: ForwardOutputs, *, k: int, temperature: float) -> tuple[Ten
     scores = (outputs.logits / temperature).softmax(-1)
     score, index = scores.topk(min(k, scores.shape[-1]))
     return index, score
-
-
-def _grids(
-    model: VisionModel, outputs: ForwardOutputs, index: Tensor, request: MapRequest
-) -> npt.NDArray[np.float32]:
-    classes = None
-    if request.rank is not None:
-        classes = index[:, request.rank - 1]
-    elif request.index is not None:
-        classes = torch.full_like(index[:, 0], request.index)
-    against = None
-    if classes is not None and request.against is not None:
-        against = torch.full_like(classes, request.against)
-    view = AttentionView(layer=-1 if request.layer is None else request.layer, heads=request.heads)
-    made = model.explain(
-        request.method, outputs, classes, against=against, text=request.text, view=view
-    )
-    return made.cpu().numpy()
 
 
 def _finish(placement: Placement) -> None:
@@ -251,7 +237,7 @@ def _made(model: VisionModel, view: View, batch: _Batch, n: int, request: MapReq
         window=view.framed.window,
         width=view.width,
         height=view.height,
-        signed=MAP_KINDS[request.method],
+        signed=METHODS.find(request.method).signed,
     )
     target, slug = _target(model, batch, n, request)
     verdicts = batch.verdicts.get(request)

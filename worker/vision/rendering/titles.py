@@ -1,4 +1,4 @@
-"""What pictures say about themselves, in Chinese: titles of figures, captions of columns."""
+"""Titles of figures and captions of columns, in Chinese."""
 
 from __future__ import annotations
 
@@ -6,21 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from guanwu.wire.results import Label
 from worker.vision.analysis import MadeMap
-
-METHODS: Mapping[str, str] = {
-    "cam": "类激活图 CAM",
-    "layercam": "分层类激活图 LayerCAM",
-    "relevance": "相关性 AttnLRP",
-    "self_relevance": "自相关性",
-    "attention": "注意力",
-    "rollout": "注意力展开 Rollout",
-    "grad_attention": "梯度注意力",
-    "legrad": "LeGrad",
-    "pooling": "池化注意力",
-    "text": "文本相关性",
-    "cross": "交叉注意力",
-}
-"""Names of methods; one that is missing goes by its id."""
+from worker.vision.models.registry.methods import METHODS
 
 VERDICTS: Mapping[str, str] = {
     "faithful": "可信",
@@ -32,9 +18,9 @@ VERDICTS: Mapping[str, str] = {
 def title(made: MadeMap, labels: Sequence[Label]) -> str:
     """Of a figure: the label that its map explains, and how sure the model is of it."""
     if made.target is None:
-        return f"{METHODS.get(made.method, made.method)}: {made.model} (不针对任何标签)"
+        return f"{_method(made)}: {made.model} (不针对任何标签)"
     if "text" in made.target:
-        return f"{METHODS[made.method]}: {_target(made)}"
+        return f"{_method(made)}: {_target(made)}"
     name = f"识别结果: {_target(made)}"
     for label in labels:
         if label.model == made.model and label.id == made.target["id"]:
@@ -44,7 +30,7 @@ def title(made: MadeMap, labels: Sequence[Label]) -> str:
 
 def caption(made: MadeMap, *, with_model: bool) -> str:
     """Of a column: method, label, and what the map is worth."""
-    parts = [METHODS.get(made.method, made.method)]
+    parts = [_method(made)]
     if with_model:
         parts.append(made.model)
     parts.append(_target(made) if made.target is not None else "无标签")
@@ -57,6 +43,11 @@ def sheet_title(labels: Sequence[Label]) -> str:
     """Of a compare sheet: each model's first label."""
     firsts = [f"{label.zh} ({label.score:.2f})" for label in labels if label.rank == 1]
     return f"识别结果: {', '.join(firsts)}" if firsts else "热图对比"
+
+
+def _method(made: MadeMap) -> str:
+    method = METHODS.usable().get(made.method)
+    return (method.title if method else "") or made.method
 
 
 def _target(made: MadeMap) -> str:

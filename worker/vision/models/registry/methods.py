@@ -66,7 +66,7 @@ def with_plugged_methods(capabilities: Capabilities, family: str) -> Capabilitie
     if not plugged:
         return capabilities
     own, own_free = capabilities.methods, capabilities.label_free_methods
-    labels = bool(own or capabilities.classes)
+    labels = capabilities.classes != 0  # None: loading will tell
     for_labels = (name for name, method in plugged.items() if method.for_labels and labels)
     label_free = (name for name, method in plugged.items() if method.label_free)
     changes = {"methods": (*own, *for_labels), "label_free_methods": (*own_free, *label_free)}

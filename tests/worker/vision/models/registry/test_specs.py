@@ -5,8 +5,9 @@ import pytest
 from worker.contract.errors import ModelUnavailable, SettingsInvalid
 from worker.contract.settings.environment import load
 from worker.vision.models.interface.placement import place
+from worker.vision.models.registry.methods import METHODS
 from worker.vision.models.registry.sources import Folder, HubSnapshot, WheelFile
-from worker.vision.models.registry.specs import BUILT_IN, MAP_KINDS, registered
+from worker.vision.models.registry.specs import BUILT_IN, registered
 
 
 def test_the_offline_defaults_are_pinned_twice() -> None:
@@ -23,7 +24,7 @@ def test_every_offered_method_has_a_kind() -> None:
         assert {
             *spec.capabilities.methods,
             *spec.capabilities.label_free_methods,
-        } <= MAP_KINDS.keys()
+        } <= METHODS.built_in.keys()
 
 
 def test_a_deployment_adds_its_own_models_by_one_setting() -> None:

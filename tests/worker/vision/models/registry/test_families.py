@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.vision.models.registry.family_detection import family_of
-from worker.vision.models.registry.specs import BUILT_IN, UNLOADED, registered
+from worker.vision.models.registry.families import FAMILIES, family_of
+from worker.vision.models.registry.specs import BUILT_IN, registered
 from worker.vision.models.weights.materialize import at_hand
 
 FILES = {
@@ -40,7 +40,7 @@ def test_the_files_of_a_folder_tell_its_family(case: str, tmp_path: Path) -> Non
     assert family_of(tmp_path) == family
     spec = registered({"own": f"path:{tmp_path}"})["own"]
     assert spec.family == family
-    assert spec.family in UNLOADED
+    assert spec.family in FAMILIES.built_in
 
 
 def test_a_folder_that_was_filled_after_the_start_is_what_it_holds(tmp_path: Path) -> None:
