@@ -12,10 +12,10 @@ from api.services.parallel import in_order
 from guanwu.wire.jobs import ItemError
 from guanwu.wire.results import ImageFacts, ItemResult
 from guanwu.wire.statuses import ItemStatus, JobStatus
-from worker.contract.errors import Cancelled, Expired, ItemNotFound, ObjectNotFound
+from worker.contract.errors import Cancelled, Expired, ItemNotFound
 from worker.contract.manifest_item import ManifestItem
-from worker.contract.objects import keys
-from worker.contract.repositories.manifests import read_shard
+from worker.contract.repositories.chunk_results import read_chunk
+from worker.contract.repositories.manifests import read_manifest_items
 
 WINDOW = 4
 _STOPPED = {
@@ -25,7 +25,7 @@ _STOPPED = {
 
 
 @dataclass(frozen=True)
-class Page:
+class ItemsPage:
     """Finished items in order, without a gap.
 
     `next` is the `after` to go on with; None when the job is done and this was the end.
@@ -38,7 +38,7 @@ class Page:
     matched: int | None = None
 
 
-def read_page(services: Services, job: FoundJob, *, after: int, limit: int) -> Page:
+def read_page(services: Services, job: FoundJob, *, after: int, limit: int) -> ItemsPage:
     """Up to `limit` items behind index `after` (-1: from the start).
 
     Ends before the first chunk that is not finished, so that who goes on from `next`
@@ -49,11 +49,11 @@ def read_page(services: Services, job: FoundJob, *, after: int, limit: int) -> P
     """
     total = job.view.counts.total
     first, last = after + 1, min(after + limit, total - 1)
-    items = [i for i in _run(services, job, first, last) if first <= i.index <= last]
+    items = [i for i in _walk_items(services, job, first, last) if first <= i.index <= last]
     reached = items[-1].index if items else after
     if job.view.done and reached >= total - 1:
-        return Page(items, next=None, done=True)
-    return Page(items, next=None if reached < 0 else reached, done=False)
+        return ItemsPage(items, next=None, done=True)
+    return ItemsPage(items, next=None if reached < 0 else reached, done=False)
 
 
 def read_item(services: Services, job: FoundJob, index: int) -> ItemResult:
@@ -67,7 +67,7 @@ def read_item(services: Services, job: FoundJob, index: int) -> ItemResult:
     if index >= total:
         raise ItemNotFound(f"the job has {total} items, counted from 0; there is no {index}")
     size = _chunk_images(services, job)
-    finished = _chunk(services, job, index // size)
+    finished = _read_chunk(services, job, index // size)
     if finished is None:
         finished = _from_manifest(services, job, index // size, ItemStatus.QUEUED)
     return finished[index % size]
@@ -80,25 +80,26 @@ def read_source(services: Services, job: FoundJob, index: int) -> str | None:
         StoreUnavailable
     """
     size = _chunk_images(services, job)
-    return _manifest(services, job, index // size)[index % size].source
+    return _read_manifest(services, job, index // size)[index % size].source
 
 
 def read_items(services: Services, job: FoundJob, indices: Iterable[int]) -> dict[int, ItemResult]:
     """Items of a finished job by their index; reads each of their chunks once."""
     size = _chunk_images(services, job)
     numbers = sorted({index // size for index in indices})
-    tasks = [partial(_chunk, services, job, number) for number in numbers]
+    tasks = [partial(_read_chunk, services, job, number) for number in numbers]
     chunks = in_order(services.pools.store, tasks, window=2 * WINDOW)
     return {item.index: item for chunk in chunks for item in chunk or ()}
 
 
-def _run(services: Services, job: FoundJob, first: int, last: int) -> Iterator[ItemResult]:
+def _walk_items(services: Services, job: FoundJob, first: int, last: int) -> Iterator[ItemResult]:
     """The items of all chunks that `first` to `last` lie in, up to the first unfinished."""
     if first > last:
         return
     size = _chunk_images(services, job)
     tasks = (
-        partial(_chunk, services, job, number) for number in range(first // size, last // size + 1)
+        partial(_read_chunk, services, job, number)
+        for number in range(first // size, last // size + 1)
     )
     for chunk in in_order(services.pools.store, tasks, window=WINDOW):
         if chunk is None:
@@ -106,15 +107,15 @@ def _run(services: Services, job: FoundJob, first: int, last: int) -> Iterator[I
         yield from chunk
 
 
-def _chunk(services: Services, job: FoundJob, number: int) -> list[ItemResult] | None:
+def _read_chunk(services: Services, job: FoundJob, number: int) -> list[ItemResult] | None:
     """A chunk's results; None while it is not finished."""
     results = read_chunk(services.store, job.tenant, job.id, number)
     if results is None and job.view.done:
-        return _from_manifest(services, job, number, _never_begun(job.view.status))
+        return _from_manifest(services, job, number, _stopped_status(job.view.status))
     return results
 
 
-def _never_begun(status: JobStatus) -> ItemStatus:
+def _stopped_status(status: JobStatus) -> ItemStatus:
     """The status of items that no worker had begun when their job was stopped."""
     return ItemStatus.EXPIRED if status is JobStatus.EXPIRED else ItemStatus.CANCELLED
 
@@ -133,14 +134,14 @@ def _from_manifest(
             attempts=0,
             error=error and ItemError.model_validate(error.as_item_error()),
         )
-        for item in _manifest(services, job, number)
+        for item in _read_manifest(services, job, number)
     ]
 
 
-def _manifest(services: Services, job: FoundJob, number: int) -> list[ManifestItem]:
-    return read_items(services.store, job.tenant, job.id, number)
+def _read_manifest(services: Services, job: FoundJob, number: int) -> list[ManifestItem]:
+    return read_manifest_items(services.store, job.tenant, job.id, number)
 
 
 def _chunk_images(services: Services, job: FoundJob) -> int:
     """The number of images in each chunk of the job but the last."""
-    return job.view.chunk_images or len(_manifest(services, job, 0))
+    return job.view.chunk_images or len(_read_manifest(services, job, 0))

@@ -20,15 +20,15 @@ from guanwu.wire.jobs import ItemError
 from guanwu.wire.results import ItemResult
 from guanwu.wire.statuses import ItemStatus, JobStatus, settled_status
 from worker.claims.leases import HeldClaim, Leases
-from worker.contract.errors import GuanwuError, ObjectNotFound, ServiceUnavailable, StoreDenied
+from worker.contract.errors import GuanwuError, ServiceUnavailable, StoreDenied
 from worker.contract.lanes import QueueName
-from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.objects.store import JSON, JSONL, ObjectStore
 from worker.contract.records.job_record import Claim, JobRecord
 from worker.contract.records.job_view import job_view
 from worker.contract.records.records import Records
-from worker.contract.repositories.manifests import keep_manifest, read_shard
+from worker.contract.repositories.chunk_results import read_chunk
+from worker.contract.repositories.manifests import keep_manifest, read_manifest_items
 from worker.coordination.job_summary import Account
 from worker.coordination.label_set_closing import SetClosing
 from worker.map_statistics.job_statistics import JobMapStatistics
@@ -178,12 +178,10 @@ class Closing:
     def _results(self, claim: Claim, number: int) -> list[ItemResult]:
         """A chunk's results; a chunk stopped before it was planned has only its manifest."""
         tenant, job = claim.record.tenant, claim.job
-        try:
-            lines = self._store.get(keys.chunk_results(tenant, job, number)).splitlines()
-            return [ItemResult.model_validate_json(line, extra="ignore") for line in lines]
-        except ObjectNotFound:
-            lines = read_shard(self._store, tenant, job, number).splitlines()
-        items = [ManifestItem.model_validate_json(line, extra="ignore") for line in lines]
+        results = read_chunk(self._store, tenant, job, number)
+        if results is not None:
+            return results
+        items = read_manifest_items(self._store, tenant, job, number)
         return [stopped_result(item, claim, claim.record.stop) for item in items]
 
     def _put_summary(self, record: JobRecord, totals: _Totals) -> None:

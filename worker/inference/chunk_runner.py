@@ -19,7 +19,6 @@ from worker.claims.leases import HeldClaim, Leases
 from worker.contract.errors import (
     DeviceBroken,
     GuanwuError,
-    ObjectNotFound,
     RedisUnavailable,
     ServiceUnavailable,
     StoreDenied,
@@ -30,7 +29,8 @@ from worker.contract.objects import keys
 from worker.contract.objects.store import JSONL, ObjectStore
 from worker.contract.records.job_record import Claim, Tally
 from worker.contract.records.records import Records
-from worker.contract.repositories.manifests import read_shard
+from worker.contract.repositories.chunk_results import read_chunk
+from worker.contract.repositories.manifests import parse_manifest_items, read_manifest_items
 from worker.inference.batcher import Batcher
 from worker.inference.item_task import ItemOutcome, ItemStages, ItemTask, Pipeline
 from worker.observability.metrics import Meters
@@ -127,25 +127,17 @@ class ChunkRunner:
     def _read_items(self, claim: Claim) -> list[ManifestItem]:
         record = claim.record
         if record.shard is not None:
-            body = record.shard.encode()  # bytes: text splits into lines at U+2028, too
-        else:
-            body = read_shard(self._store, record.tenant, claim.job, claim.number)
-        return [
-            ManifestItem.model_validate_json(line, extra="ignore") for line in body.splitlines()
-        ]
+            return parse_manifest_items(record.shard.encode())
+        return read_manifest_items(self._store, record.tenant, claim.job, claim.number)
 
     def _read_outcomes(self, claim: Claim) -> dict[int, ItemOutcome]:
         """Of a chunk that runs again for its failed items: those that had succeeded, by item."""
         if not claim.retry:
             return {}
         tenant = claim.record.tenant
-        try:
-            lines = self._store.get(keys.chunk_results(tenant, claim.job, claim.number))
-        except ObjectNotFound:  # cancelled before it was ever planned
+        results = read_chunk(self._store, tenant, claim.job, claim.number)
+        if results is None:  # cancelled before it was ever planned
             return {}
-        results = [
-            ItemResult.model_validate_json(line, extra="ignore") for line in lines.splitlines()
-        ]
         succeeded = {r.index: r for r in results if r.status is ItemStatus.SUCCEEDED}
         rows = coarse_maps.read_rows(self._store, tenant, claim.job, claim.number, succeeded)
         return {index: ItemOutcome(result, rows[index]) for index, result in succeeded.items()}

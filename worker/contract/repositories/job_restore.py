@@ -17,7 +17,6 @@ from ulid import ULID
 
 from guanwu.wire.base import to_ms
 from guanwu.wire.jobs import Job
-from guanwu.wire.results import ItemResult
 from guanwu.wire.statuses import Counts, JobStatus
 from worker.contract.errors import ObjectNotFound
 from worker.contract.manifest_item import Plan
@@ -25,6 +24,7 @@ from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore
 from worker.contract.records.job_record import JobRecord, Reopened
 from worker.contract.records.records import Records
+from worker.contract.repositories.chunk_results import read_chunk
 from worker.contract.repositories.manifests import read_job
 
 
@@ -123,7 +123,7 @@ def _done_chunks(store: ObjectStore, tenant: str, job: str) -> list[int]:
     return [int(name.removesuffix(results)) for name in names if name.endswith(results)]
 
 
-def _statuses(store: ObjectStore, tenant: str, job: str, number: int) -> Counter[str]:
-    lines = store.get(keys.chunk_results(tenant, job, number)).splitlines()
-    told = (ItemResult.model_validate_json(line, extra="ignore") for line in lines)
-    return Counter(result.status.value for result in told)
+def _statuses(store: ObjectStore, tenant: str, job: str, number: int) -> Counter[str] | None:
+    """Items of a chunk by status; None if it has gone meanwhile."""
+    results = read_chunk(store, tenant, job, number)
+    return None if results is None else Counter(result.status.value for result in results)

@@ -1,4 +1,4 @@
-"""Where a job's manifest lies: in shards of its own; a small job's, until it ends, in job.json.
+"""Manifests: a job's items in shards; a small job's, until it ends, in its job.json.
 
 That is one object less to write before a small job is accepted.
 """
@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from guanwu.wire.jobs import Job
 from worker.contract.errors import ObjectNotFound
+from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.objects.store import JSONL, ObjectStore
 from worker.contract.records.job_record import JobRecord
@@ -25,6 +26,23 @@ class StoredJob(Job):
 def job_json(job: Job, manifest: str) -> bytes:
     """The job.json of a job that has just been accepted."""
     return StoredJob.model_construct(**dict(job), manifest=manifest).model_dump_json().encode()
+
+
+def read_manifest_items(
+    store: ObjectStore, tenant: str, job: str, number: int
+) -> list[ManifestItem]:
+    """The items of a chunk.
+
+    Raises:
+        ObjectNotFound: the job has no such shard.
+        StoreUnavailable
+    """
+    return parse_manifest_items(read_shard(store, tenant, job, number))
+
+
+def parse_manifest_items(shard: bytes) -> list[ManifestItem]:
+    """The items of a shard. Bytes, as text would be split at U+2028, too."""
+    return [ManifestItem.model_validate_json(line, extra="ignore") for line in shard.splitlines()]
 
 
 def read_shard(store: ObjectStore, tenant: str, job: str, number: int) -> bytes:
