@@ -31,7 +31,7 @@ from worker.contract.records.keys import RedisKeys
 from worker.contract.records.records import Records
 from worker.contract.repositories.manifests import keep_manifest, read_shard
 from worker.contract.settings.model import Settings
-from worker.coordination.job_summary import Account
+from worker.coordination.job_summary import JobSummary
 from worker.sources.factory import open_source
 
 CATALOG = Catalog(
@@ -153,7 +153,7 @@ class Hand:
         self.records.claims.settle(claim, JobStatus(status), finished_ms=now_ms)
 
     def _put_summary(self, record: JobRecord, results: Sequence[ItemResult]) -> None:
-        account = Account()
+        account = JobSummary()
         for result in results:
             account.add(result)
         facts = {"job": record.job, "status": "succeeded", "counts": record.counts.model_dump()}

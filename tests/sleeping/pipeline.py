@@ -11,10 +11,10 @@ from guanwu.wire.results import DeviceInfo, ItemResult
 from guanwu.wire.statuses import ItemStatus
 from worker.contract.manifest_item import ManifestItem
 from worker.contract.records.job_record import Claim
-from worker.inference.batcher import Answer
+from worker.inference.batcher import BatchAnswer
 from worker.inference.item_pipeline import Loaded
 from worker.inference.stopwatch import Stopwatch
-from worker.observability.metrics import Meters
+from worker.observability.metrics import WorkerMetrics
 from worker.vision.analysis import Prepared
 from worker.vision.images.decoding import Picture
 
@@ -28,14 +28,14 @@ class SleepingPipeline:
 
     def __init__(self, *, io_ms: float) -> None:
         self._io_s = io_ms / 1000
-        self._meters = Meters()
+        self._metrics = WorkerMetrics()
 
     def load(self, item: ManifestItem, options: Options, claim: Claim) -> Loaded:
         time.sleep(self._io_s)
-        return Loaded(item, _PICTURE, _PREPARED, Stopwatch(self._meters))
+        return Loaded(item, _PICTURE, _PREPARED, Stopwatch(self._metrics))
 
     def store(
-        self, loaded: Loaded, answer: Answer, claim: Claim, *, device: DeviceInfo
+        self, loaded: Loaded, answer: BatchAnswer, claim: Claim, *, device: DeviceInfo
     ) -> ItemResult:
         time.sleep(self._io_s)
         return ItemResult(

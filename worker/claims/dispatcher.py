@@ -27,7 +27,7 @@ class Runner(Protocol):
     def run(self, claim: Claim) -> QueueName | None: ...
 
 
-class Pump:
+class ClaimLoop:
     """Runs chunks one after the other on the calling thread.
 
     All threads that pump take what is ready in the queues `always`; at most `slots` of them

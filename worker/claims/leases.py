@@ -1,4 +1,4 @@
-"""Keeps the leases of this worker's claims alive, and learns of lost and stopped ones."""
+"""Renew the leases of this worker's claims, and notice lost and stopped ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import structlog
 from worker.contract.errors import GuanwuError, LeaseLost
 from worker.contract.records.job_record import Claim, Stop
 from worker.contract.records.records import Records
-from worker.observability.metrics import Meters
+from worker.observability.metrics import WorkerMetrics
+from worker.runtime.periodic import PeriodicThread
 
 log = structlog.get_logger(__name__)
 
@@ -59,26 +60,17 @@ class HeldClaim:
             self.renew()
 
 
-class Leases:
+class Leases(PeriodicThread):
     """One heartbeat thread for all claims of a process."""
 
     def __init__(
-        self, records: Records, *, heartbeat_s: float, meters: Meters | None = None
+        self, records: Records, *, heartbeat_s: float, metrics: WorkerMetrics | None = None
     ) -> None:
-        self._meters = meters or Meters()
+        super().__init__("heartbeat", every_s=heartbeat_s, stop_wait_s=heartbeat_s)
+        self._metrics = metrics or WorkerMetrics()
         self._records = records
-        self._heartbeat_s = heartbeat_s
         self._held: set[HeldClaim] = set()
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join(timeout=self._heartbeat_s)
 
     @contextmanager
     def hold(self, claim: Claim) -> Iterator[HeldClaim]:
@@ -92,18 +84,17 @@ class Leases:
             with self._lock:
                 self._held.discard(held)
 
-    def _run(self) -> None:
-        while not self._stop.wait(self._heartbeat_s):
-            with self._lock:
-                held = list(self._held)
-            for one in held:
-                self._beat(one)
+    def step(self) -> None:
+        with self._lock:
+            held = list(self._held)
+        for claim in held:
+            self._renew(claim)
 
-    def _beat(self, held: HeldClaim) -> None:
+    def _renew(self, held: HeldClaim) -> None:
         try:
             held.renew()
         except LeaseLost:
             log.warning("lease lost", job_id=held.claim.job, chunk=held.claim.chunk)
-            self._meters.leases_lost.inc()
+            self._metrics.leases_lost.inc()
         except GuanwuError as exc:
             log.warning("heartbeat failed", error=exc.message, job_id=held.claim.job)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from celery import Celery
 
-from worker.claims.dispatcher import Pump
+from worker.claims.dispatcher import ClaimLoop
 from worker.contract.records.broker import WAKE
 
 
-def register(app: Celery, pump: Pump) -> None:
+def register(app: Celery, claim_loop: ClaimLoop) -> None:
     """Make `app` pump whenever a wake-up arrives."""
 
     @app.task(name=WAKE, ignore_result=True)
     def wake() -> None:
-        pump.run()
+        claim_loop.run()

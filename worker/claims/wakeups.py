@@ -11,7 +11,7 @@ from worker.contract.lanes import QueueName
 from worker.contract.records import broker
 
 
-class Waker:
+class WakeUpSender:
     """Wakes workers up; if the broker is away the sweeper does it later."""
 
     def __init__(self, app: Celery) -> None:

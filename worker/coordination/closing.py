@@ -29,14 +29,14 @@ from worker.contract.records.job_view import job_view
 from worker.contract.records.records import Records
 from worker.contract.repositories.chunk_results import read_chunk
 from worker.contract.repositories.manifests import keep_manifest, read_manifest_items
-from worker.coordination.job_summary import Account
-from worker.coordination.label_set_closing import SetClosing
+from worker.coordination.job_summary import JobSummary
+from worker.coordination.label_set_closing import LabelSetBuilder
 from worker.map_statistics.job_statistics import JobMapStatistics
-from worker.observability.metrics import Meters
+from worker.observability.metrics import WorkerMetrics
 from worker.results import coarse_maps
 from worker.results.coarse_maps import Densities
 from worker.results.unfinished import stopped_result
-from worker.webhooks.outbox import Announcements
+from worker.webhooks.outbox import Outbox
 
 log = structlog.get_logger(__name__)
 
@@ -62,11 +62,11 @@ class _Spools:
 
 @dataclass
 class _Totals:
-    account: Account = field(default_factory=Account)
+    account: JobSummary = field(default_factory=JobSummary)
     maps: JobMapStatistics = field(default_factory=JobMapStatistics)
 
 
-class Closing:
+class JobFinalizer:
     """Writes a job's files (results, errors, index, explanations, summary), then job.json; then
     settles."""
 
@@ -76,13 +76,13 @@ class Closing:
         store: ObjectStore,
         leases: Leases,
         io: Executor,
-        announcements: Announcements,
+        outbox: Outbox,
         *,
         max_attempts: int,
-        meters: Meters | None = None,
+        metrics: WorkerMetrics | None = None,
     ) -> None:
-        self._meters = meters or Meters()
-        self._announcements = announcements
+        self._metrics = metrics or WorkerMetrics()
+        self._outbox = outbox
         self._records = records
         self._store = store
         self._leases = leases
@@ -117,7 +117,7 @@ class Closing:
 
     def _write_files(self, held: HeldClaim) -> JobRecord:
         record = held.claim.record
-        label_set = SetClosing.of(self._store, self._io, record)
+        label_set = LabelSetBuilder.of(self._store, self._io, record)
         with contextlib.ExitStack() as files:
             spools = _Spools(*(files.enter_context(_spool()) for _ in range(3)))
             totals = self._spool(held, spools, label_set)
@@ -143,7 +143,9 @@ class Closing:
             label_set.write()
         return record
 
-    def _spool(self, held: HeldClaim, spools: _Spools, label_set: SetClosing | None) -> _Totals:
+    def _spool(
+        self, held: HeldClaim, spools: _Spools, label_set: LabelSetBuilder | None
+    ) -> _Totals:
         """All results once, line by line; memory does not grow with the job."""
         totals = _Totals()
         for chunk, maps in self._chunks(held.claim):
@@ -206,11 +208,11 @@ class Closing:
         finished_ms = time.time_ns() // 1_000_000
         ended = replace(record, status=_status(record), finished_ms=finished_ms)
         view = job_view(ended, now_ms=finished_ms)
-        told = self._announcements.of(record.tenant, view)
+        told = self._outbox.of(record.tenant, view)
         body = view.model_dump_json().encode()
         self._store.put(keys.job_record(record.tenant, record.job), body, content_type=JSON)
         self._records.claims.settle(claim, ended.status, finished_ms=finished_ms, deliveries=told)
-        self._meters.jobs.labels(ended.status.value).inc()
+        self._metrics.jobs.labels(ended.status.value).inc()
 
 
 def _status(record: JobRecord) -> JobStatus:

@@ -12,7 +12,7 @@ SUMMARY_LABELS = 1000
 SCORE_BINS = 20  # of equal width, from 0 to 1
 
 
-class Account:
+class JobSummary:
     """Grows with labels, models and stages, not with the number of results."""
 
     def __init__(self) -> None:

@@ -31,7 +31,7 @@ MOST_FAILURES = 100
 MOST_NAMED = 5
 
 
-class SetClosing:
+class LabelSetBuilder:
     """Collects the results of a job, item by item, and writes the version they make."""
 
     def __init__(
@@ -46,7 +46,7 @@ class SetClosing:
         self._failed: list[tuple[int, str]] = []
 
     @classmethod
-    def of(cls, store: ObjectStore, io: Executor, record: JobRecord) -> SetClosing | None:
+    def of(cls, store: ObjectStore, io: Executor, record: JobRecord) -> LabelSetBuilder | None:
         """None for a job that builds no label set, or whose version is written already."""
         name = record.options.label_set
         if name is None or not is_of_client(name):

@@ -1,9 +1,9 @@
-"""Jobs that Redis has forgotten come back by themselves.
+"""Restore jobs that Redis has lost, from their records in S3.
 
-In a crash Redis may lose its last second, in a failover what the replica had not got yet, in
-a flush everything. Each leaves a trace: the server's run id is not the one that stands
-beside the records, or none stands there. Then one coordinator looks through the jobs in S3
-and restores those that have not ended and that Redis does not know.
+In a crash Redis may lose its last second, in a failover all that its replica had not received, in
+a flush everything. Each leaves a trace: the server's run id differs from the one kept beside the
+records, or none is kept there. Then one coordinator reads the jobs in S3 and restores those that
+have not ended and that Redis does not know.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from worker.contract.records.keys import RedisKeys
 from worker.contract.records.records import Records
 from worker.contract.records.server_state import read_state, warn
 from worker.contract.repositories.job_restore import restore, undone_jobs
-from worker.runtime.periodic import Rounds
+from worker.runtime.periodic import PeriodicThread
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +32,7 @@ TURN = "recovery"
 TURN_S = 30.0  # after this another coordinator takes over
 
 
-class Recovery(Rounds):
+class Recovery(PeriodicThread):
     """A thread of every coordinator; one of them restores at a time."""
 
     def __init__(
@@ -54,7 +54,7 @@ class Recovery(Rounds):
         self._io = io
         self._wake = wake
 
-    def look(self) -> int:
+    def restore_lost_jobs(self) -> int:
         """Restore what is lost, if Redis may have lost something; returns how many jobs.
 
         Raises:
@@ -87,9 +87,9 @@ class Recovery(Rounds):
                 self._wake(queue)
         return restored
 
-    def round(self) -> None:
+    def step(self) -> None:
         try:
-            self.look()
+            self.restore_lost_jobs()
         except GuanwuError as exc:
             log.warning("recovery waits", error=exc.message)
         except Exception:

@@ -1,4 +1,4 @@
-"""Retention: finished jobs and their inputs leave the store when their time is over.
+"""Retention: delete finished jobs and their inputs when their time is over.
 
 Inputs are shared by content: a job that names one writes it again, so an input older than
 any job that is kept is named by none of them. Uploads go with them. A picture that feedback
@@ -19,7 +19,7 @@ from worker.contract.objects.store import ObjectStore
 from worker.contract.records.records import Records
 from worker.contract.repositories.feedback import kept_pictures
 from worker.contract.repositories.job_restore import stored_job
-from worker.runtime.periodic import Rounds
+from worker.runtime.periodic import PeriodicThread
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,7 @@ def is_over(job: Job, *, retain_s: int | None, now: dt.datetime) -> bool:
     return now - job.finished_at > dt.timedelta(seconds=kept_s)
 
 
-class Retention(Rounds):
+class Retention(PeriodicThread):
     """A thread of every coordinator; one of them sweeps at a time."""
 
     def __init__(
@@ -111,7 +111,7 @@ class Retention(Rounds):
             entries = self._store.entries(keys.client_set_proposals(tenant, set_id))
             self._store.delete(entry.key for entry in entries if entry.modified_at < before)
 
-    def round(self) -> None:
+    def step(self) -> None:
         try:
             if self._records.turns.take(TURN, every_s=self._turn_s):
                 gone = self.sweep(dt.datetime.now(dt.UTC))

@@ -1,4 +1,4 @@
-"""Makes sure that work which is ready has a wake-up, and takes back what was abandoned."""
+"""Sweep Redis: take back abandoned chunks, and send missing wake-ups."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import structlog
 from worker.contract.errors import RedisUnavailable
 from worker.contract.lanes import QueueName
 from worker.contract.records.records import Records
-from worker.observability.metrics import Meters
-from worker.runtime.periodic import Rounds
+from worker.observability.metrics import WorkerMetrics
+from worker.runtime.periodic import PeriodicThread
 
 log = structlog.get_logger(__name__)
 
@@ -19,15 +19,15 @@ MAX_WAKE_UPS = 4
 
 
 def missing_wake_ups(*, ready: int, queued: int) -> int:
-    """How many wake-ups to send: a few wait at any time while chunks are ready.
+    """The number of wake-ups to send: a few wait at any time while chunks are ready.
 
-    They are for threads that idle. Those that work go on by themselves, and each wake-up
+    They are for threads that idle. Busy threads go on without one, and each wake-up
     that finds nobody idle costs as much as an image.
     """
     return max(0, min(ready, MAX_WAKE_UPS) - queued)
 
 
-class Sweeper(Rounds):
+class Sweeper(PeriodicThread):
     """A thread of every coordinator. Many may sweep at once: each step is atomic in Redis.
 
     While Redis is away nobody can renew a lease. When it is back, no lease is taken away
@@ -41,29 +41,29 @@ class Sweeper(Rounds):
         *,
         sweep_s: float,
         grace_s: float,
-        meters: Meters | None = None,
+        metrics: WorkerMetrics | None = None,
     ) -> None:
         super().__init__("sweeper", every_s=sweep_s)
         self._records = records
         self._send = send
-        self._meters = meters or Meters()
+        self._metrics = metrics or WorkerMetrics()
         self._grace_s = grace_s
         self._away = False
         self._grace_until_s = 0.0
 
     def sweep(self) -> None:
         """One round: leases, waiting chunks, then the wake-ups that are missing."""
-        found = self._records.queue.sweep(look_only=time.monotonic() < self._grace_until_s)
-        if found.overdue:
-            log.warning("took back overdue chunks", chunks=found.overdue)
-            self._meters.overdue.inc(found.overdue)
-        for queue, ready in found.ready.items():
+        swept = self._records.queue.sweep(look_only=time.monotonic() < self._grace_until_s)
+        if swept.overdue:
+            log.warning("took back overdue chunks", chunks=swept.overdue)
+            self._metrics.overdue.inc(swept.overdue)
+        for queue, ready in swept.ready.items():
             queued = self._records.queue.queued_wake_ups(queue)
             missing = missing_wake_ups(ready=ready, queued=queued)
             if missing:
                 self._send(queue, missing)
 
-    def round(self) -> None:
+    def step(self) -> None:
         """One round, or a note that Redis is away or back."""
         try:
             if self._away:

@@ -20,7 +20,7 @@ Key = tuple[str, str, str]
 """Tenant, SHA-256 of the file, `Prepared.question`."""
 
 
-class KnownAnswers:
+class AnswerCache:
     """The answers used last, up to `max_bytes`. Any thread may call it.
 
     Attributes:

@@ -21,8 +21,8 @@ from guanwu.wire.base import Lane
 from guanwu.wire.options import Options
 from worker.contract.errors import GuanwuError, ServiceUnavailable
 from worker.contract.lanes import LANES
-from worker.inference.answer_cache import Key, KnownAnswers
-from worker.observability.metrics import Meters
+from worker.inference.answer_cache import AnswerCache, Key
+from worker.observability.metrics import WorkerMetrics
 from worker.vision.analysis import Analysis, Prepared
 
 log = structlog.get_logger(__name__)
@@ -37,7 +37,7 @@ class Analyzer(Protocol):
 
 
 @dataclass(frozen=True)
-class Answer:
+class BatchAnswer:
     """An image's analysis, how long it waited for its batch, and whether it was known.
 
     Attributes:
@@ -59,7 +59,7 @@ class _Waiting:
     wanted: Callable[[], bool]
     key: Key
     alone: bool
-    future: Future[Answer] = field(default_factory=Future)
+    future: Future[BatchAnswer] = field(default_factory=Future)
 
 
 class Batcher:
@@ -74,11 +74,11 @@ class Batcher:
         *,
         batch_images: int,
         wait_ms: float,
-        known: KnownAnswers | None = None,
-        meters: Meters | None = None,
+        known: AnswerCache | None = None,
+        metrics: WorkerMetrics | None = None,
     ) -> None:
         self._engine = engine
-        self._meters = meters or Meters()
+        self._metrics = metrics or WorkerMetrics()
         self._known = known
         self._batch_images = batch_images
         self._wait_s = wait_ms / 1000
@@ -100,7 +100,7 @@ class Batcher:
         tenant: str = "",
         wanted: Callable[[], bool] = lambda: True,
         alone: bool = False,
-    ) -> Future[Answer]:
+    ) -> Future[BatchAnswer]:
         """Hand in one image. Its future is cancelled if it is not `wanted` when its turn comes.
 
         With one that comes `alone` no others of its job are on their way: while the model is idle
@@ -109,7 +109,7 @@ class Batcher:
         key = (tenant, prepared.sha256, prepared.question(options))
         waiting = _Waiting(prepared, options, time.perf_counter(), wanted, key, alone)
         if (found := self._answer(waiting)) is not None:
-            waiting.future.set_result(Answer(found, wait_ms=0.0, known=True))
+            waiting.future.set_result(BatchAnswer(found, wait_ms=0.0, known=True))
             return waiting.future
         with self._changed:
             if self._closed:
@@ -209,10 +209,10 @@ class Batcher:
                 if self._known is not None and waiting.options.cache:
                     self._known.keep(waiting.key, answer)
                 wait_ms = (started - waiting.since) * 1000
-                told = Answer(answer, wait_ms, began_ns=began_ns, images=len(batch))
+                told = BatchAnswer(answer, wait_ms, began_ns=began_ns, images=len(batch))
                 waiting.future.set_result(told)
 
     def _measure(self, batch: Sequence[_Waiting], started_s: float, started_cpu_s: float) -> None:
-        self._meters.stage_cpu_s.labels("model").inc(time.thread_time() - started_cpu_s)
-        self._meters.batch_s.observe(time.perf_counter() - started_s)
-        self._meters.batch_images.observe(len(batch))
+        self._metrics.stage_cpu_s.labels("model").inc(time.thread_time() - started_cpu_s)
+        self._metrics.batch_s.observe(time.perf_counter() - started_s)
+        self._metrics.batch_images.observe(len(batch))

@@ -1,8 +1,7 @@
-"""Tells the front door what this worker offers, and keeps telling it."""
+"""Publish the catalogue of this worker's models and labels to Redis."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -14,6 +13,7 @@ from worker.contract.errors import RedisUnavailable
 from worker.contract.label_set import LabelSet
 from worker.contract.records.connection import translated
 from worker.contract.records.keys import RedisKeys
+from worker.runtime.periodic import PeriodicThread
 
 log = structlog.get_logger(__name__)
 
@@ -27,24 +27,17 @@ class Offering(Protocol):
     def label_sets(self) -> Iterable[LabelSet]: ...
 
 
-class CatalogPublisher:
+class CatalogPublisher(PeriodicThread):
     """Writes the catalogue to Redis at the start and again and again: Redis may be flushed.
 
     The names of labels are many and do not change: they are written where they are missing.
     """
 
     def __init__(self, client: redis.Redis, keys: RedisKeys, offering: Offering) -> None:
+        super().__init__("catalog", every_s=PUBLISH_S, at_once=True)
         self._client = client
         self._keys = keys
         self._offering = offering
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="catalog", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
 
     def publish(self) -> None:
         """Raises RedisUnavailable."""
@@ -55,11 +48,8 @@ class CatalogPublisher:
                     self._client.set(key, labels.as_json(), ex=LABELS_S)
             self._client.set(self._keys.catalog, self._offering.catalog().model_dump_json())
 
-    def _run(self) -> None:
-        while True:
-            try:
-                self.publish()
-            except RedisUnavailable as exc:
-                log.warning("catalogue not published", error=exc.message)
-            if self._stop.wait(PUBLISH_S):
-                return
+    def step(self) -> None:
+        try:
+            self.publish()
+        except RedisUnavailable as exc:
+            log.warning("catalogue not published", error=exc.message)

@@ -33,7 +33,7 @@ from worker.contract.repositories.chunk_results import read_chunk
 from worker.contract.repositories.manifests import parse_manifest_items, read_manifest_items
 from worker.inference.batcher import Batcher
 from worker.inference.item_task import ItemOutcome, ItemStages, ItemTask, Pipeline
-from worker.observability.metrics import Meters
+from worker.observability.metrics import WorkerMetrics
 from worker.results import coarse_maps
 from worker.results.unfinished import poisoned_result, unrun_result
 
@@ -62,13 +62,13 @@ class ChunkRunner:
         web: Mapping[Lane, Executor],
         sample_device: Callable[[], DeviceInfo],
         *,
-        meters: Meters | None = None,
+        metrics: WorkerMetrics | None = None,
     ) -> None:
         self._records = records
         self._store = store
         self._leases = leases
         self._stages = ItemStages(pipeline, batcher, io, web, sample_device)
-        self._meters = meters or Meters()
+        self._metrics = metrics or WorkerMetrics()
         self._careful = threading.Lock()
 
     def run(self, claim: Claim) -> QueueName | None:
@@ -86,20 +86,20 @@ class ChunkRunner:
                 items = [item for item in self._read_items(claim) if item.index not in before]
                 outcomes = [*before.values(), *self._run_items(held, items)]
                 held.check()
-                with self._meters.stage("upload"):
+                with self._metrics.stage("upload"):
                     self._put_outcomes(claim, outcomes)
             except DeviceBroken as exc:
                 # Not given back: the lease runs out like that of a dead worker, so that an
                 # image which breaks devices is found out.
                 log.error("chunk left behind", error=exc.message)
-                self._meters.given_back.labels(exc.code).inc()
+                self._metrics.given_back.labels(exc.code).inc()
                 return None
             except (ServiceUnavailable, StoreDenied) as exc:
                 self._give_back(claim, exc)
                 return None
             results = [outcome.result for outcome in outcomes]
             tally = _count_by_status(results, items=claim.items)
-            with self._meters.stage("commit"):
+            with self._metrics.stage("commit"):
                 queue = self._commit(held, tally)
             self._count(claim, tally, results)
             return queue
@@ -107,10 +107,10 @@ class ChunkRunner:
     def _count(self, claim: Claim, tally: Tally, results: Sequence[ItemResult]) -> None:
         """Add the images that have ended now to the metrics."""
         for status, images in dataclasses.asdict(tally).items():
-            self._meters.images.labels(status, claim.record.lane).inc(max(0, images))
+            self._metrics.images.labels(status, claim.record.lane).inc(max(0, images))
         for result in results:
             if result.error is not None and result.status is ItemStatus.FAILED:
-                self._meters.failures.labels(result.error.code).inc()
+                self._metrics.failures.labels(result.error.code).inc()
 
     def _commit(self, held: HeldClaim, tally: Tally) -> QueueName | None:
         """Count the results, which stand in S3 by now; waits while Redis is away.
@@ -187,7 +187,7 @@ class ChunkRunner:
         """A service is away: wait and try again; the attempt does not count."""
         delay_s = random.uniform(*GIVE_BACK_S)
         log.warning("chunk given back", error=exc.message, delay_s=delay_s)
-        self._meters.given_back.labels(exc.code).inc()
+        self._metrics.given_back.labels(exc.code).inc()
         self._records.claims.release(claim, delay_s=delay_s, counted=False)
 
 

@@ -27,10 +27,10 @@ from worker.contract.objects import keys
 from worker.contract.objects.store import BYTES, JSON, ObjectStore, split_address
 from worker.contract.records.job_record import Claim
 from worker.inference import artifacts as drawing
-from worker.inference.batcher import Answer
-from worker.inference.label_set_cache import ClientLabelShelf
+from worker.inference.batcher import BatchAnswer
+from worker.inference.label_set_cache import LabelSetCache
 from worker.inference.stopwatch import Stopwatch
-from worker.observability.metrics import Meters
+from worker.observability.metrics import WorkerMetrics
 from worker.outbound.image_download import Downloads
 from worker.results.example_features import ExampleFeatures
 from worker.vision.analysis import Analysis, EncodedExample, MadeMap, Prepared
@@ -79,11 +79,11 @@ class ItemPipeline:
         downloads: Downloads,
         limits: ImageLimits,
         processor_slots: int,
-        meters: Meters | None = None,
+        metrics: WorkerMetrics | None = None,
     ) -> None:
-        self._meters = meters or Meters()
+        self._metrics = metrics or WorkerMetrics()
         self._store = store
-        self._client_labels = ClientLabelShelf(store)
+        self._client_labels = LabelSetCache(store)
         self._downloads = downloads
         self._engine = engine
         self._limits = limits
@@ -95,7 +95,7 @@ class ItemPipeline:
         At most `processor_slots` images stand decoded at a time; what is kept
         for rendering is no larger than the artefacts asked for.
         """
-        watch = Stopwatch(self._meters)
+        watch = Stopwatch(self._metrics)
         with watch.stage("fetch"):
             client = self._client_labels.of(options, tenant=claim.record.tenant, job=claim.job)
             data = self._fetch(item)
@@ -133,7 +133,7 @@ class ItemPipeline:
     def store(
         self,
         loaded: Loaded,
-        answer: Answer,
+        answer: BatchAnswer,
         claim: Claim,
         *,
         device: DeviceInfo,

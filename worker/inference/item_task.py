@@ -20,7 +20,7 @@ from worker.contract.coarse_maps import Rows
 from worker.contract.errors import GuanwuError, LeaseLost, ServiceUnavailable, StoreDenied
 from worker.contract.manifest_item import ManifestItem
 from worker.contract.records.job_record import Claim
-from worker.inference.batcher import Answer, Batcher
+from worker.inference.batcher import BatchAnswer, Batcher
 from worker.inference.item_pipeline import Loaded
 from worker.results.coarse_maps import rows_of
 from worker.results.representative_maps import representative_maps
@@ -36,7 +36,7 @@ class Pipeline(Protocol):
     def load(self, item: ManifestItem, options: Options, claim: Claim) -> Loaded: ...
 
     def store(
-        self, loaded: Loaded, answer: Answer, claim: Claim, *, device: DeviceInfo
+        self, loaded: Loaded, answer: BatchAnswer, claim: Claim, *, device: DeviceInfo
     ) -> ItemResult: ...
 
 
@@ -94,7 +94,7 @@ class ItemTask:
         answer = self._submit_to_model(loaded)
         answer.add_done_callback(lambda answer: self._submit(lambda: self._store(loaded, answer)))
 
-    def _submit_to_model(self, loaded: Loaded) -> Future[Answer]:
+    def _submit_to_model(self, loaded: Loaded) -> Future[BatchAnswer]:
         claim = self._held.claim
         return self._stages.batcher.submit(
             loaded.prepared,
@@ -105,7 +105,7 @@ class ItemTask:
             alone=claim.items == 1,
         )
 
-    def _store(self, loaded: Loaded, answered: Future[Answer]) -> None:
+    def _store(self, loaded: Loaded, answered: Future[BatchAnswer]) -> None:
         if self._end_if_stopped():
             return
         answer = answered.result()

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 MAX_KEPT = 32
 
 
-class ClientLabelShelf:
+class LabelSetCache:
     """The versions that were used last. Any thread may call it.
 
     They are found under the tenant of the job alone, so nobody works with another's.

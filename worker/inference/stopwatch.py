@@ -5,21 +5,21 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import cast
 
-from worker.inference.batcher import Answer
-from worker.observability.metrics import Meters, Stage
+from worker.inference.batcher import BatchAnswer
+from worker.observability.metrics import Stage, WorkerMetrics
 
 
 class Stopwatch:
     """Milliseconds by stage of one image, which the meters get, too."""
 
-    def __init__(self, meters: Meters) -> None:
+    def __init__(self, metrics: WorkerMetrics) -> None:
         self.ms: dict[str, float] = {}
-        self._meters = meters
+        self._metrics = metrics
 
     def stage(self, name: Stage) -> AbstractContextManager[None]:
-        return self._meters.stage(name, into=self.ms)
+        return self._metrics.stage(name, into=self.ms)
 
-    def add_answer(self, answer: Answer) -> None:
+    def add_answer(self, answer: BatchAnswer) -> None:
         """What the batcher has timed: the wait for the batch, then one stage after the other."""
         at_ns = answer.began_ns
         self._add("wait", answer.wait_ms, ended_ns=at_ns)
@@ -29,4 +29,4 @@ class Stopwatch:
 
     def _add(self, name: Stage, ms: float, *, ended_ns: int, images: int = 1) -> None:
         self.ms[name] = ms
-        self._meters.saw(name, ms / 1000, ended_ns=ended_ns, lasted_s=ms * images / 1000)
+        self._metrics.saw(name, ms / 1000, ended_ns=ended_ns, lasted_s=ms * images / 1000)

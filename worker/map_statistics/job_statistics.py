@@ -11,14 +11,14 @@ from worker.contract.coarse_maps import SIDE
 from worker.map_statistics import map_rows
 from worker.map_statistics.agreement import rank_correlations
 from worker.map_statistics.method_statistics import MethodStatistics
-from worker.map_statistics.quantiles import Histogram
+from worker.map_statistics.quantiles import ValueHistogram
 from worker.map_statistics.shortcut_test import find_shortcuts
 from worker.results.coarse_maps import Densities
 from worker.results.representative_maps import representative_maps
 
 MOST_FLAGS = 50
 
-Method = tuple[str, str, bool]
+MapMethod = tuple[str, str, bool]
 """Model, method, and whether its maps are of no label."""
 
 
@@ -35,15 +35,15 @@ class JobMapStatistics:
     """Statistics by method; the memory they take does not grow with the job."""
 
     def __init__(self) -> None:
-        self._methods: dict[Method, MethodStatistics] = {}
-        self._agreement: dict[tuple[Method, Method], Histogram] = {}
+        self._methods: dict[MapMethod, MethodStatistics] = {}
+        self._agreement: dict[tuple[MapMethod, MapMethod], ValueHistogram] = {}
 
     def add(self, results: Sequence[ItemResult], densities: Densities) -> None:
         """Add a chunk's results, and the coarse densities of their maps."""
         places = zip(densities.index.tolist(), densities.nth.tolist(), strict=True)
         rows = {place: row for row, place in enumerate(places)}
-        by_method: dict[Method, list[_PictureMap]] = {}
-        pairs: dict[tuple[Method, Method], list[tuple[int, int]]] = {}
+        by_method: dict[MapMethod, list[_PictureMap]] = {}
+        pairs: dict[tuple[MapMethod, MapMethod], list[tuple[int, int]]] = {}
         for result in results:
             maps = _maps_by_method(result, rows)
             for method, picture_map in maps.items():
@@ -56,12 +56,14 @@ class JobMapStatistics:
         for methods, rows_of_pairs in pairs.items():
             self._compare(methods, rows_of_pairs, densities)
 
-    def _of(self, method: Method) -> MethodStatistics:
+    def _of(self, method: MapMethod) -> MethodStatistics:
         model, name, free = method
         new = MethodStatistics(model, name, "free" if free else "label")
         return self._methods.setdefault(method, new)
 
-    def _add_rows(self, method: Method, maps: Sequence[_PictureMap], densities: Densities) -> None:
+    def _add_rows(
+        self, method: MapMethod, maps: Sequence[_PictureMap], densities: Densities
+    ) -> None:
         kept = [(m.row, m.label) for m in maps if m.row is not None]
         if kept:
             rows = [row for row, _ in kept]
@@ -69,12 +71,15 @@ class JobMapStatistics:
             self._of(method).add_rows(built, [label for _, label in kept])
 
     def _compare(
-        self, methods: tuple[Method, Method], rows: Sequence[tuple[int, int]], densities: Densities
+        self,
+        methods: tuple[MapMethod, MapMethod],
+        rows: Sequence[tuple[int, int]],
+        densities: Densities,
     ) -> None:
         a, b = ([pair[n] for pair in rows] for n in (0, 1))
         cells, seen = densities.cells, densities.seen
         correlations = rank_correlations(cells[a], seen[a], cells[b], seen[b])
-        self._agreement.setdefault(methods, Histogram(-1.0, 1.0)).add(correlations)
+        self._agreement.setdefault(methods, ValueHistogram(-1.0, 1.0)).add(correlations)
 
     def summary(self) -> ExplanationSummary:
         groups = [group for method in self._methods.values() for group in method.groups()]
@@ -104,11 +109,11 @@ class JobMapStatistics:
 
 def _maps_by_method(
     result: ItemResult, rows: dict[tuple[int, int], int]
-) -> dict[Method, _PictureMap]:
+) -> dict[MapMethod, _PictureMap]:
     """A picture's maps, with its first label: of the map's model, of all for maps of no label."""
     first = {label.model: label for label in reversed(result.labels)}
     best = result.labels[0] if result.labels else None
-    maps: dict[Method, _PictureMap] = {}
+    maps: dict[MapMethod, _PictureMap] = {}
     for nth, made in representative_maps(result.labels, result.explanations):
         label = best if made.target is None else first[made.model]
         method = (made.model, made.method, made.target is None)
@@ -117,8 +122,8 @@ def _maps_by_method(
 
 
 def _pairs(
-    maps: dict[Method, _PictureMap],
-) -> Iterator[tuple[tuple[Method, Method], tuple[int, int]]]:
+    maps: dict[MapMethod, _PictureMap],
+) -> Iterator[tuple[tuple[MapMethod, MapMethod], tuple[int, int]]]:
     """Two maps of one label in one picture, and the rows of their densities."""
     of_labels = [
         (m, picture) for m, picture in maps.items() if not m[2] and picture.row is not None

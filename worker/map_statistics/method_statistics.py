@@ -12,7 +12,7 @@ from guanwu.wire.map_statistics import DensitiesOfMethod, Edge, MapsOfMethod, Me
 from guanwu.wire.results import Explanation, Label
 from worker.map_statistics import map_rows
 from worker.map_statistics.map_rows import MapRows
-from worker.map_statistics.quantiles import Histogram
+from worker.map_statistics.quantiles import ValueHistogram
 from worker.map_statistics.shortcut_test import Group
 
 MOST_LABELS = 1000  # held at a time, 5 kB each
@@ -27,7 +27,7 @@ _RANGES = {
 }
 UNJUDGED = "unjudged"
 
-LabelNames = tuple[str, str]
+NamesOfLabel = tuple[str, str]
 """A first label in Chinese and English."""
 
 
@@ -44,9 +44,9 @@ class MethodStatistics:
         self.target = target
         self._verdicts: Counter[str] = Counter()
         self._flat = 0
-        self._histograms = {name: Histogram(*ends) for name, ends in _RANGES.items()}
+        self._histograms = {name: ValueHistogram(*ends) for name, ends in _RANGES.items()}
         self._overall = map_rows.zero_total()
-        self._labels: dict[LabelNames, MapRows] = {}
+        self._labels: dict[NamesOfLabel, MapRows] = {}
 
     def add_explanations(self, explanations: Sequence[Explanation]) -> None:
         """Count the verdicts and diagnostics in results."""
@@ -60,7 +60,7 @@ class MethodStatistics:
     def add_rows(self, rows: MapRows, labels: Sequence[Label | None]) -> None:
         """Sum rows of maps, whose pictures have these first labels."""
         map_rows.add_rows(self._overall, rows)
-        members: dict[LabelNames, list[int]] = {}
+        members: dict[NamesOfLabel, list[int]] = {}
         for n, label in enumerate(labels):
             if label is not None:
                 members.setdefault((label.zh, label.en), []).append(n)
@@ -70,7 +70,7 @@ class MethodStatistics:
         if len(self._labels) > MOST_LABELS:
             self._labels = dict(self._most_frequent(MOST_LABELS // 2))
 
-    def _most_frequent(self, most: int) -> list[tuple[LabelNames, MapRows]]:
+    def _most_frequent(self, most: int) -> list[tuple[NamesOfLabel, MapRows]]:
         by_count = sorted(self._labels.items(), key=lambda label: -label[1]["maps"])
         return by_count[:most]
 

@@ -12,7 +12,7 @@ from guanwu.wire.map_statistics import Quantiles
 BINS = 400
 
 
-class Histogram:
+class ValueHistogram:
     """Values from `low` to `high`; what lies beyond counts at the end. Exact to a bin."""
 
     def __init__(self, low: float, high: float) -> None:

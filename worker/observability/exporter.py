@@ -1,6 +1,6 @@
 """`/metrics` of a worker: one port for all its processes, served by their supervisor.
 
-So it answers, and says which process is down, while one hangs or is started again.
+It answers, and shows the process that is down, while one hangs or is started again.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from prometheus_client.registry import Collector
 
 from worker.contract.errors import SettingsInvalid
 from worker.contract.settings.model import Settings
-from worker.observability.metrics import SHARED, Meters
+from worker.observability.metrics import SHARED, WorkerMetrics
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class Life:
-    """Of a process that is started again when it dies."""
+    """State of a process that is started again when it dies."""
 
     name: str
     up: bool
@@ -35,20 +35,20 @@ class Life:
 
 
 @dataclass(frozen=True)
-class Address:
-    """Where numbers are served."""
+class MetricsAddress:
+    """Host and port of the metrics server."""
 
     host: str
     port: int
 
 
-def address_of(settings: Settings) -> Address | None:
-    """Where the settings want numbers served; None is nowhere."""
+def address_of(settings: Settings) -> MetricsAddress | None:
+    """The address in the settings; None serves no metrics."""
     port = settings.metrics_port
-    return Address(settings.metrics_host, port) if port else None
+    return MetricsAddress(settings.metrics_host, port) if port else None
 
 
-class Exposition:
+class SharedMetrics:
     """The folder in which processes keep their numbers, and what is served from it."""
 
     def __init__(self, folder: str) -> None:
@@ -65,37 +65,39 @@ class Exposition:
 
 
 class _Lives(Collector):
-    def __init__(self, look: Callable[[], list[Life]]) -> None:
-        self._look = look
+    def __init__(self, read_lives: Callable[[], list[Life]]) -> None:
+        self._read_lives = read_lives
 
     def collect(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("guanwu_process_up", "1: it runs.", labels=["process"])
         deaths = CounterMetricFamily(
             "guanwu_process_deaths", "Ended by itself, and was started again.", labels=["process"]
         )
-        for life in self._look():
+        for life in self._read_lives():
             up.add_metric([life.name], float(life.up))
             deaths.add_metric([life.name], life.deaths)
         yield from (up, deaths)
 
 
 @contextmanager
-def exposed_alone(meters: Meters, settings: Settings) -> Iterator[None]:
+def serve_own_metrics(metrics: WorkerMetrics, settings: Settings) -> Iterator[None]:
     """Serve the numbers of a process that no supervisor has started, while inside.
 
     Raises:
-        SettingsInvalid: as `exposed`.
+        SettingsInvalid: as `serve_metrics`.
     """
     address = address_of(settings)
     if address is None or SHARED in os.environ:
         yield
         return
-    with _served(address, meters.registry):
+    with _listening(address, metrics.registry):
         yield
 
 
 @contextmanager
-def exposed(address: Address | None, look: Callable[[], list[Life]]) -> Iterator[Exposition | None]:
+def serve_metrics(
+    address: MetricsAddress | None, read_lives: Callable[[], list[Life]]
+) -> Iterator[SharedMetrics | None]:
     """Serve numbers at `address` while inside; None serves nothing.
 
     Raises:
@@ -107,16 +109,16 @@ def exposed(address: Address | None, look: Callable[[], list[Life]]) -> Iterator
     folder = tempfile.mkdtemp(prefix="guanwu-metrics-")
     registry = CollectorRegistry()
     MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]  # theirs
-    registry.register(_Lives(look))
+    registry.register(_Lives(read_lives))
     try:
-        with _served(address, registry):
-            yield Exposition(folder)
+        with _listening(address, registry):
+            yield SharedMetrics(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _served(address: Address, registry: CollectorRegistry) -> Iterator[None]:
+def _listening(address: MetricsAddress, registry: CollectorRegistry) -> Iterator[None]:
     try:
         server, thread = start_http_server(address.port, address.host, registry)
     except OSError as exc:

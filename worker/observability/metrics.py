@@ -46,7 +46,7 @@ Stage = Literal[
     "upload",
     "commit",
 ]
-Outcome = Literal["succeeded", "failed", "cancelled", "expired"]
+ImageOutcome = Literal["succeeded", "failed", "cancelled", "expired"]
 Delivered = Literal["delivered", "failed", "given_up", "gone", "undeliverable"]
 FINAL_STATUSES = tuple(status.value for status in JobStatus if status.done)
 ALARMING = (PoisonImage.code, OutOfMemory.code, ModelError.code)
@@ -58,7 +58,7 @@ BATCH_IMAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 DELIVERY_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60)
 
 
-class Meters:
+class WorkerMetrics:
     """All that is counted by any part of a worker. Each process fills those of its parts.
 
     Attributes:
@@ -119,7 +119,7 @@ class Meters:
         # Kept, because looking them up costs more than counting, a dozen times an image.
         self._s_of = {stage: self.stage_s.labels(stage) for stage in get_args(Stage)}
         self._cpu_s_of = {stage: self.stage_cpu_s.labels(stage) for stage in get_args(Stage)}
-        for outcome, lane in product(get_args(Outcome), LANES):
+        for outcome, lane in product(get_args(ImageOutcome), LANES):
             self.images.labels(outcome, lane)
         for code in ALARMING:
             self.failures.labels(code)
@@ -167,7 +167,7 @@ class Meters:
         stage_times.saw(name, seconds, ended_ns=ended_ns, lasted_s=lasted_s)
 
 
-def meters_of(process: str) -> Meters:
+def open_metrics(process: str) -> WorkerMetrics:
     """The meters of this process, shared with the supervisor if it wants them.
 
     To be called once, before any other part makes metrics.
@@ -175,4 +175,4 @@ def meters_of(process: str) -> Meters:
     if SHARED in os.environ:
         name = process.replace(":", "-")  # part of a file's name
         values.ValueClass = values.MultiProcessValue(lambda: name)  # type: ignore[no-untyped-call]
-    return Meters()
+    return WorkerMetrics()

@@ -1,4 +1,4 @@
-"""Reads what only shows when somebody looks: processor, memory and GPU of a process.
+"""Gauges of a process's processor, memory and GPU, sampled every 2 s.
 
 Needs no package of the extra `worker`: a coordinator may stand alone, in the small image.
 """
@@ -14,8 +14,8 @@ from typing import Protocol
 import structlog
 
 from guanwu.wire.results import DeviceInfo
-from worker.observability.metrics import Meters
-from worker.runtime.periodic import Rounds
+from worker.observability.metrics import WorkerMetrics
+from worker.runtime.periodic import PeriodicThread
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +24,7 @@ _STATM = Path("/proc/self/statm")  # Linux alone; elsewhere memory is not told
 
 
 class Monitor(Protocol):
-    """What tells of a device: a `DeviceMonitor`, which takes packages of the extra."""
+    """Samples of a device: a `DeviceMonitor`, which needs packages of the extra."""
 
     @property
     def total_mb(self) -> float | None: ...
@@ -32,7 +32,7 @@ class Monitor(Protocol):
     def sample(self) -> DeviceInfo: ...
 
 
-class Readings(Rounds):
+class ResourceGauges(PeriodicThread):
     """A thread of every process of a worker that keeps its gauges up to date.
 
     Args:
@@ -43,45 +43,45 @@ class Readings(Rounds):
 
     def __init__(
         self,
-        meters: Meters,
+        metrics: WorkerMetrics,
         process: str,
         *,
         monitor: Monitor | None = None,
         splits: Callable[[], int] = lambda: 0,
     ) -> None:
         super().__init__("readings", every_s=READ_S)
-        self._meters = meters
+        self._metrics = metrics
         self._name = process
         self._monitor = monitor
         self._splits = splits
         self._seen_splits = 0
         self._seen_cpu_s = 0.0
 
-    def round(self) -> None:
+    def step(self) -> None:
         try:
             self.read()
         except Exception:
             log.exception("gauges were not read")
 
     def read(self) -> None:
-        """One look at everything."""
+        """Sample all gauges once."""
         cpu_s = time.process_time()
-        self._meters.cpu_s.labels(self._name).inc(cpu_s - self._seen_cpu_s)
+        self._metrics.cpu_s.labels(self._name).inc(cpu_s - self._seen_cpu_s)
         self._seen_cpu_s = cpu_s
         if _STATM.exists():
             pages = int(_STATM.read_text().split()[1])
-            self._meters.resident_bytes.labels(self._name).set(pages * os.sysconf("SC_PAGE_SIZE"))
+            self._metrics.resident_bytes.labels(self._name).set(pages * os.sysconf("SC_PAGE_SIZE"))
         splits = self._splits()
-        self._meters.splits.inc(splits - self._seen_splits)
+        self._metrics.splits.inc(splits - self._seen_splits)
         self._seen_splits = splits
         if self._monitor is not None:
             self._read_device(self._monitor)
 
     def _read_device(self, monitor: Monitor) -> None:
-        seen, total_mb = monitor.sample(), monitor.total_mb
-        if seen.gpu_percent is not None:
-            self._meters.gpu_busy.labels(seen.name).set(seen.gpu_percent / 100)
-        if seen.gpu_memory_mb is not None:
-            self._meters.gpu_used_bytes.labels(seen.name).set(seen.gpu_memory_mb * 2**20)
+        sample, total_mb = monitor.sample(), monitor.total_mb
+        if sample.gpu_percent is not None:
+            self._metrics.gpu_busy.labels(sample.name).set(sample.gpu_percent / 100)
+        if sample.gpu_memory_mb is not None:
+            self._metrics.gpu_used_bytes.labels(sample.name).set(sample.gpu_memory_mb * 2**20)
         if total_mb is not None:
-            self._meters.gpu_total_bytes.labels(seen.name).set(total_mb * 2**20)
+            self._metrics.gpu_total_bytes.labels(sample.name).set(total_mb * 2**20)

@@ -1,4 +1,4 @@
-"""Makes the pulse of a process out of its meters, and publishes it every few seconds."""
+"""Publish this process's status (rates, stages, recent errors) to Redis every 2 s."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import structlog
 
 from guanwu.wire.fleet import Pulse, StagePulse, Trouble, slowest
 from worker.contract.errors import RedisUnavailable
-from worker.observability.metrics import Meters
+from worker.observability.metrics import WorkerMetrics
 from worker.observability.resource_gauges import Monitor
-from worker.runtime.periodic import Rounds
+from worker.runtime.periodic import PeriodicThread
 
 log = structlog.get_logger(__name__)
 
-BEAT_S = 2.0
-WINDOW_BEATS = 5
+REPORT_S = 2.0
+WINDOW_REPORTS = 5
 MAX_TROUBLES = 5
 TROUBLES = ("guanwu_image_failures_total", "guanwu_chunks_given_back_total")
 
@@ -33,37 +33,37 @@ class Publish(Protocol):
     def publish(self, pulse: Pulse) -> None: ...
 
 
-class Heart(Rounds):
-    """A thread of every process of a worker. A pulse covers the last few beats."""
+class StatusReporter(PeriodicThread):
+    """A thread of every process of a worker. A report covers the last few periods."""
 
     def __init__(
         self,
-        meters: Meters,
+        metrics: WorkerMetrics,
         process: str,
         pulses: Publish,
         *,
         monitor: Monitor | None = None,
     ) -> None:
-        super().__init__("heart", every_s=BEAT_S)
-        self._meters = meters
+        super().__init__("heart", every_s=REPORT_S)
+        self._metrics = metrics
         self._name = process
         self._pulses = pulses
         self._monitor = monitor
-        self._seen: deque[tuple[float, Totals]] = deque(maxlen=WINDOW_BEATS + 1)
-        self._seen.append((time.monotonic(), totals(meters)))
+        self._seen: deque[tuple[float, Totals]] = deque(maxlen=WINDOW_REPORTS + 1)
+        self._seen.append((time.monotonic(), totals(metrics)))
         self._troubles: dict[str, Trouble] = {}
 
-    def round(self) -> None:
+    def step(self) -> None:
         try:
-            self.beat()
+            self.report()
         except RedisUnavailable as exc:
             log.debug("no pulse", error=exc.message)  # the sweeper's log says that Redis is away
         except Exception:
             log.exception("no pulse")
 
-    def beat(self) -> None:
+    def report(self) -> None:
         """Raises RedisUnavailable."""
-        now_s, now = time.monotonic(), totals(self._meters)
+        now_s, now = time.monotonic(), totals(self._metrics)
         self._note_troubles(self._seen[-1][1], now)
         before_s, before = self._seen[0]
         self._seen.append((now_s, now))
@@ -101,7 +101,7 @@ class Heart(Rounds):
 
 
 class _Rates:
-    """What was added between two looks at the totals, by the second."""
+    """Growth of the totals between two reports, by the second."""
 
     def __init__(self, before: Totals, now: Totals, seconds: float) -> None:
         self._added = {series: value - before.get(series, 0) for series, value in now.items()}
@@ -112,7 +112,7 @@ class _Rates:
         return self._sum(name, label) / self._seconds
 
     def mean(self, histogram: str, label: str | None = None) -> float | None:
-        """Of what a histogram has seen; None if that was nothing."""
+        """Mean of a histogram's values; None if there are none."""
         count = self._sum(f"{histogram}_count", label)
         return self._sum(f"{histogram}_sum", label) / count if count else None
 
@@ -134,14 +134,14 @@ class _Rates:
         )
 
 
-def totals(meters: Meters) -> Totals:
+def totals(metrics: WorkerMetrics) -> Totals:
     """All series of this process. Lanes are added up, buckets left out."""
-    found: dict[tuple[str, str], float] = {}
-    for family in meters.registry.collect():
+    sums: dict[tuple[str, str], float] = {}
+    for family in metrics.registry.collect():
         for sample in family.samples:
             if "le" in sample.labels:
                 continue
             label = next((v for name, v in sample.labels.items() if name != "lane"), "")
             series = (sample.name, label)
-            found[series] = found.get(series, 0) + sample.value
-    return found
+            sums[series] = sums.get(series, 0) + sample.value
+    return sums

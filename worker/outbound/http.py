@@ -30,7 +30,7 @@ PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpAnswer:
     """An answer whose body is not read yet. Names of headers are in lower case."""
 
     status: int
@@ -69,7 +69,7 @@ class Outbound:
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
         timeout_s: float | None = None,
-    ) -> Iterator[Answer]:
+    ) -> Iterator[HttpAnswer]:
         """Send a request; the connection is closed when the context ends.
 
         `timeout_s` takes the place of the one all requests have.
@@ -96,7 +96,7 @@ class Outbound:
                 for name, value in response.headers
             }
             pieces = self._bounded(response.iter_stream(), where.host)
-            yield Answer(response.status, told, pieces)
+            yield HttpAnswer(response.status, told, pieces)
 
     def _pool(self, backend: _CheckedBackend) -> httpcore.ConnectionPool:
         return httpcore.ConnectionPool(

@@ -24,7 +24,7 @@ from worker.contract.errors import (
 )
 from worker.contract.inputs.urls import check_url, is_named, shown
 from worker.contract.settings.model import Settings
-from worker.outbound.http import Answer, Outbound, Resolve
+from worker.outbound.http import HttpAnswer, Outbound, Resolve
 
 MAX_REDIRECTS = 5
 AGAIN_S = 1.0  # a passing trouble is tried once more after this, if there is time left
@@ -80,7 +80,7 @@ class Downloads:
                 hop = _target(answer, hop)
         raise UrlRefused(f"{shown(url)} redirects more than {MAX_REDIRECTS} times; name its end")
 
-    def _check_size(self, answer: Answer, url: str) -> None:
+    def _check_size(self, answer: HttpAnswer, url: str) -> None:
         """Refuse what says itself that it is too large; what does not is counted as it comes."""
         size = answer.headers.get("content-length", "")
         if size.isdecimal() and int(size) > self._settings.max_image_bytes:
@@ -99,7 +99,7 @@ class Downloads:
             raise UrlNotAllowed(f"{shown(named)} redirects away: {exc.message}") from exc
 
     @contextmanager
-    def _answer(self, url: str, end_s: float) -> Iterator[Answer]:
+    def _answer(self, url: str, end_s: float) -> Iterator[HttpAnswer]:
         """A checked URL's answer, with errors as those of an image."""
         outbound = self._named if is_named(url, self._settings) else self._any_public
         left_s = max(0.001, end_s - time.monotonic())
@@ -119,7 +119,7 @@ class Downloads:
         return UrlUnreachable(f"{error.message}; retry the job when its server is well")
 
 
-def _target(answer: Answer, url: str) -> str:
+def _target(answer: HttpAnswer, url: str) -> str:
     """Where a redirect leads. Servers write Chinese paths in UTF-8, whatever the standard says."""
     location = answer.headers.get("location", "").encode("latin-1").decode("utf-8", "replace")
     try:
@@ -128,7 +128,7 @@ def _target(answer: Answer, url: str) -> str:
         return location
 
 
-def _check_answer(answer: Answer, url: str) -> None:
+def _check_answer(answer: HttpAnswer, url: str) -> None:
     """Raises UrlRefused or UrlUnreachable unless the answer is a whole file."""
     status = answer.status
     if status >= 500 or status in _PASSING:

@@ -1,4 +1,4 @@
-"""The life of a worker process: take wake-ups until told to stop, drain, be gone in time."""
+"""Run a Celery worker: take wake-ups until a signal, drain, and end in time."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from celery import Celery, signals
 from celery.exceptions import CPendingDeprecationWarning
 from celery.platforms import SecurityWarning  # type: ignore[attr-defined]  # not in celery-types
 
-from worker.claims.dispatcher import Pump
+from worker.claims.dispatcher import ClaimLoop
 from worker.contract.lanes import QueueName
 from worker.runtime.exit_codes import EXIT_AGAIN
-from worker.runtime.watchdog import Check, Reason, Watchdog
+from worker.runtime.watchdog import Check, LeaveReason, Watchdog
 
 log = structlog.get_logger(__name__)
 
 
-def live(
+def run_until_stopped(
     app: Celery,
-    pump: Pump,
+    claim_loop: ClaimLoop,
     checks: Sequence[Check],
     *,
     queues: Sequence[QueueName],
     threads: int,
     drain_s: float,
 ) -> None:
-    """Pump on every wake-up until SIGTERM, or until a check or the supervisor's end says so."""
+    """Claim on every wake-up until SIGTERM, a check's reason to leave, or the supervisor's end."""
     _quieten()
-    leaving = _Leaving(pump, drain_s=drain_s)
+    leaving = _Leaving(claim_loop, drain_s=drain_s)
     _watch_parent(leaving)
     watchdog = Watchdog(checks, leaving.again)
     watchdog.start()
@@ -58,21 +58,21 @@ def live(
 
 
 class _Leaving:
-    """How the process ends: drain what runs, and be gone at the deadline whatever happens."""
+    """The end of the process: drain running chunks, and be gone at the deadline."""
 
-    def __init__(self, pump: Pump, *, drain_s: float) -> None:
-        self._pump = pump
+    def __init__(self, claim_loop: ClaimLoop, *, drain_s: float) -> None:
+        self._claim_loop = claim_loop
         self._drain_s = drain_s
         self.code = 0
 
     def drain(self, **_: Any) -> None:
-        """Finish what runs; exit hard if that takes longer than the deadline."""
-        self._pump.drain()
+        """Finish running chunks; exit hard if that takes longer than the deadline."""
+        self._claim_loop.drain()
         deadline = threading.Timer(self._drain_s, os._exit, [EXIT_AGAIN])
         deadline.daemon = True
         deadline.start()
 
-    def again(self, reason: Reason) -> None:
+    def again(self, reason: LeaveReason) -> None:
         """End so that the supervisor starts a fresh process: at once, or drained."""
         log.error("worker leaves to be started again", why=reason.why, at_once=reason.at_once)
         if reason.at_once:
@@ -96,6 +96,6 @@ def _watch_parent(leaving: _Leaving) -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(1.0)
-        leaving.again(Reason("the supervisor is gone", at_once=True))
+        leaving.again(LeaveReason("the supervisor is gone", at_once=True))
 
     threading.Thread(target=watch, name="parent", daemon=True).start()

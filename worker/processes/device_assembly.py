@@ -1,4 +1,4 @@
-"""Wires the parts of a device's worker process together."""
+"""Parts of a device's worker process: background threads around the engine, and its runners."""
 
 from __future__ import annotations
 
@@ -7,33 +7,22 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-from celery import Celery
-
 from guanwu.wire.base import Lane
-from worker.claims.dispatcher import Pump, Runner
+from worker.claims.dispatcher import Runner
 from worker.claims.leases import Leases
-from worker.claims.tasks import register
-from worker.claims.wakeups import Waker
-from worker.contract.objects.store import ObjectStore
-from worker.contract.records import broker
-from worker.contract.records.connection import connect
 from worker.contract.records.fleet import Pulses
 from worker.contract.records.job_record import ClaimAction
-from worker.contract.records.keys import RedisKeys
-from worker.contract.records.records import Records
 from worker.contract.settings.model import Settings
-from worker.contract.telemetry.open_traces import open_traces
-from worker.inference.answer_cache import KnownAnswers
+from worker.inference.answer_cache import AnswerCache
 from worker.inference.batcher import Analyzer, Batcher
 from worker.inference.catalog_publisher import CatalogPublisher, Offering
 from worker.inference.chunk_runner import ChunkRunner
 from worker.inference.item_pipeline import ImageLimits, ItemPipeline, Preparer
 from worker.inference.item_task import Pipeline
-from worker.observability.exporter import exposed_alone
-from worker.observability.metrics import meters_of
-from worker.observability.resource_gauges import Readings
-from worker.observability.status_reporter import Heart
+from worker.observability.resource_gauges import ResourceGauges
+from worker.observability.status_reporter import StatusReporter
 from worker.outbound.image_download import Downloads
+from worker.processes.connections import Connections, start_parts
 from worker.runtime.cpu import available
 from worker.runtime.devices import Device, DeviceMonitor
 
@@ -42,7 +31,7 @@ HI_IO_THREADS = 8  # so that a single picture does not queue behind those of a b
 
 
 class AnyEngine(Analyzer, Preparer, Offering, Protocol):
-    """What a worker needs of an engine; tests have one without a model."""
+    """The engine's interface; tests have one without a model."""
 
     @property
     def fault(self) -> str | None: ...
@@ -52,79 +41,76 @@ class AnyEngine(Analyzer, Preparer, Offering, Protocol):
 
 
 @dataclass(frozen=True)
-class Assembly:
-    """A worker whose threads run, still without wake-ups."""
+class Background:
+    """The running parts that runners and checks use."""
 
-    app: Celery
-    pump: Pump
-    records: Records
+    leases: Leases
     batcher: Batcher
+    monitor: DeviceMonitor
 
 
-def assemble(
-    parts: contextlib.ExitStack,
-    settings: Settings,
-    engine: AnyEngine,
-    device: Device,
-    *,
-    pipeline: Pipeline | None = None,
-) -> Assembly:
-    """Wire the parts and start their threads; `parts` stops them, last started first.
-
-    `pipeline` takes the place of fetching, drawing and uploading.
-    """
-    client = connect(settings)
-    records = Records(client, settings)
-    store = ObjectStore(settings, connections=settings.io_threads + settings.chunk_threads)
-    app = broker.make_app(settings)
-
-    publisher = CatalogPublisher(client, RedisKeys(settings.redis_prefix), engine)
-    meters = meters_of(device.name)
-    traces = open_traces(settings, service="guanwu-worker", process=device.name)
-    parts.callback(traces.stop)
+def start_background(
+    parts: contextlib.ExitStack, connections: Connections, engine: AnyEngine, device: Device
+) -> Background:
+    """Start the parts that have threads of their own; `parts` stops them."""
+    settings, client, metrics = connections.settings, connections.client, connections.metrics
     monitor = DeviceMonitor(device.name, gpu=device.gpu)
-    readings = Readings(meters, device.name, monitor=monitor, splits=lambda: engine.splits)
-    leases = Leases(records, heartbeat_s=settings.heartbeat_s, meters=meters)
+    leases = Leases(connections.records, heartbeat_s=settings.heartbeat_s, metrics=metrics)
     batcher = Batcher(
         engine,
         batch_images=settings.batch_images,
         wait_ms=settings.batch_wait_ms,
-        known=KnownAnswers(settings.cache_mb * 2**20) if settings.cache_mb else None,
-        meters=meters,
+        known=AnswerCache(settings.cache_mb * 2**20) if settings.cache_mb else None,
+        metrics=metrics,
     )
-    parts.enter_context(exposed_alone(meters, settings))
-    pulses = Pulses(client, RedisKeys(settings.redis_prefix))
-    heart = Heart(meters, device.name, pulses, monitor=monitor)
-    for part in (publisher, leases, batcher, readings, heart):
-        part.start()
-        parts.callback(part.stop)
-    io, web = _pools(parts, settings, "io"), _pools(parts, settings, "web")
+    start_parts(
+        parts,
+        CatalogPublisher(client, connections.keys, engine),
+        leases,
+        batcher,
+        ResourceGauges(metrics, device.name, monitor=monitor, splits=lambda: engine.splits),
+        StatusReporter(metrics, device.name, Pulses(client, connections.keys), monitor=monitor),
+    )
+    return Background(leases, batcher, monitor)
+
+
+def build_runners(
+    parts: contextlib.ExitStack,
+    connections: Connections,
+    background: Background,
+    engine: AnyEngine,
+    *,
+    pipeline: Pipeline | None = None,
+) -> dict[ClaimAction, Runner]:
+    """One runner for all claims of images, with its thread pools.
+
+    `pipeline` takes the place of fetching, drawing and uploading.
+    """
+    settings = connections.settings
+    io, web = _open_pools(parts, settings, "io"), _open_pools(parts, settings, "web")
     pipeline = pipeline or ItemPipeline(
-        store,
+        connections.store,
         engine,
         downloads=Downloads(settings),
         limits=ImageLimits(settings.max_image_bytes, settings.max_image_pixels),
         processor_slots=available(),
-        meters=meters,
+        metrics=connections.metrics,
     )
     chunks = ChunkRunner(
-        records, store, pipeline, batcher, leases, io, web, monitor.sample, meters=meters
+        connections.records,
+        connections.store,
+        pipeline,
+        background.batcher,
+        background.leases,
+        io,
+        web,
+        background.monitor.sample,
+        metrics=connections.metrics,
     )
-    runners: dict[ClaimAction, Runner] = dict.fromkeys(OF_IMAGES, chunks)
-    pump = Pump(
-        records,
-        runners,
-        Waker(app),
-        always=["hi"],
-        slotted=["bulk"],
-        slots=settings.chunk_threads,
-        traces=traces,
-    )
-    register(app, pump)
-    return Assembly(app, pump, records, batcher)
+    return dict.fromkeys(OF_IMAGES, chunks)
 
 
-def _pools(parts: contextlib.ExitStack, settings: Settings, name: str) -> dict[Lane, Executor]:
+def _open_pools(parts: contextlib.ExitStack, settings: Settings, name: str) -> dict[Lane, Executor]:
     """Threads of each lane that wait for others."""
     threads: dict[Lane, int] = {"hi": HI_IO_THREADS, "bulk": settings.io_threads}
     return {

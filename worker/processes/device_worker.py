@@ -12,15 +12,14 @@ import cv2
 import psutil
 import structlog
 
-from worker.contract.lanes import LANES
 from worker.contract.settings.model import Settings
+from worker.inference.batcher import Batcher
 from worker.inference.item_task import Pipeline
-from worker.processes.celery_worker import live
-from worker.processes.device_assembly import AnyEngine, Assembly, assemble
-from worker.runtime import liveness
+from worker.processes.connections import open_connections, run_claims
+from worker.processes.device_assembly import AnyEngine, build_runners, start_background
 from worker.runtime.cpu import in_a_thread_that_ends
 from worker.runtime.devices import Device
-from worker.runtime.watchdog import Check, device_broken, forward_stuck, idle_beside_work, too_large
+from worker.runtime.watchdog import Check, device_broken, forward_stuck, too_large
 
 log = structlog.get_logger(__name__)
 
@@ -47,28 +46,28 @@ def work(
     # Pillow warns of damaged metadata in a picture that it reads all the same.
     warnings.filterwarnings("ignore", module="PIL")
     with contextlib.ExitStack() as parts:
-        worker = assemble(parts, settings, engine, device, pipeline=pipeline)
+        connections = open_connections(
+            parts, settings, process=device.name, threads=settings.chunk_threads
+        )
+        background = start_background(parts, connections, engine, device)
+        runners = build_runners(parts, connections, background, engine, pipeline=pipeline)
         _settle_memory()
         log.info("worker ready", pid=os.getpid(), models=settings.default_model_ids)
-        live(
-            worker.app,
-            worker.pump,
-            _checks(worker, engine, settings) + liveness.touching(settings.alive_dir, device.name),
-            queues=LANES,
+        run_claims(
+            connections,
+            runners,
+            always=["hi"],
+            slotted=["bulk"],
+            slots=settings.chunk_threads,
             threads=settings.chunk_threads + HI_THREADS,
-            drain_s=settings.drain_s,
+            checks=_checks(background.batcher, engine, settings),
         )
 
 
-def _checks(worker: Assembly, engine: AnyEngine, settings: Settings) -> list[Check]:
-    """What ends this process early."""
+def _checks(batcher: Batcher, engine: AnyEngine, settings: Settings) -> list[Check]:
+    """The device's reasons to end this process early."""
     checks = [
-        forward_stuck(worker.batcher.running_s, limit_s=settings.forward_limit_s),
-        idle_beside_work(
-            worker.pump.idle_s,
-            lambda: worker.records.queue.ready(LANES) > 0,
-            limit_s=settings.idle_limit_s,
-        ),
+        forward_stuck(batcher.running_s, limit_s=settings.forward_limit_s),
         device_broken(lambda: engine.fault),
     ]
     if settings.memory_limit_mb is not None:
@@ -79,7 +78,7 @@ def _checks(worker: Assembly, engine: AnyEngine, settings: Settings) -> list[Che
 
 
 def _settle_memory() -> None:
-    """What was loaded stays: the collector need not walk torch's million objects again.
+    """Freeze all that was loaded: the collector need not walk torch's million objects again.
 
     A full collection would hold every thread for a quarter of a second, in the middle of work.
     """

@@ -17,7 +17,7 @@ from types import FrameType
 import structlog
 
 from worker.contract.lanes import COORDINATOR
-from worker.observability.exporter import Address, Exposition, Life, exposed
+from worker.observability.exporter import Life, MetricsAddress, SharedMetrics, serve_metrics
 from worker.runtime.cpu import memory_environment, thread_environment
 from worker.runtime.devices import Device
 from worker.runtime.exit_codes import EXIT_CONFIG
@@ -46,12 +46,12 @@ class _Child:
         command: Sequence[str],
         *,
         environment: Mapping[str, str],
-        exposition: Exposition | None,
+        shared: SharedMetrics | None,
         first_backoff_s: float,
     ) -> None:
         self.name = name
         self._first_backoff_s = first_backoff_s
-        self._exposition = exposition
+        self._shared = shared
         self._command = command
         self._environment = environment
         self.failures = 0
@@ -71,8 +71,8 @@ class _Child:
             return None
         self.process = None
         self.deaths += 1
-        if self._exposition is not None:
-            self._exposition.forget_gauges(self.name)
+        if self._shared is not None:
+            self._shared.forget_gauges(self.name)
         if code == EXIT_CONFIG:
             return code
         lived_s = time.monotonic() - self._started_at
@@ -84,8 +84,8 @@ class _Child:
 
     def _start(self) -> None:
         environ = dict(self._environment)
-        if self._exposition is not None:
-            environ |= self._exposition.environment
+        if self._shared is not None:
+            environ |= self._shared.environment
         self.process = subprocess.Popen(self._command, env=environ)
         self._started_at = time.monotonic()
 
@@ -112,7 +112,7 @@ def supervise(
     *,
     drain_s: float,
     command: Sequence[str] = SERVE,
-    metrics: Address | None = None,
+    metrics: MetricsAddress | None = None,
     first_backoff_s: float = FIRST_BACKOFF_S,
 ) -> int:
     """Run a coordinator and one worker per device until SIGTERM or SIGINT. Gives the exit code.
@@ -131,8 +131,8 @@ def supervise(
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     children: list[_Child] = []
-    with exposed(metrics, lambda: [child.life for child in children]) as exposition:
-        children += _children(devices, command, exposition, first_backoff_s)
+    with serve_metrics(metrics, lambda: [child.life for child in children]) as shared:
+        children += _children(devices, command, shared, first_backoff_s)
         code = 0
         while not stopping and code == 0:
             for child in children:
@@ -149,14 +149,14 @@ def supervise(
 def _children(
     devices: Sequence[Device],
     command: Sequence[str],
-    exposition: Exposition | None,
+    shared: SharedMetrics | None,
     first_backoff_s: float,
 ) -> list[_Child]:
     coordinator = _Child(
         COORDINATOR,
         COORDINATE,
         environment=_environment({}, visible=""),
-        exposition=exposition,
+        shared=shared,
         first_backoff_s=first_backoff_s,
     )
     return [coordinator] + [
@@ -164,7 +164,7 @@ def _children(
             device.name,
             [*command, "--device", device.name],
             environment=_environment(memory_environment(), visible=device.visible_devices),
-            exposition=exposition,
+            shared=shared,
             first_backoff_s=first_backoff_s,
         )
         for device in devices

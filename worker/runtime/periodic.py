@@ -1,28 +1,53 @@
-"""A thread that does its round again and again, until it is stopped."""
+"""A thread that repeats one step until it is stopped."""
 
 from __future__ import annotations
 
 import threading
 
 
-class Rounds:
-    """Calls `round` every `every_s`, first after that time. `stop` does not wait for one that
-    is under way. What a round raises is its own to catch: the thread would end."""
+class PeriodicThread:
+    """Calls `step` every `every_s`, first after that time, or at once.
 
-    def __init__(self, name: str, *, every_s: float) -> None:
+    `step` catches its own errors: the thread would end. `stop` waits up to `stop_wait_s` for one
+    that is under way; None is until it ends.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        every_s: float,
+        at_once: bool = False,
+        stop_wait_s: float | None = 0.0,
+    ) -> None:
+        self._stop_wait_s = stop_wait_s
         self._every_s = every_s
-        self._stop = threading.Event()
+        self._stopped = threading.Event()
+        self._due = threading.Event()
+        if at_once:
+            self._due.set()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
-        self._stop.set()
+        self._stopped.set()
+        self._due.set()
+        if self._stop_wait_s != 0.0:
+            self._thread.join(self._stop_wait_s)
 
-    def round(self) -> None:
+    def hurry(self) -> None:
+        """Take the next step now. Any thread may call it."""
+        self._due.set()
+
+    def step(self) -> None:
         raise NotImplementedError
 
     def _run(self) -> None:
-        while not self._stop.wait(self._every_s):
-            self.round()
+        while True:
+            self._due.wait(self._every_s)
+            self._due.clear()
+            if self._stopped.is_set():
+                return
+            self.step()

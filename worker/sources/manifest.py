@@ -29,13 +29,13 @@ from worker.sources.entry import Entry, refused
 
 MAX_LINE_BYTES = 64 * 2**10
 
-S3Address = Annotated[str, StringConstraints(pattern=r"^s3://[^/]+/.+$", max_length=1280)]
-UploadId = Annotated[str, StringConstraints(pattern=r"^upl_[0-9A-Z]{26}$")]
+_S3Address = Annotated[str, StringConstraints(pattern=r"^s3://[^/]+/.+$", max_length=1280)]
+_UploadId = Annotated[str, StringConstraints(pattern=r"^upl_[0-9A-Z]{26}$")]
 
 
 class _Image(Wire):
-    s3: S3Address | None = None
-    upload: UploadId | None = None
+    s3: _S3Address | None = None
+    upload: _UploadId | None = None
     url: Url | None = None
 
     @model_validator(mode="after")
@@ -52,7 +52,7 @@ class _Line(Wire):
 
     custom_id: CustomId | None = None
     image: _Image | None = None
-    source_ref: S3Address | None = Field(None, validation_alias=AliasChoices("source-ref"))
+    source_ref: _S3Address | None = Field(None, validation_alias=AliasChoices("source-ref"))
     options: dict[str, Any] | None = None
 
     @model_validator(mode="after")

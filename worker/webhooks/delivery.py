@@ -1,4 +1,4 @@
-"""The courier: has sent what is due to webhooks, and tried again what failed.
+"""Dispatch due deliveries to webhooks, and retry failed ones.
 
 A few threads of every coordinator send. Each try has a deadline, a receiver has a few lanes,
 and a tenant a share of the threads, so that a slow receiver holds up nobody's jobs and no
@@ -27,8 +27,9 @@ from worker.contract.records.deliveries import Deliveries, Taken
 from worker.contract.repositories.webhooks import Webhooks
 from worker.contract.telemetry.tracing import OFF, Attributes, Traces, named
 from worker.contract.webhook import Delivery, pause_s
-from worker.observability.metrics import Delivered, Meters
-from worker.webhooks.sender import Outcome, Receiver, Sender
+from worker.observability.metrics import Delivered, WorkerMetrics
+from worker.runtime.periodic import PeriodicThread
+from worker.webhooks.sender import DeliveryOutcome, Receiver, Sender
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +39,7 @@ LOOK_S = 0.5
 CROWDED_MS = 500  # a tenant that has its share of threads is looked at again after this
 
 
-class Courier:
+class WebhookDispatcher(PeriodicThread):
     """A thread of every coordinator. Many may work at once: lanes are leased."""
 
     def __init__(
@@ -49,11 +50,12 @@ class Courier:
         sender: Sender,
         *,
         pauses_s: Sequence[float],
-        meters: Meters | None = None,
+        metrics: WorkerMetrics | None = None,
         traces: Traces = OFF,
     ) -> None:
+        super().__init__("webhooks", every_s=LOOK_S, stop_wait_s=None)
         self._traces = traces
-        self._meters = meters or Meters()
+        self._metrics = metrics or WorkerMetrics()
         self._deliveries = deliveries
         self._webhooks = webhooks
         self._store = store
@@ -61,32 +63,24 @@ class Courier:
         self._pauses_s = pauses_s
         self._busy: Counter[str] = Counter()  # threads by tenant
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._more = threading.Event()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="webhook")
-        self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
 
     def stop(self) -> None:
-        """What is under way may end; the rest is sent by another courier, or later."""
-        self._stop.set()
-        self._more.set()
-        self._thread.join()
+        """Deliveries under way may end; another coordinator sends the rest, or sends it later."""
+        super().stop()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def look(self) -> None:
-        """Have sent what is due, as far as threads are free."""
+    def send_due(self) -> None:
+        """Send due deliveries, as far as threads are free."""
         free = THREADS - self._busy.total()
         for taken in self._deliveries.take(limit=free) if free else ():
-            if self._join(taken.delivery.tenant):
+            if self._take_thread(taken.delivery.tenant):
                 self._pool.submit(self._deliver, taken)
             else:
                 later_ms = time.time_ns() // 1_000_000 + CROWDED_MS
                 self._deliveries.put_back(taken, due_ms=later_ms)
 
-    def _join(self, tenant: str) -> bool:
+    def _take_thread(self, tenant: str) -> bool:
         """Take one of a tenant's threads, if it has one left."""
         with self._lock:
             if self._busy[tenant] >= TENANT_THREADS:
@@ -106,35 +100,38 @@ class Courier:
                 log.exception("delivery failed")
         with self._lock:
             self._busy[delivery.tenant] -= 1
-        self._more.set()
+        self.hurry()
 
     def _try(self, taken: Taken) -> None:
         receiver = self._receiver(taken.delivery)
         if receiver is None:
-            self._meters.deliveries.labels("undeliverable").inc()
+            self._metrics.deliveries.labels("undeliverable").inc()
             return self._end(taken, None)
         at = dt.datetime.now(dt.UTC)
-        outcome = self._sent(taken.delivery, receiver)
+        outcome = self._send(taken.delivery, receiver)
         if outcome.gone and taken.delivery.webhook is not None:
             self._webhooks.disable(taken.delivery.tenant, taken.delivery.webhook)
-        attempt = attempt_of(
+        attempt = build_attempt(
             taken.delivery, outcome, at=at, pauses_s=self._pauses_s, jitter=random.random()
         )
-        told = attempt.model_dump(
+        facts = attempt.model_dump(
             mode="json", include={"attempt", "status", "error", "next_try_at"}
         )
-        log.info("delivery tried", **told)
-        self._meters.delivery_s.observe(outcome.duration_ms / 1000)
-        self._meters.deliveries.labels(delivered(outcome, attempt)).inc()
+        log.info("delivery tried", **facts)
+        self._metrics.delivery_s.observe(outcome.duration_ms / 1000)
+        self._metrics.deliveries.labels(classify(outcome, attempt)).inc()
         self._end(taken, attempt)
 
-    def _sent(self, delivery: Delivery, receiver: Receiver) -> Outcome:
+    def _send(self, delivery: Delivery, receiver: Receiver) -> DeliveryOutcome:
         """One try, as a span of the trace that the job's end was part of."""
         if delivery.traceparent is None:
             return self._sender.send(delivery, receiver)
-        told: Attributes = {"guanwu.delivery": delivery.id, "guanwu.attempt": delivery.attempts + 1}
+        attributes: Attributes = {
+            "guanwu.delivery": delivery.id,
+            "guanwu.attempt": delivery.attempts + 1,
+        }
         with self._traces.span(
-            "webhook", parent=delivery.traceparent, kind="client", attributes=told
+            "webhook", parent=delivery.traceparent, kind="client", attributes=attributes
         ) as span:
             outcome = self._sender.send(delivery, receiver)
             if outcome.status is not None:
@@ -144,7 +141,7 @@ class Courier:
         return outcome
 
     def _receiver(self, delivery: Delivery) -> Receiver | None:
-        """Where it goes now; None if its webhook was deleted, or is disabled."""
+        """The present receiver; None if its webhook was deleted, or is disabled."""
         now = dt.datetime.now(dt.UTC)
         if delivery.webhook is None:
             assert delivery.url is not None
@@ -162,21 +159,18 @@ class Courier:
                 self._store.delete([keys.delivery(taken.delivery.id)])
         self._deliveries.end(taken, attempt)
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            self._more.wait(LOOK_S)
-            self._more.clear()
-            try:
-                self.look()
-            except ServiceUnavailable:
-                self._stop.wait(LOOK_S)  # the sweeper's log says that Redis is away
-            except Exception:
-                log.exception("courier failed")
-                self._stop.wait(LOOK_S)
+    def step(self) -> None:
+        try:
+            self.send_due()
+        except ServiceUnavailable:
+            self._stopped.wait(LOOK_S)  # the sweeper's log says that Redis is away
+        except Exception:
+            log.exception("courier failed")
+            self._stopped.wait(LOOK_S)
 
 
-def delivered(outcome: Outcome, attempt: Attempt) -> Delivered:
-    """What a try has come to, for the meters."""
+def classify(outcome: DeliveryOutcome, attempt: Attempt) -> Delivered:
+    """The result of a try, for the metrics."""
     if outcome.error is None:
         return "delivered"
     if outcome.gone:
@@ -184,15 +178,15 @@ def delivered(outcome: Outcome, attempt: Attempt) -> Delivered:
     return "given_up" if attempt.next_try_at is None else "failed"
 
 
-def attempt_of(
+def build_attempt(
     delivery: Delivery,
-    outcome: Outcome,
+    outcome: DeliveryOutcome,
     *,
     at: dt.datetime,
     pauses_s: Sequence[float],
     jitter: float,
 ) -> Attempt:
-    """What is noted of a try, and when the next one is: never after a success or a 410."""
+    """The record of a try, and the time of the next: none after a success or a 410."""
     number = delivery.attempts + 1
     ended = outcome.error is None or outcome.gone
     pause = None if ended else pause_s(pauses_s, number, jitter=jitter)

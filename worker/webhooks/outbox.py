@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 LOOK_UPS = 500  # deliveries looked up in Redis at once
 
 
-class Announcements:
+class Outbox:
     """Writes down who is to be told of an end, and finds what Redis has lost of it."""
 
     def __init__(

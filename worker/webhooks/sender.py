@@ -29,7 +29,7 @@ class Receiver:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DeliveryOutcome:
     """What came of one try: the receiver's status, or why there was none."""
 
     status: int | None
@@ -63,10 +63,10 @@ class Sender:
         self._outbound = outbound
         self._allowed = allowed
 
-    def send(self, delivery: Delivery, receiver: Receiver) -> Outcome:
+    def send(self, delivery: Delivery, receiver: Receiver) -> DeliveryOutcome:
         began_s = time.monotonic()
         status, error = self._tried(delivery, receiver)
-        return Outcome(status, error, round((time.monotonic() - began_s) * 1000))
+        return DeliveryOutcome(status, error, round((time.monotonic() - began_s) * 1000))
 
     def _tried(self, delivery: Delivery, receiver: Receiver) -> tuple[int | None, str | None]:
         headers = signed_headers(delivery, receiver.secrets, now=dt.datetime.now(dt.UTC))

@@ -8,7 +8,7 @@ import pytest
 from guanwu.wire.base import Lane, new_id
 from tests.support.new_record import new_record
 from tests.support.stack import SettingsFactory
-from worker.claims.dispatcher import Pump, Runner
+from worker.claims.dispatcher import ClaimLoop, Runner
 from worker.contract.errors import LeaseLost
 from worker.contract.lanes import WINDOW_CHUNKS, QueueName
 from worker.contract.records.connection import connect
@@ -44,21 +44,21 @@ def create(records: Records, total: int, lane: Lane = "bulk") -> str:
     return job
 
 
-def make_pump(
+def make_loop(
     records: Records,
     runner: FinishingRunner,
     *,
     bulk_slots: int = 1,
     wake: Callable[[QueueName], None] = lambda _: None,
-) -> Pump:
+) -> ClaimLoop:
     runners: dict[ClaimAction, Runner] = {"run": runner}
-    return Pump(records, runners, wake, always=["hi"], slotted=["bulk"], slots=bulk_slots)
+    return ClaimLoop(records, runners, wake, always=["hi"], slotted=["bulk"], slots=bulk_slots)
 
 
 def test_one_wake_up_works_until_nothing_is_ready(records: Records) -> None:
     job = create(records, 5)
     runner = FinishingRunner(records)
-    make_pump(records, runner).run()
+    make_loop(records, runner).run()
     assert [claim.number for claim in runner.claims] == list(range(5))
     assert records.jobs.read("one", job).counts.succeeded == 5  # type: ignore[union-attr]
 
@@ -74,13 +74,13 @@ def test_one_wake_up_leads_to_as_many_as_there_are_chunks(records: Records) -> N
 
     def answer(queue: QueueName) -> None:
         woken.append(queue)
-        another = threading.Thread(target=pump.run)
+        another = threading.Thread(target=claim_loop.run)
         threads.append(another)
         another.start()
 
     threads: list[threading.Thread] = []
-    pump = make_pump(records, FinishingRunner(records, hold), bulk_slots=3, wake=answer)
-    threads.append(threading.Thread(target=pump.run))
+    claim_loop = make_loop(records, FinishingRunner(records, hold), bulk_slots=3, wake=answer)
+    threads.append(threading.Thread(target=claim_loop.run))
     threads[0].start()
     started.wait(ANSWER_S)  # all three chunks at once
     assert woken == ["bulk", "bulk"]  # none for the last
@@ -92,13 +92,13 @@ def test_one_wake_up_leads_to_as_many_as_there_are_chunks(records: Records) -> N
 def test_who_goes_on_wakes_nobody(records: Records) -> None:
     create(records, 5)
     woken: list[QueueName] = []
-    make_pump(records, FinishingRunner(records), wake=woken.append).run()
+    make_loop(records, FinishingRunner(records), wake=woken.append).run()
     assert woken.count("bulk") == 1  # at its first chunk alone
 
 
 def test_a_wake_up_for_nothing_does_nothing(records: Records) -> None:
     runner = FinishingRunner(records)
-    make_pump(records, runner).run()
+    make_loop(records, runner).run()
     assert runner.claims == []
 
 
@@ -112,12 +112,12 @@ def test_a_thread_stays_free_for_hi_while_bulk_runs(records: Records) -> None:
             assert leave.wait(ANSWER_S)
 
     runner = FinishingRunner(records, hold_bulk)
-    pump = make_pump(records, runner)
-    bulk = threading.Thread(target=pump.run)
+    claim_loop = make_loop(records, runner)
+    bulk = threading.Thread(target=claim_loop.run)
     bulk.start()
     assert entered.wait(ANSWER_S)
     urgent = create(records, 1, lane="hi")
-    pump.run()  # takes the hi chunk, and leaves the second bulk chunk alone
+    claim_loop.run()  # takes the hi chunk, and leaves the second bulk chunk alone
     assert [claim.job for claim in runner.claims][1:] == [urgent]
     leave.set()
     bulk.join(ANSWER_S)
@@ -126,10 +126,10 @@ def test_a_thread_stays_free_for_hi_while_bulk_runs(records: Records) -> None:
 
 def test_a_draining_pump_claims_nothing_more(records: Records) -> None:
     create(records, 3)
-    pump: Pump
-    runner = FinishingRunner(records, lambda _: pump.drain())
-    pump = make_pump(records, runner)
-    pump.run()
+    claim_loop: ClaimLoop
+    runner = FinishingRunner(records, lambda _: claim_loop.drain())
+    claim_loop = make_loop(records, runner)
+    claim_loop.run()
     assert len(runner.claims) == 1
 
 
@@ -142,10 +142,12 @@ def test_only_a_draining_pump_wakes_others_for_what_its_commits_make_ready(
     def drain_at_the_second(claim: Claim) -> None:
         if claim.number == 1:
             woken.clear()
-            pump.drain()
+            claim_loop.drain()
 
-    pump = make_pump(records, FinishingRunner(records, drain_at_the_second), wake=woken.append)
-    pump.run()
+    claim_loop = make_loop(
+        records, FinishingRunner(records, drain_at_the_second), wake=woken.append
+    )
+    claim_loop.run()
     assert woken == ["bulk"]
 
 
@@ -157,7 +159,7 @@ def test_a_lost_lease_does_not_stop_the_pump(records: Records) -> None:
             raise LeaseLost("taken")
 
     runner = FinishingRunner(records, lose_the_first)
-    make_pump(records, runner).run()
+    make_loop(records, runner).run()
     assert [claim.number for claim in runner.claims] == [0, 1]
 
 
@@ -169,7 +171,7 @@ def test_an_unexpected_exception_gives_the_chunk_back_to_be_tried_again(
     def explode(_: Claim) -> None:
         raise RuntimeError("a fault nobody thought of")
 
-    make_pump(records, FinishingRunner(records, explode)).run()
+    make_loop(records, FinishingRunner(records, explode)).run()
     counts = records.jobs.read("one", job).counts  # type: ignore[union-attr]
     assert (counts.queued, counts.running) == (1, 0)
 
@@ -181,6 +183,6 @@ def test_a_wake_up_that_goes_wrong_gives_the_chunk_back(records: Records) -> Non
     def explode(_: QueueName) -> None:
         raise RuntimeError("a broker nobody thought of")
 
-    make_pump(records, runner, wake=explode).run()
+    make_loop(records, runner, wake=explode).run()
     counts = records.jobs.read("one", job).counts  # type: ignore[union-attr]
     assert (counts.queued, counts.running, counts.succeeded) == (1, 0, 1)

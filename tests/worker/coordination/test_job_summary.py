@@ -7,7 +7,7 @@ import pytest
 from guanwu.wire.jobs import ItemError
 from guanwu.wire.results import DeviceInfo, ItemResult, Label, ModelInfo
 from guanwu.wire.statuses import ItemStatus
-from worker.coordination.job_summary import SCORE_BINS, SUMMARY_LABELS, Account
+from worker.coordination.job_summary import SCORE_BINS, SUMMARY_LABELS, JobSummary
 
 
 def seen(index: int, *scores: float, name: str = "猫", ms: float = 10) -> ItemResult:
@@ -29,7 +29,7 @@ def seen(index: int, *scores: float, name: str = "猫", ms: float = 10) -> ItemR
 
 
 def counted(*results: ItemResult) -> dict[str, object]:
-    account = Account()
+    account = JobSummary()
     for result in results:
         account.add(result)
     return account.summary()

@@ -21,8 +21,8 @@ from worker.contract.objects import keys
 from worker.contract.objects.store import BYTES, ObjectStore
 from worker.contract.records.job_record import JobRecord, Stop
 from worker.contract.repositories.client_label_sets import ClientSets
-from worker.coordination.label_set_closing import SetClosing
-from worker.inference.label_set_cache import ClientLabelShelf
+from worker.coordination.label_set_closing import LabelSetBuilder
+from worker.inference.label_set_cache import LabelSetCache
 from worker.results.example_features import ExampleFeatures
 
 SET, JOB, WEIGHTS = "lbs_01ARZ3NDEKTSV4RRFFQ69G5FAV", "job_01ARZ3NDEKTSV4RRFFQ69G5FAV", "a" * 64
@@ -87,7 +87,7 @@ def build(
     examples = [Example(label=label, filename=f"{n}.jpg") for n, (label, _) in enumerate(seen)]
     sets.put_examples("one", made, examples)
     sets.put("one", made)
-    closing = SetClosing.of(store, io, replace(record(made), stop=stop))
+    closing = LabelSetBuilder.of(store, io, replace(record(made), stop=stop))
     assert closing is not None
     for n, (_, row) in enumerate(seen):
         if isinstance(row, str):
@@ -107,7 +107,7 @@ def build(
         store.put(key, one.to_bytes(), content_type=BYTES)
         closing.add(ItemResult(job=JOB, index=n, status=ItemStatus.SUCCEEDED))
     closing.write()
-    assert SetClosing.of(store, io, record(made)) is None  # a second end finds nothing to do
+    assert LabelSetBuilder.of(store, io, record(made)) is None  # a second end finds nothing to do
     return sets.find("one", made.ref)
 
 
@@ -159,7 +159,7 @@ def test_a_later_version_has_the_examples_of_its_base_too(store: ObjectStore, io
     build(store, io, version(), [(0, [1.0, 0.0]), (1, [0.0, 1.0])])
     made = build(store, io, version(2, base=1), [(1, [1.0, 1.0])])
     assert [label.examples for label in made.labels] == [1, 2]
-    shelf = ClientLabelShelf(store)
+    shelf = LabelSetCache(store)
     first, second = (scored(shelf, number) for number in (1, 2))
     assert np.allclose(first, [[1, 0], [0, 1]])
     assert np.allclose(second[0], [1, 0])
@@ -180,7 +180,7 @@ def test_feedback_whose_picture_could_not_be_used_is_not_absorbed(
 def test_what_lies_around_boxes_is_what_the_label_is_not(store: ObjectStore, io: Executor) -> None:
     build(store, io, version(), [(0, [1.0, 0.0, 0.0]), (1, [0.0, 1.0, 0.0])])
     made = build(store, io, version(2, base=1), [(1, [0.0, 1.0, 1.0])], outside=[[0.0, 0.1, 1.0]])
-    first, second = (scored(ClientLabelShelf(store), n) for n in (1, 2))
+    first, second = (scored(LabelSetCache(store), n) for n in (1, 2))
     assert [label.examples for label in made.labels] == [1, 2]
     around = np.array([0.0, 0.1, 1.0]) / np.linalg.norm([0.0, 0.1, 1.0])
     plain = np.array([0.0, 1.0, 0.0]) + np.array([0.0, 1.0, 1.0]) / np.sqrt(2)
@@ -188,7 +188,7 @@ def test_what_lies_around_boxes_is_what_the_label_is_not(store: ObjectStore, io:
     assert np.array_equal(second[0], first[0])
 
 
-def scored(shelf: ClientLabelShelf, number: int) -> np.ndarray:
+def scored(shelf: LabelSetCache, number: int) -> np.ndarray:
     options = Options(label_set=f"{SET}@{number}")
     found = shelf.of(options, tenant="one", job="job_x")
     assert found is not None
@@ -200,17 +200,17 @@ def test_what_one_worker_has_fitted_the_others_read(store: ObjectStore, io: Exec
     build(store, io, version(), [(0, [1.0, 0.0]), (1, [0.0, 1.0])])
     key = keys.client_set_part("one", SET, 1, "prototypes")
     assert not store.exists(key)
-    fitted = scored(ClientLabelShelf(store), 1)
+    fitted = scored(LabelSetCache(store), 1)
     assert store.exists(key)
     store.delete([keys.client_set_part("one", SET, 1, "features")])
-    assert np.array_equal(scored(ClientLabelShelf(store), 1), fitted)
+    assert np.array_equal(scored(LabelSetCache(store), 1), fitted)
 
 
 def test_workers_find_a_set_under_the_tenant_of_the_job_alone(
     store: ObjectStore, io: Executor
 ) -> None:
     build(store, io, version(), [(0, [1.0, 0.0]), (1, [0.0, 1.0])])
-    shelf, options = ClientLabelShelf(store), Options(label_set=f"{SET}@1")
+    shelf, options = LabelSetCache(store), Options(label_set=f"{SET}@1")
     assert shelf.of(options, tenant="one", job="job_x") is not None
     with pytest.raises(UnknownLabelSet):
         shelf.of(options, tenant="two", job="job_x")
@@ -224,7 +224,7 @@ def test_a_version_is_unbuilt_to_its_own_job_alone(store: ObjectStore, io: Execu
     box = (1, 2, 30, 40)
     sets.put_examples("one", made, [Example(label=0), Example(label=1, box_px=box)])
     sets.put("one", made)
-    shelf, options = ClientLabelShelf(store), Options(label_set=made.ref)
+    shelf, options = LabelSetCache(store), Options(label_set=made.ref)
     own = shelf.of(options, tenant="one", job=JOB)
     assert own is not None
     assert (own.building, own.job, own.boxes) == (True, JOB, {1: box})
@@ -232,15 +232,15 @@ def test_a_version_is_unbuilt_to_its_own_job_alone(store: ObjectStore, io: Execu
         shelf.of(options, tenant="one", job="job_x")
     sets.put("one", made.model_copy(update={"status": "failed"}))
     with pytest.raises(LabelSetFailed):
-        ClientLabelShelf(store).of(options, tenant="one", job=JOB)
+        LabelSetCache(store).of(options, tenant="one", job=JOB)
 
 
 def test_other_jobs_and_other_sets_end_without_a_version(store: ObjectStore, io: Executor) -> None:
     made = version()
     ClientSets(store).put("one", made)
     other = replace(record(made), job="job_01ARZ3NDEKTSV4RRFFQ69G5FAX")
-    assert SetClosing.of(store, io, other) is None
+    assert LabelSetBuilder.of(store, io, other) is None
     plain = replace(record(made), options=Options(label_set="wanwu"))
-    assert SetClosing.of(store, io, plain) is None
+    assert LabelSetBuilder.of(store, io, plain) is None
     unknown = replace(record(made), tenant="two")
-    assert SetClosing.of(store, io, unknown) is None
+    assert LabelSetBuilder.of(store, io, unknown) is None

@@ -93,9 +93,9 @@ def test_after_a_flush_jobs_come_back_and_workers_are_woken(
     woken: list[str],
 ) -> None:
     jobs = [submit(), submit()]
-    recovery.look()
+    recovery.restore_lost_jobs()
     forget(client, named)
-    assert recovery.look() == 2
+    assert recovery.restore_lost_jobs() == 2
     assert all(records.jobs.read(TENANT, job) is not None for job in jobs)
     assert "bulk" in woken
 
@@ -111,17 +111,17 @@ def test_after_a_restart_of_the_server_the_job_it_lost_comes_back(
     forget(client, named)
     assert records.jobs.create(new_record(kept, tenant=TENANT, total=3, chunk_images=2))
     client.set(named.server, "run id of the server before")
-    assert recovery.look() == 1
+    assert recovery.restore_lost_jobs() == 1
     assert records.jobs.read(TENANT, lost) is not None
 
 
 def test_while_the_server_is_the_same_nobody_looks_through_the_store(
     client: redis.Redis, named: RedisKeys, recovery: Recovery, submit: Callable[..., str]
 ) -> None:
-    recovery.look()
+    recovery.restore_lost_jobs()
     submit()
     forget(client, named, but=named.server)
-    assert recovery.look() == 0
+    assert recovery.restore_lost_jobs() == 0
 
 
 def test_old_jobs_are_left_to_admin_rebuild(
@@ -130,7 +130,7 @@ def test_old_jobs_are_left_to_admin_rebuild(
     submit(ago=LOOK_BACK + dt.timedelta(hours=1))
     young = submit(ago=LOOK_BACK - dt.timedelta(hours=1))
     forget(client, named)
-    assert recovery.look() == 1
+    assert recovery.restore_lost_jobs() == 1
     assert client.exists(named.job(young))
 
 
@@ -150,9 +150,9 @@ def test_what_could_not_be_looked_through_is_looked_through_again(
     with monkeypatch.context() as broken:
         broken.setattr(ObjectStore, "folders", away)
         with pytest.raises(StoreUnavailable):
-            recovery.look()
+            recovery.restore_lost_jobs()
     client.delete(named.turn("recovery"))
-    assert recovery.look() == 1
+    assert recovery.restore_lost_jobs() == 1
 
 
 def test_one_coordinator_at_a_time_looks(
@@ -165,7 +165,7 @@ def test_one_coordinator_at_a_time_looks(
     submit()
     forget(client, named)
     assert records.turns.take("recovery", every_s=30)
-    assert recovery.look() == 0
+    assert recovery.restore_lost_jobs() == 0
 
 
 def test_a_job_without_a_manifest_does_not_hold_up_the_others(
@@ -178,7 +178,7 @@ def test_a_job_without_a_manifest_does_not_hold_up_the_others(
     job = submit()
     store.put(keys.manifest(TENANT, new_id("job"), 0), b"", content_type=JSON)  # no job.json
     forget(client, named)
-    assert recovery.look() == 1
+    assert recovery.restore_lost_jobs() == 1
     assert client.exists(named.job(job))
 
 
@@ -189,7 +189,7 @@ def test_a_server_that_took_over_is_looked_at(
     client.config_set("maxmemory-policy", "volatile-lru")
     try:
         with capture_logs() as told:
-            recovery.look()
+            recovery.restore_lost_jobs()
     finally:
         client.config_set("maxmemory-policy", "noeviction")
     assert any("volatile-lru" in entry.get("what", "") for entry in told)

@@ -73,15 +73,15 @@ def test_leases_that_ran_out_while_redis_was_away_get_time_for_a_heartbeat(
     claim = records.claims.claim()
     assert claim is not None
     records.away = True
-    sweeper.round()
+    sweeper.step()
     time.sleep(records.claims.lease_s * 1.5)
     records.away = False
-    sweeper.round()
+    sweeper.step()
     assert sent == [("bulk", 1)]  # wake-ups that were lost are sent at once
     records.claims.heartbeat(claim)
     time.sleep(GRACE_S)
     records.claims.heartbeat(claim)
-    sweeper.round()
+    sweeper.step()
     assert records.claims.heartbeat(claim) is None
 
 
@@ -89,9 +89,9 @@ def test_a_lease_that_nobody_renews_is_taken_back_after_the_grace(records: Shaky
     sweeper = Sweeper(records, lambda lane, n: None, sweep_s=9, grace_s=GRACE_S)
     assert records.claims.claim() is not None
     records.away = True
-    sweeper.round()
+    sweeper.step()
     records.away = False
-    sweeper.round()
+    sweeper.step()
     time.sleep(GRACE_S * 1.1)
-    sweeper.round()
+    sweeper.step()
     assert records.queue.ready(["bulk"]) == 2

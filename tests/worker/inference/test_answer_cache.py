@@ -14,7 +14,7 @@ from guanwu.wire.options import Options
 from guanwu.wire.results import Label
 from worker.contract.errors import CorruptImage, GuanwuError
 from worker.contract.label_set import LabelSet
-from worker.inference.answer_cache import KnownAnswers
+from worker.inference.answer_cache import AnswerCache
 from worker.inference.batcher import Batcher
 from worker.vision.analysis import Analysis, MadeMap, Prepared
 from worker.vision.heatmaps.heatmap import Heatmap, Window
@@ -55,7 +55,7 @@ def engine() -> CountingEngine:
 
 @pytest.fixture
 def batcher(engine: CountingEngine) -> Iterator[Batcher]:
-    batcher = Batcher(engine, batch_images=4, wait_ms=1.0, known=KnownAnswers(2**20))
+    batcher = Batcher(engine, batch_images=4, wait_ms=1.0, known=AnswerCache(2**20))
     batcher.start()
     yield batcher
     batcher.stop()
@@ -130,7 +130,7 @@ def test_errors_are_not_kept(engine: CountingEngine, batcher: Batcher) -> None:
 
 
 def test_what_was_used_longest_ago_makes_room() -> None:
-    known = KnownAnswers(3 * GRID.nbytes)  # two, with their facts
+    known = AnswerCache(3 * GRID.nbytes)  # two, with their facts
     keys = [("t", name, "o") for name in "abc"]
     known.keep(keys[0], analysis(0.1))
     known.keep(keys[1], analysis(0.2))
@@ -141,13 +141,13 @@ def test_what_was_used_longest_ago_makes_room() -> None:
 
 
 def test_an_answer_larger_than_all_the_room_is_not_kept() -> None:
-    known = KnownAnswers(GRID.nbytes)
+    known = AnswerCache(GRID.nbytes)
     known.keep(KEY, analysis())
     assert known.find(KEY) is None
 
 
 def test_a_kept_map_holds_no_batch() -> None:
-    known = KnownAnswers(2**20)
+    known = AnswerCache(2**20)
     known.keep(KEY, analysis())
     found = known.find(KEY)
     assert found is not None

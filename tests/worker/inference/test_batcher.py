@@ -9,7 +9,7 @@ import pytest
 
 from guanwu.wire.options import Options
 from worker.contract.errors import CorruptImage, ServiceUnavailable
-from worker.inference.batcher import Answer, Batcher
+from worker.inference.batcher import BatchAnswer, Batcher
 from worker.vision.engine.engine import Prepared
 
 ANSWER_S = 10
@@ -62,7 +62,7 @@ def image(name: str) -> Prepared:
     return cast(Prepared, Named(name))
 
 
-def name_in(answer: Answer) -> object:
+def name_in(answer: BatchAnswer) -> object:
     """Of the image that was answered with itself."""
     return answer.analysis
 

@@ -37,8 +37,8 @@ from worker.contract.records.job_record import Claim, JobRecord, Reopened, Tally
 from worker.contract.records.records import Records
 from worker.contract.repositories.webhooks import Webhooks
 from worker.contract.settings.model import Settings
-from worker.coordination.closing import Closing
-from worker.inference.answer_cache import KnownAnswers
+from worker.coordination.closing import JobFinalizer
+from worker.inference.answer_cache import AnswerCache
 from worker.inference.batcher import Batcher
 from worker.inference.chunk_runner import ChunkRunner
 from worker.inference.item_pipeline import ImageLimits, ItemPipeline
@@ -48,7 +48,7 @@ from worker.vision.analysis import Analysis, MadeMap, Prepared
 from worker.vision.heatmaps.heatmap import Heatmap, Window
 from worker.vision.images.decoding import Picture
 from worker.vision.labels.client_labels import ClientLabels
-from worker.webhooks.outbox import Announcements
+from worker.webhooks.outbox import Outbox
 
 
 class SmallEngine:
@@ -106,7 +106,7 @@ class Bench:
     store: ObjectStore
     engine: SmallEngine
     chunks: ChunkRunner
-    closing: Closing
+    closing: JobFinalizer
 
     def submit(self, sources: Sequence[bytes | ManifestItem], options: Options) -> str:
         job = new_id("job")
@@ -163,7 +163,7 @@ def bench(settings: SettingsFactory, silent: str) -> Iterator[Bench]:
     records = Records(client, own)
     store = ObjectStore(own)
     engine = SmallEngine()
-    batcher = Batcher(engine, batch_images=16, wait_ms=5, known=KnownAnswers(2**20))
+    batcher = Batcher(engine, batch_images=16, wait_ms=5, known=AnswerCache(2**20))
     leases = Leases(records, heartbeat_s=own.heartbeat_s)
     limits = ImageLimits(max_bytes=1_000_000, max_pixels=10_000)
     pipeline = ItemPipeline(
@@ -187,8 +187,8 @@ def bench(settings: SettingsFactory, silent: str) -> Iterator[Bench]:
             lambda: DeviceInfo(name="cpu"),
         )
         webhooks = Webhooks(client, store, own)
-        announcements = Announcements(webhooks, Deliveries(client, own), records, store)
-        closing = Closing(records, store, leases, io, announcements, max_attempts=3)
+        outbox = Outbox(webhooks, Deliveries(client, own), records, store)
+        closing = JobFinalizer(records, store, leases, io, outbox, max_attempts=3)
         yield Bench(own, records, store, engine, chunks, closing)
         leases.stop()
         batcher.stop()

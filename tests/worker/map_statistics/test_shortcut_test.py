@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from worker.map_statistics.quantiles import Histogram
+from worker.map_statistics.quantiles import ValueHistogram
 from worker.map_statistics.shortcut_test import at_least
 
 
@@ -32,7 +32,7 @@ def test_a_tail_less_than_any_float_is_not_summed() -> None:
 
 def test_quantiles_are_exact_to_a_bin() -> None:
     values = np.random.default_rng(2).beta(2, 5, 5000)
-    histogram = Histogram(0.0, 1.0)
+    histogram = ValueHistogram(0.0, 1.0)
     for part in np.array_split(values, 7):
         histogram.add(part)
     for share in (0.05, 0.5, 0.95):
@@ -40,4 +40,4 @@ def test_quantiles_are_exact_to_a_bin() -> None:
 
 
 def test_no_values_have_quantiles_all_the_same() -> None:
-    assert Histogram(0.0, 1.0).quantiles().p50 == 0.0
+    assert ValueHistogram(0.0, 1.0).quantiles().p50 == 0.0

@@ -14,36 +14,42 @@ from deploy.ports import LOOPBACK, keep_or_choose
 from tests.support.prometheus_text import Exposition
 from tests.support.stack import SettingsFactory
 from worker.contract.errors import SettingsInvalid
-from worker.observability.exporter import Address, Life, address_of, exposed, exposed_alone
-from worker.observability.metrics import Meters
+from worker.observability.exporter import (
+    Life,
+    MetricsAddress,
+    address_of,
+    serve_metrics,
+    serve_own_metrics,
+)
+from worker.observability.metrics import WorkerMetrics
 
 COUNT = """
-from worker.observability.metrics import meters_of
-meters = meters_of("cuda:0")
-meters.images.labels("succeeded", "bulk").inc(2)
-meters.resident_bytes.labels("cuda:0").set(7)
+from worker.observability.metrics import open_metrics
+metrics = open_metrics("cuda:0")
+metrics.images.labels("succeeded", "bulk").inc(2)
+metrics.resident_bytes.labels("cuda:0").set(7)
 """
 
 
 @pytest.fixture
-def address() -> Address:
-    return Address(LOOPBACK, keep_or_choose(None))
+def address() -> MetricsAddress:
+    return MetricsAddress(LOOPBACK, keep_or_choose(None))
 
 
-def url_of(address: Address) -> str:
+def url_of(address: MetricsAddress) -> str:
     return f"http://{address.host}:{address.port}/metrics"
 
 
-def test_counts_of_a_process_outlive_it_and_its_gauges_do_not(address: Address) -> None:
-    with exposed(address, lambda: [Life("cuda:0", up=False, deaths=2)]) as exposition:
-        assert exposition is not None
+def test_counts_of_a_process_outlive_it_and_its_gauges_do_not(address: MetricsAddress) -> None:
+    with serve_metrics(address, lambda: [Life("cuda:0", up=False, deaths=2)]) as shared:
+        assert shared is not None
         for lives in (1, 2):
-            environment = os.environ | exposition.environment
+            environment = os.environ | shared.environment
             subprocess.run([sys.executable, "-c", COUNT], env=environment, check=True, timeout=60)
             seen = Exposition(url_of(address))
             assert seen.total("guanwu_images_total") == 2 * lives
         assert seen.total("guanwu_process_resident_bytes") == 7
-        exposition.forget_gauges("cuda:0")
+        shared.forget_gauges("cuda:0")
         seen = Exposition(url_of(address))
         assert not seen.of("guanwu_process_resident_bytes")
         assert seen.total("guanwu_process_up", process="cuda:0") == 0
@@ -51,20 +57,20 @@ def test_counts_of_a_process_outlive_it_and_its_gauges_do_not(address: Address) 
 
 
 def test_a_process_alone_serves_its_own_numbers_while_it_works(
-    settings: SettingsFactory, address: Address
+    settings: SettingsFactory, address: MetricsAddress
 ) -> None:
-    meters = Meters()
-    meters.overdue.inc(3)
-    with exposed_alone(meters, settings(metrics_port=address.port)):
+    metrics = WorkerMetrics()
+    metrics.overdue.inc(3)
+    with serve_own_metrics(metrics, settings(metrics_port=address.port)):
         assert Exposition(url_of(address)).total("guanwu_lease_expiries_total") == 3
     with pytest.raises(httpx.ConnectError):
         httpx.get(url_of(address))
 
 
-def test_a_port_that_is_taken_is_named_with_its_setting(address: Address) -> None:
+def test_a_port_that_is_taken_is_named_with_its_setting(address: MetricsAddress) -> None:
     with socket.create_server((address.host, address.port)):
         wanted = f"GUANWU_METRICS_PORT={address.port}"
-        with pytest.raises(SettingsInvalid, match=wanted), exposed(address, list):
+        with pytest.raises(SettingsInvalid, match=wanted), serve_metrics(address, list):
             pass
 
 

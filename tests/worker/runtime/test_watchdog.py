@@ -6,7 +6,7 @@ import pytest
 
 from worker.runtime import watchdog
 from worker.runtime.watchdog import (
-    Reason,
+    LeaveReason,
     Watchdog,
     device_broken,
     forward_stuck,
@@ -48,12 +48,12 @@ def test_the_first_reason_leaves_once_and_a_failing_check_does_not_stop_the_watc
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(watchdog, "WATCH_S", 0.02)
-    left: queue.Queue[Reason] = queue.Queue()
+    left: queue.Queue[LeaveReason] = queue.Queue()
 
-    def failing() -> Reason | None:
+    def failing() -> LeaveReason | None:
         raise RuntimeError("psutil lost its process")
 
-    watching = Watchdog([failing, lambda: Reason("full")], left.put)
+    watching = Watchdog([failing, lambda: LeaveReason("full")], left.put)
     watching.start()
     assert left.get(timeout=10).why == "full"
     with pytest.raises(queue.Empty):

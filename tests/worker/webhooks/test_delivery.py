@@ -30,8 +30,8 @@ from worker.contract.records.records import Records
 from worker.contract.repositories.webhooks import Webhooks
 from worker.contract.webhook import Delivery, StoredWebhook
 from worker.outbound.http import Outbound
-from worker.webhooks.delivery import TENANT_THREADS, Courier
-from worker.webhooks.outbox import Announcements
+from worker.webhooks.delivery import TENANT_THREADS, WebhookDispatcher
+from worker.webhooks.outbox import Outbox
 from worker.webhooks.sender import Sender
 
 LOOPBACK = {"outbound_allow": "127.0.0.0/8", "webhook_retries_s": "0.2,0.2,0.2,0.2,0.2,0.2"}
@@ -47,12 +47,12 @@ class Post:
         self.webhooks = Webhooks(self.client, self.store, own)
         self.deliveries = Deliveries(self.client, own)
         records = Records(self.client, own)
-        self.announcements = Announcements(self.webhooks, self.deliveries, records, self.store)
+        self.outbox = Outbox(self.webhooks, self.deliveries, records, self.store)
 
-    def courier(self) -> Courier:
+    def dispatcher(self) -> WebhookDispatcher:
         allowed = self.settings.allowed_addresses
         outbound = Outbound(allowed, timeout_s=self.settings.webhook_timeout_s, max_bytes=0)
-        return Courier(
+        return WebhookDispatcher(
             self.deliveries,
             self.webhooks,
             self.store,
@@ -83,7 +83,7 @@ class Post:
             options=Options(),
             webhook=webhook,
         )
-        made = self.announcements.of(tenant, job)
+        made = self.outbox.of(tenant, job)
         if queued:
             assert all(map(self.deliveries.place, made))
         return made
@@ -111,9 +111,9 @@ class Making:
     def __call__(self, *, couriers: int = 1, **changes: Any) -> Post:
         post = Post(self.factory, **changes)
         for _ in range(couriers):
-            courier = post.courier()
-            courier.start()
-            self.opened.callback(courier.stop)
+            dispatcher = post.dispatcher()
+            dispatcher.start()
+            self.opened.callback(dispatcher.stop)
         return post
 
 
@@ -315,10 +315,10 @@ def test_deleted_webhook_gets_nothing_of_what_waited(make: Making, receiver: Rec
     webhook = post.standing(receiver)
     post.end_job()
     post.webhooks.delete("one", webhook.id)
-    courier = post.courier()
-    courier.start()
+    dispatcher = post.dispatcher()
+    dispatcher.start()
     post.settled()
-    courier.stop()
+    dispatcher.stop()
     assert receiver.received == []
 
 
@@ -346,9 +346,9 @@ def test_what_redis_has_lost_is_queued_again_from_the_store(
     webhook = post.standing(receiver)
     (lost,) = post.end_job(queued=False)
     assert receiver.quiet(for_s=0.6) == 0
-    assert post.announcements.restore() == 1
+    assert post.outbox.restore() == 1
     post.settled()
-    assert post.announcements.restore() == 0
+    assert post.outbox.restore() == 0
     (told,) = receiver.received
     assert told.id == lost.id
     told.verified(webhook.newest)
