@@ -1,4 +1,4 @@
-"""What goes through the engine: a picture prepared, and what was found in it."""
+"""Data of the engine: prepared pictures, and analyses of them."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class EncodedExample:
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """What the models found in one picture.
+    """Labels, maps and timings of one picture.
 
     Attributes:
         labels: each labelling model's best, ranked from 1.

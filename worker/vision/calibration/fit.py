@@ -1,5 +1,4 @@
-"""Fitting what makes a model's scores and verdicts mean something, to pictures of the kind it
-will see.
+"""Fit thresholds of faithfulness and temperatures to pictures like a deployment's own.
 
 Thresholds of faithfulness need no true labels: the maps that know nothing are asked of the
 label that the model gives. A temperature needs them.
@@ -140,7 +139,7 @@ def _logits(model: VisionModel, pixels: Tensor) -> Tensor:
 
 
 def _batches(inputs: Sequence[np.ndarray]) -> list[tuple[list[int], Tensor]]:
-    """Which inputs, and their pixels: uint8 (n, h, w, 3) of one shape each."""
+    """Indexes of inputs, and their pixels: uint8 (n, h, w, 3) of one shape each."""
     by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for n, pixels in enumerate(inputs):
         by_shape[pixels.shape].append(n)

@@ -1,4 +1,4 @@
-"""What is truly in pictures, for who measures a model: the folder names it, or a table does."""
+"""Ground truth of pictures: labels by folder name, or from a table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLUMNS = ("file", "label")
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """What pictures of `root` are said to be.
+    """True labels of the pictures of `root`.
 
     Without a table a picture is what the folder it lies in is called, in `root` or deeper.
 
@@ -27,7 +27,7 @@ class GroundTruth:
     table: Mapping[str, str] | None = None
 
     def name(self, picture: Path) -> str | None:
-        """What is said of a picture; None if nothing is."""
+        """The true label of a picture; None if it has none."""
         if self.table is not None:
             return self.table.get(picture.relative_to(self.root).as_posix())
         return None if picture.parent == self.root else picture.parent.name

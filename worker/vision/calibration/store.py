@@ -1,5 +1,4 @@
-"""What was measured of a model before its scores and verdicts mean something: thresholds of
-faithfulness, and a temperature for each label set it scores.
+"""Calibrations of models: thresholds of faithfulness, and a temperature for each label set.
 
 A deployment's own calibrations live in `calibration.json` beside the cached weights (the
 folder `GUANWU_MODEL_DIR`, or `guanwu/models` of the user's cache), by the hash of the weights

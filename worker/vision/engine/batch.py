@@ -1,4 +1,4 @@
-"""One model over one batch of equal shapes: labels and maps of every picture."""
+"""Run one model over a batch of equal shapes: labels and maps."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class View:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOutput:
-    """What one model found in one picture; times are its share of the batch."""
+    """One model's labels and maps of one picture; times are its share of the batch."""
 
     labels: list[Label]
     maps: list[MadeMap]
@@ -172,7 +172,7 @@ def _judged(
     grids: Mapping[MapRequest, npt.NDArray[np.float32]],
     judging: Judging | None,
 ) -> dict[MapRequest, list[Faithfulness]]:
-    """How faithful the maps of the first label are, each of N pictures."""
+    """Faithfulness of the maps of the first label, each of N pictures."""
     firsts = [request for request in grids if request.of_first_label]
     if judging is None or not firsts:
         return {}
@@ -256,7 +256,7 @@ def _made(model: VisionModel, view: View, batch: _Batch, n: int, request: MapReq
 def _target(
     model: VisionModel, batch: _Batch, n: int, request: MapRequest
 ) -> tuple[dict[str, Any] | None, str]:
-    """What the map explains, and its name in keys."""
+    """The target that the map explains, and its name in keys."""
     if request.text is not None:
         return {
             "text": request.text

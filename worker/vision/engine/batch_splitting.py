@@ -1,4 +1,4 @@
-"""Batches that fit: the one place that meets a device without memory, or a bad picture.
+"""Batch splitting: out-of-memory errors and bad pictures are met here alone.
 
 Torch is asked what a failure was, and loaded no earlier: a model need not be torch's.
 """

@@ -1,4 +1,4 @@
-"""Classify first, explain what qualifies: the order in which models see a batch."""
+"""Two-stage analysis: classify all pictures, then explain those that qualify."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def outcomes(
     policy: ExplainPolicy,
     run: Run,
 ) -> list[Outcomes]:
-    """What the models found in each picture.
+    """Run the models over a batch; the outcomes of each picture, by model.
 
     Where every picture is explained, each model sees it once. Else the `labelling` models
     classify all, and only pictures that qualify go to the models that make maps: the others

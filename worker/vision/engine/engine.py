@@ -108,7 +108,7 @@ class Engine:
 
     @property
     def fault(self) -> str | None:
-        """What broke the device for good; None while it works."""
+        """The error that broke the device for good; None while it works."""
         return self._batches.fault
 
     @property
@@ -139,7 +139,7 @@ class Engine:
         return self._pool.get(name).with_labels(None)
 
     def catalog(self) -> Catalog:
-        """What this engine offers, loaded or not."""
+        """Models, methods and label sets of this engine, loaded or not."""
         return self._pool.catalog(default=self.default_models)
 
     def label_sets(self) -> Sequence[LabelSet]:
@@ -147,8 +147,8 @@ class Engine:
         return self._pool.label_sets()
 
     def enough(self, options: Options) -> Enough | None:
-        """How large pictures have to be for the models and artefacts of these options; None
-        where only loading a model would tell.
+        """The least size at which pictures may be decoded for these options; None where only
+        loading a model would tell.
 
         Raises:
             UnknownModel: one is not registered.
@@ -237,7 +237,7 @@ class Engine:
     def _requests(
         self, names: Sequence[str], options: Options, client: ClientLabels | None
     ) -> dict[str, tuple[MapRequest, ...]]:
-        """What maps to make; checked even where nothing is drawn. Empty while not known."""
+        """Maps to make, by model; checked even where nothing is drawn. Empty while not known."""
         candidates = self._candidates(names, options, client)
         known = {name: c for name, c in candidates.items() if c is not None}
         if len(known) < len(names):
@@ -265,7 +265,7 @@ class Engine:
     def _examples(
         self, batch: Sequence[Prepared], name: str, client: ClientLabels
     ) -> list[Analysis | GuanwuError]:
-        """What a model makes of pictures that are examples of a client's labels."""
+        """Encode pictures that are examples of a client's labels."""
         model = self._pool.get(name)
         whole = [prepared for prepared in batch if prepared.box_px is None]
         of_whole = iter(
@@ -324,7 +324,7 @@ class Engine:
         batch: Sequence[Prepared],
         look: Callable[[Sequence[View]], Sequence[Found | GuanwuError]],
     ) -> list[Found | GuanwuError]:
-        """What a look at views of one shape finds in each picture, in order."""
+        """Run `work` over views of one shape at a time; its results in the pictures' order."""
         views = [_view(model, prepared) for prepared in batch]
         by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for n, view in enumerate(views):

@@ -1,4 +1,4 @@
-"""Pictures that are examples of labels: what a model makes of them, in the place of labels."""
+"""Encode example pictures of labels into features."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def encode(
 def encode_box(
     model: VisionModel, view: View, box: PixelBox, labels: LabelSet
 ) -> EncodedExample | GuanwuError:
-    """What the model makes of a box in the picture, and of what lies around it.
+    """Features of a box in the picture, and of the part around it.
 
     Raises:
         InvalidOptions: the model takes no examples.
@@ -60,7 +60,7 @@ def _example(
 
 
 def cells_inside(view: View, box: PixelBox, grid: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """Which of a map's cells have their centre in a box of the picture: bool (gh, gw).
+    """Mask of a map's cells that have their centre in a box of the picture: bool (gh, gw).
 
     At least one: of a box smaller than a cell, the one that is nearest to its centre.
     """

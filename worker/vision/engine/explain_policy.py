@@ -1,4 +1,4 @@
-"""Which pictures are explained, from what their classification said. Pure decisions."""
+"""Explain policy: decide by classification which pictures get maps. Pure decisions."""
 
 from __future__ import annotations
 

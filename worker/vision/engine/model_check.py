@@ -1,4 +1,4 @@
-"""Does a model run here? One picture, its labels and its first map, with what they cost."""
+"""Model check: labels and a map of one picture, with time and memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROUNDS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCheck:
-    """What a check found.
+    """Result of a model check.
 
     Attributes:
         input_px: (height, width) that the model gets of a square picture.

@@ -18,7 +18,8 @@ MAX_KEPT = 8
 
 
 class Labelling:
-    """`model` belongs to the model thread; `candidate` may be called from any."""
+    """Labels of models, by job. `model` belongs to the model thread; `candidate` may be called from
+    any."""
 
     def __init__(self, pool: ModelPool) -> None:
         self._pool = pool
@@ -54,7 +55,7 @@ class Labelling:
     def candidate(
         self, name: str, options: Options, client: ClientLabels | None
     ) -> ModelCandidate | None:
-        """What maps the model can make; None while only loading it would tell."""
+        """Capabilities and labels of a model; None while only loading it would tell."""
         if client is None or client.model != name:
             return self._pool.candidate(name, _labels_of(options, client))
         known = self._pool.candidate(name)
@@ -67,7 +68,7 @@ class Labelling:
 
 
 def _labels_of(options: Options, client: ClientLabels | None) -> LabelSet | None:
-    """What models with an open vocabulary are to score; None is their own set."""
+    """Labels that models with an open vocabulary score for a job; None is their own set."""
     if client is not None:
         return client.labels if client.model is None else None
     if options.words is not None:

@@ -1,4 +1,4 @@
-"""Where the CLS token of a vision transformer looks: attention of one layer.
+"""CLS attention of one layer of a vision transformer.
 
 Caron, Touvron, Misra, Jegou, Mairal, Bojanowski, Joulin 2021, "Emerging Properties in
 Self-Supervised Vision Transformers". It explains no label: it is what the backbone finds

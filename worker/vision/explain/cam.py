@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def class_activation(features: Tensor, weight: Tensor) -> Tensor:
-    """What each cell adds to a class's logit.
+    """Share of each cell in a class's logit.
 
     For logit = weight . mean(features) + bias, the map's mean plus the bias is the logit:
     nothing is normalised away.

@@ -1,4 +1,4 @@
-"""What attention saw: q, k, v and chosen probabilities of any transformers model's layers.
+"""Capture of attention: q, k, v and chosen probabilities of any transformers model.
 
 One attention function is registered with transformers' AttentionInterface. It computes
 scaled dot product attention as `sdpa` does, or as `dense_attention` where that is faster;

@@ -1,4 +1,4 @@
-"""Where a text looks in a picture: cross-attention that a matching score depends on.
+"""Cross-attention from a text to a picture, weighted by the matching score's gradient.
 
 Chefer, Gur, Wolf 2021, "Generic Attention-model Explainability for Interpreting Bi-Modal and
 Encoder-Decoder Transformers": each layer's attention is weighed by its own gradient, and what
@@ -34,7 +34,7 @@ class Crossings:
 
 
 def cross_attention(explained: Tensor, read: Crossings, *, grid: tuple[int, int]) -> Tensor:
-    """What reaches the first word, which the matching head reads, from each patch.
+    """Attention that reaches the first word, which the matching head reads, from each patch.
 
     With A' = mean over heads of (A * dt/dA)+ the row r of the first word is carried from the
     last layer back: patches get r A'_across, and r becomes r (I + A'_within).

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def gradients_of(explained: Tensor, at: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """What the sum of `explained` changes by, at each tensor of its graph and shaped like it.
+    """Gradients of the sum of `explained` at tensors of its graph, each shaped like its tensor.
 
     Works under `no_grad` and in inference mode too; the graph is kept for further targets.
     """

@@ -19,7 +19,7 @@ from worker.vision.explain.gradients import gradients_of
 def layer_activation(
     explained: Tensor, layers: Sequence[Tensor], *, grid: tuple[int, int]
 ) -> Tensor:
-    """What speaks for a label at several depths.
+    """Sum of LayerCAM maps of a label at several depths.
 
     Args:
         explained: (N,), computed from `layers`; its graph is kept for further targets.

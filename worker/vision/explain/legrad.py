@@ -1,4 +1,4 @@
-"""Where every layer's attention would raise a label's logit.
+"""LeGrad: attention gradients of a label's logit, over all layers.
 
 Bousselham, Boggust, Chaybouti, Strobelt, Kuehne 2024, "LeGrad: An Explainability Method for
 Vision Transformers via Feature Formation Sensitivity".

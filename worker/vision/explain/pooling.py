@@ -1,4 +1,4 @@
-"""What a pooling head gathers: soft attention of one learned query over the patches.
+"""Attention of a pooling head: one learned query over the patches.
 
 Zhai et al. 2023, "Sigmoid Loss for Language Image Pre-Training" end in such a head (after Lee
 et al. 2019, "Set Transformer"). It says where the embedding comes from, whatever was asked.

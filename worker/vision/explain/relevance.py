@@ -24,7 +24,7 @@ def depths(blocks: int) -> tuple[int, int]:
 
 
 def contrast(logits: Tensor, classes: Tensor, against: Tensor | None = None) -> Tensor:
-    """How far each picture's label stands above the others, in logits: (..., N).
+    """Contrast of each picture's label with the others, in logits: (..., N).
 
     Args:
         logits: (..., N, classes).
@@ -45,7 +45,7 @@ def logit(logits: Tensor, classes: Tensor, against: Tensor | None = None) -> Ten
 
 
 def relevance(explained: Tensor, hidden: Sequence[Tensor], *, grid: tuple[int, int]) -> Tensor:
-    """What each patch adds to `explained`, in deviations from the mean patch.
+    """Share of each patch in `explained`, in deviations from the mean patch.
 
     Args:
         explained: (N,), computed from `hidden` under the rules of `attn_lrp`; its graph is

@@ -1,4 +1,4 @@
-"""What the picture's own embedding is made of: relevance without a label.
+"""Self-relevance: relevance of a picture's own embedding, without a label.
 
 The method of `relevance` with another question. Explained is t = <c, z>, the pooled embedding
 z along its own direction c = z/|z|, which counts as a constant: what makes this picture's

@@ -1,4 +1,4 @@
-"""A map made comparable with others: its share of mass in each cell of one coarse grid."""
+"""Coarse maps: shares of a map's mass in each cell of one grid."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from worker.vision.heatmaps.heatmap import Heatmap
 
 @dataclass(frozen=True)
 class Density:
-    """Where a map's positive mass lies.
+    """Distribution of a map's positive mass.
 
     Attributes:
         cells: float32 (SIDE, SIDE), row 0 on top; sums to 1, or is all 0 where there is no mass.

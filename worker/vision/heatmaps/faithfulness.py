@@ -1,5 +1,6 @@
-"""Is a map right? The model itself is asked: does it know the label by what is hot, and not
-without?
+"""Faithfulness of maps: deletion and insertion at one split.
+
+Does the model know the label by the hot part of a map, and not without it?
 
 score = p(label | the hottest 40 % of the cells) - p(label | the rest), in -1..1. The other
 cells are taken from the model: tokens are dropped where it has tokens, pixels are blurred
@@ -134,15 +135,15 @@ def ranked(grid: Tensor) -> Tensor:
 
 
 def verdict(score: float, thresholds: Thresholds) -> Verdict:
-    """What a score means by the model's thresholds."""
+    """The verdict on a score by the model's thresholds."""
     if score >= thresholds.faithful:
         return "faithful"
     return "weak" if score >= thresholds.random else "not_better_than_random"
 
 
 def centre_blob(grid: Sequence[int], *, device: torch.device | None = None) -> Tensor:
-    """What knows nothing but where things tend to be: 1 in the middle, falling off evenly in
-    shares of height and width; float32 (1, gh, gw)."""
+    """Baseline map that knows nothing but where things tend to be: 1 in the middle, falling off
+    evenly in shares of height and width; float32 (1, gh, gw)."""
     rows, columns = grid
     y = (torch.arange(rows, device=device) + 0.5) / rows - 0.5
     x = (torch.arange(columns, device=device) + 0.5) / columns - 0.5

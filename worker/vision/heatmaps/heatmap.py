@@ -1,4 +1,4 @@
-"""Where a map lies in its picture: the grid of cells a model gave, and the part it saw."""
+"""Heatmaps: a grid of cells over the part of a picture that a model saw."""
 
 from __future__ import annotations
 
@@ -94,7 +94,8 @@ class Heatmap:
         return _blended(wide, down)
 
     def seen(self, width: int, height: int) -> npt.NDArray[np.bool_]:
-        """Which pixels of the picture rescaled to `width x height` the model saw, by their centres.
+        """Mask of the pixels, of the picture rescaled to `width x height`, that the model saw, by
+        their centres.
 
         bool (height, width); at least one pixel is True.
         """
@@ -113,7 +114,8 @@ class Heatmap:
 
 
 def _inside(start: float, stop: float, length: int, pixels: int) -> npt.NDArray[np.bool_]:
-    """Which of `pixels` equal parts of `0..length` have their centre in `start..stop`."""
+    """Slice of those of `pixels` equal parts of `0..length` that have their centre in
+    `start..stop`."""
     centres = (np.arange(pixels) + 0.5) * (length / pixels)
     inside = (centres >= start) & (centres < stop)
     if not inside.any():  # the window is thinner than a pixel: the one that holds its middle
@@ -127,7 +129,7 @@ Taps = tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]
 
 @lru_cache(maxsize=64)  # pictures of one job are often of one size, and each has several maps
 def _taps(cells: int, start: float, stop: float, length: int, pixels: int) -> Taps:
-    """Which cells give how much to each pixel along one axis.
+    """Cells, and their weights, of each pixel along one axis.
 
     Indices and weights, both (taps, pixels), not to be written to; two taps where pixels are
     smaller than cells. Weights of a pixel sum to 1 inside the window and are 0 outside.

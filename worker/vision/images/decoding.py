@@ -52,7 +52,7 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class Enough:
-    """How large a picture has to be decoded, at least."""
+    """The least size at which a picture may be decoded."""
 
     long_px: int
     short_px: int

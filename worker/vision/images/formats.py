@@ -1,4 +1,4 @@
-"""Which image format a file is in, told by its first bytes; and what else it may be."""
+"""Image formats by their first bytes, and names of files that are no images."""
 
 from __future__ import annotations
 

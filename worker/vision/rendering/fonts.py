@@ -81,7 +81,7 @@ def system_font(directories: Iterator[Path]) -> Path | None:
 
 
 def system_directories() -> Iterator[Path]:
-    """Where Linux, macOS and Windows keep fonts; not all of them exist."""
+    """Folders of fonts on Linux, macOS and Windows; not all of them exist."""
     home = Path.home()
     yield home / ".local/share/fonts"
     yield home / ".fonts"

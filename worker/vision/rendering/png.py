@@ -1,4 +1,4 @@
-"""Pixels -> a PNG file, at a quarter of what OpenCV takes of a processor.
+"""PNG encoder, at a quarter of OpenCV's processor time.
 
 All rows get one filter, which numpy applies to the whole picture at once, and ISA-L deflates
 them: colours Up (each byte less the one above it), greys Sub (less that of the pixel before it).

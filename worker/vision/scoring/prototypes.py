@@ -40,7 +40,7 @@ _LEAST = 1e-6  # length of a difference of directions that is more than rounding
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prototypes:
-    """What examples became.
+    """Directions that stand for labels, made of examples.
 
     Attributes:
         directions: float32 (labels, channels), each of length 1.
@@ -71,7 +71,7 @@ class Prototypes:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """What `to_bytes` wrote.
+        """Read what `to_bytes` wrote.
 
         Raises:
             CheckpointInvalid: it is damaged, or of a version that is not known here.
@@ -113,8 +113,8 @@ def fit(features: Sequence[Tensor], outside: Sequence[Tensor] | None = None) -> 
 
 
 def _negatives(outside: Sequence[Tensor], means: Tensor) -> Tensor:
-    """What each label is not, less what all labels are: (labels, channels) at length 1, or 0 where
-    nothing is left."""
+    """Negative directions of labels, less what all labels share: (labels, channels) at length 1, or
+    0 where nothing is left."""
     negatives = torch.zeros_like(means)
     common = _unit(means.sum(0))
     for label, around in enumerate(outside):

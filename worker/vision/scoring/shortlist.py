@@ -1,4 +1,4 @@
-"""Scores of many labels of which only the likeliest are worth a closer look."""
+"""Shortlist: exact scores for the likeliest labels, ranks for the others."""
 
 from __future__ import annotations
 

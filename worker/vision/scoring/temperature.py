@@ -1,4 +1,4 @@
-"""Scores that can be taken at their word: of the labels scored 0.8, eight in ten are right.
+"""Temperature scaling: of the labels scored 0.8, eight in ten are right.
 
 One temperature for a model and a label set, p = softmax(logits / T), after Guo, Pleiss, Sun,
 Weinberger 2017, "On Calibration of Modern Neural Networks". It moves no label past another.
@@ -24,7 +24,7 @@ _SEED = 20260
 
 @dataclass(frozen=True, kw_only=True)
 class Reliability:
-    """How far scores can be trusted.
+    """Reliability of scores.
 
     Attributes:
         calibration_error: mean distance of first labels' scores from the share of them that
@@ -40,8 +40,8 @@ class Reliability:
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """What `unknown_below` would do: the share of pictures that keep a label, and the share of
-    those that is right; None where none is left."""
+    """Effect of `unknown_below`: the share of pictures that keep a label, and the share of those
+    that is right; None where none is left."""
 
     unknown_below: float
     kept: float
@@ -129,7 +129,7 @@ def reliability(logits: Tensor, truth: Tensor) -> Reliability:
 
 
 def coverage(logits: Tensor, truth: Tensor) -> tuple[Coverage, ...]:
-    """What is left at each of `UNKNOWN_BELOW`; of softmax(logits), as `reliability`."""
+    """Coverage at each of `UNKNOWN_BELOW`; of softmax(logits), as `reliability`."""
     score, right = _first_labels(logits, truth)
     kept = [(limit, score >= limit) for limit in UNKNOWN_BELOW]
     return tuple(

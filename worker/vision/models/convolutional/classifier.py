@@ -33,14 +33,15 @@ _FINER = 2  # layercam's cells along an axis, for each of the last features'
 
 
 class Convolutions(Protocol):
-    """What stands before the head. Input is (N, 3, h, w)."""
+    """Layers before the head. Input is (N, 3, h, w)."""
 
     def features(self, x: Tensor) -> Tensor:
         """The last feature maps, (N, channels, gh, gw)."""
         ...
 
     def traced(self, x: Tensor) -> tuple[Sequence[Tensor], Tensor]:
-        """What layercam reads, the last at the features' size, and the last feature maps.
+        """Activations that layercam reads, the last at the features' size, and the last feature
+        maps.
 
         The former not negative and (N, any, h, w), all of one graph that begins at the first.
         """
@@ -134,7 +135,7 @@ class ConvolutionalClassifier:
 
 
 def capabilities_of(labels: LabelSet) -> Capabilities:
-    """What can be asked of any model of this kind."""
+    """Capabilities of any model of this kind."""
     return Capabilities(classes=len(labels), methods=CNN_METHODS, label_set=labels.id)
 
 

@@ -84,7 +84,7 @@ class InvertedResidual(nn.Module):
         return self.narrowed(self.widened(x), x)
 
     def widened(self, x: Tensor) -> Tensor:
-        """What the depthwise filters get, not negative: (N, inputs * expand, h, w)."""
+        """Input of the depthwise filters, not negative: (N, inputs * expand, h, w)."""
         return x if self.expand is None else self.expand.clipped(x)
 
     def narrowed(self, wide: Tensor, x: Tensor) -> Tensor:
@@ -108,7 +108,7 @@ class EfficientNetLite0(nn.Module):
         return self.head.clipped(self.blocks(self.stem.clipped(x)))
 
     def traced(self, x: Tensor, at: Sequence[int] = _DEPTHS) -> tuple[list[Tensor], Tensor]:
-        """What the depthwise filters of the blocks `at` get, and the last feature maps.
+        """Inputs of the depthwise filters of the blocks `at`, and the last feature maps.
 
         The graph begins at the first of `at`: nothing before it is part of it.
         """

@@ -1,4 +1,4 @@
-"""The end of a convolutional classifier: global average pooling and a linear reading of it."""
+"""Head of a convolutional classifier: global average pooling and a linear layer."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PooledHead:
         return replace(self, linear=PrototypeHead(prototypes, device))
 
     def embedding(self, features: Tensor) -> Tensor:
-        """What the layer reads: (N, channels, gh, gw) -> (N, channels)."""
+        """Input of the layer: (N, channels, gh, gw) -> (N, channels)."""
         pooled = features.mean((2, 3))
         return pooled if self.norm is None else self.norm(pooled)
 
@@ -43,7 +43,7 @@ class PooledHead:
         return logits
 
     def rows(self, features: Tensor, classes: Tensor) -> Tensor:
-        """What a channel of a cell adds to the logit of its picture's class (N,).
+        """Weight of each channel of a cell in the logit of its picture's class (N,).
 
         Returns:
             float32 (N, channels).
@@ -67,7 +67,7 @@ class PooledHead:
         return offset + self._weight(features, classes) @ self.norm.bias.float()
 
     def _weight(self, features: Tensor, classes: Tensor) -> Tensor:
-        """What the layer multiplies its input with, float32 (N, channels)."""
+        """Weights of the layer, float32 (N, channels)."""
         weight = self.linear.weight[classes].float()
         if isinstance(self.linear, nn.Linear):
             return weight

@@ -98,7 +98,7 @@ class ResNeSt101(nn.Module):
         return features
 
     def traced(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
-        """What the last two stages give, neither negative, and the last feature maps.
+        """Outputs of the last two stages, neither negative, and the last feature maps.
 
         The graph begins behind the third stage: nothing before it is part of it.
         """

@@ -213,8 +213,8 @@ def load(
 
 @contextmanager
 def _cls_rows(layers: Sequence[Any]) -> Iterator[list[Tensor]]:
-    """What CLS attends to in each vision layer, (N, heads, 1, tokens): BLIP computes attention
-    by itself and gives the probabilities away."""
+    """Attention of CLS in each vision layer, (N, heads, 1, tokens): BLIP computes attention by
+    itself and gives the probabilities away."""
     rows: list[Tensor] = []
     with ExitStack() as stack:
         for layer in layers:

@@ -1,5 +1,4 @@
-"""Family clip: models that read pictures and text (CLIP, Chinese-CLIP, SigLIP, SigLIP 2), from
-a hub or a folder in transformers' layout.
+"""Family clip: CLIP, Chinese-CLIP, SigLIP and SigLIP 2 in transformers' layout.
 
 Labels are texts, so any label set can be asked for, and any words of a job's own. What
 explains a label explains it here as well: to `vit`, the vision half with the label set's texts
@@ -160,7 +159,7 @@ def _zero_shot_capabilities(
 
 
 def language(config: Any) -> Language:
-    """What the model reads best of a label's two names."""
+    """The language of a label's two names that the model reads best."""
     tokens = config.text_config.vocab_size
     chinese = config.model_type == "chinese_clip" or tokens > MULTILINGUAL_VOCABULARY
     return "zh" if chinese else "en"

@@ -133,11 +133,11 @@ class VisionTransformer:
         return pixels, occlusion.kept_tokens(self.entrance, cells, prefix_tokens=prefix_tokens)
 
     def _embedding(self, x: Tensor) -> Tensor:
-        """What a head reads of the network's (N, 3, h, w): (N, channels)."""
+        """Input of a head, from the network's (N, 3, h, w): (N, channels)."""
         return passes.embedding(self.network, x)
 
     def _prototype_capabilities(self, labels: LabelSet) -> Capabilities:
-        """What can be asked for with prototypes as labels."""
+        """Capabilities with prototypes as labels."""
         methods = maps.capabilities_of(self.architecture, labels).methods
         return self.capabilities.with_prototypes(labels.id, len(labels), methods)
 

@@ -1,4 +1,4 @@
-"""Showing a model a part of its input: some tokens only, or sharp pixels in a blurred picture."""
+"""Occlusion: forward passes over some tokens, or with blurred pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a model runs, and in which number format."""
+"""Placement of a model: its device and number format."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DTYPES: Mapping[str, torch.dtype] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Where and in which number format a model runs.
+    """Device and number format of a model.
 
     Attributes:
         faster: a format that is tried beside `dtype` when a model is loaded; None tries none.
@@ -49,7 +49,7 @@ def place(device: str, dtype: str) -> Placement:
 
 
 def _faster(device: str) -> torch.dtype | None:
-    """What may be faster than float32; None where it would be emulated."""
+    """A format that may be faster than float32; None where it would be emulated."""
     if device.startswith("cuda"):
         # float16 is finer, but ends at 65,504, which some models' activations pass
         native = torch.cuda.is_bf16_supported(including_emulation=False)

@@ -1,4 +1,4 @@
-"""The end of a classifier that examples made, in the place of a trained one."""
+"""Classifier head of prototypes, in place of a trained one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A half number format beside float32: the same pictures through both, and what differs."""
+"""Trial of a half number format beside float32, on the same pictures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PICTURES, BATCH, MAPPED = 8, 4, 2  # BATCH is half of them
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """What a half format did beside float32.
+    """Result of a half format beside float32.
 
     Attributes:
         speedup: seconds in float32 over seconds in the half format.

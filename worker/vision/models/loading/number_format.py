@@ -1,4 +1,4 @@
-"""Which number format a model runs in: a half one if it is faster here and changes no answer."""
+"""Choice of a number format: half where faster, if no answer changes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def chosen(
     faster: torch.dtype,
     model_dir: Path | None,
 ) -> VisionModel:
-    """What `full` loads in float32, or what `half` loads in the format `faster`.
+    """The model that `full` loads in float32, or that `half` loads in the format `faster`.
 
     The trial is made once: its outcome is kept beside the weights, and the next start on a
     machine like this reads it and loads the model once. A model whose trial cannot be made stays
@@ -93,7 +93,7 @@ def _read(path: Path) -> Trial | None:
 
 
 def _path(model: VisionModel, faster: torch.dtype, folder: Path) -> Path:
-    """Where the trial of `model`, which may be in either format, is kept.
+    """File of the trial of `model`, which may be in either format.
 
     A trial of other software says nothing: how it multiplies decides what a format costs.
     """
@@ -112,7 +112,7 @@ def _keep(trial: Trial, path: Path) -> None:
 
 
 def _machine(model: VisionModel) -> str:
-    """What decides which format is the faster: the GPU, or the processor and its threads."""
+    """Name of the hardware that decides: the GPU, or the processor and its threads."""
     device = model.placement.device
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)

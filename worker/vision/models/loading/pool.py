@@ -1,4 +1,4 @@
-"""The models of one engine: what is registered, what is loaded, what failed to load."""
+"""Pool of one engine's models: registered, loaded, or failed to load."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class ModelPool:
         return model
 
     def candidate(self, name: str, labels: LabelSet | None = None) -> ModelCandidate | None:
-        """What maps the model can make; None while only loading it would tell.
+        """Capabilities and labels of a model; None while only loading it would tell.
 
         A model with an open vocabulary scores `labels`, or its own where that is None.
         """
@@ -145,12 +145,12 @@ class ModelPool:
         return ModelCandidate(capabilities.with_labels(labels.id, len(labels)), labels)
 
     def framing(self, name: str) -> Framing | None:
-        """How pictures are laid before the model; None while only loading it would tell."""
+        """Framing of a model; None while only loading it would tell."""
         model = self._models.get(name)
         return model.framing if model is not None else self.specs[name].framing
 
     def catalog(self, *, default: Sequence[str]) -> Catalog:
-        """What clients may ask for, loaded or not."""
+        """Models, methods and label sets that clients may ask for, loaded or not."""
         return Catalog(
             models=tuple(self._entry(name, default=name in default) for name in self.specs),
             label_sets=tuple(
@@ -174,8 +174,8 @@ class ModelPool:
         return list(known.values())
 
     def _capabilities(self, name: str) -> Capabilities:
-        """What the model makes, as far as is known: of one's own, only loading tells what it
-        lacks."""
+        """Capabilities of a model as far as they are known: of one's own, only loading tells what
+        it lacks."""
         if (known := self.candidate(name)) is not None:
             return known.capabilities
         family = self.specs[name].family

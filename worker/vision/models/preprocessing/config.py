@@ -37,7 +37,7 @@ class Normalisation:
 
 
 def read(folder: Path) -> tuple[Framing, Normalisation]:
-    """What a checkpoint's folder says about its input.
+    """Framing and normalisation that a checkpoint's folder describes.
 
     Raises:
         CheckpointInvalid: the file is missing, no JSON, or names no size.

@@ -1,4 +1,4 @@
-"""How a picture is laid before a model: which part, at which size.
+"""Framing: the part of a picture that a model gets, and its size.
 
 Both ways give uint8 pixels and the exact window they cover, so that a map finds its way
 back into the picture. `WholePicture` is the default: a centre crop answers for a part of
@@ -24,7 +24,7 @@ _MOST_SCALE, _SCALE_GAP = 100.0, 1e-5  # transformers' search for a scale: its s
 
 @dataclass(frozen=True)
 class Framed:
-    """What a model sees of one picture.
+    """The input that a model gets of one picture.
 
     Attributes:
         pixels: uint8 (h, w, 3), the model's input size.

@@ -15,7 +15,7 @@ PATCH_SEQUENCE_TYPES = frozenset({"siglip2"})
 
 
 def patch_sequence(pixel_values: Tensor, *, patch_px: int) -> dict[str, Tensor | None]:
-    """What transformers' SigLIP 2 takes, of pictures of one shape.
+    """Inputs of transformers' SigLIP 2, of pictures of one shape.
 
     Args:
         pixel_values: (N, channels, h, w), h and w multiples of `patch_px`.

@@ -1,4 +1,4 @@
-"""A deployment's own models, as settings name them: one by one, or in a TOML file.
+"""A deployment's own models, from settings or a TOML file.
 
 [chinese-clip]
 source = "hub:org/chinese-clip@0123abcd"

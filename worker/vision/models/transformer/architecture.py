@@ -1,4 +1,4 @@
-"""What a vision transformer is made of, as far as maps need to know."""
+"""Architecture of a vision transformer, as far as maps need it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from worker.vision.models.preprocessing.framing import Framing
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a model is made of, as found in one forward pass.
+    """Parts of a model, as found in one forward pass.
 
     Attributes:
         layers: its attention modules in call order.

@@ -1,4 +1,4 @@
-"""Does a text match a picture? BLIP's two answers, and what its text encoder attends to.
+"""BLIP's image-text matching: its two scores, and its text encoder's cross-attention.
 
 Li, Li, Xiong, Hoi 2022, "BLIP: Bootstrapping Language-Image Pre-training for Unified
 Vision-Language Understanding and Generation". The cosine of two embeddings (ITC) compares a
@@ -81,7 +81,7 @@ class Matching:
         return odds
 
     def cross(self, image_tokens: Tensor, texts: Sequence[str], *, grid: tuple[int, int]) -> Tensor:
-        """Where each text looks in its picture to match it: float32 (N, gh, gw), not negative."""
+        """Cross-attention of each text to its picture: float32 (N, gh, gw), not negative."""
         encoder = self.towers.text_encoder
         layers: Any = encoder.encoder.layer
         with (

@@ -1,4 +1,4 @@
-"""Which map of a vision transformer reads what of which forward pass."""
+"""Maps of vision transformers, and the forward passes that they read."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PASS_OF: Mapping[str, str] = {
 
 
 def capabilities_of(architecture: Architecture, labels: LabelSet | None) -> Capabilities:
-    """What can be asked of a model; methods best first."""
+    """Capabilities of a model; methods best first."""
     cls = architecture.prefix_tokens > 0
     lacking: set[str] = set()
     if not architecture.blocks:
@@ -144,7 +144,7 @@ def _of_logits(
     classes: Tensor,
     against: Tensor | None,
 ) -> Tensor:
-    """What is explained of each picture, in the graph of its logits: (..., N)."""
+    """The value to explain of each picture, in the graph of its logits: (..., N)."""
     assert logits is not None, "a label's map of a model without labels"
     with torch.inference_mode(False), torch.enable_grad():
         # no graph takes a tensor of inference mode

@@ -1,4 +1,4 @@
-"""Forward passes of a transformer that leave a trail: what gradients are asked of, and where."""
+"""Forward passes of a transformer that keep a graph for gradients."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def whole(
 
 
 def embedding(network: PreTrainedModel, x: Tensor) -> Tensor:
-    """What the head reads, (N, channels); without a head the pooled tokens. No graph."""
+    """Input of the head, (N, channels); without a head the pooled tokens. No graph."""
     with torch.no_grad(), _head_input(network) as read:
         output = network(pixel_values=x)
     return read[0] if read else pooled_tokens(network, output)
@@ -108,7 +108,7 @@ def _outputs(blocks: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
 
 @contextmanager
 def _head_input(network: nn.Module) -> Iterator[list[Tensor]]:
-    """What the classifying layer gets; stays empty without one."""
+    """Input of the classifying layer; stays empty without one."""
     seen: list[Tensor] = []
     with ExitStack() as stack:
         for child in network.children():
@@ -119,7 +119,7 @@ def _head_input(network: nn.Module) -> Iterator[list[Tensor]]:
 
 
 def pooled_tokens(network: PreTrainedModel, output: Any) -> Tensor:
-    """What stands for the picture in the output of a network without a head."""
+    """Embedding of the picture in the output of a network without a head."""
     pooled: Tensor | None = getattr(output, "pooler_output", None)
     if pooled is None or hasattr(network, "pooler"):  # whose weights checkpoints often leave out
         pooled = output.last_hidden_state[:, 0]

@@ -1,4 +1,4 @@
-"""A transformer whose head is made of prototypes; all else is the network's own, not a copy."""
+"""Transformer with a head of prototypes. All else is the network's own, not a copy."""
 
 from __future__ import annotations
 

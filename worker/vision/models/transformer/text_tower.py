@@ -1,4 +1,4 @@
-"""Names and phrases as a CLIP-type model reads them: unit vectors, each set made once.
+"""Text embeddings of names and phrases by a CLIP-type model, cached by label set.
 
 A label is embedded in several sentences and the mean taken, as in section 3.1.4 of Radford et
 al. 2021, "Learning Transferable Visual Models From Natural Language Supervision". Sets are kept

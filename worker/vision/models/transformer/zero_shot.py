@@ -21,7 +21,7 @@ from worker.vision.scoring.prototypes import Prototypes
 
 
 class ZeroShotNetwork(nn.Module):
-    """What `vit` runs as any classifier: pixels (N, 3, h, w) -> logits (N, texts).
+    """Classifier that `vit` runs as any other: pixels (N, 3, h, w) -> logits (N, texts).
 
     Copies with other texts share all weights.
 

@@ -1,5 +1,7 @@
-"""A checkpoint folder in transformers' layout: config.json and weights, as safetensors or, where
-there are none, pickled; of those torch's restricted reader takes tensors and nothing else."""
+"""Checkpoint folders in transformers' layout: config.json and weights.
+
+Weights are safetensors or, where there are none, pickled; of those torch's restricted reader takes
+tensors and nothing else."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""facebookresearch's own DINO checkpoints (`dino_deitsmall16_pretrain.pth`, ...) -> a folder in
-transformers' layout.
+"""Conversion of DINO's own checkpoints (`dino_deitsmall16_pretrain.pth`, ...) to transformers'
+layout.
 
 Caron, Touvron, Misra, Jegou, Mairal, Bojanowski, Joulin 2021, "Emerging Properties in
 Self-Supervised Vision Transformers". Query, key and value are one tensor there, and the file

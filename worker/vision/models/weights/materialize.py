@@ -53,7 +53,7 @@ def at_hand(spec: ModelSpec, *, model_dir: Path | None, progress: Progress) -> M
 
 
 def converted_folder(spec: ModelSpec, *, model_dir: str | Path | None) -> Path:
-    """Where a model of a wheel lies once it is converted, whether it is there or not."""
+    """Folder of a model of a wheel once it is converted, whether it is there or not."""
     return cache_dir(model_dir) / "converted" / f"{spec.id}-{spec.revision}"
 
 
