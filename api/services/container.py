@@ -11,7 +11,7 @@ import redis
 from celery import Celery
 from flask import Flask, current_app
 
-from api.services.capacity import MAX_POLLS, MAX_REPORTS, MAX_STREAMS, MAX_WAITERS
+from api.services.capacity import MAX_POLLS, MAX_REPORTS, MAX_STREAMS, MAX_SUBMISSIONS
 from api.services.catalog_cache import CatalogCache
 from api.services.idempotency_store import IdempotencyStore
 from api.services.job_index import JobIndexes
@@ -20,7 +20,7 @@ from worker.contract.objects.store import ObjectStore
 from worker.contract.records.broker import make_app
 from worker.contract.records.connection import connect
 from worker.contract.records.deliveries import Deliveries
-from worker.contract.records.fleet import Pulses
+from worker.contract.records.fleet import FleetStatus
 from worker.contract.records.keys import RedisKeys
 from worker.contract.records.records import Records
 from worker.contract.repositories.api_keys import AccessKeys
@@ -80,7 +80,7 @@ class Services:
     records: Records
     idempotency: IdempotencyStore
     deliveries: Deliveries
-    fleet: Pulses
+    fleet: FleetStatus
     api_keys: AccessKeys
     webhooks: Webhooks
     client_sets: ClientSets
@@ -103,7 +103,7 @@ def make_services(settings: Settings) -> Services:
         records=Records(client, settings),
         idempotency=IdempotencyStore(client, settings),
         deliveries=Deliveries(client, settings),
-        fleet=Pulses(client, RedisKeys(settings.redis_prefix)),
+        fleet=FleetStatus(client, RedisKeys(settings.redis_prefix)),
         api_keys=AccessKeys(client, store, settings),
         webhooks=Webhooks(client, store, settings),
         client_sets=ClientSets(store),
@@ -116,7 +116,7 @@ def make_services(settings: Settings) -> Services:
             restore=ThreadPoolExecutor(1, thread_name_prefix="restore"),
         ),
         limits=ConcurrencyLimits(
-            submissions=Semaphore(MAX_WAITERS),
+            submissions=Semaphore(MAX_SUBMISSIONS),
             polls=Semaphore(MAX_POLLS),
             streams=Semaphore(MAX_STREAMS),
             reports=Semaphore(MAX_REPORTS),

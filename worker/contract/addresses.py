@@ -1,4 +1,4 @@
-"""Which network addresses Guanwu may call when a client names them.
+"""Network addresses that Guanwu may call when a client names them.
 
 Public ones alone, and those that the operator allows. What hides a private address inside
 another (IPv4-mapped, NAT64) is unpacked first; 6to4 and Teredo are refused whole. Addresses
@@ -69,7 +69,7 @@ _SPECIAL = tuple(
 
 @dataclass(frozen=True)
 class Allowed:
-    """What an operator allows beside public addresses: networks, and hosts by name."""
+    """Networks and hosts that an operator allows beside public addresses."""
 
     networks: tuple[Network, ...] = ()
     hosts: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""What a check found, and what to do about it."""
+"""Findings of checks: level, what was found, and the remedy."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class LabelSet:
         return cls(id=names["id"], zh=tuple(names["zh"]), en=tuple(names["en"]))
 
     def as_json(self) -> str:
-        """The names, for who has to find labels and not to score them."""
+        """The names alone, for processes that find labels and do not score them."""
         return json.dumps({"id": self.id, "zh": self.zh, "en": self.en}, ensure_ascii=False)
 
     @cached_property
@@ -135,7 +135,7 @@ class LabelSet:
 
 
 def _key(name: str) -> str:
-    """What two spellings of one name share: no case, no full-width letters, no outer space."""
+    """A name without case, full-width letters and outer space: equal for all its spellings."""
     return unicodedata.normalize("NFKC", name).strip().casefold()
 
 

@@ -1,4 +1,4 @@
-"""Webhooks: standing ones, their secrets, and what is sent."""
+"""Webhooks: standing ones, their secrets, and deliveries."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _EVENTS: dict[JobStatus, JobEvent] = {
 
 
 class Secret(Wire):
-    """What deliveries are signed with; one that was replaced signs until `expires_at`."""
+    """Key that signs deliveries; one that was replaced signs until `expires_at`."""
 
     value: str = Field(repr=False)
     expires_at: dt.datetime | None = None
@@ -124,7 +124,7 @@ def body_of(event: Event, data: object, *, at: dt.datetime) -> str:
 
 
 def job_data(job: Job) -> dict[str, object]:
-    """What a delivery says of a job; its links tell the rest."""
+    """Data of a delivery about a job; its links lead to the rest."""
     told = {"id", "status", "counts", "runs", "created_at", "finished_at", "links", "error"}
     return job.model_dump(mode="json", include=told)
 

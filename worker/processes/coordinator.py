@@ -17,7 +17,7 @@ from worker.claims.dispatcher import Runner
 from worker.claims.leases import Leases
 from worker.contract.lanes import COORDINATOR
 from worker.contract.records.deliveries import Deliveries
-from worker.contract.records.fleet import Pulses
+from worker.contract.records.fleet import FleetStatus
 from worker.contract.records.job_record import ClaimAction
 from worker.contract.records.server_state import demand_fit
 from worker.contract.repositories.webhooks import Webhooks
@@ -102,7 +102,7 @@ def _start_background(parts: contextlib.ExitStack, connections: Connections) -> 
             look_s=OUTBOX_LOOK_S,
         ),
         ResourceGauges(metrics, COORDINATOR),
-        StatusReporter(metrics, COORDINATOR, Pulses(client, connections.keys)),
+        StatusReporter(metrics, COORDINATOR, FleetStatus(client, connections.keys)),
     )
     return _Background(leases, io, outbox)
 

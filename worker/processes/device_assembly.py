@@ -10,7 +10,7 @@ from typing import Protocol
 from guanwu.wire.base import Lane
 from worker.claims.dispatcher import Runner
 from worker.claims.leases import Leases
-from worker.contract.records.fleet import Pulses
+from worker.contract.records.fleet import FleetStatus
 from worker.contract.records.job_record import ClaimAction
 from worker.contract.settings.model import Settings
 from worker.inference.answer_cache import AnswerCache
@@ -69,7 +69,9 @@ def start_background(
         leases,
         batcher,
         ResourceGauges(metrics, device.name, monitor=monitor, splits=lambda: engine.splits),
-        StatusReporter(metrics, device.name, Pulses(client, connections.keys), monitor=monitor),
+        StatusReporter(
+            metrics, device.name, FleetStatus(client, connections.keys), monitor=monitor
+        ),
     )
     return Background(leases, batcher, monitor)
 

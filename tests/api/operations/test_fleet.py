@@ -7,14 +7,14 @@ import datetime as dt
 from guanwu.wire.fleet import Pulse
 from tests.api.fake_worker import Hand
 from tests.api.requests import Calls, problem
-from worker.contract.records.fleet import Pulses
+from worker.contract.records.fleet import FleetStatus
 from worker.contract.records.keys import RedisKeys
 from worker.contract.repositories.api_keys import AccessKeys
 
 
 def test_workers_are_told_with_what_there_is_to_do(calls: Calls, hand: Hand) -> None:
     calls.submit(20)
-    pulses = Pulses(hand.redis, RedisKeys(hand.settings.redis_prefix))
+    pulses = FleetStatus(hand.redis, RedisKeys(hand.settings.redis_prefix))
     now = dt.datetime.now(dt.UTC)
     pulses.publish(Pulse(host="here", process="cpu", pid=7, at=now, seconds=10, images_per_s=3))
     fleet = calls.get("/v1/workers").json

@@ -1,4 +1,4 @@
-"""What a newer version wrote is read by this one: versions run side by side in an upgrade."""
+"""Records of a newer version are read by this one: versions run side by side in an upgrade."""
 
 from __future__ import annotations
 

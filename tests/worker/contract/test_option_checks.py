@@ -1,4 +1,4 @@
-"""Options checked against what workers offer: what nobody makes is refused, and told what is."""
+"""Options checked against the catalogue: maps that no model makes are refused, and the others listed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which objects in S3 a tenant may name as inputs."""
+"""Objects in S3 that a tenant may name as inputs."""
 
 from __future__ import annotations
 

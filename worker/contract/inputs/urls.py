@@ -1,4 +1,4 @@
-"""Which URLs jobs may name as inputs, as far as that can be told from how they are written.
+"""URLs that jobs may name as inputs, checked as they are written.
 
 Where a host's name leads is seen only when it is fetched; `worker/outbound/http.py` decides that.
 """

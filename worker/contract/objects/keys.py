@@ -22,7 +22,7 @@ def webhook(tenant: str, webhook_id: str) -> str:
 
 
 def webhook_secrets(tenant: str) -> str:
-    """What signs the deliveries to jobs' own webhooks."""
+    """Secrets that sign the deliveries to jobs' own webhooks."""
     return f"{webhooks_prefix(tenant)}secrets.json"
 
 
@@ -30,7 +30,7 @@ DELIVERIES = f"{ADMIN}deliveries/"
 
 
 def delivery(delivery_id: str) -> str:
-    """Stands from the end of a job until its receiver has been told, or is given up."""
+    """A delivery, from the end of its job until it has succeeded or is given up."""
     return f"{DELIVERIES}{delivery_id}.json"
 
 
@@ -47,27 +47,27 @@ def upload(tenant: str, upload_id: str) -> str:
 
 
 def feedback_prefix(tenant: str) -> str:
-    """Of a tenant's feedback, a folder for each day."""
+    """A tenant's feedback, a folder for each day."""
     return f"{tenant_prefix(tenant)}feedback/"
 
 
 def feedback(tenant: str, day: str, feedback_id: str) -> str:
-    """One judgement, whole. S3 is the truth; `day` is that of its id, yyyy-mm-dd."""
+    """One feedback, whole. S3 is the truth; `day` is that of its id, yyyy-mm-dd."""
     return f"{feedback_prefix(tenant)}{day}/{feedback_id}.json"
 
 
 def feedback_of_job(tenant: str, job: str, feedback_id: str) -> str:
-    """An empty mark, to list a job's feedback."""
+    """An empty object, to list a job's feedback."""
     return f"{tenant_prefix(tenant)}feedback-by-job/{job}/{feedback_id}"
 
 
 def feedback_of_picture(tenant: str) -> str:
-    """Folders of empty marks, one for each picture that feedback names."""
+    """Folders of empty objects, one for each picture that feedback names."""
     return f"{tenant_prefix(tenant)}feedback-by-picture/"
 
 
 def client_sets_prefix(tenant: str) -> str:
-    """Of a tenant's label sets, one folder each; their names sort by time."""
+    """A tenant's label sets, one folder each; their names sort by time."""
     return f"{tenant_prefix(tenant)}labelsets/"
 
 
@@ -76,7 +76,7 @@ def client_set_prefix(tenant: str, set_id: str) -> str:
 
 
 def client_set_hidden(tenant: str, set_id: str) -> str:
-    """Stands from the moment a label set was deleted; jobs that run on it read on."""
+    """Marks a deleted label set; jobs that run on it read on."""
     return client_set_prefix(tenant, set_id) + "hidden.json"
 
 
@@ -90,7 +90,7 @@ def client_set_version(tenant: str, set_id: str, version: int) -> str:
 
 
 def client_set_part(tenant: str, set_id: str, version: int, part: str) -> str:
-    """What belongs to a version: `examples`, `features`, `prototypes`."""
+    """A part of a version: `examples`, `features`, `prototypes`."""
     return f"{client_set_prefix(tenant, set_id)}{part}/{version:06d}"
 
 
@@ -99,12 +99,12 @@ def client_set_proposals(tenant: str, set_id: str) -> str:
 
 
 def client_set_proposal(tenant: str, set_id: str, proposal: str) -> str:
-    """What feedback would add to a label set."""
+    """Examples that feedback would add to a label set."""
     return f"{client_set_proposals(tenant, set_id)}{proposal}.json"
 
 
 def jobs_prefix(tenant: str) -> str:
-    """Of a tenant's jobs, one folder each; their names sort by time."""
+    """A tenant's jobs, one folder each; their names sort by time."""
     return f"{tenant_prefix(tenant)}jobs/"
 
 
@@ -117,7 +117,7 @@ def job_record(tenant: str, job: str) -> str:
 
 
 def cancelled(tenant: str, job: str) -> str:
-    """Stands from the moment a job was cancelled: a rebuild cancels it again."""
+    """Marks a cancelled job: a rebuild cancels it again."""
     return job_prefix(tenant, job) + "cancelled.json"
 
 
@@ -126,7 +126,7 @@ def manifest(tenant: str, job: str, chunk: int) -> str:
 
 
 def plan(tenant: str, job: str) -> str:
-    """How far the planner came: cursor, shards and items."""
+    """The planner's progress: cursor, shards and items."""
     return f"{job_prefix(tenant, job)}manifest/plan.json"
 
 
@@ -140,7 +140,7 @@ def chunk_densities(tenant: str, job: str, chunk: int) -> str:
 
 
 def explanations(tenant: str, job: str) -> str:
-    """Where the maps of a finished job lie, all of them together."""
+    """Statistics of all maps of a finished job."""
     return job_prefix(tenant, job) + "explanations.json"
 
 
@@ -170,12 +170,12 @@ def labels(tenant: str, job: str, index: int) -> str:
 
 
 def item_features(tenant: str, job: str, index: int) -> str:
-    """What the model saw in an example of a label set that the job builds."""
+    """Embedding of an example of a label set that the job builds."""
     return item_prefix(tenant, job, index) + "features"
 
 
 def item_artifact(tenant: str, job: str, index: int, name: str) -> str:
-    """Key of what belongs to a whole item: `compare.png`, `thumbnail.webp`."""
+    """Key of an artefact of a whole item: `compare.png`, `thumbnail.webp`."""
     return item_prefix(tenant, job, index) + name
 
 

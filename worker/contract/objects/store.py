@@ -48,7 +48,7 @@ class Link:
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object as a listing tells of it."""
+    """An object in a listing."""
 
     key: str
     modified_at: dt.datetime
@@ -159,7 +159,7 @@ class ObjectStore:
         return True
 
     def size(self, key: str, *, bucket: str | None = None) -> int:
-        """How many bytes an object has.
+        """Size of an object in bytes.
 
         Raises:
             ObjectNotFound: no such key.

@@ -1,7 +1,7 @@
 """The broker: the Celery app's settings, task and queue names, and sending wake-ups.
 
-A message is only a wake-up for a queue: it names no chunk. What there is to do stands in
-the records, so a lost or doubled message loses or doubles nothing.
+A message is only a wake-up for a queue: it names no chunk. The work itself is in the
+records, so a lost or doubled message loses or doubles nothing.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _queue(name: QueueName) -> Queue:
 
 
 def send(app: Celery, queue: QueueName, *, count: int = 1) -> None:
-    """Wake up those who work on a queue.
+    """Wake up workers of a queue.
 
     Raises:
         RedisUnavailable: the broker does not take the message. The sweeper sends it later.

@@ -40,7 +40,7 @@ class ChunkClaims:
 
     @property
     def lease_s(self) -> float:
-        """How long a claim stands without a heartbeat."""
+        """Length of a lease: the time that a claim lasts without a heartbeat."""
         return self._lease_ms / 1000
 
     def claim(self, queues: Sequence[QueueName] = QUEUES) -> Claim | None:

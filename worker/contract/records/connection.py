@@ -1,4 +1,4 @@
-"""The connection to Redis, for our records and for the broker, and its errors as Guanwu's."""
+"""Connections to Redis, of records and of the broker, and their errors as Guanwu's."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _patience(settings: Settings) -> dict[str, Any]:
 
 
 def _ssl(settings: Settings) -> dict[str, Any]:
-    """What redis-py is told of TLS; nothing without."""
+    """TLS options of redis-py; none without TLS."""
     if not settings.redis_address.tls:
         return {}
     return {

@@ -1,7 +1,7 @@
-"""Deliveries: what webhooks are to be told, in Redis, until each receiver has heard it.
+"""Deliveries to webhooks, in Redis until each has succeeded or is given up.
 
 Lanes are leased as chunks are: a sender that dies loses its lease, another sends again, and
-who comes back from the dead changes nothing.
+a late write of the first changes nothing.
 """
 
 from __future__ import annotations

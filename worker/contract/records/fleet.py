@@ -1,4 +1,4 @@
-"""Pulses in Redis: written by each process of a worker, read by the front door."""
+"""Status of all processes, in Redis: written by workers, read by the front door."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from guanwu.wire.fleet import Pulse
 from worker.contract.records.connection import translated
 from worker.contract.records.keys import RedisKeys
 
-LIVE_S = 15  # a process that was silent for so long is gone, or as good as gone
+LIVE_S = 15  # a process that was silent for this long is gone, or as good as gone
 
 
-class Pulses:
-    """The pulses of all processes; each is forgotten when it is not renewed."""
+class FleetStatus:
+    """Status of each process; it expires when it is not renewed."""
 
     def __init__(self, client: redis.Redis, keys: RedisKeys) -> None:
         self._client = client

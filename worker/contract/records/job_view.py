@@ -1,4 +1,4 @@
-"""A job's record as clients see it: the `Job` of WIRE."""
+"""View of a job's record: the `Job` that clients get."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from worker.contract.records.job_record import JobRecord, Load
 
 
 def job_view(record: JobRecord, *, now_ms: int, load: Load | None = None) -> Job:
-    """What `GET /v1/jobs/{id}` answers at `now_ms`.
+    """The answer of `GET /v1/jobs/{id}` at `now_ms`.
 
     With the `load` of all workers it says how many images are ahead of a job that waits,
     and guesses its end by their pace until it has a pace of its own.

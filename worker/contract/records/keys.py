@@ -64,7 +64,7 @@ class RedisKeys:
         return f"{self.prefix}:pace:{bucket}"
 
     def ended(self, job: str) -> str:
-        """Stream of one entry, for a minute after the job's end: it wakes up who waits for it."""
+        """Stream of one entry, for a minute after the job's end: it wakes up its waiters."""
         return f"{self.prefix}:ended:{job}"
 
     @property
@@ -78,11 +78,11 @@ class RedisKeys:
         return f"{self.prefix}:server"
 
     def turn(self, what: str) -> str:
-        """String that stands while somebody has just done `what` for all."""
+        """String that exists while some process has just done `what` for all."""
         return f"{self.prefix}:turn:{what}"
 
     def idempotency(self, tenant: str, key: str) -> str:
-        """Hash: what stands behind a tenant's Idempotency-Key."""
+        """Hash: the request and the answer of a tenant's Idempotency-Key."""
         return f"{self.prefix}:idempotency:{tenant}:{hashlib.sha256(key.encode()).hexdigest()}"
 
     def access_key(self, key_id: str) -> str:
@@ -96,7 +96,7 @@ class RedisKeys:
 
     @property
     def rates(self) -> str:
-        """What Flask-Limiter puts before its own keys: calls of each caller in a minute."""
+        """Prefix of Flask-Limiter's own keys: calls of each caller in a minute."""
         return f"{self.prefix}:rates"
 
     def quota(self, owner: str, period: str, begins: str) -> str:
@@ -149,7 +149,7 @@ class RedisKeys:
 
     @property
     def catalog(self) -> str:
-        """JSON of what the workers offer."""
+        """JSON: the catalogue of the workers' models and label sets."""
         return f"{self.prefix}:catalog"
 
     def label_set(self, digest: str) -> str:
@@ -157,7 +157,7 @@ class RedisKeys:
         return f"{self.prefix}:labels:{digest}"
 
     def pulse(self, process: str) -> str:
-        """JSON: what a worker's process did in the last seconds."""
+        """JSON: status of a worker's process over its last seconds."""
         return f"{self.prefix}:pulse:{process}"
 
     @property
@@ -167,7 +167,7 @@ class RedisKeys:
 
     @property
     def broker_prefix(self) -> str:
-        """What kombu puts before its own keys."""
+        """Prefix of kombu's own keys."""
         return f"{self.prefix}:broker:"
 
     def queue(self, queue: QueueName) -> str:

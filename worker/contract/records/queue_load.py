@@ -1,4 +1,4 @@
-"""QueueLoad: how much there is to do, how fast it is done, and room for more."""
+"""QueueLoad: pending work, throughput, quotas and room for more."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class QueueLoad:
         return self._tenant_images, self._queue_images
 
     def load(self) -> Load:
-        """How much there is to do, and how fast it is done."""
+        """Pending images and throughput of all workers together."""
         with translated():
             pipe = self._client.pipeline(transaction=False)
             request_load(pipe, self._keys)

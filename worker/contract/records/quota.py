@@ -1,4 +1,4 @@
-"""Quotas: how many images may be submitted in a day and in a month, both of UTC."""
+"""Quotas: images that may be submitted in a day and in a month, both of UTC."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Allowance:
         return None if self.limit is None else max(0, self.limit - used)
 
     def exceeded(self, *, used: int, now: dt.datetime) -> QuotaExceeded:
-        """The error of who asks for more than is left."""
+        """The error of a submission that has more images than are left."""
         assert self.limit is not None
         return QuotaExceeded(
             f"up to {self.limit:,} images a {self.period} may be submitted, "
@@ -62,7 +62,7 @@ def allowances(
     settings: Settings,
     now: dt.datetime,
 ) -> tuple[Allowance, ...]:
-    """What a caller may submit in the day and in the month of `now`.
+    """A caller's allowances in the day and in the month of `now`.
 
     `own` are the quotas of the caller's key: where it has one, the key's images are counted
     apart from the tenant's.

@@ -1,4 +1,7 @@
-"""Is this Redis one that keeps what it is told? Asked at every start, and by `guanwu doctor`."""
+"""Checks of a Redis server: version, role, eviction policy, persistence and room.
+
+Made at every start, and by `guanwu doctor`.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ SAFE_POLICY = "noeviction"
 
 @dataclass(frozen=True)
 class RedisState:
-    """What a server says of itself.
+    """State of a server, as its INFO reports it.
 
     Attributes:
         name: `Redis 7.0.15`, `Valkey 9.1.2`.
@@ -81,7 +84,7 @@ def _version(text: str) -> tuple[int, int]:
 
 
 def judge(state: RedisState) -> list[Finding]:
-    """What is to be said of a server, one finding for each thing that was looked at."""
+    """Findings on a server, one for each check."""
     return [
         _of_version(state),
         _of_role(state),
@@ -158,7 +161,7 @@ def _of_room(state: RedisState) -> Finding:
 
 
 def demand_fit(client: redis.Redis) -> None:
-    """Say what is wrong with a server. One that is away, or no master yet, is not waited for.
+    """Log what is wrong with a server. One that is away, or no master yet, is not waited for.
 
     Raises:
         RedisUnfit: when full, it would throw running jobs away.

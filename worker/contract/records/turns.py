@@ -9,7 +9,7 @@ from worker.contract.records.keys import RedisKeys
 
 
 class Turns:
-    """Each turn is a key that ends by itself: who writes it first has the turn."""
+    """A turn is a key that expires: the process that writes it first has the turn."""
 
     def __init__(self, client: redis.Redis, keys: RedisKeys) -> None:
         self._client = client

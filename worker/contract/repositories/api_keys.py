@@ -1,4 +1,4 @@
-"""API keys: who may call, and what for. S3 is the truth, Redis the cache.
+"""API keys: callers and their scopes. S3 is the truth, Redis the cache.
 
 A token is `{key id}.{secret}`. The secret is 256 random bits, shown once; what is kept is
 its SHA-256, which needs no salt or stretching, for nobody can guess among 2^256.

@@ -125,7 +125,7 @@ class ClientSets:
         self._store.put(key, proposal.model_dump_json().encode(), content_type=JSON)
 
     def proposal(self, tenant: str, set_id: str, proposal_id: str) -> Proposal:
-        """What feedback would add to a set.
+        """A proposal: examples that feedback would add to a set.
 
         Raises:
             ProposalNotFound: unknown, or of another set.

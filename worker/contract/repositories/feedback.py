@@ -1,4 +1,4 @@
-"""What people say of results: right, wrong label, wrong region. S3 is the truth.
+"""Feedback of people on results: right, wrong label, wrong region. S3 is the truth.
 
 A record holds all it needs, and outlives its job. Two marks lie beside it: by its job, to
 list it, and by its picture, which retention keeps as long as a mark names it.

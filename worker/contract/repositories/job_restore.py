@@ -1,7 +1,7 @@
-"""From objects back to records: jobs that Redis has lost while they ran.
+"""Restore jobs that Redis has lost while they ran from their objects in S3.
 
-What a job is stands in its job.json, how far its source was read in plan.json, and what is
-done in its chunk results: those are written before a record says so. A chunk that had run
+The job itself is in its job.json, the progress of its source in plan.json, and finished
+work in its chunk results: those are written before a record says so. A chunk that had run
 but was not yet recorded is not run again. A job that has an index was finished once: it is
 being retried, and what has not succeeded in it runs again.
 """
@@ -44,7 +44,7 @@ def undone_jobs(
 
 
 def stored_job(store: ObjectStore, tenant: str, job: str) -> Job | None:
-    """What its job.json tells; None for a job that never came to be, or is being deleted."""
+    """A job as its job.json has it; None for one that never came to be, or is being deleted."""
     return read_job(store, tenant, job, Job)
 
 
@@ -106,7 +106,7 @@ def _cancelled(store: ObjectStore, tenant: str, job: Job) -> bool:
 
 
 def _plan(store: ObjectStore, tenant: str, job: Job) -> Plan:
-    """How far the job's source was read; a job without a source was whole from the start."""
+    """Progress of the job's source; a job without a source was whole from the start."""
     assert job.chunk_images is not None
     if job.source is None:
         chunks = -(-job.counts.total // job.chunk_images)

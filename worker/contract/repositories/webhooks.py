@@ -110,7 +110,7 @@ class Webhooks:
         self._cache(tenant, self._stored(tenant))
 
     def secrets(self, tenant: str) -> Secrets:
-        """What signs the deliveries to jobs' own webhooks; made when it is first asked for."""
+        """Secrets that sign the deliveries to jobs' own webhooks; made at the first call."""
         key = self._keys.webhook_secrets(tenant)
         cached = self._cached(key)
         if cached is not None:

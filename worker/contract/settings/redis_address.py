@@ -1,4 +1,4 @@
-"""Where Redis is, as GUANWU_REDIS_URL says it: one server, or a master that Sentinels know."""
+"""Address of Redis, parsed from GUANWU_REDIS_URL: one server, or a master behind Sentinels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SCHEMES = {"redis": False, "rediss": True, "sentinel": False, "sentinels": True
 
 @dataclass(frozen=True)
 class RedisAddress:
-    """A Redis and who we are to it.
+    """A Redis server, and our user and password there.
 
     Attributes:
         hosts: (name, port) of the server, or of each Sentinel.

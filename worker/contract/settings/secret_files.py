@@ -1,4 +1,4 @@
-"""Secrets from files: `NAME_FILE=/run/secrets/x` stands for `NAME=` and the file's content.
+"""Secrets from files: `NAME_FILE=/run/secrets/x` is read as `NAME=` and the file's content.
 
 That is how Docker and Kubernetes hand secrets over, so that they stand in no environment,
 which every child inherits and `docker inspect` shows.

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on stderr, with what was bound along the way."""
+"""Structured logs: one JSON object a line on stderr, with the values bound on the way."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class _Kept(Span):
 
 
 def _context(parent: str | None) -> Context:
-    """What a traceparent says; a new trace begins where it says nothing that can be read."""
+    """The context of a traceparent; one that cannot be read begins a new trace."""
     return _format.extract({} if parent is None else {HEADER: parent}, Context())
 
 

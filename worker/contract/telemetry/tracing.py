@@ -1,4 +1,4 @@
-"""What a request sets off is one trace (W3C Trace Context): spans, and the one that runs now.
+"""Traces (W3C Trace Context): spans, and the current one.
 
 `Traces` as it stands here makes no spans: traces are off by default.
 `worker.contract.telemetry.open_traces` opens those that go to a collector; nothing here imports
@@ -64,7 +64,7 @@ OFF = Traces()
 
 
 def traceparent() -> str | None:
-    """The span that runs now, as the header tells of it. None: there is none."""
+    """The current span as the header `traceparent`; None if there is none."""
     return _current.get()
 
 

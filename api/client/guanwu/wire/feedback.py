@@ -1,4 +1,4 @@
-"""A judgement: what a person says of an item's label or map."""
+"""Feedback of a person on an item's label or map."""
 
 from __future__ import annotations
 

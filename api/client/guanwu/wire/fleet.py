@@ -1,4 +1,4 @@
-"""The pulse of a worker's process: what it did in the last seconds, told again and again."""
+"""Status of a worker's processes: rates, stages and recent errors."""
 
 from __future__ import annotations
 

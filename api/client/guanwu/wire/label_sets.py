@@ -83,8 +83,8 @@ def is_of_client(name: str | None) -> bool:
 
 def parse_name(name: str) -> tuple[str, int | None] | None:
     """`lbs_...@2` -> id and version, which is None where none is named; None for no such name."""
-    found = _NAME.fullmatch(name)
-    return found and (found[1], int(found[2]) if found[2] else None)
+    match = _NAME.fullmatch(name)
+    return match and (match[1], int(match[2]) if match[2] else None)
 
 
 class ProposedExample(Wire):

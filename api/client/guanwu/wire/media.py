@@ -1,4 +1,4 @@
-"""Files of artefacts: which suffix and media type each format has."""
+"""Files of artefacts: suffix and media type of each format."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ import datetime as dt
 from guanwu.wire.fleet import Pulse, StagePulse, slowest
 from tests.support.stack import SettingsFactory
 from worker.contract.records.connection import connect
-from worker.contract.records.fleet import Pulses
+from worker.contract.records.fleet import FleetStatus
 from worker.contract.records.keys import RedisKeys
 
 
@@ -34,7 +34,7 @@ def test_pulses_are_read_by_host_and_process_and_end_with_their_time(
     own = settings()
     with connect(own) as client:
         keys = RedisKeys(own.redis_prefix)
-        pulses = Pulses(client, keys)
+        pulses = FleetStatus(client, keys)
         assert pulses.live() == []
         for process in ("cuda:1", "cuda:0"):
             pulses.publish(pulse(process))

@@ -1,4 +1,4 @@
-"""Which objects in S3 jobs may name: buckets, folders in them, and no trick out of those."""
+"""Objects in S3 that jobs may name: buckets, folders in them, and no trick out of those."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""URLs as they are written: what jobs may name, and what is refused before anyone looks it up."""
+"""URLs that jobs may name, and those refused before anyone looks them up."""
 
 from __future__ import annotations
 

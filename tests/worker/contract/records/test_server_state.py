@@ -1,4 +1,4 @@
-"""What is said of a Redis: decided from its own words, and read from real servers."""
+"""Findings on a Redis: decided from its own words, and read from real servers."""
 
 from __future__ import annotations
 
