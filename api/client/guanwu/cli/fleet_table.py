@@ -69,14 +69,14 @@ def _process(pulse: Pulse) -> list[str]:
     device = pulse.device
     gpu = None if device is None else device.gpu_percent
     cpu = None if device is None else device.cpu_percent
-    works = pulse.device is not None
+    has_device = device is not None
     return [
         pulse.host,
         pulse.process,
-        f"{pulse.images_per_s:.1f}" if works else "",
-        f"{pulse.failed_per_s:.1f}" if works else "",
+        f"{pulse.images_per_s:.1f}" if has_device else "",
+        f"{pulse.failed_per_s:.1f}" if has_device else "",
         "" if pulse.batch_images is None else f"{pulse.batch_images:.1f}",
-        f"{pulse.model_busy:.0%}" if works else "",
+        f"{pulse.model_busy:.0%}" if has_device else "",
         "" if gpu is None else f"{gpu:.0f}%",
         _gpu_memory(pulse),
         "" if cpu is None else f"{cpu:.0f}%",
@@ -112,30 +112,30 @@ def _place(stage: str) -> int:
 
 
 def _stages(pulses: Sequence[Pulse]) -> Table:
-    held_up = {pulse.slowest for pulse in pulses}
+    slowest = {pulse.slowest for pulse in pulses}
     table = _table("stage")
     for name in ("calls/s", "mean ms", "threads busy"):
         table.add_column(name, justify="right")
     for name, stage in stages(pulses).items():
         table.add_row(
-            f"{name} < slowest" if name in held_up else name,
+            f"{name} < slowest" if name in slowest else name,
             f"{stage.busy * 1000 / stage.mean_ms:.1f}",
             f"{stage.mean_ms:.1f}",
             f"{stage.busy:.2f}",
-            style="bold" if name in held_up else None,
+            style="bold" if name in slowest else None,
         )
     return table
 
 
 def latest(pulses: Iterable[Pulse]) -> list[tuple[Pulse, Trouble]]:
     """The errors of all processes, the latest first."""
-    met = [(pulse, trouble) for pulse in pulses for trouble in pulse.troubles]
-    return sorted(met, key=lambda one: one[1].at, reverse=True)
+    errors = [(pulse, trouble) for pulse in pulses for trouble in pulse.troubles]
+    return sorted(errors, key=lambda error: error[1].at, reverse=True)
 
 
-def _troubles(met: Sequence[tuple[Pulse, Trouble]]) -> Table:
+def _troubles(errors: Sequence[tuple[Pulse, Trouble]]) -> Table:
     table = _table("last errors", "times", "last at", "host", "process")
-    for pulse, trouble in met:
+    for pulse, trouble in errors:
         at = f"{trouble.at.astimezone():%H:%M:%S}"
         table.add_row(trouble.code, str(trouble.count), at, pulse.host, pulse.process)
     return table
