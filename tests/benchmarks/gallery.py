@@ -22,7 +22,7 @@ from guanwu.wire.options import Options
 from tests.benchmarks import caltech
 from tests.benchmarks.accuracy import photos
 from worker.contract.errors import GuanwuError
-from worker.inference.artifacts import compare_sheet
+from worker.inference.artifacts import DrawingStyle, draw_compare_sheet
 from worker.vision.analysis import Analysis
 from worker.vision.engine.engine import Engine
 from worker.vision.images.decoding import Picture, decode
@@ -69,7 +69,9 @@ def rows(engine: Engine, section: Section) -> list[overlay.RGB]:
         if isinstance(found, GuanwuError):
             raise found
         small = overlay.for_display(picture, max_side_px=options.max_side_px)
-        drawn.append(compare_sheet(found.explanations, small, found.labels, options))
+        drawn.append(
+            draw_compare_sheet(found.explanations, small, found.labels, DrawingStyle.of(options))
+        )
         _tell(found)
     return drawn
 

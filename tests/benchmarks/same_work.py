@@ -52,5 +52,6 @@ class SameWork:
 
     def _draw(self, number: int, picture: Picture, found: ModelOutput) -> None:
         for made in found.maps:
-            image = artifacts.of_map("overlay", made, picture, found.labels, self._options)
+            style = artifacts.DrawingStyle.of(self._options)
+            image = artifacts.draw_overlay(made, picture, found.labels, style)
             (self._folder / f"{number}.png").write_bytes(png.encoded(image))

@@ -1,4 +1,4 @@
-"""What a wake-up starts: claim and run chunks until none is ready."""
+"""Claim chunks and run them until none is ready."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from worker.contract.lanes import QueueName
 from worker.contract.records.job_record import Claim, ClaimAction
 from worker.contract.records.records import Records
 from worker.contract.telemetry.tracing import OFF, Traces, named
-from worker.observability.claim_span import traced
+from worker.observability.claim_span import open_claim_span
 
 log = structlog.get_logger(__name__)
 
@@ -30,9 +30,9 @@ class Runner(Protocol):
 class ClaimLoop:
     """Runs chunks one after the other on the calling thread.
 
-    All threads that pump take what is ready in the queues `always`; at most `slots` of them
-    at a time also what is in `slotted`. So threads are kept for lane `hi`, and a single
-    picture never waits behind a whole bulk chunk.
+    All threads take ready chunks of the queues `always`; at most `slots` of them at a time also
+    those of `slotted`. Threads are kept for lane `hi` this way, and a single picture never waits
+    behind a whole bulk chunk.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class ClaimLoop:
                 claim = self._records.claims.claim(self._all if slot else self._always)
                 if claim is None:
                     return
-                self._run_one(claim, leads=first)
+                self._run_claim(claim, leads=first)
                 first = False
             except RedisUnavailable as exc:
                 log.warning("no claim", error=exc.message)
@@ -100,14 +100,14 @@ class ClaimLoop:
                 self._running -= 1
                 self._last_claim = time.monotonic()
 
-    def _run_one(self, claim: Claim, *, leads: bool) -> None:
+    def _run_claim(self, claim: Claim, *, leads: bool) -> None:
         trace = named(claim.record.traceparent)
         with bound_contextvars(job_id=claim.job, chunk=claim.chunk, **trace), self._busy():
             try:
                 if leads and claim.more is not None:
                     self._wake(claim.more)
-                with traced(self._traces, claim):
-                    self._tell(self._runners[claim.action].run(claim))
+                with open_claim_span(self._traces, claim):
+                    self._wake_others(self._runners[claim.action].run(claim))
             except LeaseLost as exc:
                 log.warning("commit refused", error=exc.message)
             except RedisUnavailable as exc:
@@ -116,7 +116,7 @@ class ClaimLoop:
                 log.exception("chunk failed")
                 self._records.claims.release(claim, delay_s=float(claim.attempts))
 
-    def _tell(self, ready: QueueName | None) -> None:
+    def _wake_others(self, ready: QueueName | None) -> None:
         """Wake others up for what became ready, unless this thread takes it next, or its like."""
         if ready is not None and (ready not in self._all or self._draining.is_set()):
             self._wake(ready)

@@ -1,4 +1,4 @@
-"""The Celery tasks. Thin: a wake-up only tells a thread to pump."""
+"""Celery task of a wake-up: run the claim loop on this thread."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from worker.contract.records.broker import WAKE
 
 
 def register(app: Celery, claim_loop: ClaimLoop) -> None:
-    """Make `app` pump whenever a wake-up arrives."""
+    """Make `app` run the claim loop whenever a wake-up arrives."""
 
     @app.task(name=WAKE, ignore_result=True)
     def wake() -> None:

@@ -1,4 +1,4 @@
-"""Sends wake-ups from a worker process."""
+"""Send wake-ups from a worker process."""
 
 from __future__ import annotations
 

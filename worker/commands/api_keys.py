@@ -58,7 +58,7 @@ def create(
         )
         log.info("audit", action="create_key", key=key.id, tenant=tenant, scopes=key.scopes)
     if as_json:
-        click.echo(json.dumps({**_shown(key), "token": token}, ensure_ascii=False))
+        click.echo(json.dumps({**_to_view(key), "token": token}, ensure_ascii=False))
         return
     click.echo(f"{token}\n")
     click.echo(f"{key.id} of {tenant}. Keep the token now; it is not shown again.", err=True)
@@ -76,10 +76,10 @@ def list_keys(tenant: str | None, *, as_json: bool) -> None:
                 continue
             used = access.used_at(key.id)
             if as_json:
-                shown = {**_shown(key), "used_at": used.isoformat() if used else None}
-                click.echo(json.dumps(shown, ensure_ascii=False))
+                view = {**_to_view(key), "used_at": used.isoformat() if used else None}
+                click.echo(json.dumps(view, ensure_ascii=False))
             else:
-                click.echo(_line(key, used))
+                click.echo(_format_line(key, used))
 
 
 @keys.command()
@@ -90,8 +90,8 @@ def revoke(key_id: str, *, as_json: bool) -> None:
     with reported():
         key = _access().revoke(key_id)
         log.info("audit", action="revoke_key", key=key.id, tenant=key.tenant)
-    told = f"{key.id} of {key.tenant} is revoked"
-    click.echo(json.dumps(_shown(key), ensure_ascii=False) if as_json else told)
+    message = f"{key.id} of {key.tenant} is revoked"
+    click.echo(json.dumps(_to_view(key), ensure_ascii=False) if as_json else message)
 
 
 def _access() -> AccessKeys:
@@ -99,11 +99,11 @@ def _access() -> AccessKeys:
     return AccessKeys(connect(settings), ObjectStore(settings, connections=2), settings)
 
 
-def _shown(key: AccessKey) -> dict[str, object]:
+def _to_view(key: AccessKey) -> dict[str, object]:
     return key.model_dump(mode="json", exclude={"secret_sha256"})
 
 
-def _line(key: AccessKey, used: dt.datetime | None) -> str:
+def _format_line(key: AccessKey, used: dt.datetime | None) -> str:
     state = f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "valid"
     last = f"used {used:%Y-%m-%d %H:%M}" if used else "not used lately"
     return "\t".join((key.id, key.tenant, ",".join(key.scopes), state, last, key.name))

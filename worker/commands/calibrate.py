@@ -43,8 +43,8 @@ def calibrate(
     settings = settings_or_exit()
     with reported():
         engine = make_engine(settings, device="auto", progress=click.echo)
-        said = ground_truth.GroundTruth(folder, ground_truth.read_table(table) if table else None)
-        asked = load_label_set(label_set) if label_set else None
+        truth = ground_truth.GroundTruth(folder, ground_truth.read_table(table) if table else None)
+        labels = load_label_set(label_set) if label_set else None
         pictures = fit.sample(
             folder,
             most=most,
@@ -52,7 +52,7 @@ def calibrate(
             max_pixels=settings.max_image_pixels,
         )
         for name in ids or engine.default_models:
-            model = engine.model(name).with_labels(asked)
+            model = engine.model(name).with_labels(labels)
             if model.labels is None and not ids:
                 continue
             kept = fit.calibrate(model, [sampled.picture for sampled in pictures])
@@ -63,12 +63,12 @@ def calibrate(
                 f"by {kept.pictures} pictures"
             )
             try:
-                fitted = fit.temper(model, pictures, said)
+                fitted = fit.temper(model, pictures, truth)
             except InvalidOptions as exc:
                 click.echo(f"    scores stay as they are: {exc.message}")
                 continue
             assert model.labels is not None
-            for line in _report(fitted, model.labels.id):
+            for line in _format_fit(fitted, model.labels.id):
                 click.echo(f"    {line}")
             if fitted.helps:
                 engine.calibrations.keep_temperature(
@@ -77,8 +77,8 @@ def calibrate(
         click.echo(f"kept in {engine.calibrations.path}")
 
 
-def _report(fitted: Fitted, label_set: str) -> Iterator[str]:
-    """What a fit found, a line each."""
+def _format_fit(fitted: Fitted, label_set: str) -> Iterator[str]:
+    """Lines that report a fit."""
     before, after = fitted.before, fitted.after
     yield (
         f"{label_set}: temperature {fitted.temperature:.3f} by {fitted.pictures} named pictures, "

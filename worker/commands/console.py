@@ -1,4 +1,4 @@
-"""What all commands of `python -m worker` begin and end with."""
+"""Settings and error reports of all commands of `python -m worker`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m worker models`: what a deployment does with its models."""
+"""`python -m worker models`: list, fetch, check and calibrate models."""
 
 from __future__ import annotations
 
@@ -59,15 +59,15 @@ def check(ids: tuple[str, ...], device: str) -> None:
         engine = make_engine(settings, device=device, progress=click.echo)
         for name in ids or engine.default_models:
             model = engine.model(name)
-            found = run(model)
-            height, width = found.input_px
+            trial = run(model)
+            height, width = trial.input_px
             click.echo(f"{name}\t{model.spec.family}\t{model.revision}")
             click.echo(f"    {name_of(model.placement.dtype)}")
             click.echo(f"    sha256 {model.weights_sha256}")
             click.echo(
-                f"    {width} x {height} px, {found.classes} labels, "
-                f"{found.forward_ms:.1f} ms forward, "
-                f"{_map_cost(found.method, found.map_ms)}, {found.memory_mb:.0f} MB"
+                f"    {width} x {height} px, {trial.classes} labels, "
+                f"{trial.forward_ms:.1f} ms forward, "
+                f"{_map_cost(trial.method, trial.map_ms)}, {trial.memory_mb:.0f} MB"
             )
 
 

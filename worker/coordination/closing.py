@@ -1,4 +1,4 @@
-"""The end of a job: its final record and its results as files in S3, then its status."""
+"""Finalize a job: write result files and the final record to S3, then set its status."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class JobFinalizer:
 
     def _write_files(self, held: HeldClaim) -> JobRecord:
         record = held.claim.record
-        label_set = LabelSetBuilder.of(self._store, self._io, record)
+        label_set = LabelSetBuilder.for_job(self._store, self._io, record)
         with contextlib.ExitStack() as files:
             spools = _Spools(*(files.enter_context(_spool()) for _ in range(3)))
             totals = self._spool(held, spools, label_set)
@@ -136,8 +136,8 @@ class JobFinalizer:
             puts.append(partial(keep_manifest, self._store, record))
             written = [self._io.submit(put) for put in puts]
             wait(written)  # all of them, or a file would be closed while it is read
-        for each in written:
-            each.result()
+        for put_file in written:
+            put_file.result()
         if label_set is not None:
             held.check()
             label_set.write()
@@ -187,7 +187,7 @@ class JobFinalizer:
         return [stopped_result(item, claim, claim.record.stop) for item in items]
 
     def _put_summary(self, record: JobRecord, totals: _Totals) -> None:
-        """What is known of the maps goes first, into a file of its own."""
+        """Write the statistics of the maps first, into a file of their own."""
         explained = totals.maps.summary()
         whole = totals.maps.explanations(record.job, explained).model_dump_json().encode()
         self._store.put(keys.explanations(record.tenant, record.job), whole, content_type=JSON)
@@ -204,14 +204,16 @@ class JobFinalizer:
         self._store.put(keys.summary(record.tenant, record.job), body, content_type=JSON)
 
     def _end(self, claim: Claim, record: JobRecord) -> None:
-        """What is to be told, the final job.json, then the status: who sees it done finds all."""
+        """Fill the outbox, write the final job.json, then set the status: a done job has all."""
         finished_ms = time.time_ns() // 1_000_000
         ended = replace(record, status=_status(record), finished_ms=finished_ms)
         view = job_view(ended, now_ms=finished_ms)
-        told = self._outbox.of(record.tenant, view)
+        deliveries = self._outbox.put(record.tenant, view)
         body = view.model_dump_json().encode()
         self._store.put(keys.job_record(record.tenant, record.job), body, content_type=JSON)
-        self._records.claims.settle(claim, ended.status, finished_ms=finished_ms, deliveries=told)
+        self._records.claims.settle(
+            claim, ended.status, finished_ms=finished_ms, deliveries=deliveries
+        )
         self._metrics.jobs.labels(ended.status.value).inc()
 
 

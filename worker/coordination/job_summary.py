@@ -1,4 +1,4 @@
-"""What all results of a job come to, added up one by one: the numbers of its summary."""
+"""Totals of a job's results, added up one by one, for its summary."""
 
 from __future__ import annotations
 

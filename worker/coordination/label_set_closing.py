@@ -1,4 +1,4 @@
-"""The end of a job that builds a label set: what its examples became is the version."""
+"""Build a label set version from the features of a finished job's examples."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class LabelSetBuilder:
         self._io = io
         self._record = record
         self._version = version
-        self._seen: list[int] = []
+        self._succeeded: list[int] = []
         self._failed: list[tuple[int, str]] = []
 
     @classmethod
-    def of(cls, store: ObjectStore, io: Executor, record: JobRecord) -> LabelSetBuilder | None:
+    def for_job(cls, store: ObjectStore, io: Executor, record: JobRecord) -> LabelSetBuilder | None:
         """None for a job that builds no label set, or whose version is written already."""
         name = record.options.label_set
         if name is None or not is_of_client(name):
@@ -60,7 +60,7 @@ class LabelSetBuilder:
 
     def add(self, result: ItemResult) -> None:
         if result.status is ItemStatus.SUCCEEDED:
-            self._seen.append(result.index)
+            self._succeeded.append(result.index)
         else:
             code = result.error.code if result.error else result.status.value
             self._failed.append((result.index, code))
@@ -73,17 +73,17 @@ class LabelSetBuilder:
         """
         examples = self._sets.examples(self._record.tenant, self._version)
         try:
-            made = self._made(examples)
+            version = self._build(examples)
         except GuanwuError as exc:
             if exc.retryable:
                 raise
             error = ItemError.model_validate(exc.as_item_error())
-            made = self._version.model_copy(update={"status": "failed", "error": error})
+            version = self._version.model_copy(update={"status": "failed", "error": error})
         ended_at = dt.datetime.now(dt.UTC)
-        told = {"ended_at": ended_at, **self._failures(examples)}
-        self._sets.put(self._record.tenant, made.model_copy(update=told))
+        facts = {"ended_at": ended_at, **self._failures(examples)}
+        self._sets.put(self._record.tenant, version.model_copy(update=facts))
 
-    def _made(self, examples: list[Example]) -> ClientSet:
+    def _build(self, examples: list[Example]) -> ClientSet:
         """The version with its features written.
 
         Raises:
@@ -116,9 +116,9 @@ class LabelSetBuilder:
 
     def _features(self, examples: list[Example]) -> ExampleFeatures | None:
         """Those of the base version and of this job's examples; None if there are none."""
-        read = list(self._io.map(self._of_item, self._seen))
+        read = list(self._io.map(self._read_features, self._succeeded))
         parts, owners = [], []
-        for index, part in zip(self._seen, read, strict=True):
+        for index, part in zip(self._succeeded, read, strict=True):
             if part is None:
                 self._failed.append((index, ModelError.code))
                 continue
@@ -126,7 +126,7 @@ class LabelSetBuilder:
             owners.append(examples[index].label)
         joined = [ExampleFeatures.joined(parts, owners)] if parts else []
         if self._version.base is not None:
-            joined.insert(0, self._of_base(self._version.base))
+            joined.insert(0, self._read_base_features(self._version.base))
         if len({part.weights_sha256 for part in (*joined, *parts)}) > 1:
             raise LabelSetOutdated(
                 "the model's weights have changed since other examples were looked at; make the "
@@ -134,7 +134,7 @@ class LabelSetBuilder:
             )
         return ExampleFeatures.joined(joined) if joined else None
 
-    def _of_item(self, index: int) -> ExampleFeatures | None:
+    def _read_features(self, index: int) -> ExampleFeatures | None:
         """None if they were never written."""
         key = keys.item_features(self._record.tenant, self._record.job, index)
         try:
@@ -142,7 +142,7 @@ class LabelSetBuilder:
         except ObjectNotFound:
             return None
 
-    def _of_base(self, base: int) -> ExampleFeatures:
+    def _read_base_features(self, base: int) -> ExampleFeatures:
         key = keys.client_set_part(self._record.tenant, self._version.id, base, "features")
         return ExampleFeatures.from_bytes(self._store.get(key))
 

@@ -1,4 +1,4 @@
-"""The planner: a job's source -> manifest shards in S3 -> chunks in the job's window.
+"""Plan a job: its source -> manifest shards in S3 -> chunks in its window.
 
 It is a chunk like others: claimed with a lease, fenced, and taken over when its worker
 dies. Shards are written first; then one atomic step adds them and moves the cursor. A

@@ -1,4 +1,4 @@
-"""All subjects, one after another."""
+"""Run the checks of all subjects, one after another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m worker doctor`: everything looked at, with remedies."""
+"""`python -m worker doctor`: check everything, with remedies."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def doctor(*, as_json: bool) -> None:
             console.print(shown(finding))
     well = all(finding.level != "problem" for finding in findings)
     if as_json:
-        told = {"ok": well, "findings": [asdict(finding) for finding in findings]}
-        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+        report = {"ok": well, "findings": [asdict(finding) for finding in findings]}
+        click.echo(json.dumps(report, ensure_ascii=False, indent=2))
     sys.exit(0 if well else 1)
 
 

@@ -1,4 +1,4 @@
-"""Models: the files are those that were published, they load, and one picture goes through."""
+"""Models: files are as published, they load, and one picture passes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def examine(settings: Settings) -> list[Finding]:
 
 
 def _of_file(spec: ModelSpec, model_dir: str | None) -> Finding | None:
-    """What is wrong with a file whose hash is known beforehand."""
+    """The fault of a file whose hash is known beforehand."""
     if not isinstance(spec.source, WheelFile):
         return None
     path = wheel_file_path(spec.source, model_dir=model_dir)
@@ -43,10 +43,10 @@ def _of_file(spec: ModelSpec, model_dir: str | None) -> Finding | None:
     if not path.exists():
         return warning(SUBJECT, f"{spec.id} is not on this machine yet", remedy=f"run {fetch}")
     pinned = spec.source.file_sha256
-    if pinned is not None and (found := sha256_of(path)) != pinned:
+    if pinned is not None and (sha256 := sha256_of(path)) != pinned:
         return problem(
             SUBJECT,
-            f"{spec.id}: {path} is damaged (sha256 {found[:12]}…, should be {pinned[:12]}…)",
+            f"{spec.id}: {path} is damaged (sha256 {sha256[:12]}…, should be {pinned[:12]}…)",
             remedy=f"delete it and run {fetch}; if it comes again, check the disk",
         )
     return None
@@ -55,9 +55,9 @@ def _of_file(spec: ModelSpec, model_dir: str | None) -> Finding | None:
 def _of_run(engine: Engine, spec: ModelSpec) -> Finding:
     try:
         model = engine.model(spec.id)
-        found = check(model)
+        trial = check(model)
     except GuanwuError as exc:
         remedy = f"look with guanwu models check {spec.id}; fetch or copy its files again"
         return problem(SUBJECT, f"{spec.id}: {exc.message}", remedy=remedy)
     digest = model.weights_sha256[:12]
-    return Finding(SUBJECT, f"{spec.id}: sha256 {digest}…, {found.forward_ms:.0f} ms forward")
+    return Finding(SUBJECT, f"{spec.id}: sha256 {digest}…, {trial.forward_ms:.0f} ms forward")

@@ -1,4 +1,4 @@
-"""Addresses: do their names resolve, and does anybody listen at their ports?"""
+"""Addresses: their names resolve, and their ports are open."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ SUBJECT = "ports"
 PORTS = {"http": 80, "https": 443}
 TIMEOUT_S = 3.0
 
-Place = tuple[str, str, int]  # the setting that names it, host, port
+HostPort = tuple[str, str, int]  # the setting that names it, host, port
 
 
 def examine(settings: Settings) -> list[Finding]:
-    return [_reach(*place) for place in places(settings)]
+    return [_reach(*place) for place in addresses_of(settings)]
 
 
-def places(settings: Settings) -> list[Place]:
+def addresses_of(settings: Settings) -> list[HostPort]:
     """All that the settings name, each once."""
-    found = [("GUANWU_REDIS_URL", *host) for host in settings.redis_address.hosts]
+    addresses = [("GUANWU_REDIS_URL", *host) for host in settings.redis_address.hosts]
     for name, url in (
         ("GUANWU_S3_ENDPOINT", settings.s3_endpoint),
         ("GUANWU_S3_PUBLIC_ENDPOINT", settings.s3_public_endpoint),
     ):
         parts = urlsplit(url or "")
         if parts.hostname:
-            found.append((name, parts.hostname, parts.port or PORTS.get(parts.scheme, 443)))
-    return found
+            addresses.append((name, parts.hostname, parts.port or PORTS.get(parts.scheme, 443)))
+    return addresses
 
 
 def _reach(setting: str, host: str, port: int) -> Finding:

@@ -40,11 +40,11 @@ ADDRESS = (
 
 def examine(settings: Settings) -> Iterator[Finding]:
     session = boto3.session.Session()
-    found = session.get_credentials()
-    if found is None:
+    credentials = session.get_credentials()
+    if credentials is None:
         yield problem(SUBJECT, "there are no credentials", remedy=CREDENTIALS)
         return
-    yield Finding(SUBJECT, f"credentials from {found.method}")
+    yield Finding(SUBJECT, f"credentials from {credentials.method}")
     store = ObjectStore(settings, connections=2)
     client = make_client(session, settings, settings.s3_endpoint, 2)
     key = f"{keys.ADMIN}doctor/{secrets.token_hex(8)}"
@@ -68,8 +68,8 @@ def _failed(error: GuanwuError) -> Finding:
 
 
 def _skew_s(client: S3Client, bucket: str) -> float:
-    """How far our clock is before the store's, which tells it with refusals too: they may be
-    for that reason."""
+    """Seconds by which our clock is ahead of the store's. Refusals tell it too: a wrong clock
+    may be their reason."""
     try:
         headers = client.head_bucket(Bucket=bucket)["ResponseMetadata"]["HTTPHeaders"]
     except ClientError as exc:
@@ -140,17 +140,17 @@ def _link(what: str, use: Callable[[], httpx.Response]) -> Finding:
 
 
 def _conditional_put(client: S3Client, bucket: str, key: str) -> Finding:
-    """Is a put refused that must not replace anything?"""
+    """Check that the store refuses a put that must not replace anything."""
     try:
         client.put_object(Bucket=bucket, Key=key, Body=b"", IfNoneMatch="*")
-        told = "replaced"
+        code = "replaced"
     except ClientError as exc:
-        told = exc.response["Error"]["Code"]
-    if told in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
+        code = exc.response["Error"]["Code"]
+    if code in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
         return Finding(SUBJECT, "knows conditional puts (If-None-Match)")
     return warning(
         SUBJECT,
-        f"knows no conditional puts (If-None-Match: {told})",
+        f"knows no conditional puts (If-None-Match: {code})",
         remedy="nothing needs them yet; a newer version of the store has them",
     )
 

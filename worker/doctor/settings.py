@@ -1,4 +1,4 @@
-"""Settings that are valid each, but not together or not for others."""
+"""Settings: each is valid, but some do not fit together or suit clients."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ DAY_S = 86_400
 
 
 def examine(settings: Settings) -> list[Finding]:
-    found = [_public_endpoint(settings), _links(settings), _records(settings)]
-    return [Finding(SUBJECT, "GUANWU_* variables are valid"), *(f for f in found if f)]
+    findings = [_public_endpoint(settings), _links(settings), _records(settings)]
+    return [Finding(SUBJECT, "GUANWU_* variables are valid"), *(f for f in findings if f)]
 
 
 def _public_endpoint(settings: Settings) -> Finding | None:

@@ -1,4 +1,4 @@
-"""Answers that are known: the same picture asked the same again needs no model.
+"""Cache of analyses: the same picture and the same question need no model.
 
 The key is content: the file's SHA-256, what the options ask of the models, and the tenant, so
 that nobody learns from the time an answer took what others have sent. Models do not change
@@ -38,13 +38,13 @@ class AnswerCache:
 
     def find(self, key: Key) -> Analysis | None:
         with self._lock:
-            found = self._held.get(key)
-            if found is None:
+            answer = self._held.get(key)
+            if answer is None:
                 self.misses += 1
                 return None
             self.hits += 1
             self._held.move_to_end(key)
-            return found
+            return answer
 
     def keep(self, key: Key, answer: Analysis) -> None:
         """Hold an answer; those used longest ago make room."""

@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class Analyzer(Protocol):
-    """What the batcher needs of an engine."""
+    """The engine's part in a batch."""
 
     def analyze(
         self, batch: Sequence[Prepared], options: Options
@@ -108,8 +108,8 @@ class Batcher:
         """
         key = (tenant, prepared.sha256, prepared.question(options))
         waiting = _Waiting(prepared, options, time.perf_counter(), wanted, key, alone)
-        if (found := self._answer(waiting)) is not None:
-            waiting.future.set_result(BatchAnswer(found, wait_ms=0.0, known=True))
+        if (analysis := self._find_known(waiting)) is not None:
+            waiting.future.set_result(BatchAnswer(analysis, wait_ms=0.0, known=True))
             return waiting.future
         with self._changed:
             if self._closed:
@@ -120,7 +120,7 @@ class Batcher:
         return waiting.future
 
     def running_s(self) -> float:
-        """How long the current batch has been on the model; 0 between batches."""
+        """Seconds that the current batch has been on the model; 0 between batches."""
         started = self._started
         return 0.0 if started is None else time.perf_counter() - started
 
@@ -132,7 +132,7 @@ class Batcher:
         if self._thread.is_alive():
             self._thread.join()
 
-    def _answer(self, waiting: _Waiting) -> Analysis | None:
+    def _find_known(self, waiting: _Waiting) -> Analysis | None:
         """The known answer, where one may be taken."""
         if self._known is None or not waiting.options.cache:
             return None
@@ -209,8 +209,8 @@ class Batcher:
                 if self._known is not None and waiting.options.cache:
                     self._known.keep(waiting.key, answer)
                 wait_ms = (started - waiting.since) * 1000
-                told = BatchAnswer(answer, wait_ms, began_ns=began_ns, images=len(batch))
-                waiting.future.set_result(told)
+                batch_answer = BatchAnswer(answer, wait_ms, began_ns=began_ns, images=len(batch))
+                waiting.future.set_result(batch_answer)
 
     def _measure(self, batch: Sequence[_Waiting], started_s: float, started_cpu_s: float) -> None:
         self._metrics.stage_cpu_s.labels("model").inc(time.thread_time() - started_cpu_s)

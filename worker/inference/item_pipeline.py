@@ -1,4 +1,4 @@
-"""One image: fetch and decode before the model, render and upload after it."""
+"""Stages of one image: fetch and decode before the model, render and upload after."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from worker.vision.rendering import encoding, overlay
 
 
 class Preparer(Protocol):
-    """What the stages before the model need of an engine."""
+    """The engine's part before the model."""
 
     def enough(self, options: Options) -> Enough | None: ...
 
@@ -142,10 +142,10 @@ class ItemPipeline:
         watch, analysis = loaded.watch, answer.analysis
         watch.add_answer(answer)
         explanations = [
-            self._explanation(made, loaded, claim, analysis.labels)
+            self._put_explanation(made, loaded, claim, analysis.labels)
             for made in analysis.explanations
         ]
-        whole = self._of_whole_item(loaded, claim, analysis)
+        artifacts = self._put_item_artifacts(loaded, claim, analysis)
         result = ItemResult(
             job=claim.job,
             index=loaded.item.index,
@@ -155,7 +155,7 @@ class ItemPipeline:
             labels=analysis.labels,
             unknown=analysis.unknown,
             explanations=explanations,
-            artifacts=whole,
+            artifacts=artifacts,
             models=analysis.models,
             timing_ms={stage: round(ms, 2) for stage, ms in watch.ms.items()},
             device=device,
@@ -172,7 +172,7 @@ class ItemPipeline:
     def _put_features(
         self, example: EncodedExample, models: Sequence[ModelInfo], loaded: Loaded, claim: Claim
     ) -> None:
-        """For the end of the job, which makes the label set."""
+        """Store features for the end of the job, which builds the label set."""
         (model,) = models
         rows = example.features.astype("<f4")
         features = ExampleFeatures(
@@ -188,12 +188,13 @@ class ItemPipeline:
         with loaded.watch.stage("upload"):
             self._store.put(key, features.to_bytes(), content_type=BYTES)
 
-    def _explanation(
+    def _put_explanation(
         self, made: MadeMap, loaded: Loaded, claim: Claim, labels: Sequence[Label]
     ) -> Explanation:
         options = loaded.item.options or claim.record.options
         artifacts: dict[str, ArtifactLink] = {}
-        for kind in (kind for kind in options.artifacts if kind in drawing.OF_MAPS):
+        style = drawing.DrawingStyle.of(options)
+        for kind in (kind for kind in options.artifacts if kind in drawing.DRAWINGS):
             key = keys.artifact(
                 claim.record.tenant,
                 claim.job,
@@ -204,8 +205,8 @@ class ItemPipeline:
                 kind=kind,
                 suffix=SUFFIXES[options.overlay_format] if kind == "overlay" else ".png",
             )
-            draw = partial(drawing.of_map, kind, made, loaded.picture, labels, options)
-            artifacts[kind] = self._drawn(key, draw, loaded.watch)
+            draw = partial(drawing.DRAWINGS[kind], made, loaded.picture, labels, style)
+            artifacts[kind] = self._put_drawing(key, draw, loaded.watch)
         return Explanation(
             model=made.model,
             method=made.method,
@@ -217,23 +218,28 @@ class ItemPipeline:
             diagnostics=diagnostics.diagnose(made.heatmap),
         )
 
-    def _of_whole_item(
+    def _put_item_artifacts(
         self, loaded: Loaded, claim: Claim, analysis: Analysis
     ) -> dict[str, ArtifactLink]:
         """The compare sheet, where there are maps to compare, and the thumbnail."""
         options, picture = loaded.item.options or claim.record.options, loaded.picture
         maps, labels = analysis.explanations, analysis.labels
         key = partial(keys.item_artifact, claim.record.tenant, claim.job, loaded.item.index)
-        made: dict[str, ArtifactLink] = {}
+        artifacts: dict[str, ArtifactLink] = {}
         if "compare" in options.artifacts and maps:
-            draw = partial(drawing.compare_sheet, maps, picture, labels, options)
-            made["compare"] = self._drawn(key("compare.png"), draw, loaded.watch)
+            style = drawing.DrawingStyle.of(options)
+            draw = partial(drawing.draw_compare_sheet, maps, picture, labels, style)
+            artifacts["compare"] = self._put_drawing(key("compare.png"), draw, loaded.watch)
         if "thumbnail" in options.artifacts:
-            thumbnail = partial(drawing.thumbnail, picture)
-            made["thumbnail"] = self._drawn(key("thumbnail.webp"), thumbnail, loaded.watch)
-        return made
+            thumbnail = partial(drawing.draw_thumbnail, picture)
+            artifacts["thumbnail"] = self._put_drawing(
+                key("thumbnail.webp"), thumbnail, loaded.watch
+            )
+        return artifacts
 
-    def _drawn(self, key: str, draw: Callable[[], overlay.Image], watch: Stopwatch) -> ArtifactLink:
+    def _put_drawing(
+        self, key: str, draw: Callable[[], overlay.Image], watch: Stopwatch
+    ) -> ArtifactLink:
         """Draw, encode by the key's suffix, and upload."""
         with self._processor_slots:
             with watch.stage("render"):

@@ -1,6 +1,6 @@
-"""Clients' label sets, read from the store when a job names one, and kept.
+"""Cache of clients' label sets, read from the store when a job names one.
 
-What examples became is fitted by the worker that needs it first, and stored for all others.
+The worker that first needs prototypes of examples fits them, and stores them for all others.
 Torch is loaded where it is needed: a worker's parts can be run around a model that has none.
 """
 
@@ -63,13 +63,13 @@ class LabelSetCache:
         if not is_of_client(options.label_set):
             return None
         name = options.label_set or ""
-        if (found := self._find(tenant, name, job)) is not None:
-            return found
+        if (labels := self._find(tenant, name, job)) is not None:
+            return labels
         with self._reading:  # a job's pictures all ask at once, and a set is fitted once
             return self._find(tenant, name, job) or self._load(tenant, name, job)
 
     def _load(self, tenant: str, name: str, job: str) -> ClientLabels:
-        version = self._found(tenant, name)
+        version = self._find_version(tenant, name)
         if version.status == "building" and version.job == job:
             return self._keep((tenant, name, job), self._unbuilt(tenant, version))
         return self._keep((tenant, name, ""), self._read(tenant, version))
@@ -119,11 +119,11 @@ class LabelSetCache:
         try:
             return Prototypes.from_bytes(self._store.get(key))
         except ObjectNotFound:
-            made = self._fitted(tenant, version)
-        self._store.put(key, made.to_bytes(), content_type=BYTES)
-        return made
+            prototypes = self._fit(tenant, version)
+        self._store.put(key, prototypes.to_bytes(), content_type=BYTES)
+        return prototypes
 
-    def _fitted(self, tenant: str, version: ClientSet) -> Prototypes:
+    def _fit(self, tenant: str, version: ClientSet) -> Prototypes:
         import torch
 
         from worker.vision.scoring.prototypes import fit
@@ -139,7 +139,7 @@ class LabelSetCache:
         except ValueError as exc:
             raise LabelSetFailed(f"label set {version.ref!r} cannot be fitted: {exc}") from exc
 
-    def _found(self, tenant: str, name: str) -> ClientSet:
+    def _find_version(self, tenant: str, name: str) -> ClientSet:
         parsed = parse_name(name)
         if parsed is None or parsed[1] is None:
             raise UnknownLabelSet(f"name a version of label set {name!r}, such as {name}@1")

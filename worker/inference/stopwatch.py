@@ -10,7 +10,7 @@ from worker.observability.metrics import Stage, WorkerMetrics
 
 
 class Stopwatch:
-    """Milliseconds by stage of one image, which the meters get, too."""
+    """Milliseconds by stage of one image, which the metrics get, too."""
 
     def __init__(self, metrics: WorkerMetrics) -> None:
         self.ms: dict[str, float] = {}
@@ -20,7 +20,7 @@ class Stopwatch:
         return self._metrics.stage(name, into=self.ms)
 
     def add_answer(self, answer: BatchAnswer) -> None:
-        """What the batcher has timed: the wait for the batch, then one stage after the other."""
+        """Add the batcher's times: the wait for the batch, then one stage after the other."""
         at_ns = answer.began_ns
         self._add("wait", answer.wait_ms, ended_ns=at_ns)
         for stage, ms in answer.analysis.timing_ms.items():

@@ -1,4 +1,4 @@
-"""A claim's work as one span in the trace of its job's request, with a child for each stage."""
+"""Span of a claim in the trace of its job's request, with a child a stage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NAMES = {"plan": "plan", "finalize": "close"}
 
 
 @contextmanager
-def traced(traces: Traces, claim: Claim) -> Iterator[None]:
+def open_claim_span(traces: Traces, claim: Claim) -> Iterator[None]:
     """A context for the claim's work. Jobs whose request was not traced have no spans."""
     parent = claim.record.traceparent
     if not traces.on or parent is None:
@@ -33,7 +33,7 @@ def traced(traces: Traces, claim: Claim) -> Iterator[None]:
             try:
                 yield
             finally:
-                _tell(span, times)
+                _add_stages(span, times)
 
 
 def is_shown(claim: Claim) -> bool:
@@ -54,7 +54,7 @@ def _facts(claim: Claim) -> Attributes:
     }
 
 
-def _tell(span: Span, times: stage_times.StageTimes) -> None:
+def _add_stages(span: Span, times: stage_times.StageTimes) -> None:
     for stage, time_of in times.all().items():
-        told = {"guanwu.calls": time_of.calls, "guanwu.busy_ms": round(time_of.busy_s * 1000, 2)}
-        span.child(stage, told, began_ns=time_of.began_ns, ended_ns=time_of.ended_ns)
+        facts = {"guanwu.calls": time_of.calls, "guanwu.busy_ms": round(time_of.busy_s * 1000, 2)}
+        span.child(stage, facts, began_ns=time_of.began_ns, ended_ns=time_of.ended_ns)

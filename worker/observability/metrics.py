@@ -1,10 +1,10 @@
-"""What the processes of a worker count and time, for Prometheus.
+"""Prometheus metrics of a worker's processes.
 
-Each process has meters of its own. Where the supervisor serves numbers it names a folder in
-`SHARED`; processes keep them there, under their names, and it reads them all. A process that
-is started again goes on from where the one before had come to.
+Each process has metrics of its own. A supervisor that serves them names a folder in `SHARED`;
+processes keep them there, under their names, and it reads them all. A process that is started
+again continues the counts of the one before.
 
-No label tells of a job, a tenant or a picture: the number of series is bounded.
+No label names a job, a tenant or a picture: the number of series is bounded.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ DELIVERY_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60)
 
 
 class WorkerMetrics:
-    """All that is counted by any part of a worker. Each process fills those of its parts.
+    """All metrics of any part of a worker. Each process fills those of its parts.
 
     Attributes:
         images: by outcome and lane, counted when their chunk is committed, once.
@@ -115,7 +115,7 @@ class WorkerMetrics:
         self.gpu_total_bytes = self._gauge("gpu_memory_total_bytes", "Its memory.", "device")
 
     def _begin_at_zero(self) -> None:
-        """What has not happened yet is 0, not absent: a rate of it shows the first time."""
+        """Start all series at 0, not absent: a rate of them shows the first time."""
         # Kept, because looking them up costs more than counting, a dozen times an image.
         self._s_of = {stage: self.stage_s.labels(stage) for stage in get_args(Stage)}
         self._cpu_s_of = {stage: self.stage_cpu_s.labels(stage) for stage in get_args(Stage)}
@@ -168,7 +168,7 @@ class WorkerMetrics:
 
 
 def open_metrics(process: str) -> WorkerMetrics:
-    """The meters of this process, shared with the supervisor if it wants them.
+    """The metrics of this process, shared with the supervisor if it wants them.
 
     To be called once, before any other part makes metrics.
     """

@@ -1,4 +1,4 @@
-"""When each stage of a chunk began and ended, for its spans.
+"""Begin and end of each stage of a chunk, for its spans.
 
 A chunk has one span a stage, from the first of its images that came to it to the last that
 left it: a span for each image and stage would be ten million of a job of a million pictures,

@@ -1,4 +1,4 @@
-"""HTTP to places that clients name, guarded against server-side request forgery.
+"""HTTP to addresses that clients name, guarded against server-side request forgery.
 
 A host is resolved once, every address it has is checked, and the connection goes to an
 address that was checked, with the host's own name for TLS and `Host`. No redirect is
@@ -91,12 +91,12 @@ class Outbound:
             self._pool(backend) as pool,
             pool.stream(method, _target(where), headers=named, content=content) as response,
         ):
-            told = {
+            answer_headers = {
                 name.decode("latin-1").lower(): value.decode("latin-1")
                 for name, value in response.headers
             }
             pieces = self._bounded(response.iter_stream(), where.host)
-            yield HttpAnswer(response.status, told, pieces)
+            yield HttpAnswer(response.status, answer_headers, pieces)
 
     def _pool(self, backend: _CheckedBackend) -> httpcore.ConnectionPool:
         return httpcore.ConnectionPool(
@@ -186,12 +186,12 @@ class _TimedStream(httpcore.NetworkStream):
 
 
 def system_addresses(host: str, port: int) -> list[Address]:
-    """What the system's resolver says, in the order in which it would be tried."""
+    """Addresses of the system's resolver, in the order in which they are tried."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as exc:
         raise httpcore.ConnectError(f"{host} cannot be resolved") from exc
-    return [ipaddress.ip_address(entry[4][0]) for entry in found]
+    return [ipaddress.ip_address(entry[4][0]) for entry in entries]
 
 
 def _within(until_s: float, work: Callable[[], list[Address]]) -> list[Address]:
@@ -206,12 +206,12 @@ def _within(until_s: float, work: Callable[[], list[Address]]) -> list[Address]:
 
     threading.Thread(target=run, name="resolver", daemon=True).start()
     try:
-        found = outcome.get(timeout=_left_s(until_s))
+        result = outcome.get(timeout=_left_s(until_s))
     except queue.Empty:
         raise httpcore.ConnectTimeout("the name could not be resolved in time") from None
-    if isinstance(found, Exception):
-        raise found
-    return found
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 def _left_s(until_s: float) -> float:

@@ -120,7 +120,7 @@ class Downloads:
 
 
 def _target(answer: HttpAnswer, url: str) -> str:
-    """Where a redirect leads. Servers write Chinese paths in UTF-8, whatever the standard says."""
+    """The target of a redirect. Servers write Chinese paths in UTF-8, against the standard."""
     location = answer.headers.get("location", "").encode("latin-1").decode("utf-8", "replace")
     try:
         return urljoin(url, location)

@@ -1,4 +1,4 @@
-"""Starts a worker per device and a coordinator, restarts what dies, stops them together.
+"""Supervise a worker per device and a coordinator: start, restart and stop them.
 
 CUDA reads CUDA_VISIBLE_DEVICES once, so it is set here, before Python starts in the child.
 This process never calls CUDA.

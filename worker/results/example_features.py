@@ -1,4 +1,4 @@
-"""What a model made of example pictures, as it lies in the store beside a job or a label set.
+"""Features of example pictures, stored beside a job or a label set.
 
 A line of JSON, then float32, little-endian. The end of a job joins these without knowing numbers:
 coordinators run without the packages of workers.
@@ -50,26 +50,26 @@ class ExampleFeatures:
         )
 
     def to_bytes(self) -> bytes:
-        told = {
+        facts = {
             "weights_sha256": self.weights_sha256,
             "methods": self.methods,
             "channels": self.channels,
             "labels": self.labels,
             "boxed": self.boxed,
         }
-        return json.dumps(told).encode() + b"\n" + self.inside + self.outside
+        return json.dumps(facts).encode() + b"\n" + self.inside + self.outside
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         head, _, rows = data.partition(b"\n")
-        told = json.loads(head)
-        inside_bytes = 4 * told["channels"] * len(told["labels"])
+        facts = json.loads(head)
+        inside_bytes = 4 * facts["channels"] * len(facts["labels"])
         return cls(
-            weights_sha256=told["weights_sha256"],
-            methods=tuple(told["methods"]),
-            channels=told["channels"],
-            labels=tuple(told["labels"]),
-            boxed=tuple(told["boxed"]),
+            weights_sha256=facts["weights_sha256"],
+            methods=tuple(facts["methods"]),
+            channels=facts["channels"],
+            labels=tuple(facts["labels"]),
+            boxed=tuple(facts["boxed"]),
             inside=rows[:inside_bytes],
             outside=rows[inside_bytes:],
         )

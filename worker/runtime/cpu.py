@@ -1,4 +1,4 @@
-"""How many processors this process may use, and how torch is to use them and memory."""
+"""Processors that this process may use, and settings of torch's threads and memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TypeVar
 
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
 def available(quota: Path = QUOTA) -> int:
@@ -32,10 +32,10 @@ def thread_environment() -> Mapping[str, str]:
     """Variables of OpenMP, which reads them once, when torch is loaded.
 
     A thread that waits spins a few microseconds, until the next operation of a forward pass, and
-    then sleeps. Spinning for as long as it does by itself, it takes the processor from the threads
+    then sleeps. Spinning for as long as it does by default, it takes the processor from the threads
     that decode and draw for the same batch; asleep at once, it has to be woken for each operation.
-    So it is, whatever is said here, while a process has more of these threads than processors: no
-    two threads of ours may both use torch in parallel.
+    They sleep at once, whatever these settings say, while a process has more of these threads
+    than processors: no two threads of ours may both use torch in parallel.
     """
     return {
         "OMP_WAIT_POLICY": "PASSIVE",
@@ -47,7 +47,7 @@ def thread_environment() -> Mapping[str, str]:
 def memory_environment() -> Mapping[str, str]:
     """A variable of glibc, which reads it once, when a process starts.
 
-    Every forward pass asks for the same large blocks again. By itself glibc gives them back to
+    Every forward pass asks for the same large blocks again. By default glibc gives them back to
     the system each time, and the next pass gets them page by page, zeroed: up to a third of its
     processor time. So one heap for all threads, which keeps what has been used, up to 512 MB more
     than is in use at its end, and takes large pages.
@@ -59,12 +59,12 @@ def memory_environment() -> Mapping[str, str]:
         "top_pad": 16 * 2**20,
         "hugetlb": 1,
     }
-    told = ":".join(f"glibc.malloc.{name}={value}" for name, value in tunables.items())
-    return {"GLIBC_TUNABLES": told}
+    value = ":".join(f"glibc.malloc.{name}={value}" for name, value in tunables.items())
+    return {"GLIBC_TUNABLES": value}
 
 
-def in_a_thread_that_ends(work: Callable[[], Made]) -> Made:
-    """What `work` makes, by torch in parallel, on another thread than the model's.
+def in_a_thread_that_ends(work: Callable[[], Result]) -> Result:
+    """Run `work`, which uses torch in parallel, on another thread than the model's.
 
     OpenMP's threads end with the thread that had them. While a process has more of them than
     processors, those that wait sleep at once, whatever GOMP_SPINCOUNT says, and the model's thread

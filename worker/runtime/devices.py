@@ -1,4 +1,4 @@
-"""Which devices this machine has, and how busy a worker's own device is.
+"""Devices of this machine, and the load of a worker's own device.
 
 Nothing here calls CUDA: NVML counts and measures GPUs without creating a context, so the
 supervisor may use it before it sets CUDA_VISIBLE_DEVICES for its children.

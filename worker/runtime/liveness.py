@@ -1,7 +1,7 @@
-"""Signs of life for health checks: each process of a worker touches a file of its own.
+"""Liveness files for health checks: each process of a worker touches its own.
 
-The supervisor lays the files of all its processes, old ones, so that one which has not come
-up yet, or is gone, is seen as well as one which is stuck. A probe needs no Python:
+The supervisor creates the files of all its processes with an old time, so that a probe sees a
+process that has not started, or is gone, as well as one that is stuck. It needs no Python:
 
     test -n "$(ls DIR)" && test -z "$(find DIR -type f -mmin +0.5)"
 """

@@ -1,1 +1,1 @@
-"""What a job may be made of: a manifest, a folder or an archive in S3, read entry by entry."""
+"""Sources of jobs: a manifest, a folder or an archive in S3, read entry by entry."""

@@ -1,4 +1,4 @@
-"""One entry of a source, and where the reading stands behind it."""
+"""One entry of a source, and the cursor behind it."""
 
 from __future__ import annotations
 
@@ -49,5 +49,5 @@ def refused(
     error: ImageError, *, custom_id: str | None = None, filename: str | None = None
 ) -> ManifestItem:
     """An entry that can never run, with the reason."""
-    told = ItemError.model_validate(error.as_item_error())
-    return ManifestItem(index=0, custom_id=custom_id, filename=filename, error=told)
+    item_error = ItemError.model_validate(error.as_item_error())
+    return ManifestItem(index=0, custom_id=custom_id, filename=filename, error=item_error)

@@ -1,4 +1,4 @@
-"""From a job's record to the reader of its source."""
+"""Open the reader of a job's source."""
 
 from __future__ import annotations
 

@@ -111,8 +111,8 @@ class ManifestReader:
         try:
             return self._resolved(parsed)
         except ImageError as exc:
-            told = type(exc)(f"line {number}: {exc.message}")
-            return refused(told, custom_id=parsed.custom_id)
+            error = type(exc)(f"line {number}: {exc.message}")
+            return refused(error, custom_id=parsed.custom_id)
 
     @staticmethod
     def _parse(line: bytes) -> _Line:
@@ -133,7 +133,7 @@ class ManifestReader:
         )
 
     def _checked(self, image: _Image) -> str:
-        """Where the image lies.
+        """The address of the image.
 
         Raises:
             InputForbidden, UrlNotAllowed: the tenant may not name it.

@@ -1,7 +1,7 @@
-"""What is to be told of a job's end, written to S3 before the end itself.
+"""Webhook outbox: deliveries are written to S3 before the job's status changes.
 
-It stands there until the receiver has been told or is given up, so whatever Redis forgets is
-queued again from it. Redis queues it in the same step in which the job ends.
+A delivery stays there until its receiver has it or is given up, so that one which Redis forgets
+is queued again. Redis queues it in the same step in which the job ends.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LOOK_UPS = 500  # deliveries looked up in Redis at once
 
 
 class Outbox:
-    """Writes down who is to be told of an end, and finds what Redis has lost of it."""
+    """Writes the deliveries of a job's end, and restores those that Redis has lost."""
 
     def __init__(
         self, webhooks: Webhooks, deliveries: Deliveries, records: Records, store: ObjectStore
@@ -39,19 +39,19 @@ class Outbox:
         self._records = records
         self._store = store
 
-    def of(self, tenant: str, job: Job) -> list[Delivery]:
-        """The deliveries of a job that is about to end as `job` says. They are in S3 then.
+    def put(self, tenant: str, job: Job) -> list[Delivery]:
+        """Write the deliveries of a job that is about to end as `job` says, and return them.
 
         Raises:
             StoreUnavailable
         """
-        made = list(self._made(tenant, job))
-        for delivery in made:
+        deliveries = list(self._build_deliveries(tenant, job))
+        for delivery in deliveries:
             body = delivery.model_dump_json().encode()
             self._store.put(keys.delivery(delivery.id), body, content_type=JSON)
-        return made
+        return deliveries
 
-    def _made(self, tenant: str, job: Job) -> Iterator[Delivery]:
+    def _build_deliveries(self, tenant: str, job: Job) -> Iterator[Delivery]:
         event, at = event_of(job.status), job.finished_at
         assert at is not None
         body = body_of(event, job_data(job), at=at)
@@ -77,7 +77,7 @@ class Outbox:
             )
 
     def restore(self) -> int:
-        """Queue what stands in S3 and Redis does not know; returns how many deliveries.
+        """Queue deliveries of S3 that Redis does not know; returns their number.
 
         Raises:
             StoreUnavailable, RedisUnavailable: to be tried again.
@@ -103,7 +103,7 @@ class Outbox:
         return self._deliveries.place(delivery.model_copy(update={"created_at": now}))
 
     def _has_ended(self, delivery: Delivery) -> bool:
-        """Has the run ended that it tells of? If not, its end is written down once more."""
+        """True once its run has ended. If not, the run's end is written once more."""
         assert delivery.job is not None
         record = self._records.jobs.read(delivery.tenant, delivery.job)
         if record is not None:

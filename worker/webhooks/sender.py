@@ -1,4 +1,4 @@
-"""One try to tell a webhook of what has happened, by the Standard Webhooks specification."""
+"""Send one delivery to a webhook, by the Standard Webhooks specification."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GONE = 410
 
 @dataclass(frozen=True)
 class Receiver:
-    """Where to send, and the secrets that sign."""
+    """The address of a webhook, and the secrets that sign."""
 
     url: str
     secrets: Sequence[str]
@@ -30,7 +30,7 @@ class Receiver:
 
 @dataclass(frozen=True)
 class DeliveryOutcome:
-    """What came of one try: the receiver's status, or why there was none."""
+    """The result of one try: the receiver's status, or the reason for none."""
 
     status: int | None
     error: str | None

@@ -87,7 +87,7 @@ def build(
     examples = [Example(label=label, filename=f"{n}.jpg") for n, (label, _) in enumerate(seen)]
     sets.put_examples("one", made, examples)
     sets.put("one", made)
-    closing = LabelSetBuilder.of(store, io, replace(record(made), stop=stop))
+    closing = LabelSetBuilder.for_job(store, io, replace(record(made), stop=stop))
     assert closing is not None
     for n, (_, row) in enumerate(seen):
         if isinstance(row, str):
@@ -107,7 +107,9 @@ def build(
         store.put(key, one.to_bytes(), content_type=BYTES)
         closing.add(ItemResult(job=JOB, index=n, status=ItemStatus.SUCCEEDED))
     closing.write()
-    assert LabelSetBuilder.of(store, io, record(made)) is None  # a second end finds nothing to do
+    assert (
+        LabelSetBuilder.for_job(store, io, record(made)) is None
+    )  # a second end
     return sets.find("one", made.ref)
 
 
@@ -239,8 +241,8 @@ def test_other_jobs_and_other_sets_end_without_a_version(store: ObjectStore, io:
     made = version()
     ClientSets(store).put("one", made)
     other = replace(record(made), job="job_01ARZ3NDEKTSV4RRFFQ69G5FAX")
-    assert LabelSetBuilder.of(store, io, other) is None
+    assert LabelSetBuilder.for_job(store, io, other) is None
     plain = replace(record(made), options=Options(label_set="wanwu"))
-    assert LabelSetBuilder.of(store, io, plain) is None
+    assert LabelSetBuilder.for_job(store, io, plain) is None
     unknown = replace(record(made), tenant="two")
-    assert LabelSetBuilder.of(store, io, unknown) is None
+    assert LabelSetBuilder.for_job(store, io, unknown) is None

@@ -87,7 +87,7 @@ def test_every_address_of_the_settings_is_tried() -> None:
         "GUANWU_S3_ENDPOINT": "http://seaweedfs:8333",
         "GUANWU_S3_PUBLIC_ENDPOINT": "https://pictures.example.com",
     }
-    assert network.places(load(own)) == [
+    assert network.addresses_of(load(own)) == [
         ("GUANWU_REDIS_URL", "a", 26379),
         ("GUANWU_REDIS_URL", "b", 7),
         ("GUANWU_S3_ENDPOINT", "seaweedfs", 8333),

@@ -83,7 +83,7 @@ class Post:
             options=Options(),
             webhook=webhook,
         )
-        made = self.outbox.of(tenant, job)
+        made = self.outbox.put(tenant, job)
         if queued:
             assert all(map(self.deliveries.place, made))
         return made

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from tests.support.stack import Bucket, SettingsFactory
 from worker.__main__ import main
-from worker.commands.lifecycle_rules import rules
+from worker.commands.bucket_lifecycle import build_rules
 from worker.contract.errors import SettingsInvalid
 from worker.contract.objects import keys
 from worker.contract.settings.environment import load
@@ -18,7 +18,7 @@ DAY_S = 86_400
 
 
 def test_without_tenants_nothing_expires_that_is_in_use() -> None:
-    for rule in rules(load({})):
+    for rule in build_rules(load({})):
         assert rule["Filter"] == {"Prefix": ""}
         assert "Days" not in rule.get("Expiration", {})
 
@@ -28,7 +28,7 @@ def test_expiry_comes_after_the_longest_job_and_its_retention(retain_days: int) 
     settings = load({"GUANWU_RETAIN_S": str(retain_days * DAY_S)})
     expiring = {
         rule["Filter"]["Prefix"]: rule["Expiration"]["Days"]
-        for rule in rules(settings, tenants=["one", "two"])
+        for rule in build_rules(settings, tenants=["one", "two"])
         if "Days" in rule.get("Expiration", {})
     }
     assert set(expiring) == {"t/one/jobs/", "t/one/uploads/", "t/two/jobs/", "t/two/uploads/"}
@@ -36,21 +36,21 @@ def test_expiry_comes_after_the_longest_job_and_its_retention(retain_days: int) 
 
 
 def test_inputs_and_feedback_are_left_to_retention() -> None:
-    prefixes = [rule["Filter"]["Prefix"] for rule in rules(load({}), tenants=["one"])]
+    prefixes = [rule["Filter"]["Prefix"] for rule in build_rules(load({}), tenants=["one"])]
     kept = (keys.input_key("one", ""), keys.feedback_prefix("one"), keys.ADMIN)
     assert not [p for p in prefixes if p and any(key.startswith(p) for key in kept)]
 
 
 def test_where_jobs_are_kept_for_ever_none_expires() -> None:
     settings = load({"GUANWU_RETAIN_S": ""})
-    assert rules(settings)
+    assert build_rules(settings)
     with pytest.raises(SettingsInvalid, match="GUANWU_RETAIN_S"):
-        rules(settings, tenants=["one"])
+        build_rules(settings, tenants=["one"])
 
 
 def test_more_rules_than_s3_takes_are_refused() -> None:
     with pytest.raises(SettingsInvalid, match="1,000"):
-        rules(load({}), tenants=map(str, range(500)))
+        build_rules(load({}), tenants=map(str, range(500)))
 
 
 def test_a_store_takes_the_rules_as_they_are_printed(settings: SettingsFactory, s3: Bucket) -> None:
