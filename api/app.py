@@ -13,7 +13,7 @@ from api.catalog.models import models
 from api.feedback import examples as feedback_examples
 from api.feedback.views import feedback
 from api.http import access_log, audit_log, body_limits, problems, rate_limits, tracing
-from api.http.security_headers import harden
+from api.http.security_headers import set_security_headers
 from api.jobs import examples as jobs_examples
 from api.jobs.events import events
 from api.label_sets import examples as label_sets_examples
@@ -63,7 +63,7 @@ def create_app(settings: Settings) -> OpenAPI:
             description=introduction.INTRODUCTION + introduction.error_table(),
         ),
         security_schemes=introduction.SECURITY_SCHEMES,
-        validation_error_callback=problems.answer_invalid,
+        validation_error_callback=problems.respond_invalid,
         validation_error_model=problems.Problem,
         doc_ui=False,
         static_folder=None,
@@ -73,7 +73,7 @@ def create_app(settings: Settings) -> OpenAPI:
     services = make_services(settings)
     attach(app, services)
     body_limits.configure(app, settings)
-    app.before_request(body_limits.bound_patience)
+    app.before_request(body_limits.set_read_timeout)
     access_log.register(app)
     tracing.register(app, services.traces)
     audit_log.register(app)
@@ -101,5 +101,5 @@ def create_app(settings: Settings) -> OpenAPI:
         app.register_api(blueprint)
     app.register_blueprint(page)
     document.register(app, DOMAINS)
-    app.after_request(harden)
+    app.after_request(set_security_headers)
     return app

@@ -47,9 +47,9 @@ def on_starting(server: Any) -> None:
     where each process would end with its own; and a folder in which they count together for
     /metrics."""
     try:
-        found = environment.load()
-        logs.configure(found.log_level)
-        with connect(found) as client:  # closed before the fork
+        settings = environment.load()
+        logs.configure(settings.log_level)
+        with connect(settings) as client:  # closed before the fork
             demand_fit(client)
     except (SettingsInvalid, RedisUnfit) as exc:
         sys.exit(f"guanwu: {exc.message}")

@@ -15,9 +15,9 @@ from worker.contract.telemetry import logs
 def make_application() -> OpenAPI:
     """The application as the environment sets it up; ends the process if that is wrong."""
     try:
-        found = environment.load()
-        logs.configure(found.log_level)
-        return create_app(found)
+        settings = environment.load()
+        logs.configure(settings.log_level)
+        return create_app(settings)
     except SettingsInvalid as exc:
         sys.stderr.write(f"guanwu: {exc.message}\n")
         sys.exit(3)  # gunicorn's own "worker failed to boot": its master stops, too

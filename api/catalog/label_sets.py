@@ -43,7 +43,7 @@ def find_label_set(services: Services, tenant: str, name: str) -> LabelSet:
     """
     if is_of_client(name):
         return label_set_of(services.client_sets.find(tenant, name))
-    return services.catalog.label_set(name)
+    return services.catalog.find_label_set(name)
 
 
 def scored_labels(
@@ -51,11 +51,11 @@ def scored_labels(
 ) -> LabelSet | None:
     """The labels that a model scored in a job with this label set, as far as they are known."""
     if set_id is None or not is_of_client(set_id):
-        return services.catalog.labels_of(model, set_id)
+        return services.catalog.scored_labels(model, set_id)
     client = services.client_sets.find(tenant, set_id, hidden=True)
     if client.model in (None, model):
         return label_set_of(client)
-    return services.catalog.labels_of(model, None)
+    return services.catalog.scored_labels(model, None)
 
 
 def _require_ready(services: Services, options: Options, tenant: str) -> ClientSet:

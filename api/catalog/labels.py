@@ -44,8 +44,8 @@ class LabelsQuery(BaseModel):
 def search_labels(query: LabelsQuery) -> Response:
     known = label_sets.find_label_set(services(), auth.tenant(), query.label_set)
     names = services().label_indexes.of(known)
-    found = names.search(query.q, query.limit)
-    items = [FoundLabel(id=n, zh=known.zh[n], en=known.en[n]) for n in found]
+    ids = names.search(query.q, query.limit)
+    items = [FoundLabel(id=n, zh=known.zh[n], en=known.en[n]) for n in ids]
     complete = isinstance(names, LabelIndex)
     body = FoundLabels(label_set=query.label_set, items=items, complete=complete)
     return json_response(body)

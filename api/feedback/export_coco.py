@@ -18,7 +18,7 @@ from guanwu.wire.feedback import Feedback
 
 SPOOL_BYTES = 8 * 2**20
 
-Name = tuple[str, str | None, int | None]
+LabelNames = tuple[str, str | None, int | None]
 """A label in Chinese and English, and its id in the label set."""
 
 
@@ -28,40 +28,42 @@ class _Numbers:
 
     images: dict[str, int] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
-    categories: dict[Name, int] = field(default_factory=dict)
+    categories: dict[LabelNames, int] = field(default_factory=dict)
     annotations: int = 0
 
 
-def document(found: Iterable[Feedback], url: Callable[[Feedback], str | None]) -> Iterator[str]:
+def write_document(
+    judgements: Iterable[Feedback], url: Callable[[Feedback], str | None]
+) -> Iterator[str]:
     """The file, piece by piece; annotations wait on disk until all pictures are named.
 
     `url` gives a link to a picture, if there is any.
     """
     numbers = _Numbers()
     with tempfile.SpooledTemporaryFile(SPOOL_BYTES, "w+", encoding="utf-8") as annotations:
-        yield '{"info": ' + _written({"description": "Guanwu: boxes of people's feedback"})
+        yield '{"info": ' + _to_json({"description": "Guanwu: boxes of people's feedback"})
         yield ', "images": ['
-        for given in found:
-            if given.box_px is None or not (given.image.width and given.image.height):
+        for feedback in judgements:
+            if feedback.box_px is None or not (feedback.image.width and feedback.image.height):
                 continue
-            picture = given.image.sha256 or f"{given.job}/{given.index}"
+            picture = feedback.image.sha256 or f"{feedback.job}/{feedback.index}"
             if picture not in numbers.images:
                 yield (",\n" if numbers.images else "\n") + _image(
-                    given, picture, numbers, url(given)
+                    feedback, picture, numbers, url(feedback)
                 )
-            _annotate(annotations, given, numbers, image=numbers.images[picture])
+            _annotate(annotations, feedback, numbers, image=numbers.images[picture])
         yield '],\n"annotations": ['
         yield from _lines(annotations)
     categories = [_category(name, number) for name, number in numbers.categories.items()]
-    yield '],\n"categories": ' + _written(categories) + "}\n"
+    yield '],\n"categories": ' + _to_json(categories) + "}\n"
 
 
-def _annotate(file: IO[str], given: Feedback, numbers: _Numbers, *, image: int) -> None:
-    name = _name(given)
+def _annotate(file: IO[str], feedback: Feedback, numbers: _Numbers, *, image: int) -> None:
+    name = _label_of(feedback)
     category = numbers.categories.setdefault(name, len(numbers.categories) + 1)
     numbers.annotations += 1
-    line = _annotation(given, numbers.annotations, image=image, category=category)
-    file.write((",\n" if numbers.annotations > 1 else "\n") + _written(line))
+    line = _annotation(feedback, numbers.annotations, image=image, category=category)
+    file.write((",\n" if numbers.annotations > 1 else "\n") + _to_json(line))
 
 
 def _lines(file: IO[str]) -> Iterator[str]:
@@ -69,37 +71,37 @@ def _lines(file: IO[str]) -> Iterator[str]:
     yield from file
 
 
-def _name(given: Feedback) -> Name:
+def _label_of(feedback: Feedback) -> LabelNames:
     """The label of the box: as the person corrected it, else as it was judged."""
-    said = given.correct or given.label
-    return said.zh, said.en, said.id
+    label = feedback.correct or feedback.label
+    return label.zh, label.en, label.id
 
 
-def _image(given: Feedback, picture: str, numbers: _Numbers, url: str | None) -> str:
+def _image(feedback: Feedback, picture: str, numbers: _Numbers, url: str | None) -> str:
     """A picture met for the first time; no two have one name."""
     numbers.images[picture] = len(numbers.images) + 1
     plain = picture.replace("/", "-")
-    name = given.image.filename or plain
+    name = feedback.image.filename or plain
     while name in numbers.files:  # another may be called as this one would be now
         name = f"{plain}-{name}"
     numbers.files.add(name)
-    return _written(
+    return _to_json(
         {
             "id": numbers.images[picture],
-            "width": given.image.width,
-            "height": given.image.height,
+            "width": feedback.image.width,
+            "height": feedback.image.height,
             "file_name": name,
             "coco_url": url,
-            "sha256": given.image.sha256,
-            "job": given.job,
-            "index": given.index,
+            "sha256": feedback.image.sha256,
+            "job": feedback.job,
+            "index": feedback.index,
         }
     )
 
 
-def _annotation(given: Feedback, number: int, *, image: int, category: int) -> dict[str, Any]:
-    assert given.box_px is not None
-    x0, y0, x1, y1 = given.box_px
+def _annotation(feedback: Feedback, number: int, *, image: int, category: int) -> dict[str, Any]:
+    assert feedback.box_px is not None
+    x0, y0, x1, y1 = feedback.box_px
     return {
         "id": number,
         "image_id": image,
@@ -108,12 +110,12 @@ def _annotation(given: Feedback, number: int, *, image: int, category: int) -> d
         "area": (x1 - x0) * (y1 - y0),
         "segmentation": [],
         "iscrowd": 0,
-        "feedback": given.id,
-        "by": given.by,
+        "feedback": feedback.id,
+        "by": feedback.by,
     }
 
 
-def _category(name: Name, number: int) -> dict[str, Any]:
+def _category(name: LabelNames, number: int) -> dict[str, Any]:
     zh, en, label = name
     return {
         "id": number,
@@ -125,5 +127,5 @@ def _category(name: Name, number: int) -> dict[str, Any]:
     }
 
 
-def _written(value: object) -> str:
+def _to_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)

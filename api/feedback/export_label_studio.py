@@ -18,37 +18,39 @@ _NAMES = {"to_name": "image", "from_name": "label", "type": "choices"}
 _BOXES = {"to_name": "image", "from_name": "region", "type": "rectanglelabels"}
 
 
-def tasks(found: Iterable[Feedback], store: ObjectStore, tenant: str) -> Iterator[str]:
+def write_tasks(judgements: Iterable[Feedback], store: ObjectStore, tenant: str) -> Iterator[str]:
     """A JSON array, task by task."""
     head = "["
-    for given in found:
-        yield head + json.dumps(task(given, picture_url(given, store, tenant)), ensure_ascii=False)
+    for feedback in judgements:
+        yield head + json.dumps(
+            build_task(feedback, picture_url(feedback, store, tenant)), ensure_ascii=False
+        )
         head = ",\n"
     yield "[]" if head == "[" else "]"
 
 
-def task(given: Feedback, url: str | None) -> dict[str, Any]:
+def build_task(feedback: Feedback, url: str | None) -> dict[str, Any]:
     """One task; `url` is a link to the picture, if there is any."""
-    boxes = [region.box_px for region in given.regions]
-    guess = [_choice("guess", given.label.zh), *_rectangles(given, boxes, given.label.zh)]
-    right = given.correct.zh if given.correct else given.label.zh
-    said = [_choice("said", right)]
-    if given.box_px:
-        said += _rectangles(given, [given.box_px], right)
+    boxes = [region.box_px for region in feedback.regions]
+    guess = [_choice("guess", feedback.label.zh), *_rectangles(feedback, boxes, feedback.label.zh)]
+    right = feedback.correct.zh if feedback.correct else feedback.label.zh
+    answer = [_choice("said", right)]
+    if feedback.box_px:
+        answer += _rectangles(feedback, [feedback.box_px], right)
     return {
         "data": {
             "image": url,
-            "filename": given.image.filename,
-            "sha256": given.image.sha256,
-            "job": given.job,
-            "index": given.index,
-            "feedback": given.id,
-            "kind": given.kind,
+            "filename": feedback.image.filename,
+            "sha256": feedback.image.sha256,
+            "job": feedback.job,
+            "index": feedback.index,
+            "feedback": feedback.id,
+            "kind": feedback.kind,
         },
         "predictions": [
-            {"model_version": given.model, "score": given.label.score, "result": guess}
+            {"model_version": feedback.model, "score": feedback.label.score, "result": guess}
         ],
-        "annotations": [{"result": said}],
+        "annotations": [{"result": answer}],
     }
 
 
@@ -57,14 +59,14 @@ def _choice(name: str, label: str) -> dict[str, Any]:
 
 
 def _rectangles(
-    given: Feedback, boxes: Sequence[tuple[int, int, int, int]], label: str
+    feedback: Feedback, boxes: Sequence[tuple[int, int, int, int]], label: str
 ) -> list[dict[str, Any]]:
     return [
         {
             "id": f"box-{n}",
             **_BOXES,
-            **_size(given.image),
-            "value": {**_percent(given.image, box), "rectanglelabels": [label]},
+            **_size(feedback.image),
+            "value": {**_percent(feedback.image, box), "rectanglelabels": [label]},
         }
         for n, box in enumerate(boxes)
     ]
@@ -86,9 +88,9 @@ def _percent(image: ImageFacts, box: tuple[int, int, int, int]) -> dict[str, flo
     }
 
 
-def picture_url(given: Feedback, store: ObjectStore, tenant: str) -> str | None:
+def picture_url(feedback: Feedback, store: ObjectStore, tenant: str) -> str | None:
     """A link to the picture as it was sent, if it was kept; else where the job found it."""
-    if given.image.sha256 is None:
-        return given.address
-    key = keys.input_key(tenant, given.image.sha256)
-    return store.link(key).url if store.exists(key) else given.address
+    if feedback.image.sha256 is None:
+        return feedback.address
+    key = keys.input_key(tenant, feedback.image.sha256)
+    return store.link(key).url if store.exists(key) else feedback.address

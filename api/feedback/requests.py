@@ -106,9 +106,9 @@ def _judged_label(judgement: FeedbackRequest, item: ItemResult) -> Label:
 
 def _regions(item: ItemResult, label: Label) -> list[Region]:
     """The regions of the label's map."""
-    for made in item.explanations:
-        if made.model == label.model and made.target and made.target.get("id") == label.id:
-            return made.diagnostics.regions
+    for shown in item.explanations:
+        if shown.model == label.model and shown.target and shown.target.get("id") == label.id:
+            return shown.diagnostics.regions
     return []
 
 
@@ -121,11 +121,11 @@ def _correct(
     if judgement.free or known is None:
         return Correct(zh=judgement.correct)
     try:
-        found = known.find(judgement.correct)
+        index = known.find(judgement.correct)
     except InvalidOptions as exc:
         message = f"{exc.message}; or send free: true"
         raise InvalidOptions(message, field="correct") from exc
-    return Correct(zh=known.zh[found], en=known.en[found], id=found)
+    return Correct(zh=known.zh[index], en=known.en[index], id=index)
 
 
 def _box(judgement: FeedbackRequest, item: ItemResult) -> Box | None:

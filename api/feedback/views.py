@@ -17,7 +17,7 @@ from api.feedback.pictures import keep_picture
 from api.feedback.requests import FeedbackRequest
 from api.http import auth, idempotency
 from api.http.responses import created, json_response
-from api.http.validation import Moment, validated
+from api.http.validation import Moment, parse_body
 from api.jobs.lookup import FoundJob, find_job
 from api.openapi import parameters, responses
 from api.openapi.blueprints import api_blueprint
@@ -62,12 +62,12 @@ class FeedbackQuery(JobFeedbackQuery):
         "json", description="all but `json` have all, without pages; `coco` only has boxes"
     )
 
-    def fits(self, given: Feedback) -> bool:
+    def fits(self, judgement: Feedback) -> bool:
         return (
-            (self.retracted or given.retracted_at is None)
-            and (self.kind is None or given.kind == self.kind)
-            and (self.since is None or given.created_at >= self.since)
-            and (self.until is None or given.created_at < self.until)
+            (self.retracted or judgement.retracted_at is None)
+            and (self.kind is None or judgement.kind == self.kind)
+            and (self.since is None or judgement.created_at >= self.since)
+            and (self.until is None or judgement.created_at < self.until)
         )
 
 
@@ -93,12 +93,12 @@ def give_feedback(path: ItemPath) -> Response:
     job = find_job(services(), path.job_id, tenant=auth.tenant())
     item = reader.read_item(services(), job, path.index)
     requests.check_succeeded(item)
-    key, body = idempotency.key_of(request), request.get_data(cache=False)
-    judgement = validated(FeedbackRequest, body)
+    key, body = idempotency.read_key(request), request.get_data(cache=False)
+    judgement = parse_body(FeedbackRequest, body)
     return idempotency.respond_once(
         Feedback,
         key=key,
-        payload=idempotency.item_payload("feedback", job.id, path.index, body),
+        payload=idempotency.hash_item_body("feedback", job.id, path.index, body),
         new_id=str(ULID()),
         find=_find_kept,
         make=lambda ulid, _: _keep(job, item, judgement, ULID.from_str(ulid)),
@@ -137,8 +137,10 @@ def _find_kept(ulid: str) -> Feedback | None:
 )
 def list_job_feedback(path: JobPath, query: JobFeedbackQuery) -> Response:
     job = find_job(services(), path.job_id, tenant=auth.tenant())
-    found = _records().of_job(job.tenant, job.id)
-    items = [one for one in found if query.retracted or one.retracted_at is None]
+    judgements = _records().of_job(job.tenant, job.id)
+    items = [
+        judgement for judgement in judgements if query.retracted or judgement.retracted_at is None
+    ]
     return json_response(FeedbackList(items=items))
 
 
@@ -157,16 +159,16 @@ def list_feedback(query: FeedbackQuery) -> Response:
         since=query.since,
         until=query.until,
     )
-    found = (one for one in walk if query.fits(one))
+    judgements = (judgement for judgement in walk if query.fits(judgement))
     if query.format == "jsonl":
-        return Response(_lines(found), mimetype=JSONL)
+        return Response(_lines(judgements), mimetype=JSONL)
     if query.format == "label-studio":
-        tasks = export_label_studio.tasks(found, services().store, auth.tenant())
+        tasks = export_label_studio.write_tasks(judgements, services().store, auth.tenant())
         return Response(tasks, mimetype="application/json")
     if query.format == "coco":
         url = partial(export_label_studio.picture_url, store=services().store, tenant=auth.tenant())
-        return Response(export_coco.document(found, url), mimetype="application/json")
-    items = list(islice(found, query.limit + 1))
+        return Response(export_coco.write_document(judgements, url), mimetype="application/json")
+    items = list(islice(judgements, query.limit + 1))
     more = len(items) > query.limit
     items = items[: query.limit]
     return json_response(FeedbackPage(items=items, next=items[-1].id if more else None))
@@ -198,5 +200,5 @@ def _records() -> FeedbackRecords:
     return FeedbackRecords(services().store)
 
 
-def _lines(found: Iterator[Feedback]) -> Iterator[str]:
-    return (one.model_dump_json() + "\n" for one in found)
+def _lines(judgements: Iterator[Feedback]) -> Iterator[str]:
+    return (judgement.model_dump_json() + "\n" for judgement in judgements)

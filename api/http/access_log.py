@@ -25,8 +25,8 @@ def register(app: Flask) -> None:
 
 
 def _begin() -> None:
-    given = request.headers.get(HEADER, "")
-    g.request_id = given if _TRUSTED.fullmatch(given) else str(ULID())
+    request_id = request.headers.get(HEADER, "")
+    g.request_id = request_id if _TRUSTED.fullmatch(request_id) else str(ULID())
     g.started_s = time.perf_counter()
     clear_contextvars()
     bind_contextvars(request_id=g.request_id)

@@ -25,7 +25,7 @@ def configure(app: Flask, settings: Settings) -> None:
     app.config["MAX_FORM_PARTS"] = settings.max_images_per_request + 16
 
 
-def bound_patience() -> None:
+def set_read_timeout() -> None:
     """Before a request: a client that stalls half-way gives its thread back.
 
     Gunicorn's threads read bodies without any timeout of their own.

@@ -31,7 +31,7 @@ PIECE_BYTES = 1 << 20
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 
 
-def key_of(request: Request) -> str | None:
+def read_key(request: Request) -> str | None:
     """The request's key; None without one.
 
     Raises:
@@ -46,7 +46,7 @@ def key_of(request: Request) -> str | None:
     )
 
 
-def form_payload(request: Request) -> str:
+def hash_form(request: Request) -> str:
     """Hash of a form's parts. Not of its body: each try has another boundary."""
     fields = [("field", *pair) for pair in request.form.items(multi=True)]
     files = []
@@ -56,17 +56,17 @@ def form_payload(request: Request) -> str:
     return _digest("form", [*fields, *files])
 
 
-def json_payload(body: bytes) -> str:
+def hash_json(body: bytes) -> str:
     """Hash of a JSON body as it came."""
-    return body_payload("json", body)
+    return hash_body("json", body)
 
 
-def body_payload(kind: str, body: bytes) -> str:
+def hash_body(kind: str, body: bytes) -> str:
     """Hash of a JSON body that asks for something of that kind."""
     return _digest(kind, [(hashlib.sha256(body).hexdigest(),)])
 
 
-def item_payload(kind: str, job: str, index: int, body: bytes) -> str:
+def hash_item_body(kind: str, job: str, index: int, body: bytes) -> str:
     """Hash of a JSON body that is about an item."""
     return _digest(kind, [(job, str(index), hashlib.sha256(body).hexdigest())])
 
@@ -89,7 +89,7 @@ def respond_once(
     """Make what a request asks for once under its key, and answer with it.
 
     Args:
-        key: of the request, by `key_of`; None: `make` runs each time.
+        key: of the request, by `read_key`; None: `make` runs each time.
         payload: hash of what the request asks for; needed with a key.
         new_id: id of what is to be made, if no earlier request has begun it under another.
         find: reads what was made under an id; None if the earlier request did not come so far.

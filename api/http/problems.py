@@ -129,9 +129,9 @@ class Problem(Wire):
 
 def register(app: Flask) -> None:
     """Make every error of `app` a problem document."""
-    app.register_error_handler(GuanwuError, _answer)
-    app.register_error_handler(HTTPException, _answer_http)
-    app.register_error_handler(Exception, _answer_bug)
+    app.register_error_handler(GuanwuError, _respond)
+    app.register_error_handler(HTTPException, _respond_http)
+    app.register_error_handler(Exception, _respond_bug)
 
 
 def subclasses(of: type[GuanwuError] = GuanwuError) -> Iterator[type[GuanwuError]]:
@@ -151,19 +151,19 @@ def status_of(kind: type[GuanwuError]) -> int:
     return next(STATUS[ancestor] for ancestor in kind.__mro__ if ancestor in STATUS)
 
 
-def answer_invalid(invalid: ValidationError) -> Response:
+def respond_invalid(invalid: ValidationError) -> Response:
     """The answer to a path or query that does not fit its model."""
     try:
         refuse_invalid(invalid)
     except GuanwuError as error:
-        return _answer(error)
+        return _respond(error)
 
 
-def _answer(error: GuanwuError) -> Response:
+def _respond(error: GuanwuError) -> Response:
     status = status_of(type(error))
     if status >= 500:
         log.warning("request failed", code=error.code, error=error.message, exc_info=status == 500)
-    response = _problem(
+    response = _problem_response(
         status,
         code=error.code,
         title=title_of(type(error)),
@@ -186,19 +186,19 @@ def _public_detail(error: GuanwuError, status: int) -> str:
 
 def _errors_of(error: GuanwuError) -> Iterable[FieldError]:
     if "errors" in error.data:
-        found: list[FieldError] = error.data["errors"]
-        return found
+        errors: list[FieldError] = error.data["errors"]
+        return errors
     if "field" in error.data:
         return [FieldError(field=error.data["field"], message=error.message)]
     return []
 
 
-def _answer_http(error: HTTPException) -> Response:
+def _respond_http(error: HTTPException) -> Response:
     if error.code is None or error.code < 400 or error.response is not None:
         return error.get_response()  # type: ignore[return-value]  # redirects, abort(response)
     if isinstance(error, RequestEntityTooLarge):
-        return _answer(family.RequestTooLarge("the body is larger than the server takes"))
-    response = _problem(
+        return _respond(family.RequestTooLarge("the body is larger than the server takes"))
+    response = _problem_response(
         error.code,
         code=_HTTP_CODES.get(error.code, f"http_{error.code}"),
         title=HTTPStatus(error.code).phrase,
@@ -210,9 +210,9 @@ def _answer_http(error: HTTPException) -> Response:
     return response
 
 
-def _answer_bug(error: Exception) -> Response:
+def _respond_bug(error: Exception) -> Response:
     log.error("unexpected error", exc_info=error)
-    return _problem(
+    return _problem_response(
         500,
         code=GuanwuError.code,
         title="Internal error",
@@ -220,7 +220,7 @@ def _answer_bug(error: Exception) -> Response:
     )
 
 
-def _problem(
+def _problem_response(
     status: int,
     *,
     code: str,

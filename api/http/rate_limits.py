@@ -38,11 +38,11 @@ class CountedBlueprint(APIBlueprint):
     changes: Kind = "submit"
 
 
-def register(app: Flask, known: Services) -> None:
+def register(app: Flask, app_services: Services) -> None:
     """Make `count` work in requests of `app`, and tell callers what is left to them."""
     shared: dict[str, Any] = {
-        "connection_pool": known.redis.connection_pool,
-        "key_prefix": RedisKeys(known.settings.redis_prefix).rates,
+        "connection_pool": app_services.redis.connection_pool,
+        "key_prefix": RedisKeys(app_services.settings.redis_prefix).rates,
     }
     limiter = Limiter(
         _caller,
@@ -50,12 +50,12 @@ def register(app: Flask, known: Services) -> None:
         storage_uri="redis://",
         storage_options=shared,
         in_memory_fallback_enabled=True,
-        enabled=any(_limit_of(kind, known.settings) for kind in get_args(Kind)),
+        enabled=any(_limit_of(kind, app_services.settings) for kind in get_args(Kind)),
     )
     limiter.init_app(app)
-    counted = limiter.shared_limit(_allowed, scope=lambda _: kind())(_count)
+    counted = limiter.shared_limit(_limit_text, scope=lambda _: kind())(_count)
     app.extensions[_NAME] = (limiter, counted)
-    app.after_request(_tell)
+    app.after_request(_add_headers)
 
 
 def count() -> None:
@@ -64,7 +64,7 @@ def count() -> None:
     Raises:
         RateLimited: it is one too many.
     """
-    limiter, counted = _rates()
+    limiter, counted = _limiter()
     if not limiter.enabled:
         return
     try:
@@ -94,7 +94,7 @@ def _caller() -> str:
     return cast(str, g.key or f"tenant_{g.tenant}")
 
 
-def _allowed() -> str:
+def _limit_text() -> str:
     limit = _limit_of(kind(), services().settings)
     return "" if limit is None else f"{limit} per minute"
 
@@ -109,12 +109,12 @@ def _count() -> None:
     """Nothing but what the limiter puts around it."""
 
 
-def _rates() -> tuple[Limiter, Callable[[], None]]:
+def _limiter() -> tuple[Limiter, Callable[[], None]]:
     return cast("tuple[Limiter, Callable[[], None]]", current_app.extensions[_NAME])
 
 
-def _tell(response: Response) -> Response:
-    limiter, _ = _rates()
+def _add_headers(response: Response) -> Response:
+    limiter, _ = _limiter()
     limit = limiter.current_limit if limiter.enabled else None
     if limit is None:
         return response

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response, request
 
 
-def harden(response: Response) -> Response:
+def set_security_headers(response: Response) -> Response:
     """Headers that keep browsers from guessing, framing and remembering."""
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "no-referrer")

@@ -39,10 +39,10 @@ def _is_traced() -> bool:
 def _enter(traces: Traces) -> None:
     route = str(request.url_rule or "unknown")
     facts = {"http.request.method": request.method, "http.route": route}
-    given = request.headers.get(HEADER)
-    g.trace = entered = ExitStack()
+    parent = request.headers.get(HEADER)
+    g.trace = stack = ExitStack()
     name = f"{request.method} {route}"
-    g.span = entered.enter_context(traces.span(name, parent=given, kind="server", attributes=facts))
+    g.span = stack.enter_context(traces.span(name, parent=parent, kind="server", attributes=facts))
     bind_contextvars(**named(traceparent()))
 
 
@@ -59,5 +59,5 @@ def _describe(response: Response) -> Response:
 
 
 def _leave(_: BaseException | None) -> None:
-    if (entered := g.pop("trace", None)) is not None:
-        entered.close()
+    if (stack := g.pop("trace", None)) is not None:
+        stack.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import datetime as dt
 from typing import Annotated, NoReturn, TypeVar
 
 from pydantic import (
@@ -10,7 +10,6 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
-    Strict,
     ValidationError,
 )
 from pydantic_core import ErrorDetails
@@ -21,20 +20,18 @@ from worker.contract.errors import InvalidOptions, MalformedRequest, RequestErro
 M = TypeVar("M", bound=BaseModel)
 
 MAX_FIELD_ERRORS = 100
-_DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]", re.ASCII)
 
 
-def _check_moment(value: object) -> object:
-    """Numbers are no moments here, though pydantic takes them for seconds."""
-    if not isinstance(value, str) or _DATE.match(value) is None:
-        raise ValueError("write date, time and zone, as 2026-01-02T03:04:05Z")
-    return value
+def _read_moment(value: object) -> dt.datetime:
+    """JSON has no type for moments: they are text. Pydantic would take numbers for seconds."""
+    try:
+        return dt.datetime.fromisoformat(str(value).upper())
+    except ValueError:
+        raise ValueError("write date, time and zone, as 2026-01-02T03:04:05Z") from None
 
 
 Moment = Annotated[
-    AwareDatetime,
-    Strict(False),  # JSON has no type for moments: they are text
-    BeforeValidator(_check_moment, json_schema_input_type=AwareDatetime),
+    AwareDatetime, BeforeValidator(_read_moment, json_schema_input_type=AwareDatetime)
 ]
 
 
@@ -45,7 +42,7 @@ class FieldError(Wire):
     message: str
 
 
-def validated(model: type[M], body: bytes, *, prefix: str = "") -> M:
+def parse_body(model: type[M], body: bytes, *, prefix: str = "") -> M:
     """The JSON `body` as a model; fields in errors get `prefix` in front.
 
     Types are JSON's own: `"5"` and `true` are no numbers.
@@ -67,12 +64,12 @@ def refuse_invalid(invalid: ValidationError, *, prefix: str = "") -> NoReturn:
         InvalidOptions: all findings lie in `options`.
         RequestError: otherwise.
     """
-    found = invalid.errors(include_url=False, include_context=False, include_input=False)
-    if found[0]["type"] == "json_invalid":
-        raise MalformedRequest(f"{prefix or 'the body'} is not JSON: {found[0]['msg']}")
-    where = [_field_error(detail, prefix) for detail in found[:MAX_FIELD_ERRORS]]
-    kind = InvalidOptions if all(_in_options(e.field) for e in where) else RequestError
-    raise kind(_summary(where, len(found)), errors=where) from invalid
+    details = invalid.errors(include_url=False, include_context=False, include_input=False)
+    if details[0]["type"] == "json_invalid":
+        raise MalformedRequest(f"{prefix or 'the body'} is not JSON: {details[0]['msg']}")
+    errors = [_field_error(detail, prefix) for detail in details[:MAX_FIELD_ERRORS]]
+    kind = InvalidOptions if all(_in_options(e.field) for e in errors) else RequestError
+    raise kind(_summary(errors, len(details)), errors=errors) from invalid
 
 
 def _in_options(field: str | None) -> bool:
@@ -84,7 +81,7 @@ def _field_error(detail: ErrorDetails, prefix: str) -> FieldError:
     return FieldError(field=path or None, message=detail["msg"].removeprefix("Value error, "))
 
 
-def _summary(where: list[FieldError], total: int) -> str:
-    first = where[0]
+def _summary(errors: list[FieldError], total: int) -> str:
+    first = errors[0]
     text = f"{first.field}: {first.message}" if first.field else first.message
     return text if total == 1 else f"{text} (and {total - 1} more, see errors)"

@@ -14,13 +14,13 @@ def cancel(services: Services, job: str, *, tenant: str) -> JobRecord | None:
     """Ask for a job's end; None if Redis has no such job of the tenant."""
     record = services.records.jobs.cancel(tenant, job)
     if record is not None and not record.status.done:
-        _remember(services, job, tenant)
+        _record_in_store(services, job, tenant)
         for queue in QUEUES:  # its last chunks in its lane, its closing with the coordinator
             wake(services, queue)
     return record
 
 
-def _remember(services: Services, job: str, tenant: str) -> None:
+def _record_in_store(services: Services, job: str, tenant: str) -> None:
     """So that a rebuild, after Redis has forgotten the job, cancels it again.
 
     An object of its own: the closing worker may be writing the final job.json just now.

@@ -47,14 +47,14 @@ class EventsHeader(BaseModel):
     },
 )
 def watch_job(path: JobPath, header: EventsHeader) -> Response:
-    seen = header.last_event_id
+    last_id = header.last_event_id
     job = find_job(services(), path.job_id, tenant=auth.tenant()).view
-    if job.done and state_id(job) == seen:
+    if job.done and state_id(job) == last_id:
         return Response(status=204)  # an EventSource that gets it does not come again
     if not services().limits.streams.acquire(blocking=False):
         raise StreamsFull("as many event streams as are allowed are open; come again, or poll")
     alive = current_app.extensions.get(ALIVE, lambda: True)
-    stream = follow(services(), job.id, tenant=auth.tenant(), seen=seen, alive=alive)
+    stream = follow(services(), job.id, tenant=auth.tenant(), last_id=last_id, alive=alive)
     response = Response(stream, mimetype="text/event-stream")
     response.call_on_close(services().limits.streams.release)
     response.headers["X-Accel-Buffering"] = "no"  # a proxy that collects would hold events back
@@ -62,40 +62,40 @@ def watch_job(path: JobPath, header: EventsHeader) -> Response:
 
 
 def follow(
-    services: Services, job: str, *, tenant: str, seen: str, alive: Callable[[], bool]
+    services: Services, job: str, *, tenant: str, last_id: str, alive: Callable[[], bool]
 ) -> Iterator[str]:
     """The job now and whenever it has changed since, until it is done.
 
     A service that goes away meanwhile is waited for; heartbeats tell whether the client is
     still there.
     """
-    end_s, spoke_s = time.monotonic() + STREAM_S, time.monotonic()
+    end_s, sent_s = time.monotonic() + STREAM_S, time.monotonic()
     yield f"retry: {RECONNECT_MS}\n\n"
     while alive() and time.monotonic() < end_s:
         try:
-            view = _changed(services, job, tenant, seen)
+            view = _read_changed(services, job, tenant, last_id)
         except NotFound:
             return
         except ServiceUnavailable:
             view = None
         if view is not None:
-            seen, spoke_s = state_id(view), time.monotonic()
-            yield _event(view)
+            last_id, sent_s = state_id(view), time.monotonic()
+            yield _format_event(view)
             if view.done:
                 return
-        elif time.monotonic() - spoke_s >= HEARTBEAT_S:
-            spoke_s = time.monotonic()
+        elif time.monotonic() - sent_s >= HEARTBEAT_S:
+            sent_s = time.monotonic()
             yield ": still there\n\n"
         time.sleep(PROGRESS_S)
 
 
-def _changed(services: Services, job: str, tenant: str, seen: str) -> Job | None:
+def _read_changed(services: Services, job: str, tenant: str, last_id: str) -> Job | None:
     """The job, if it is not as it was seen; only then it is asked how long it will take."""
-    if state_id(find_job(services, job, tenant=tenant).view) == seen:
+    if state_id(find_job(services, job, tenant=tenant).view) == last_id:
         return None
     return find_job(services, job, tenant=tenant, ahead=True).view
 
 
-def _event(job: Job) -> str:
+def _format_event(job: Job) -> str:
     name = "done" if job.done else "progress"
     return f"id: {state_id(job)}\nevent: {name}\ndata: {job.model_dump_json()}\n\n"

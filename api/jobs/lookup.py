@@ -21,8 +21,8 @@ from worker.contract.repositories.job_restore import restore, stored_job
 
 log = structlog.get_logger(__name__)
 
-HEAL_S = 5.0  # a caller waits for it at most
-HEAL_AGAIN_S = 30.0
+RESTORE_S = 5.0  # a caller waits for it at most
+RESTORE_AGAIN_S = 30.0
 _JOB_ID = re.compile(r"job_[0-9A-HJKMNP-TV-Z]{26}", re.ASCII)
 
 
@@ -47,19 +47,19 @@ def find_job(services: Services, job: str, *, tenant: str, ahead: bool = False) 
         RedisUnavailable, StoreUnavailable
     """
     if _JOB_ID.fullmatch(job) is None:
-        raise not_found()
+        raise _not_found()
     bind_contextvars(job_id=job)
-    record, load = _known(services, job, tenant, ahead=ahead)
+    record, load = _read_record(services, job, tenant, ahead=ahead)
     if record is None:
-        stored = _from_store(services, job, tenant)
-        record = None if stored.done else _healed(services, stored, tenant)
+        stored = _read_stored(services, job, tenant)
+        record = None if stored.done else _restore_lost(services, stored, tenant)
         if record is None:
             return FoundJob(tenant, stored, None)
     now_ms = time.time_ns() // 1_000_000
     return FoundJob(tenant, job_view(record, now_ms=now_ms, load=load), record)
 
 
-def _known(
+def _read_record(
     services: Services, job: str, tenant: str, *, ahead: bool
 ) -> tuple[JobRecord | None, Load | None]:
     if ahead:
@@ -67,26 +67,26 @@ def _known(
     return services.records.jobs.read(tenant, job), None
 
 
-def _from_store(services: Services, job: str, tenant: str) -> Job:
+def _read_stored(services: Services, job: str, tenant: str) -> Job:
     stored = stored_job(services.store, tenant, job)
     if stored is None:
-        raise not_found()
+        raise _not_found()
     return stored.model_copy(update={"links": job_links(job)})
 
 
-def _healed(services: Services, stored: Job, tenant: str) -> JobRecord | None:
+def _restore_lost(services: Services, stored: Job, tenant: str) -> JobRecord | None:
     """The record of a job that was accepted and never ended, but which Redis has lost.
 
     One caller at a time restores it; None while that takes long, or fails.
     """
     if stored.lane is None or stored.chunk_images is None:
         return None
-    if services.records.turns.take(f"restore:{stored.id}", every_s=HEAL_AGAIN_S):
-        healing = services.pools.restore.submit(
+    if services.records.turns.take(f"restore:{stored.id}", every_s=RESTORE_AGAIN_S):
+        restoring = services.pools.restore.submit(
             restore, services.records, services.store, tenant, stored, io=services.pools.store
         )
         try:
-            healing.result(timeout=HEAL_S)
+            restoring.result(timeout=RESTORE_S)
             log.warning("job restored, Redis had lost it")
         except TimeoutError:
             log.warning("restoring the job takes long; it goes on")
@@ -95,7 +95,7 @@ def _healed(services: Services, stored: Job, tenant: str) -> JobRecord | None:
     return services.records.jobs.read(tenant, stored.id)
 
 
-def not_found() -> JobNotFound:
+def _not_found() -> JobNotFound:
     return JobNotFound("there is no such job under your access token; check the job's id")
 
 
@@ -105,10 +105,10 @@ def finished_job(job: str) -> FoundJob:
     Raises:
         JobNotFound, JobUnfinished
     """
-    found = find_job(services(), job, tenant=auth.tenant())
-    if not found.view.done:
+    finished = find_job(services(), job, tenant=auth.tenant())
+    if not finished.view.done:
         raise JobUnfinished(
-            f"the job is {found.view.status.value}; this file is written when it is done, "
-            f"until then read {found.view.links['results']}"
+            f"the job is {finished.view.status.value}; this file is written when it is done, "
+            f"until then read {finished.view.links['results']}"
         )
-    return found
+    return finished

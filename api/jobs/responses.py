@@ -12,10 +12,10 @@ from guanwu.wire.jobs import Job
 
 
 def job_response(job: Job, *, status: int = 200) -> Response:
-    return with_pause(json_response(job, status=status), job)
+    return add_retry_after(json_response(job, status=status), job)
 
 
-def with_pause(response: Response, job: Job) -> Response:
+def add_retry_after(response: Response, job: Job) -> Response:
     if not job.done:
         pause_s = polling.pause_s(job, now=dt.datetime.now(dt.UTC))
         response.headers["Retry-After"] = str(pause_s)

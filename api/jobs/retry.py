@@ -33,35 +33,35 @@ def retry(services: Services, job: FoundJob) -> None:
     """
     if not job.view.done:
         raise JobUnfinished("only a job that is done can be retried; wait for it, or cancel it")
-    tally, chunks = undone(services, job)
+    tally, chunks = find_unsucceeded(services, job)
     if not chunks:
         raise NothingToRetry("all images of the job have succeeded, or it has none; submit anew")
     items = sum(chunk.items for chunk in chunks)
     services.records.queue.check_room(job.tenant, items)
     if not services.records.turns.take(f"retry:{job.id}", every_s=TURN_S):
         raise JobUnfinished("the job is being retried just now; look at its status")
-    queued = as_queued(job.view, items)
+    queued = to_queued(job.view, items)
     body = queued.model_dump_json().encode()
     services.store.put(keys.job_record(job.tenant, job.id), body, content_type=JSON)
     services.store.delete([keys.cancelled(job.tenant, job.id)])
     if not services.records.jobs.reopen(job.tenant, job.id, tally, chunks):
-        services.records.jobs.restore(_record(queued, job.tenant), chunks)
+        services.records.jobs.restore(_build_record(queued, job.tenant), chunks)
     wake(services, queued.lane or "bulk", count=min(len(chunks), WAKE_UPS))
 
 
-def undone(services: Services, job: FoundJob) -> tuple[Tally, Sequence[Reopened]]:
+def find_unsucceeded(services: Services, job: FoundJob) -> tuple[Tally, Sequence[Reopened]]:
     """The items that did not succeed: by how they ended, and by chunk."""
     assert job.view.chunk_images is not None
     by_status: Counter[str] = Counter()
     by_chunk: Counter[int] = Counter()
-    for index, status in read_index(services.store, job.tenant, job.id).unsucceeded():
+    for index, status in read_index(services.store, job.tenant, job.id).iterate_unsucceeded():
         by_status[status.value] += 1
         by_chunk[index // job.view.chunk_images] += 1
     chunks = [Reopened(number, items, retry=True) for number, items in sorted(by_chunk.items())]
     return Tally(**by_status), chunks
 
 
-def as_queued(view: Job, items: int) -> Job:
+def to_queued(view: Job, items: int) -> Job:
     """The job as it is when `items` of it wait again. It does not expire a second time."""
     total = view.counts.total
     return view.model_copy(
@@ -76,7 +76,7 @@ def as_queued(view: Job, items: int) -> Job:
     )
 
 
-def _record(queued: Job, tenant: str) -> JobRecord:
+def _build_record(queued: Job, tenant: str) -> JobRecord:
     """The record of a job whose time in Redis was over."""
     assert queued.chunk_images is not None
     return JobRecord(

@@ -14,7 +14,7 @@ from api.http.responses import json_response
 from api.jobs import cancel, descriptions, polling
 from api.jobs.lookup import find_job
 from api.jobs.polling import MAX_WAIT_S
-from api.jobs.responses import job_response, with_pause
+from api.jobs.responses import add_retry_after, job_response
 from api.jobs.retry import retry
 from api.openapi import parameters, responses
 from api.openapi.blueprints import api_blueprint
@@ -59,16 +59,16 @@ class PollHeader(BaseModel):
 def list_jobs(query: JobsQuery) -> Response:
     own = auth.tenant()
     ids = services().records.jobs.recent(own, limit=query.limit + 1, before=query.after)
-    found = (_listed(job) for job in ids[: query.limit])
-    page = [job for job in found if job is not None]
+    listed = (_find_listed(job) for job in ids[: query.limit])
+    page = [job for job in listed if job is not None]
     more = len(ids) > query.limit
     return json_response(JobPage(items=page, next=ids[query.limit - 1] if more else None))
 
 
-def _listed(job: str) -> Job | None:
+def _find_listed(job: str) -> Job | None:
     """A job of the list; None if its record and its files have gone meanwhile."""
     try:
-        return _seen(job)
+        return _read_job(job)
     except JobNotFound:
         return None
 
@@ -86,28 +86,28 @@ def _listed(job: str) -> Job | None:
 )
 def get_job(path: JobPath, query: PollQuery, header: PollHeader) -> Response:
     known = parse_etags(header.if_none_match)
-    job = _seen(path.job_id)
+    job = _read_job(path.job_id)
     if query.wait and not job.done and (not known or _is_known(job, known)):
-        polling.wait_for_news(
+        polling.wait_for_change(
             services(),
             job.id,
             tenant=auth.tenant(),
-            news=partial(_is_news, than=job, known=known),
+            until=partial(_has_changed, since=job, known=known),
             wait_s=query.wait,
         )
-        job = _seen(job.id)
+        job = _read_job(job.id)
     response = Response(status=304) if _is_known(job, known) else json_response(job)
     response.set_etag(polling.state_id(job), weak=True)
-    return with_pause(response, job)
+    return add_retry_after(response, job)
 
 
 def _is_known(job: Job, known: ETags) -> bool:
     return known.contains_weak(polling.state_id(job))
 
 
-def _is_news(job: Job, *, than: Job, known: ETags) -> bool:
+def _has_changed(job: Job, *, since: Job, known: ETags) -> bool:
     """To who knows a state, any other; to others, another status."""
-    return not _is_known(job, known) if known else job.status is not than.status
+    return not _is_known(job, known) if known else job.status is not since.status
 
 
 @jobs.post(
@@ -124,7 +124,7 @@ def _is_news(job: Job, *, than: Job, known: ETags) -> bool:
 def cancel_job(path: JobPath) -> Response:
     find_job(services(), path.job_id, tenant=auth.tenant())
     cancel.cancel(services(), path.job_id, tenant=auth.tenant())
-    job = _seen(path.job_id)
+    job = _read_job(path.job_id)
     return job_response(job, status=200 if job.done else 202)
 
 
@@ -140,8 +140,8 @@ def cancel_job(path: JobPath) -> Response:
 )
 def retry_job(path: JobPath) -> Response:
     retry(services(), find_job(services(), path.job_id, tenant=auth.tenant()))
-    return job_response(_seen(path.job_id), status=202)
+    return job_response(_read_job(path.job_id), status=202)
 
 
-def _seen(job: str) -> Job:
+def _read_job(job: str) -> Job:
     return find_job(services(), job, tenant=auth.tenant(), ahead=True).view

@@ -23,46 +23,46 @@ from worker.contract.records.quota import Allowance
 
 def make_version(
     services: Services,
-    asked: LabelSetRequest,
+    request: LabelSetRequest,
     *,
     tenant: str,
     set_id: str,
     key: str | None,
     allowances: Sequence[Allowance],
-    hold: Callable[[], None] | None = None,
+    renew: Callable[[], None] | None = None,
 ) -> ClientSet:
     """The first version of a label set; ready, or with a job that builds it.
 
-    `hold` as `submission.accept` asks it.
+    `renew` as `accept.accept` calls it.
 
     Raises:
         UnknownModel, LabelSetUnfit: no worker has the model, or it takes no examples.
         TooManyImages, InputForbidden, UrlNotAllowed: examples that cannot be taken.
         QueueFull, QuotaExceeded, StoreUnavailable, RedisUnavailable: nothing was made.
     """
-    labels = tuple(_label(*label.names, label.examples) for label in asked.labels)
-    made = ClientSet(
+    labels = tuple(_to_label(*label.names, label.examples) for label in request.labels)
+    version = ClientSet(
         id=set_id,
         version=1,
-        name=asked.name,
-        status="building" if asked.model else "ready",
-        model=asked.model,
+        name=request.name,
+        status="building" if request.model else "ready",
+        model=request.model,
         labels=labels,
         key=key,
         created_at=dt.datetime.now(dt.UTC),
     )
-    if asked.model is None:
-        made = made.model_copy(update={"ended_at": made.created_at})
-        services.client_sets.put(tenant, made)
-        return made
-    pictures = _pictures(services, asked, tenant)
-    owners = [n for n, label in enumerate(asked.labels) for _ in label.examples or ()]
+    if request.model is None:
+        version = version.model_copy(update={"ended_at": version.created_at})
+        services.client_sets.put(tenant, version)
+        return version
+    pictures = _to_images(services, request, tenant)
+    owners = [n for n, label in enumerate(request.labels) for _ in label.examples or ()]
     examples = [
         Example(label=owner, custom_id=picture.custom_id, filename=picture.filename)
         for owner, picture in zip(owners, pictures, strict=True)
     ]
     return build(
-        services, made, pictures, examples, tenant=tenant, allowances=allowances, hold=hold
+        services, version, pictures, examples, tenant=tenant, allowances=allowances, renew=renew
     )
 
 
@@ -74,7 +74,7 @@ def build(
     *,
     tenant: str,
     allowances: Sequence[Allowance],
-    hold: Callable[[], None] | None = None,
+    renew: Callable[[], None] | None = None,
 ) -> ClientSet:
     """Record a version as being built, and submit the job that does it. Raises as
     `make_version`."""
@@ -94,7 +94,7 @@ def build(
     services.client_sets.put(tenant, version)
     try:
         accept.accept(
-            services, job, tenant=tenant, allowances=allowances, job=version.job, hold=hold
+            services, job, tenant=tenant, allowances=allowances, job=version.job, renew=renew
         )
     except Exception:
         with contextlib.suppress(GuanwuError):
@@ -109,18 +109,20 @@ def _take_back(services: Services, tenant: str, version: ClientSet) -> None:
         services.client_sets.erase(tenant, version)
 
 
-def _label(zh: str, en: str, examples: Sequence[object] | None) -> SetLabel:
+def _to_label(zh: str, en: str, examples: Sequence[object] | None) -> SetLabel:
     return SetLabel(zh=zh, en=en, examples=None if examples is None else len(examples))
 
 
-def _pictures(services: Services, asked: LabelSetRequest, tenant: str) -> Sequence[SubmittedImage]:
-    named = {
+def _to_images(
+    services: Services, request: LabelSetRequest, tenant: str
+) -> Sequence[SubmittedImage]:
+    sources = {
         f"labels.{n}.examples.{m}": source
-        for n, label in enumerate(asked.labels)
+        for n, label in enumerate(request.labels)
         for m, source in enumerate(label.examples or ())
     }
-    body_limits.check_image_count(len(named), services.settings)
-    return json_body.incoming([*named.values()], [*named], services.settings, tenant)
+    body_limits.check_image_count(len(sources), services.settings)
+    return json_body.to_images([*sources.values()], [*sources], services.settings, tenant)
 
 
 def _check_offered(services: Services, model: str) -> None:
@@ -128,11 +130,13 @@ def _check_offered(services: Services, model: str) -> None:
     if catalog is None:
         return
     entry = next((entry for entry in catalog.models if entry.id == model), None)
-    able = ", ".join(sorted(entry.id for entry in catalog.models if entry.takes_examples)) or "none"
+    names = (
+        ", ".join(sorted(entry.id for entry in catalog.models if entry.takes_examples)) or "none"
+    )
     if entry is None:
-        raise UnknownModel(f"model {model!r} is not offered; there is {able}", field="model")
+        raise UnknownModel(f"model {model!r} is not offered; there is {names}", field="model")
     if not entry.takes_examples:
         raise LabelSetUnfit(
-            f"{model} scores texts alone; of those that take examples there is {able}",
+            f"{model} scores texts alone; of those that take examples there is {names}",
             field="model",
         )

@@ -12,8 +12,8 @@ from worker.contract.label_set import LabelSet
 SourceOf = Callable[[Feedback], str | None]  # where a judgement's picture lies; None: nowhere
 
 
-def sorted_out(
-    said: Iterable[Feedback],
+def select_examples(
+    judgements: Iterable[Feedback],
     names: LabelSet,
     *,
     absorbed: Set[str],
@@ -27,74 +27,80 @@ def sorted_out(
     """
     examples: list[ProposedExample] = []
     skipped: list[SkippedFeedback] = []
-    for newest, *older in _by_picture(said):
-        given = _joined(newest, older)
-        found = _example(given, names, absorbed, source_of, room=most - len(examples))
-        if isinstance(found, ProposedExample):
-            examples.append(found)
+    for newest, *older in _group_by_picture(judgements):
+        feedback = _merge(newest, older)
+        example = _to_example(feedback, names, absorbed, source_of, room=most - len(examples))
+        if isinstance(example, ProposedExample):
+            examples.append(example)
         else:
-            skipped.append(SkippedFeedback(feedback=given.id, reason=found))
-        skipped += [SkippedFeedback(feedback=one.id, reason="superseded") for one in older]
+            skipped.append(SkippedFeedback(feedback=feedback.id, reason=example))
+        skipped += [
+            SkippedFeedback(feedback=judgement.id, reason="superseded") for judgement in older
+        ]
     return examples, skipped
 
 
-def _by_picture(said: Iterable[Feedback]) -> Iterable[list[Feedback]]:
+def _group_by_picture(judgements: Iterable[Feedback]) -> Iterable[list[Feedback]]:
     pictures: dict[tuple[str, int], list[Feedback]] = {}
-    for given in said:
-        pictures.setdefault((given.job, given.index), []).append(given)
+    for feedback in judgements:
+        pictures.setdefault((feedback.job, feedback.index), []).append(feedback)
     return pictures.values()
 
 
-def _joined(newest: Feedback, older: Sequence[Feedback]) -> Feedback:
-    said = [one for one in (newest, *older) if one.kind != "right"]
-    correct = next((one.correct for one in said if one.correct is not None), None)
-    box_px = next((one.box_px for one in said if one.box_px is not None), None)
+def _merge(newest: Feedback, older: Sequence[Feedback]) -> Feedback:
+    corrections = [judgement for judgement in (newest, *older) if judgement.kind != "right"]
+    correct = next(
+        (judgement.correct for judgement in corrections if judgement.correct is not None), None
+    )
+    box_px = next(
+        (judgement.box_px for judgement in corrections if judgement.box_px is not None), None
+    )
     return newest.model_copy(update={"correct": correct, "box_px": box_px})
 
 
-def _example(
-    given: Feedback,
+def _to_example(
+    feedback: Feedback,
     names: LabelSet,
     absorbed: Set[str],
     source_of: SourceOf,
     *,
     room: int,
 ) -> ProposedExample | Reason:
-    if given.kind == "right":
+    if feedback.kind == "right":
         return "nothing_to_correct"
-    label = _label(given, names)
+    label = _find_label(feedback, names)
     if label is None:
         return "unknown_label"
-    if given.id in absorbed:
+    if feedback.id in absorbed:
         return "already_absorbed"
     if room <= 0:
         return "too_many"  # before the store is asked: there may be any number
-    source = source_of(given)
+    source = source_of(feedback)
     if source is None:
         return "picture_gone"
     return ProposedExample(
-        feedback=given.id,
+        feedback=feedback.id,
         label=label,
         zh=names.zh[label],
-        box_px=given.box_px,
-        filename=given.image.filename,
+        box_px=feedback.box_px,
+        filename=feedback.image.filename,
         source=source,
     )
 
 
-def _label(given: Feedback, names: LabelSet) -> int | None:
+def _find_label(feedback: Feedback, names: LabelSet) -> int | None:
     """The picture's label: as corrected, or, where only the region was wrong, as labelled."""
-    if given.correct is not None:
-        called: Sequence[str | None] = (given.correct.zh, given.correct.en)
+    if feedback.correct is not None:
+        candidates: Sequence[str | None] = (feedback.correct.zh, feedback.correct.en)
     else:
-        called = (given.label.zh, given.label.en)
-    for name in called:
-        if name is not None and (found := _index(name, names)) is not None:
-            return found
+        candidates = (feedback.label.zh, feedback.label.en)
+    for name in candidates:
+        if name is not None and (index := _find_index(name, names)) is not None:
+            return index
     return None
 
 
-def _index(name: str, names: LabelSet) -> int | None:
+def _find_index(name: str, names: LabelSet) -> int | None:
     """By name alone: an id of another set says nothing here."""
     if name.strip().isdecimal() and name not in names.zh and name not in names.en:
         return None

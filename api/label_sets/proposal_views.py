@@ -7,7 +7,7 @@ from pydantic import Field
 
 from api.http import auth
 from api.http.responses import created, json_response
-from api.http.validation import Moment, validated
+from api.http.validation import Moment, parse_body
 from api.label_sets import descriptions
 from api.label_sets import proposals as absorbing
 from api.label_sets.views import SetPath
@@ -62,7 +62,7 @@ class AcceptRequest(Wire):
     },
 )
 def absorb_feedback(path: SetPath) -> Response:
-    scope = validated(AbsorbRequest, request.get_data(cache=False) or b"{}")
+    scope = parse_body(AbsorbRequest, request.get_data(cache=False) or b"{}")
     proposal = absorbing.propose(
         services(),
         auth.tenant(),
@@ -103,7 +103,7 @@ def get_proposal(path: ProposalPath) -> Response:
 )
 def accept_proposal(path: ProposalPath) -> Response:
     proposal = _find_proposal(path)
-    choice = validated(AcceptRequest, request.get_data(cache=False) or b"{}")
+    choice = parse_body(AcceptRequest, request.get_data(cache=False) or b"{}")
     version = absorbing.accept(
         services(),
         auth.tenant(),

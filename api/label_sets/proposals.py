@@ -12,7 +12,7 @@ from ulid import ULID
 
 from api.catalog import build_status
 from api.label_sets import build
-from api.label_sets.example_selection import sorted_out
+from api.label_sets.example_selection import select_examples
 from api.services.container import Services
 from api.services.parallel import in_order
 from api.submissions.submission import SubmittedImage
@@ -55,14 +55,16 @@ def propose(
         LabelSetBuilding, LabelSetFailed: no version is ready.
         NothingToAbsorb: the set is made of words.
     """
-    base = _base(services, tenant, set_id)
-    said = _said(FeedbackRecords(services.store), tenant, job=job, since=since, until=until)
-    examples, skipped = sorted_out(
-        said,
+    base = _find_base(services, tenant, set_id)
+    judgements = _walk_feedback(
+        FeedbackRecords(services.store), tenant, job=job, since=since, until=until
+    )
+    examples, skipped = select_examples(
+        judgements,
         label_set_of(base),
         absorbed=services.client_sets.absorbed(tenant, base),
-        source_of=lambda given: _source(services, tenant, given),
-        most=_room(services, base),
+        source_of=lambda feedback: _find_source(services, tenant, feedback),
+        most=_count_room(services, base),
     )
     proposal = Proposal(
         id=f"lsp_{ULID()}",
@@ -73,7 +75,7 @@ def propose(
         job=job,
         added=dict(Counter(example.zh for example in examples)),
         examples=tuple(examples),
-        skipped=dict(Counter(one.reason for one in skipped)),
+        skipped=dict(Counter(feedback.reason for feedback in skipped)),
         skipped_feedback=tuple(skipped[:MOST_SKIPPED]),
         created_at=dt.datetime.now(dt.UTC),
     )
@@ -81,7 +83,7 @@ def propose(
     return proposal
 
 
-def _room(services: Services, base: ClientSet) -> int:
+def _count_room(services: Services, base: ClientSet) -> int:
     """The number of examples that may be added: as many as a request and the set may hold."""
     held = sum(label.examples or 0 for label in base.labels)
     return min(services.settings.max_images_per_request, MOST_EXAMPLES - held)
@@ -103,19 +105,21 @@ def accept(
         ProposalOutdated: the set has another version since.
         NothingToAbsorb: nothing is left of the proposal.
         LabelSetBuilding: somebody else is making a version just now.
-        Whatever `set_building.build` raises.
+        Whatever `build.build` raises.
     """
-    kept = [example for example in proposal.examples if example.feedback not in without]
-    chosen = _standing(services, tenant, kept)
+    proposed = [example for example in proposal.examples if example.feedback not in without]
+    chosen = _drop_retracted(services, tenant, proposed)
     if not chosen:
         raise NothingToAbsorb("the proposal has no example, or none is left of it; absorb again")
     turn = f"labelset:{proposal.label_set}"
     if not services.records.turns.take(turn, every_s=TURN_S):
         raise LabelSetBuilding("a version of the label set is being made just now; try again soon")
     try:  # with the turn taken: nobody else makes a version of this number
-        version = _next(*_before(services, tenant, proposal), chosen, key=key)
-        pictures = [SubmittedImage(None, one.filename, address=one.source) for one in chosen]
-        examples = [_as_example(one) for one in chosen]
+        version = _build_next(*_find_base_and_next(services, tenant, proposal), chosen, key=key)
+        pictures = [
+            SubmittedImage(None, example.filename, address=example.source) for example in chosen
+        ]
+        examples = [_to_example(example) for example in chosen]
         return build.build(
             services, version, pictures, examples, tenant=tenant, allowances=allowances
         )
@@ -124,9 +128,11 @@ def accept(
             services.records.turns.end(turn)
 
 
-def _before(services: Services, tenant: str, proposal: Proposal) -> tuple[ClientSet, int]:
+def _find_base_and_next(
+    services: Services, tenant: str, proposal: Proposal
+) -> tuple[ClientSet, int]:
     """The version that a proposal adds to, and the number of the next one."""
-    base = _base(services, tenant, proposal.label_set)
+    base = _find_base(services, tenant, proposal.label_set)
     newest = services.client_sets.find(tenant, proposal.label_set)
     newest = build_status.refresh(services, tenant, newest)
     if newest.status == "building":
@@ -136,23 +142,30 @@ def _before(services: Services, tenant: str, proposal: Proposal) -> tuple[Client
     return base, newest.version + 1
 
 
-def _as_example(one: ProposedExample) -> Example:
-    return Example(label=one.label, filename=one.filename, feedback=one.feedback, box_px=one.box_px)
+def _to_example(proposed: ProposedExample) -> Example:
+    return Example(
+        label=proposed.label,
+        filename=proposed.filename,
+        feedback=proposed.feedback,
+        box_px=proposed.box_px,
+    )
 
 
-def _standing(
+def _drop_retracted(
     services: Services, tenant: str, examples: Sequence[ProposedExample]
 ) -> list[ProposedExample]:
     """Those whose judgement was not taken back."""
     records = FeedbackRecords(services.store)
-    asked = (partial(records.find, tenant, example.feedback) for example in examples)
-    found = in_order(services.pools.store, asked, window=WINDOW)
+    tasks = (partial(records.find, tenant, example.feedback) for example in examples)
+    judgements = in_order(services.pools.store, tasks, window=WINDOW)
     return [
-        example for example, said in zip(examples, found, strict=True) if said.retracted_at is None
+        example
+        for example, judgement in zip(examples, judgements, strict=True)
+        if judgement.retracted_at is None
     ]
 
 
-def _next(
+def _build_next(
     base: ClientSet, number: int, chosen: Sequence[ProposedExample], *, key: str | None
 ) -> ClientSet:
     """The version that has the examples of `base`, and those chosen."""
@@ -174,7 +187,7 @@ def _next(
     )
 
 
-def _base(services: Services, tenant: str, set_id: str) -> ClientSet:
+def _find_base(services: Services, tenant: str, set_id: str) -> ClientSet:
     """The newest version that is ready."""
     base = build_status.refresh(services, tenant, services.client_sets.newest_ready(tenant, set_id))
     if base.model is None:
@@ -186,7 +199,7 @@ def _base(services: Services, tenant: str, set_id: str) -> ClientSet:
     return base
 
 
-def _said(
+def _walk_feedback(
     records: FeedbackRecords,
     tenant: str,
     *,
@@ -199,21 +212,21 @@ def _said(
         walk: Iterable[Feedback] = reversed(list(records.of_job(tenant, job)))
     else:
         walk = records.walk(tenant, newest=True, since=since, until=until)
-    for given in walk:
-        in_time = (since is None or given.created_at >= since) and (
-            until is None or given.created_at < until
+    for feedback in walk:
+        in_time = (since is None or feedback.created_at >= since) and (
+            until is None or feedback.created_at < until
         )
-        if in_time and given.retracted_at is None:
-            yield given
+        if in_time and feedback.retracted_at is None:
+            yield feedback
 
 
-def _source(services: Services, tenant: str, given: Feedback) -> str | None:
+def _find_source(services: Services, tenant: str, feedback: Feedback) -> str | None:
     """The picture's address for a worker: kept with the feedback, or where the job found it."""
-    if given.image.sha256 is not None:
-        key = keys.input_key(tenant, given.image.sha256)
+    if feedback.image.sha256 is not None:
+        key = keys.input_key(tenant, feedback.image.sha256)
         if services.store.exists(key):
             return f"s3://{services.settings.s3_bucket}/{key}"
-    address = given.address
+    address = feedback.address
     if address is None:
         return None
     if address.startswith("s3://"):

@@ -60,13 +60,13 @@ class LabelSetRequest(Wire):
     def _names_labels_once(self) -> Self:
         seen: set[str] = set()
         for label in self.labels:
-            own = set(_keys(label))
+            own = set(_normal_forms(label))
             if own & seen:
                 raise ValueError(f"two labels are called {label.names[0]!r}; name every label once")
             seen |= own
         return self
 
 
-def _keys(label: LabelRequest) -> Iterator[str]:
+def _normal_forms(label: LabelRequest) -> Iterator[str]:
     """Normal forms of the names: two spellings of one name have the same."""
     return (unicodedata.normalize("NFKC", name).casefold() for name in label.names)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.catalog import build_status
 from api.http import auth, idempotency
 from api.http.responses import json_response
-from api.http.validation import validated
+from api.http.validation import parse_body
 from api.label_sets import build, descriptions
 from api.label_sets.requests import LabelSetRequest
 from api.openapi import parameters, responses
@@ -76,12 +76,12 @@ class SetsQuery(BaseModel):
     },
 )
 def make_label_set() -> Response:
-    key, body = idempotency.key_of(request), request.get_data(cache=False)
-    label_set = validated(LabelSetRequest, body)
+    key, body = idempotency.read_key(request), request.get_data(cache=False)
+    label_set = parse_body(LabelSetRequest, body)
     return idempotency.respond_once(
         ClientSet,
         key=key,
-        payload=idempotency.body_payload("labelset", body),
+        payload=idempotency.hash_body("labelset", body),
         new_id=new_id("lbs"),
         find=_find_made,
         make=partial(_make, label_set),
@@ -90,7 +90,7 @@ def make_label_set() -> Response:
 
 
 def _make(
-    label_set: LabelSetRequest, set_id: str, hold: Callable[[], None] | None = None
+    label_set: LabelSetRequest, set_id: str, renew: Callable[[], None] | None = None
 ) -> ClientSet:
     return build.make_version(
         services(),
@@ -99,7 +99,7 @@ def _make(
         set_id=set_id,
         key=auth.key(),
         allowances=auth.allowances(),
-        hold=hold,
+        renew=renew,
     )
 
 
@@ -128,9 +128,12 @@ def _respond_made(version: ClientSet) -> Response:
 )
 def list_label_sets(query: SetsQuery) -> Response:
     walk = services().client_sets.walk(auth.tenant(), before=query.after)
-    found = list(islice(walk, query.limit + 1))
-    items = [build_status.refresh(services(), auth.tenant(), one) for one in found[: query.limit]]
-    more = len(found) > query.limit
+    versions = list(islice(walk, query.limit + 1))
+    items = [
+        build_status.refresh(services(), auth.tenant(), version)
+        for version in versions[: query.limit]
+    ]
+    more = len(versions) > query.limit
     return json_response(SetPage(items=items, next=items[-1].id if more else None))
 
 
@@ -145,8 +148,8 @@ def list_label_sets(query: SetsQuery) -> Response:
 )
 def get_label_set(path: SetPath, query: VersionQuery) -> Response:
     name = path.set_id if query.version is None else f"{path.set_id}@{query.version}"
-    found = services().client_sets.find(auth.tenant(), name)
-    return _version_response(build_status.refresh(services(), auth.tenant(), found))
+    version = services().client_sets.find(auth.tenant(), name)
+    return _version_response(build_status.refresh(services(), auth.tenant(), version))
 
 
 @label_sets.delete(

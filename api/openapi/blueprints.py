@@ -44,7 +44,7 @@ def api_blueprint(
         url_prefix=url_prefix,
         abp_tags=[_tag(tag)],
         abp_security=responses.BEARER,
-        abp_responses=responses.guarded(*problems),
+        abp_responses=responses.guard_problems(*problems),
     )
     blueprint.changes = changes
     blueprint.before_request(auth.require_tenant)

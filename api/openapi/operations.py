@@ -39,11 +39,13 @@ def limit(schemas: dict[str, Any], settings: Settings) -> None:
 def complete(operation: dict[str, Any], examples: Examples) -> None:
     """Correct an operation in place, and add examples and links."""
     if "parameters" in operation:
-        operation["parameters"] = [_parameter(p, examples) for p in operation["parameters"]]
+        operation["parameters"] = [
+            _complete_parameter(p, examples) for p in operation["parameters"]
+        ]
     if operation["operationId"] in bodies.BODIES:  # flask-openapi3's copy has lost keywords
         operation["requestBody"] = bodies.BODIES[operation["operationId"]]
     operation["responses"] = _own_responses(operation["responses"])
-    links = _links(operation["operationId"])
+    links = _build_links(operation["operationId"])
     for status, response in operation["responses"].items():
         for content in response.get("content", {}).values():
             _add_example(content, examples)
@@ -51,7 +53,7 @@ def complete(operation: dict[str, Any], examples: Examples) -> None:
             response["links"] = links
 
 
-def _parameter(parameter: dict[str, Any], examples: Examples) -> dict[str, Any]:
+def _complete_parameter(parameter: dict[str, Any], examples: Examples) -> dict[str, Any]:
     """With an example; and never null, for a parameter can only be left out."""
     schema = dict(parameter["schema"])
     kinds = [kind for kind in schema.pop("anyOf", ()) if kind != {"type": "null"}]
@@ -76,7 +78,7 @@ def _own_responses(responses: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted({"500": spec.problem(500), **own}.items()))
 
 
-def _links(operation_id: str) -> dict[str, Any]:
+def _build_links(operation_id: str) -> dict[str, Any]:
     named = "webhook_id" if operation_id.endswith("webhook") else "job_id"
     taken = {named: "$response.body#/id"}
     following = _NEXT.get(operation_id, ())

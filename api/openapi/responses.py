@@ -163,7 +163,7 @@ def problems(*statuses: int) -> dict[Any, Any]:
     return {status: problem(status) for status in statuses}
 
 
-def guarded(*statuses: int) -> dict[Any, Any]:
+def guard_problems(*statuses: int) -> dict[Any, Any]:
     """The error responses of calls behind `auth.require_tenant`: its own, and these."""
     return problems(401, 403, 429, 503, *statuses)
 

@@ -43,11 +43,11 @@ def is_alive() -> Response:
 )
 def is_ready() -> Response:
     probes = {"redis": services().records.ping, "store": services().store.ping}
-    asked = {name: services().pools.probes.submit(probe) for name, probe in probes.items()}
+    futures = {name: services().pools.probes.submit(probe) for name, probe in probes.items()}
     end_s = time.monotonic() + PROBE_S
     away = [
         FieldError(field=name, message=why)
-        for name, future in asked.items()
+        for name, future in futures.items()
         if (why := _why_away(future, end_s))
     ]
     if away:

@@ -32,14 +32,16 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Histogram:
+class ScoreHistogram:
     model: str
     columns: Sequence[Column]
     highest: int
     total: int
 
 
-def bars(counts: Mapping[str, int], *, others: str, kinds: Mapping[str, str] = {}) -> list[Bar]:
+def build_bars(
+    counts: Mapping[str, int], *, others: str, kinds: Mapping[str, str] = {}
+) -> list[Bar]:
     """The most frequent; the rest as one row named `others`, whose bar would dwarf all and so is
     left out. `kinds` by name are for colours."""
     total = sum(counts.values())
@@ -57,7 +59,7 @@ def bars(counts: Mapping[str, int], *, others: str, kinds: Mapping[str, str] = {
     return rows
 
 
-def histogram(model: str, counts: Sequence[int]) -> Histogram:
+def build_histogram(model: str, counts: Sequence[int]) -> ScoreHistogram:
     """Of scores from 0 to 1 in bins of equal width."""
     highest, wide = max(counts, default=0), WIDTH / max(1, len(counts))
     columns = [
@@ -70,4 +72,4 @@ def histogram(model: str, counts: Sequence[int]) -> Histogram:
         )
         for n, count in enumerate(counts)
     ]
-    return Histogram(model, columns, highest, sum(counts))
+    return ScoreHistogram(model, columns, highest, sum(counts))

@@ -22,7 +22,7 @@ from worker.contract.objects import keys
 WINDOW = 8
 
 
-def grids(services: Services, job: FoundJob, items: Sequence[ItemResult]) -> dict[int, Grid]:
+def read_grids(services: Services, job: FoundJob, items: Sequence[ItemResult]) -> dict[int, Grid]:
     """Of each item that has maps, by its index, the grid of the one for its first label."""
     size = job.view.chunk_images
     if not size:
@@ -32,10 +32,10 @@ def grids(services: Services, job: FoundJob, items: Sequence[ItemResult]) -> dic
     bodies = in_order(
         services.pools.store, [partial(_read, services, job, n) for n in numbers], window=WINDOW
     )
-    found: dict[int, Grid] = {}
+    grids: dict[int, Grid] = {}
     for body in bodies:
-        found |= _of_items(body, wanted)
-    return found
+        grids |= _of_items(body, wanted)
+    return grids
 
 
 def _read(services: Services, job: FoundJob, number: int) -> bytes:
@@ -48,12 +48,12 @@ def _read(services: Services, job: FoundJob, number: int) -> bytes:
 def _of_items(body: bytes, wanted: dict[int, ItemResult]) -> dict[int, Grid]:
     whole = len(body) // ROW.itemsize * ROW.itemsize
     rows = np.frombuffer(body[:whole], ROW)
-    found: dict[int, Grid] = {}
+    grids: dict[int, Grid] = {}
     for row in rows[np.isin(rows["index"], list(wanted))]:
         index = int(row["index"])
-        if index not in found and _explains(wanted[index], int(row["nth"])):
-            found[index] = row["cells"].astype(float).tolist()
-    return found
+        if index not in grids and _explains(wanted[index], int(row["nth"])):
+            grids[index] = row["cells"].astype(float).tolist()
+    return grids
 
 
 def _explains(item: ItemResult, nth: int) -> bool:
@@ -61,5 +61,5 @@ def _explains(item: ItemResult, nth: int) -> bool:
     if nth >= len(item.explanations):
         return False
     return item.explanations[nth].target is not None or all(
-        made.target is None for made in item.explanations
+        explanation.target is None for explanation in item.explanations
     )

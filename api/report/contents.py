@@ -10,8 +10,8 @@ from importlib.metadata import version
 
 from api.jobs.lookup import FoundJob
 from api.report import charts
-from api.report.least_certain import Tile, least_certain
-from api.report.mean_maps import Method, methods, read_explanations
+from api.report.least_certain import Tile, find_least_certain
+from api.report.mean_maps import MethodMaps, build_methods, read_explanations
 from api.report.translations import LANGUAGE_TAGS, WORDS, Language
 from api.results.views import Summary
 from api.services.container import Services
@@ -64,23 +64,23 @@ class Contents:
         for (_, zh, en), count in self.index.labels().items():
             name = self.named(zh, en)
             counts[name] = counts.get(name, 0) + count
-        return charts.bars(counts, others=self.say("others"))
+        return charts.build_bars(counts, others=self.say("others"))
 
     @cached_property
     def verdicts(self) -> list[charts.Bar]:
         counts = self.index.verdicts()
-        named = {self.say(verdict): count for verdict, count in counts.items()}
+        counts_by_name = {self.say(verdict): count for verdict, count in counts.items()}
         kinds = {self.say(verdict): verdict for verdict in counts}
-        return charts.bars(named, others="", kinds=kinds)
+        return charts.build_bars(counts_by_name, others="", kinds=kinds)
 
     @cached_property
-    def histograms(self) -> list[charts.Histogram]:
+    def histograms(self) -> list[charts.ScoreHistogram]:
         scores: Mapping[str, list[int]] = self.summary.scores if self.summary else {}
-        return [charts.histogram(model, counts) for model, counts in scores.items()]
+        return [charts.build_histogram(model, counts) for model, counts in scores.items()]
 
     @cached_property
-    def methods(self) -> list[Method]:
-        return methods(self.explanations) if self.explanations else []
+    def methods(self) -> list[MethodMaps]:
+        return build_methods(self.explanations) if self.explanations else []
 
     @cached_property
     def options(self) -> str:
@@ -88,7 +88,7 @@ class Contents:
         return text if len(text) <= MAX_OPTIONS_CHARS else text[:MAX_OPTIONS_CHARS] + " …"
 
 
-def contents(services: Services, job: FoundJob, lang: Language) -> Contents:
+def read_contents(services: Services, job: FoundJob, lang: Language) -> Contents:
     """Read what the report of a finished job says.
 
     Raises:
@@ -99,16 +99,16 @@ def contents(services: Services, job: FoundJob, lang: Language) -> Contents:
     return Contents(
         lang=lang,
         job=job.view,
-        summary=_summary(services, job),
+        summary=_read_summary(services, job),
         index=index,
-        tiles=least_certain(services, job, index),
+        tiles=find_least_certain(services, job, index),
         explanations=read_explanations(services, job.tenant, job.id),
-        label_set=_label_set(services, job),
+        label_set=_name_label_sets(services, job),
         made_at=dt.datetime.now(dt.UTC),
     )
 
 
-def _summary(services: Services, job: FoundJob) -> Summary | None:
+def _read_summary(services: Services, job: FoundJob) -> Summary | None:
     try:
         body = services.store.get(keys.summary(job.tenant, job.id))
     except ObjectNotFound:
@@ -116,12 +116,12 @@ def _summary(services: Services, job: FoundJob) -> Summary | None:
     return Summary.model_validate_json(body, extra="ignore")
 
 
-def _label_set(services: Services, job: FoundJob) -> str | None:
+def _name_label_sets(services: Services, job: FoundJob) -> str | None:
     """The label set that was asked for; else, as far as it is known now, that of the models."""
-    asked = job.view.options
-    if asked.label_set is not None or asked.words is not None:
-        return asked.label_set
+    options = job.view.options
+    if options.label_set is not None or options.words is not None:
+        return options.label_set
     catalog = services.catalog.current()
     models = catalog.models if catalog else ()
-    named = [m for m in models if (m.id in asked.models if asked.models else m.default)]
-    return ", ".join(sorted({m.label_set for m in named if m.label_set})) or None
+    used = [m for m in models if (m.id in options.models if options.models else m.default)]
+    return ", ".join(sorted({m.label_set for m in used if m.label_set})) or None

@@ -20,7 +20,7 @@ def jet(value: float) -> tuple[int, int, int]:
     return (_byte(red), _byte(green), _byte(blue))
 
 
-def picture(grid: Grid) -> str:
+def encode(grid: Grid) -> str:
     """The grid as a `data:` URI of a PNG, its highest cell hottest; browsers smooth it."""
     highest = max((cell for row in grid for cell in row), default=0) or 1
     rows = (
@@ -30,10 +30,10 @@ def picture(grid: Grid) -> str:
     size = struct.pack(">IIBBBBB", len(grid[0]), len(grid), 8, 2, 0, 0, 0)  # 8 bits of RGB
     png = b"\x89PNG\r\n\x1a\n" + _piece(b"IHDR", size)
     png += _piece(b"IDAT", zlib.compress(b"".join(rows))) + _piece(b"IEND", b"")
-    return uri(png, "image/png")
+    return to_data_uri(png, "image/png")
 
 
-def uri(body: bytes, mimetype: str) -> str:
+def to_data_uri(body: bytes, mimetype: str) -> str:
     return f"data:{mimetype};base64,{base64.b64encode(body).decode()}"
 
 

@@ -55,21 +55,21 @@ class _Shown:
     heated: bool
 
 
-def least_certain(services: Services, job: FoundJob, index: JobIndex) -> list[Tile]:
+def find_least_certain(services: Services, job: FoundJob, index: JobIndex) -> list[Tile]:
     """The pictures whose two best labels are closest, the closest first."""
     query = Query(status=ItemStatus.SUCCEEDED, sort="margin")
     closest = index.items(index.select(query)[:TILES])
     items = filtering.read_items(services, job, closest)
-    tasks = [partial(_picture, services, job, item) for item in items]
+    tasks = [partial(_read_picture, services, job, item) for item in items]
     pictures = in_order(services.pools.store, tasks, window=WINDOW)
-    grids = coarse_maps.grids(services, job, items)
+    grids = coarse_maps.read_grids(services, job, items)
     return [
-        _tile(item, shown, grids.get(item.index))
+        _to_tile(item, shown, grids.get(item.index))
         for item, shown in zip(items, pictures, strict=True)
     ]
 
 
-def _tile(item: ItemResult, shown: _Shown, grid: heat_png.Grid | None) -> Tile:
+def _to_tile(item: ItemResult, shown: _Shown, grid: heat_png.Grid | None) -> Tile:
     first = next(iter(item.labels), None)
     second = next((x for x in item.labels[1:] if first and x.model == first.model), None)
     judged = next((e.faithfulness for e in item.explanations if e.faithfulness), None)
@@ -77,7 +77,7 @@ def _tile(item: ItemResult, shown: _Shown, grid: heat_png.Grid | None) -> Tile:
         index=item.index,
         filename=item.image.filename or item.custom_id,
         picture=shown.uri,
-        heat=None if grid is None or shown.heated else heat_png.picture(grid),
+        heat=None if grid is None or shown.heated else heat_png.encode(grid),
         size_px=(item.image.width or 1, item.image.height or 1),
         label=first,
         second=second,
@@ -85,21 +85,21 @@ def _tile(item: ItemResult, shown: _Shown, grid: heat_png.Grid | None) -> Tile:
     )
 
 
-def _picture(services: Services, job: FoundJob, item: ItemResult) -> _Shown:
+def _read_picture(services: Services, job: FoundJob, item: ItemResult) -> _Shown:
     for key, mimetype, heated in _candidates(job, item):
         try:
             body = services.store.get(key, max_bytes=MAX_PICTURE_BYTES)
         except (ObjectNotFound, StoreDenied, ImageTooLarge):
             continue
-        return _Shown(heat_png.uri(body, mimetype), heated)
+        return _Shown(heat_png.to_data_uri(body, mimetype), heated)
     return _Shown(None, heated=False)
 
 
 def _candidates(job: FoundJob, item: ItemResult) -> Iterator[tuple[str, str, bool]]:
     """Key and media type of what shows an item, and whether its map is in it; the best first."""
-    made = choose_map(item.explanations, "overlay", model=None, method=None)
-    if made is not None:
-        key = made.artifacts["overlay"].key
+    explanation = choose_map(item.explanations, "overlay", model=None, method=None)
+    if explanation is not None:
+        key = explanation.artifacts["overlay"].key
         yield key, media_type(key), True
     if "thumbnail" in item.artifacts:
         key = item.artifacts["thumbnail"].key

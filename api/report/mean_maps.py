@@ -18,7 +18,7 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
-class Drawn:
+class MeanGrid:
     """One grid.
 
     Attributes:
@@ -37,13 +37,13 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Method:
+class MethodMaps:
     """A model's method with the grids of all pictures and of some labels."""
 
     model: str
     method: str
     target: str
-    grids: Sequence[Drawn]
+    grids: Sequence[MeanGrid]
 
 
 def read_explanations(services: Services, tenant: str, job: str) -> Explanations | None:
@@ -55,25 +55,25 @@ def read_explanations(services: Services, tenant: str, job: str) -> Explanations
     return Explanations.model_validate_json(body, extra="ignore")
 
 
-def methods(found: Explanations) -> list[Method]:
+def build_methods(explanations: Explanations) -> list[MethodMaps]:
     """All methods; of their labels those that are flagged, then the most frequent."""
-    return [_method(of, found.summary.flags) for of in found.densities]
+    return [_to_method(of, explanations.summary.flags) for of in explanations.densities]
 
 
-def _method(of: DensitiesOfMethod, flags: Sequence[ShortcutFlag]) -> Method:
+def _to_method(of: DensitiesOfMethod, flags: Sequence[ShortcutFlag]) -> MethodMaps:
     own = [flag for flag in flags if (flag.model, flag.method) == (of.model, of.method)]
     flagged = {flag.label for flag in own}
     known = [m for m in of.labels if m.pictures >= LEAST_PICTURES or m.label in flagged]
     labels = sorted(known, key=lambda mean: mean.label not in flagged)[:LABELS]
-    grids = [_drawn(mean, own) for mean in (of.overall, *labels) if mean.density]
-    return Method(of.model, of.method, of.target, grids)
+    grids = [_to_grid(mean, own) for mean in (of.overall, *labels) if mean.density]
+    return MethodMaps(of.model, of.method, of.target, grids)
 
 
-def _drawn(mean: MeanDensity, flags: Sequence[ShortcutFlag]) -> Drawn:
+def _to_grid(mean: MeanDensity, flags: Sequence[ShortcutFlag]) -> MeanGrid:
     own = [flag for flag in flags if flag.label == mean.label]
-    return Drawn(
+    return MeanGrid(
         mean=mean,
-        uri=heat_png.picture(mean.density),
+        uri=heat_png.encode(mean.density),
         hottest=max(cell for row in mean.density for cell in row),
         boxes=[
             (f.box[0], f.box[1], f.box[2] - f.box[0], f.box[3] - f.box[1]) for f in own if f.box

@@ -14,7 +14,7 @@ from api.openapi import responses
 from api.openapi.blueprints import api_blueprint
 from api.openapi.paths import JobPath
 from api.report import descriptions
-from api.report.contents import Contents, contents
+from api.report.contents import Contents, read_contents
 from api.services.container import services
 from worker.contract.errors import ReportsFull
 
@@ -41,7 +41,7 @@ def download_report(path: JobPath, query: ReportQuery) -> Response:
     if not services().limits.reports.acquire(blocking=False):
         raise ReportsFull("as many reports as are allowed are being made; come again soon")
     try:
-        html, policy = written(contents(services(), job, query.lang))
+        html, policy = render(read_contents(services(), job, query.lang))
     finally:
         services().limits.reports.release()
     response = Response(html, mimetype="text/html")
@@ -50,11 +50,11 @@ def download_report(path: JobPath, query: ReportQuery) -> Response:
     return response
 
 
-def written(shown: Contents) -> tuple[str, str]:
+def render(contents: Contents) -> tuple[str, str]:
     """The report as HTML, and the policy that it names itself: pictures inside it, its own
     style, and nothing from anywhere."""
     style = render_template("report.css")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'"
     policy += "; form-action 'none'"
-    return render_template("report.html", r=shown, style=style, policy=policy), policy
+    return render_template("report.html", r=contents, style=style, policy=policy), policy

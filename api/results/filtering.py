@@ -24,7 +24,7 @@ def plain_after(after: str | None) -> int:
     if after is None:
         return -1
     if not after.isdecimal():
-        raise _foreign()
+        raise _other_query_error()
     return int(after)
 
 
@@ -36,7 +36,7 @@ def read_page(
     after: str | None,
     offset: int | None,
     limit: int,
-) -> reader.Page:
+) -> reader.ItemsPage:
     """Up to `limit` items behind `after`, or behind the first `offset`.
 
     Reads the chunks of this page's items only.
@@ -48,13 +48,13 @@ def read_page(
     """
     index = services.job_indexes.of(services.store, job.tenant, job.view)
     fitting = index.select(query)
-    mark = _mark(job, query)
-    first = _first(after, mark) if offset is None else offset
-    wanted = index.items(fitting[first : first + limit])
-    end = first + len(wanted)
-    return reader.Page(
-        read_items(services, job, wanted),
-        next=f"c{end}-{mark}" if end < len(fitting) else None,
+    digest = _query_digest(job, query)
+    first = _first_row(after, digest) if offset is None else offset
+    indices = index.items(fitting[first : first + limit])
+    end = first + len(indices)
+    return reader.ItemsPage(
+        read_items(services, job, indices),
+        next=f"c{end}-{digest}" if end < len(fitting) else None,
         done=end >= len(fitting),
         matched=len(fitting),
     )
@@ -66,19 +66,19 @@ def read_items(services: Services, job: FoundJob, indices: Sequence[int]) -> lis
     return [by_index[index] for index in indices]
 
 
-def _mark(job: FoundJob, query: Query) -> str:
+def _query_digest(job: FoundJob, query: Query) -> str:
     """Tells whether `next` of one page is meant for this list of items."""
     return hashlib.sha256(f"{job.id}{job.view.finished_at}{query}".encode()).hexdigest()[:16]
 
 
-def _first(after: str | None, mark: str) -> int:
+def _first_row(after: str | None, digest: str) -> int:
     if after is None:
         return 0
-    before, _, given = after.removeprefix("c").partition("-")
-    if given != mark:
-        raise _foreign()
+    before, _, page_digest = after.removeprefix("c").partition("-")
+    if page_digest != digest:
+        raise _other_query_error()
     return int(before)
 
 
-def _foreign() -> RequestError:
+def _other_query_error() -> RequestError:
     return RequestError("`after` is not of a page of this query; begin without it", field="after")

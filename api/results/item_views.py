@@ -84,7 +84,7 @@ def download_labels(path: ItemPath) -> BaseResponse:
     job = find_job(services(), path.job_id, tenant=auth.tenant())
     item = reader.read_item(services(), job, path.index)
     if item.status is not ItemStatus.SUCCEEDED:
-        raise _missing(item, "labels.json")
+        raise _missing_error(item, "labels.json")
     key = keys.labels(job.tenant, job.id, path.index)
     return _redirect(key, download_names.of_labels(item))
 
@@ -103,10 +103,13 @@ def download_artifact(path: ArtifactPath, query: ArtifactQuery) -> BaseResponse:
         if PurePath(link.key).name == path.artifact:
             return _redirect(link.key, download_names.of_item(item, kind, link.key))
     name = PurePath(path.artifact)
-    made = choose_map(item.explanations, name.stem, model=query.model, method=query.method)
-    if made is None or PurePath(key := made.artifacts[name.stem].key).suffix != name.suffix:
-        raise _missing(item, path.artifact)
-    return _redirect(key, download_names.of_map(item, made, name.stem, key))
+    explanation = choose_map(item.explanations, name.stem, model=query.model, method=query.method)
+    if (
+        explanation is None
+        or PurePath(key := explanation.artifacts[name.stem].key).suffix != name.suffix
+    ):
+        raise _missing_error(item, path.artifact)
+    return _redirect(key, download_names.of_map(item, explanation, name.stem, key))
 
 
 def choose_map(
@@ -121,17 +124,17 @@ def choose_map(
     return min(fitting, key=lambda e: e.target is None, default=None)
 
 
-def _missing(item: ItemResult, artifact: str) -> ArtifactNotFound:
+def _missing_error(item: ItemResult, artifact: str) -> ArtifactNotFound:
     if item.status is not ItemStatus.SUCCEEDED:
         why = f"the item is {item.status.value}"
     else:
-        made = {
+        explanation = {
             kind + PurePath(link.key).suffix
             for e in item.explanations
             for kind, link in e.artifacts.items()
         }
         whole = {PurePath(link.key).name for link in item.artifacts.values()}
-        names = ", ".join(sorted({"labels.json", *made, *whole}))
+        names = ", ".join(sorted({"labels.json", *explanation, *whole}))
         why = f"it has {names}; ask for more in options.artifacts"
     return ArtifactNotFound(f"item {item.index} has no {artifact[:64]!r} of that kind: {why}")
 

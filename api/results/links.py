@@ -16,7 +16,7 @@ def with_links(item: ItemResult, store: ObjectStore) -> ItemResult:
         for explanation in item.explanations
     ]
     whole = {
-        kind: _link(link.key, download_names.of_item(item, kind, link.key), store)
+        kind: _sign(link.key, download_names.of_item(item, kind, link.key), store)
         for kind, link in item.artifacts.items()
     }
     return item.model_copy(update={"explanations": explanations, "artifacts": whole})
@@ -26,12 +26,12 @@ def _map_links(
     item: ItemResult, explanation: Explanation, store: ObjectStore
 ) -> dict[str, ArtifactLink]:
     return {
-        kind: _link(link.key, download_names.of_map(item, explanation, kind, link.key), store)
+        kind: _sign(link.key, download_names.of_map(item, explanation, kind, link.key), store)
         for kind, link in explanation.artifacts.items()
     }
 
 
-def _link(key: str, filename: str, store: ObjectStore) -> ArtifactLink:
+def _sign(key: str, filename: str, store: ObjectStore) -> ArtifactLink:
     link = store.link(key, filename=filename)
     return ArtifactLink(key=key, url=link.url, expires_at=link.expires_at)
 
@@ -43,4 +43,4 @@ def input_link(item: ItemResult, tenant: str) -> ArtifactLink | None:
     key = keys.input_key(tenant, item.image.sha256)
     if not services().store.exists(key):
         return None
-    return _link(key, item.image.filename or str(item.index), services().store)
+    return _sign(key, item.image.filename or str(item.index), services().store)

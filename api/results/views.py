@@ -56,12 +56,12 @@ class ResultsQuery(BaseModel):
         None, description="the same as `sort`", json_schema_extra={"example": "margin"}
     )
 
-    def wanted(self) -> Query:
+    def to_query(self) -> Query:
         """Raises RequestError: two orders."""
         if self.sort and self.order and self.sort != self.order:
             raise RequestError("give `sort` or `order`, not both", field="order")
-        given = self.model_dump(exclude={"after", "offset", "limit", "sort", "order"})
-        return Query(**given, sort=self.sort or self.order or "index")
+        filters = self.model_dump(exclude={"after", "offset", "limit", "sort", "order"})
+        return Query(**filters, sort=self.sort or self.order or "index")
 
 
 class Summary(Wire):
@@ -99,7 +99,7 @@ class Summary(Wire):
 )
 def list_results(path: JobPath, query: ResultsQuery) -> Response:
     job = find_job(services(), path.job_id, tenant=auth.tenant())
-    page = _page(job, query)
+    page = _read_page(job, query)
     items = [with_links(item, services().store) for item in page.items]
     shown = ResultPage(items=items, next=page.next, done=page.done, matched=page.matched)
     response = json_response(shown)
@@ -108,11 +108,11 @@ def list_results(path: JobPath, query: ResultsQuery) -> Response:
     return response
 
 
-def _page(job: FoundJob, query: ResultsQuery) -> reader.Page:
+def _read_page(job: FoundJob, query: ResultsQuery) -> reader.ItemsPage:
     if query.after is not None and query.offset is not None:
         raise RequestError("give `after` or `offset`, not both", field="offset")
-    wanted = query.wanted()
-    if wanted.plain:
+    selection = query.to_query()
+    if selection.plain:
         after = filtering.plain_after(query.after) if query.offset is None else query.offset - 1
         return reader.read_page(services(), job, after=after, limit=query.limit)
     if not job.view.done:
@@ -121,7 +121,7 @@ def _page(job: FoundJob, query: ResultsQuery) -> reader.Page:
             "is done, until then read them page by page"
         )
     return filtering.read_page(
-        services(), job, wanted, after=query.after, offset=query.offset, limit=query.limit
+        services(), job, selection, after=query.after, offset=query.offset, limit=query.limit
     )
 
 
@@ -133,7 +133,7 @@ def _page(job: FoundJob, query: ResultsQuery) -> reader.Page:
 )
 def download_results(path: JobPath) -> Response:
     job = finished_job(path.job_id)
-    return _file(keys.results(job.tenant, job.id), JSONL)
+    return _stream_file(keys.results(job.tenant, job.id), JSONL)
 
 
 @results.get(
@@ -147,7 +147,7 @@ def download_results(path: JobPath) -> Response:
 )
 def download_errors(path: JobPath) -> Response:
     job = finished_job(path.job_id)
-    return _file(keys.errors(job.tenant, job.id), JSONL)
+    return _stream_file(keys.errors(job.tenant, job.id), JSONL)
 
 
 @results.get(
@@ -158,7 +158,7 @@ def download_errors(path: JobPath) -> Response:
 )
 def read_summary(path: JobPath) -> Response:
     job = finished_job(path.job_id)
-    return _file(keys.summary(job.tenant, job.id), "application/json")
+    return _stream_file(keys.summary(job.tenant, job.id), "application/json")
 
 
 @results.get(
@@ -174,10 +174,10 @@ def read_summary(path: JobPath) -> Response:
 )
 def read_explanations(path: JobPath) -> Response:
     job = finished_job(path.job_id)
-    return _file(keys.explanations(job.tenant, job.id), "application/json")
+    return _stream_file(keys.explanations(job.tenant, job.id), "application/json")
 
 
-def _file(key: str, mimetype: str) -> Response:
+def _stream_file(key: str, mimetype: str) -> Response:
     try:
         return Response(services().store.stream(key), mimetype=mimetype)
     except ObjectNotFound as exc:

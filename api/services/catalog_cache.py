@@ -49,9 +49,9 @@ class CatalogCache:
         with self._lock:
             if time.monotonic() - self._read_at_s < FRESH_S:
                 return self._known
-        found = self._read()
+        catalog = self._read()
         with self._lock:
-            self._known = found or self._known
+            self._known = catalog or self._known
             self._read_at_s = time.monotonic()
             return self._known
 
@@ -64,33 +64,33 @@ class CatalogCache:
         """
         catalog = self.current()
         if catalog is not None:
-            check_options(catalog, options, partial(self._labels, catalog), client=client)
+            check_options(catalog, options, partial(self._find_labels, catalog), client=client)
 
-    def labels_of(self, model: str, set_id: str | None) -> LabelSet | None:
+    def scored_labels(self, model: str, set_id: str | None) -> LabelSet | None:
         """The labels that a model scores, or those of `set_id`; None where they are not known."""
         catalog = self.current()
         if catalog is None:
             return None
         own = next((m.label_set for m in catalog.models if m.id == model), None)
         wanted = set_id or own
-        return None if wanted is None else self._labels(catalog, wanted)
+        return None if wanted is None else self._find_labels(catalog, wanted)
 
-    def label_set(self, set_id: str) -> LabelSet:
+    def find_label_set(self, set_id: str) -> LabelSet:
         """A label set of the catalogue by its id.
 
         Raises:
             LabelSetNotFound: none of that id is offered; the message lists those that are.
         """
         catalog = self.current() or Catalog()
-        found = self._labels(catalog, set_id)
-        if found is None:
-            known = sorted(s.id for s in catalog.label_sets if self._labels(catalog, s.id))
+        labels = self._find_labels(catalog, set_id)
+        if labels is None:
+            known = sorted(s.id for s in catalog.label_sets if self._find_labels(catalog, s.id))
             raise LabelSetNotFound(
                 f"no label set {set_id!r}; there is {', '.join(known) or 'none'}"
             )
-        return found
+        return labels
 
-    def _labels(self, catalog: Catalog, set_id: str) -> LabelSet | None:
+    def _find_labels(self, catalog: Catalog, set_id: str) -> LabelSet | None:
         """A label set of the catalogue; None while no worker has published its names."""
         digest = next((s.digest for s in catalog.label_sets if s.id == set_id), None)
         if digest is None or digest in self._label_sets:
@@ -99,10 +99,10 @@ class CatalogCache:
             text = cast("str | None", self._client.get(self._keys.label_set(digest)))
         if text is None:
             return None
-        found, offered = LabelSet.from_json(text), {s.digest for s in catalog.label_sets}
-        known = {kept: labels for kept, labels in self._label_sets.items() if kept in offered}
-        self._label_sets = known | {digest: found}
-        return found
+        labels, offered = LabelSet.from_json(text), {s.digest for s in catalog.label_sets}
+        kept = {known: names for known, names in self._label_sets.items() if known in offered}
+        self._label_sets = kept | {digest: labels}
+        return labels
 
     def _read(self) -> Catalog | None:
         with translated():

@@ -158,7 +158,7 @@ class JobIndex:
         verdicts: tuple[Verdict, ...] = get_args(Verdict)
         return Counter({v: counts[self._codes[v]] for v in verdicts if v in self._codes})
 
-    def unsucceeded(self) -> Iterator[tuple[int, ItemStatus]]:
+    def iterate_unsucceeded(self) -> Iterator[tuple[int, ItemStatus]]:
         """Index and status of the items that did not succeed, in order."""
         statuses = {code: value for value, code in self._codes.items()}
         for number, code in zip(self.number, self.status, strict=True):

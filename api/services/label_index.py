@@ -79,7 +79,7 @@ class LabelIndex:
         entries = [*_in_order(e for n in range(len(labels)) for e in _entries_of(labels, n))]
         self._text = _END.join(key for key, _ in entries) + _END
         self._sort_keys = array("Q", (sort_key for _, sort_key in entries))
-        self._starts = array("I", _starts(key for key, _ in entries))
+        self._starts = array("I", _start_offsets(key for key, _ in entries))
 
     def search(self, query: str, limit: int) -> list[int]:
         """Ids of the labels that fit, the best first: those called so, those that begin so,
@@ -132,15 +132,15 @@ class LabelIndexes:
 
     def of(self, labels: LabelSet) -> LabelIndex | NameScan:
         """The index; the names alone where it is not there within `WAIT_S`."""
-        building = self._building(labels)
+        building = self._start_building(labels)
         try:
             index = building.result(WAIT_S)
         except TimeoutError:
-            return self._scan(labels)
+            return self._find_scan(labels)
         self._scans.pop(labels.digest, None)
         return index
 
-    def _building(self, labels: LabelSet) -> Future[LabelIndex]:
+    def _start_building(self, labels: LabelSet) -> Future[LabelIndex]:
         with self._lock:
             if labels.digest not in self._kept:
                 self._kept[labels.digest] = self._builders.submit(LabelIndex, labels)
@@ -150,7 +150,7 @@ class LabelIndexes:
                 self._scans.pop(oldest, None)
             return self._kept[labels.digest]
 
-    def _scan(self, labels: LabelSet) -> NameScan:
+    def _find_scan(self, labels: LabelSet) -> NameScan:
         if labels.digest not in self._scans:
             self._scans[labels.digest] = NameScan(labels)
         return self._scans[labels.digest]
@@ -219,7 +219,7 @@ def _from_each(
         yield between.join(parts[begin:]), SortKey.pack(rank, length, label)
 
 
-def _starts(keys: Iterator[str]) -> Iterator[int]:
+def _start_offsets(keys: Iterator[str]) -> Iterator[int]:
     at = 0
     for key in keys:
         yield at

@@ -36,7 +36,7 @@ from worker.contract.settings.model import Settings
 from worker.contract.telemetry.tracing import traceparent
 
 WINDOW = 8  # storage calls of one request in flight
-HOLD_EVERY_S = 2.0  # with `STALL_S` of one call after it less than the lease of a key
+RENEW_EVERY_S = 2.0  # with `STALL_S` of one call after it less than the lease of a key
 
 
 def accept(
@@ -46,13 +46,13 @@ def accept(
     tenant: str,
     allowances: Sequence[Allowance],
     job: str | None = None,
-    hold: Callable[[], None] | None = None,
+    renew: Callable[[], None] | None = None,
 ) -> Job:
     """Store and record a job, and wake workers up for it.
 
     With the id `job` it may be called again after a failure or a crash: the record is made
-    once. `hold` raises if somebody else has begun that since, and else keeps others from it; it
-    is asked while inputs are stored, and before the job's own objects are written, which must not
+    once. `renew` raises if another request has taken that over, and else keeps others from it; it
+    is called while inputs are stored, and before the job's own objects are written, which must not
     come over those of a job that is done.
 
     Raises:
@@ -71,7 +71,7 @@ def accept(
         source_check.check(submission.source, services.store, services.settings)
     record = _new_record(services.settings, submission, tenant, job or new_id("job"))
     stored = store_inputs(services, submission.images, tenant)
-    items = list(stored) if hold is None else list(_held(stored, hold))
+    items = list(stored) if renew is None else list(_renew_while_storing(stored, renew))
     view = job_view(record, now_ms=record.created_ms)
     shards = _shards(items, images=record.chunk_images)
     small = _small_shard(shards)
@@ -85,19 +85,21 @@ def accept(
         wake(services, record.lane, count=min(record.chunks, WAKE_UPS))
     else:
         wake(services, COORDINATOR)
-    return _recorded(services, record) or view
+    return _read_recorded(services, record) or view
 
 
-def _held(items: Iterable[ManifestItem], hold: Callable[[], None]) -> Iterator[ManifestItem]:
-    """The items; what holds the request is renewed while they come, and at their end."""
-    held_s = time.monotonic()
+def _renew_while_storing(
+    items: Iterable[ManifestItem], renew: Callable[[], None]
+) -> Iterator[ManifestItem]:
+    """The items; the claim to the request's key is renewed while they come, and at their end."""
+    renewed_s = time.monotonic()
     for item in items:
         yield item
-        if time.monotonic() - held_s >= HOLD_EVERY_S:
+        if time.monotonic() - renewed_s >= RENEW_EVERY_S:
             with contextlib.suppress(RedisUnavailable):  # it has to be there at the end
-                hold()
-            held_s = time.monotonic()
-    hold()
+                renew()
+            renewed_s = time.monotonic()
+    renew()
 
 
 def _create(services: Services, record: JobRecord, allowances: Sequence[Allowance]) -> None:
@@ -110,16 +112,16 @@ def _create(services: Services, record: JobRecord, allowances: Sequence[Allowanc
         raise
 
 
-def _recorded(services: Services, record: JobRecord) -> Job | None:
+def _read_recorded(services: Services, record: JobRecord) -> Job | None:
     """The job as later calls will show it; the job is accepted, so nothing fails here."""
     try:
-        found, load = services.records.jobs.look(record.tenant, record.job)
+        recorded, load = services.records.jobs.look(record.tenant, record.job)
     except RedisUnavailable:
         return None
-    return None if found is None else view_of(found, load)
+    return None if recorded is None else to_view(recorded, load)
 
 
-def view_of(record: JobRecord, load: Load | None = None) -> Job:
+def to_view(record: JobRecord, load: Load | None = None) -> Job:
     """The job as it is now."""
     return job_view(record, now_ms=time.time_ns() // 1_000_000, load=load)
 
@@ -193,6 +195,6 @@ def find_accepted(services: Services, tenant: str, job: str) -> Job | None:
     """
     record = services.records.jobs.read(tenant, job)
     if record is not None:
-        return view_of(record)
+        return to_view(record)
     stored = stored_job(services.store, tenant, job)
     return stored if stored is not None and stored.done else None

@@ -16,7 +16,9 @@ from worker.contract.errors import InputMissing
 from worker.contract.inputs import urls
 
 
-def look_again(services: Services, job: FoundJob, item: ItemResult, options: Options) -> Submission:
+def resubmit_item(
+    services: Services, job: FoundJob, item: ItemResult, options: Options
+) -> Submission:
     """A submission of the item's picture alone, read again from where the job found it.
 
     It is stored again, too, as retention keeps what was stored last for the longest.

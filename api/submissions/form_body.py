@@ -11,7 +11,7 @@ from pydantic import Field
 from werkzeug.datastructures import FileStorage
 
 from api.http import body_limits
-from api.http.validation import validated
+from api.http.validation import parse_body
 from api.submissions.submission import Submission, SubmittedImage, base_name
 from guanwu.wire.base import Wire
 from guanwu.wire.options import Options
@@ -36,7 +36,7 @@ def read_form(request: Request, settings: Settings) -> Submission:
         raise RequestError("send at least one image in a part named files", field="files")
     envelope = _read_options(_options_parts(request))
     images = [
-        SubmittedImage(None, base_name(file.filename), open=partial(_spooled, file))
+        SubmittedImage(None, base_name(file.filename), open=partial(_open_spooled, file))
         for file in files
     ]
     return Submission(images, envelope.options, envelope.metadata, webhook=envelope.webhook)
@@ -68,15 +68,15 @@ def _read_options(parts: Sequence[bytes]) -> Envelope:
         return Envelope()
     if len(parts) > 1:
         raise RequestError("send the part `options` once", field="options")
-    shape = validated(_Shape, parts[0], prefix="options")
+    shape = parse_body(_Shape, parts[0], prefix="options")
     if "images" in shape.model_fields_set:
         raise RequestError(
             "with multipart/form-data the files are the images; leave `images` out",
             field="images",
         )
     if shape.model_fields_set.isdisjoint(Envelope.model_fields):
-        return Envelope(options=validated(Options, parts[0], prefix="options"))
-    return validated(Envelope, parts[0])
+        return Envelope(options=parse_body(Options, parts[0], prefix="options"))
+    return parse_body(Envelope, parts[0])
 
 
 class _Shape(Wire, extra="allow"):
@@ -87,5 +87,5 @@ class _Shape(Wire, extra="allow"):
     metadata: Any = None
 
 
-def _spooled(file: FileStorage) -> IO[bytes]:
+def _open_spooled(file: FileStorage) -> IO[bytes]:
     return file.stream

@@ -11,7 +11,7 @@ from functools import partial
 from typing import IO, Literal
 
 from api.http import body_limits
-from api.http.validation import MAX_FIELD_ERRORS, FieldError, validated
+from api.http.validation import MAX_FIELD_ERRORS, FieldError, parse_body
 from api.submissions.submission import Submission, SubmittedImage, base_name
 from guanwu.wire.requests import ImageSource, JobRequest, Source
 from worker.contract.errors import InputForbidden, UndecodableData, UrlNotAllowed
@@ -24,17 +24,17 @@ _DATA_URL = re.compile(r"data:[\w/+.\-]*;base64,")
 
 
 def read_json(body: bytes, settings: Settings, tenant: str) -> Submission:
-    request = validated(JobRequest, body)
+    request = parse_body(JobRequest, body)
     if request.images is None:
         source = _source(request, settings, tenant)
         return Submission((), request.options, request.metadata, source, request.webhook)
     body_limits.check_image_count(len(request.images), settings)
     fields = [f"images.{n}" for n in range(len(request.images))]
-    images = incoming(request.images, fields, settings, tenant)
+    images = to_images(request.images, fields, settings, tenant)
     return Submission(images, request.options, request.metadata, webhook=request.webhook)
 
 
-def incoming(
+def to_images(
     images: Sequence[ImageSource], fields: Sequence[str], settings: Settings, tenant: str
 ) -> list[SubmittedImage]:
     """Images as a request names them in these fields.
@@ -44,11 +44,11 @@ def incoming(
     """
     _refuse_forbidden(images, fields, settings, tenant)
     _refuse_urls(images, fields, settings)
-    return [_incoming(image, settings, tenant) for image in images]
+    return [_to_image(image, settings, tenant) for image in images]
 
 
-def _incoming(image: ImageSource, settings: Settings, tenant: str) -> SubmittedImage:
-    uploaded = image.upload and _uploaded(image.upload, settings, tenant)
+def _to_image(image: ImageSource, settings: Settings, tenant: str) -> SubmittedImage:
+    uploaded = image.upload and _upload_address(image.upload, settings, tenant)
     return SubmittedImage(
         image.custom_id,
         base_name(image.filename or _last_part(image)),
@@ -66,16 +66,16 @@ def _source(request: JobRequest, settings: Settings, tenant: str) -> Source:
     kind: Literal["manifest", "archive"] = "manifest" if request.manifest else "archive"
     place = request.manifest or request.archive
     if place is not None and place.upload is not None:
-        return Source(kind=kind, address=_uploaded(place.upload, settings, tenant))
+        return Source(kind=kind, address=_upload_address(place.upload, settings, tenant))
     address = request.prefix or (place.s3 if place else None)
     assert address is not None
     name = "prefix" if request.prefix else kind
     if not may_read(address, settings, tenant=tenant):
-        raise _forbidden([FieldError(field=name, message=f"{address} may not be read")])
+        raise _forbidden_error([FieldError(field=name, message=f"{address} may not be read")])
     return Source(kind="prefix" if request.prefix else kind, address=address)
 
 
-def _uploaded(upload_id: str, settings: Settings, tenant: str) -> str:
+def _upload_address(upload_id: str, settings: Settings, tenant: str) -> str:
     return f"s3://{settings.s3_bucket}/{keys.upload(tenant, upload_id)}"
 
 
@@ -88,7 +88,7 @@ def _refuse_forbidden(
         if image.s3 is not None and not may_read(image.s3, settings, tenant=tenant)
     ]
     if forbidden:
-        raise _forbidden(forbidden)
+        raise _forbidden_error(forbidden)
 
 
 def _refuse_urls(images: Sequence[ImageSource], fields: Sequence[str], settings: Settings) -> None:
@@ -104,7 +104,7 @@ def _refuse_urls(images: Sequence[ImageSource], fields: Sequence[str], settings:
         raise UrlNotAllowed(refused[0].message, errors=refused[:MAX_FIELD_ERRORS])
 
 
-def _forbidden(where: Sequence[FieldError]) -> InputForbidden:
+def _forbidden_error(where: Sequence[FieldError]) -> InputForbidden:
     return InputForbidden(
         f"{where[0].message}: it lies in no bucket or folder that your jobs may name; "
         "upload the file, or have the operator add its place to GUANWU_S3_INPUT_BUCKETS",

@@ -38,11 +38,11 @@ def _read(request: Request, settings: Settings, tenant: str) -> Submission:
     keyed = idempotency.HEADER in request.headers
     if request.mimetype == body_limits.MULTIPART:
         form = read_form(request, settings)
-        return replace(form, payload=idempotency.form_payload(request)) if keyed else form
+        return replace(form, payload=idempotency.hash_form(request)) if keyed else form
     if request.mimetype == "application/json":
         body = request.get_data(cache=False)
         named = read_json(body, settings, tenant)
-        return replace(named, payload=idempotency.json_payload(body)) if keyed else named
+        return replace(named, payload=idempotency.hash_json(body)) if keyed else named
     raise UnsupportedContentType(
         "send multipart/form-data with `files`, or application/json; "
         f"this is {request.mimetype or 'without a Content-Type'}"

@@ -8,7 +8,7 @@ from flask import Request
 from pydantic import Field
 from werkzeug.http import parse_list_header
 
-from api.jobs.polling import MAX_WAIT_S, watched
+from api.jobs.polling import MAX_WAIT_S, wait_for
 from api.results import reader
 from api.results.links import with_links
 from api.services.container import Services
@@ -26,7 +26,7 @@ class FinishedJob(Job):
 
 
 @dataclass(frozen=True)
-class Waited:
+class WaitOutcome:
     """The outcome of a wait: was it granted, and the job if it ended in time."""
 
     applied: bool
@@ -48,28 +48,28 @@ def wait_s_of(request: Request) -> int | None:
     return None
 
 
-def wait(services: Services, job: Job, *, tenant: str, end_s: float) -> Waited:
+def wait(services: Services, job: Job, *, tenant: str, end_s: float) -> WaitOutcome:
     """Wait for a small job until `end_s` of `time.perf_counter`; as few as may do so at once.
 
     The job is accepted already, so a service that goes away meanwhile is not an error.
     """
     small = job.source is None and job.counts.total <= services.settings.hi_max_images
     if not small or not services.limits.submissions.acquire(blocking=False):
-        return Waited(applied=False)
+        return WaitOutcome(applied=False)
     try:
-        return Waited(applied=True, job=_finished(services, job.id, tenant, end_s))
+        return WaitOutcome(applied=True, job=_wait_for_end(services, job.id, tenant, end_s))
     except ServiceUnavailable:
-        return Waited(applied=True)
+        return WaitOutcome(applied=True)
     finally:
         services.limits.submissions.release()
 
 
-def _finished(services: Services, job: str, tenant: str, end_s: float) -> FinishedJob | None:
-    found = watched(
-        services, job, tenant=tenant, news=lambda view: view.done, end_s=end_s, only_end=True
+def _wait_for_end(services: Services, job: str, tenant: str, end_s: float) -> FinishedJob | None:
+    finished = wait_for(
+        services, job, tenant=tenant, until=lambda view: view.done, end_s=end_s, only_end=True
     )
-    if found is None:
+    if finished is None:
         return None
-    page = reader.read_page(services, found, after=-1, limit=found.view.counts.total)
+    page = reader.read_page(services, finished, after=-1, limit=finished.view.counts.total)
     items = [with_links(item, services.store) for item in page.items]
-    return FinishedJob(**dict(found.view), results=items)
+    return FinishedJob(**dict(finished.view), results=items)

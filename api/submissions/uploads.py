@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 
 from api.http import auth
 from api.http.responses import json_response
-from api.http.validation import validated
+from api.http.validation import parse_body
 from api.openapi import bodies, responses
 from api.openapi.blueprints import api_blueprint
 from api.services.container import services
@@ -26,7 +26,7 @@ uploads = api_blueprint(
 )
 
 
-Kind = Literal[
+UploadType = Literal[
     "application/octet-stream",
     "application/zip",
     "application/x-tar",
@@ -46,7 +46,7 @@ class UploadRequest(Wire):
     """What is to be uploaded. The link takes a file of this size and type, and no other."""
 
     bytes: int = Field(ge=0, description="the file's size, exactly")
-    content_type: Kind = Field(
+    content_type: UploadType = Field(
         "application/octet-stream",
         description="of an image: it may be as large as an image, not as an archive",
     )
@@ -67,32 +67,32 @@ class UploadRequest(Wire):
     },
 )
 def create_upload() -> Response:
-    asked = validated(UploadRequest, request.get_data(cache=False) or b"{}")
-    _check_size(asked)
+    file = parse_body(UploadRequest, request.get_data(cache=False) or b"{}")
+    _check_size(file)
     upload_id = new_id("upl")
-    headers = _headers(asked) | services().store.encryption
+    headers = _sign_headers(file) | services().store.encryption
     link = services().store.upload_link(keys.upload(auth.tenant(), upload_id), headers=headers)
     upload = Upload(id=upload_id, url=link.url, headers=headers, expires_at=link.expires_at)
     return json_response(upload, status=201)
 
 
-def _check_size(asked: UploadRequest) -> None:
+def _check_size(file: UploadRequest) -> None:
     settings = services().settings
-    is_image = asked.content_type.startswith("image/")
+    is_image = file.content_type.startswith("image/")
     name = "max_image_bytes" if is_image else "max_archive_bytes"
     limit = settings.max_image_bytes if is_image else settings.max_archive_bytes
-    if asked.bytes > limit:
+    if file.bytes > limit:
         raise RequestTooLarge(
-            f"the file has {asked.bytes:,} bytes, the limit is {limit:,}; "
+            f"the file has {file.bytes:,} bytes, the limit is {limit:,}; "
             f"{'make it smaller' if is_image else 'split it'}",
             limits={name: limit},
         )
 
 
-def _headers(asked: UploadRequest) -> dict[str, str]:
+def _sign_headers(file: UploadRequest) -> dict[str, str]:
     """Headers that the link is signed for: the store refuses a PUT with another size or type."""
-    headers = {"Content-Type": asked.content_type, "Content-Length": str(asked.bytes)}
-    name = base_name(asked.filename)
+    headers = {"Content-Type": file.content_type, "Content-Length": str(file.bytes)}
+    name = base_name(file.filename)
     if name is not None:
         headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
     return headers

@@ -8,7 +8,7 @@ from functools import partial
 from flask import Response, g, request
 
 from api.http import auth, idempotency
-from api.http.validation import validated
+from api.http.validation import parse_body
 from api.jobs.lookup import find_job
 from api.jobs.responses import job_response
 from api.jobs.views import jobs
@@ -17,7 +17,7 @@ from api.openapi.paths import ItemPath
 from api.results import reader
 from api.services.container import services
 from api.submissions import accept, descriptions, parsing, prefer_wait
-from api.submissions.explain_item import look_again
+from api.submissions.explain_item import resubmit_item
 from api.submissions.submission import Submission
 from guanwu.wire.base import new_id
 from guanwu.wire.jobs import Job
@@ -53,17 +53,17 @@ def _accept_once(submission: Submission) -> Response:
     """Accept a submission; once under its Idempotency-Key if it has one."""
     return idempotency.respond_once(
         Job,
-        key=idempotency.key_of(request),
+        key=idempotency.read_key(request),
         payload=submission.payload,
         new_id=new_id("job"),
         find=partial(accept.find_accepted, services(), auth.tenant()),
-        make=lambda job, hold: accept.accept(
+        make=lambda job, renew: accept.accept(
             services(),
             submission,
             tenant=auth.tenant(),
             allowances=auth.allowances(),
             job=job,
-            hold=hold,
+            renew=renew,
         ),
         render=_respond_accepted,
     )
@@ -72,7 +72,7 @@ def _accept_once(submission: Submission) -> Response:
 def _respond_accepted(job: Job) -> Response:
     """202 at once; or, after the wait that the caller prefers, 200 with the results."""
     wait_s = prefer_wait.wait_s_of(request)
-    waited = prefer_wait.Waited(applied=False)
+    waited = prefer_wait.WaitOutcome(applied=False)
     if wait_s is not None and auth.allows("read"):
         end_s = g.started_s + wait_s
         waited = prefer_wait.wait(services(), job, tenant=auth.tenant(), end_s=end_s)
@@ -101,6 +101,6 @@ def explain_item(path: ItemPath) -> Response:
     job = find_job(services(), path.job_id, tenant=auth.tenant())
     item = reader.read_item(services(), job, path.index)
     body = request.get_data(cache=False)
-    asked = look_again(services(), job, item, validated(Options, body))
-    payload = idempotency.item_payload("explain", job.id, path.index, body)
-    return _accept_once(replace(asked, payload=payload))
+    submission = resubmit_item(services(), job, item, parse_body(Options, body))
+    payload = idempotency.hash_item_body("explain", job.id, path.index, body)
+    return _accept_once(replace(submission, payload=payload))

@@ -8,7 +8,7 @@ from flask import Response, request
 
 from api.http import auth
 from api.http.responses import created, json_response
-from api.http.validation import validated
+from api.http.validation import parse_body
 from api.openapi import responses
 from api.openapi.blueprints import api_blueprint
 from api.services.container import services
@@ -51,7 +51,7 @@ webhooks = api_blueprint("webhooks", __name__, tag="Webhooks", url_prefix="/v1",
     },
 )
 def create_webhook() -> Response:
-    target = validated(WebhookRequest, request.get_data(cache=False) or b"{}")
+    target = parse_body(WebhookRequest, request.get_data(cache=False) or b"{}")
     check_target(target.url, services().settings.allowed_addresses, field="url")
     webhook = services().webhooks.create(auth.tenant(), url=target.url, events=target.events)
     return created(_with_secret(webhook), f"/v1/webhooks/{webhook.id}")
@@ -191,7 +191,7 @@ def list_deliveries(path: WebhookPath, query: AttemptsQuery) -> Response:
 
 
 def _overlap_s() -> int:
-    return validated(RotateRequest, request.get_data(cache=False) or b"{}").overlap_s
+    return parse_body(RotateRequest, request.get_data(cache=False) or b"{}").overlap_s
 
 
 def _to_view(webhook: StoredWebhook) -> WebhookView:

@@ -89,5 +89,5 @@ def test_labels_that_are_offered_no_more_are_forgotten(
         changed = Offering()
         changed.labels = LabelSet("own", zh=("猫", f"狗{n}"), en=("cat", f"dog {n}"))
         CatalogPublisher(hand.redis, keys, changed).publish()
-        assert known.label_set("own") == changed.labels
+        assert known.find_label_set("own") == changed.labels
     assert set(known._label_sets) == {changed.labels.digest}

@@ -35,7 +35,7 @@ def said(
 
 
 def written(*given: Feedback) -> dict[str, Any]:
-    text = "".join(export_coco.document(given, lambda one: f"https://store/{one.index}"))
+    text = "".join(export_coco.write_document(given, lambda one: f"https://store/{one.index}"))
     found: dict[str, Any] = json.loads(text)
     return found
 

@@ -70,22 +70,22 @@ def test_progress_is_told_until_the_job_is_done(calls: Calls, hand: Hand) -> Non
 def test_who_comes_again_is_told_only_what_is_new(calls: Calls, hand: Hand) -> None:
     job = calls.submit(6)["id"]
     first = Events(stream_of(calls, job))
-    seen = first.next()
+    last_id = first.next()
     first.close()
     worker = later(0.3, hand, 3)
-    found = told(stream(calls, job, seen))
+    found = told(stream(calls, job, last_id))
     worker.join()
-    assert seen not in [name for name, _, _ in found]
+    assert last_id not in [name for name, _, _ in found]
     done = found[-1][0]
     again = stream(calls, job, done)
     assert (again.status_code, again.data) == (204, b"")
     # Who has missed the end is told it.
-    assert [name for _, name, _ in told(stream(calls, job, seen))] == ["done"]
+    assert [name for _, name, _ in told(stream(calls, job, last_id))] == ["done"]
 
 
 def stream_of(calls: Calls, job: str) -> Iterator[str]:
     services = calls.app.extensions["guanwu"]
-    return events.follow(services, job, tenant="local", seen="", alive=lambda: True)
+    return events.follow(services, job, tenant="local", last_id="", alive=lambda: True)
 
 
 class Events:

@@ -146,7 +146,7 @@ def with_examples(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any
 
 def test_every_call_has_examples_that_fit_their_schemas(document: dict[str, Any]) -> None:
     for place, schema, examples in with_examples(document):
-        assert examples, f"{place} has no example: add one to api/openapi/examples.py"
+        assert examples, f"{place} has no example: add one to examples.py of its room"
         whole = {**schema, "components": document["components"]}
         validator = jsonschema_rs.validator_for(whole)
         for example in examples:

@@ -235,7 +235,7 @@ def test_a_request_with_slow_pictures_keeps_its_key(
     calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(idempotency_store, "LEASE_S", 0.6)
-    monkeypatch.setattr(accept, "HOLD_EVERY_S", 0.1)
+    monkeypatch.setattr(accept, "RENEW_EVERY_S", 0.1)
     answers: list[Any] = []
 
     def slow(*args: Any) -> Any:
