@@ -68,11 +68,11 @@ class LabelSet:
 
     def groups(self) -> dict[str, dict[str, tuple[int, ...]]]:
         """Indexes of the labels by level 1 and level 2, in order; empty for a flat set."""
-        found: dict[str, dict[str, tuple[int, ...]]] = {}
+        groups: dict[str, dict[str, tuple[int, ...]]] = {}
         for index, (level1, level2) in enumerate(self.group or ()):
-            within = found.setdefault(level1, {})
+            within = groups.setdefault(level1, {})
             within[level2] = (*within.get(level2, ()), index)
-        return found
+        return groups
 
     def find(self, name_or_id: str | int) -> int:
         """The index of a label named in Chinese, in English (any case) or by its id.
@@ -80,33 +80,33 @@ class LabelSet:
         An id may be written as text, where no label has that text as its name.
 
         Raises:
-            InvalidOptions: no label, or more than one, is called so; `alternatives` in its
+            InvalidOptions: no label, or more than one, has that name; `alternatives` in its
                 data lists the closest names, the message too.
         """
         if isinstance(name_or_id, int):
-            return self._checked(name_or_id)
-        found = self._by_name.get(_key(name_or_id), ())
-        if len(found) == 1:
-            return found[0]
-        if found:
-            self._refuse(f"{name_or_id!r} names {len(found)} labels; give the id of one", found)
+            return self._check_index(name_or_id)
+        indexes = self._by_name.get(_key(name_or_id), ())
+        if len(indexes) == 1:
+            return indexes[0]
+        if indexes:
+            self._refuse(f"{name_or_id!r} names {len(indexes)} labels; give the id of one", indexes)
         if name_or_id.strip().isdecimal():
-            return self._checked(int(name_or_id))
+            return self._check_index(int(name_or_id))
         self._refuse(f"no label is called {name_or_id!r}", tuple(self._closest(name_or_id)))
 
-    def _checked(self, index: int) -> int:
+    def _check_index(self, index: int) -> int:
         if not 0 <= index < len(self):
             raise InvalidOptions(
                 f"label set {self.id!r} has no label {index}; its ids are 0 to {len(self) - 1}"
             )
         return index
 
-    def _refuse(self, what: str, closest: Sequence[int]) -> NoReturn:
-        alternatives = [self._shown(i) for i in closest[:_MOST_ALTERNATIVES]]
+    def _refuse(self, reason: str, closest: Sequence[int]) -> NoReturn:
+        alternatives = [self._describe(i) for i in closest[:_MOST_ALTERNATIVES]]
         remedy = f"; closest: {', '.join(alternatives)}" if alternatives else ""
-        raise InvalidOptions(f"label set {self.id!r}: {what}{remedy}", alternatives=alternatives)
+        raise InvalidOptions(f"label set {self.id!r}: {reason}{remedy}", alternatives=alternatives)
 
-    def _shown(self, index: int) -> str:
+    def _describe(self, index: int) -> str:
         zh, en = self.zh[index], self.en[index]
         return f"{zh} ({index})" if zh == en else f"{zh} / {en} ({index})"
 

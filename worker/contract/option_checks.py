@@ -39,7 +39,7 @@ def check_options(
         _check_weights(client, chosen)
         chosen = [m.with_client_set(client) for m in chosen]
         check_client_set(client, {m.label_set for m in chosen}, _open_models(catalog))
-        labels = partial(_names_or, label_set_of(client), labels)
+        labels = partial(_labels_or, label_set_of(client), labels)
     else:
         check_label_set(options.label_set, _scorable_label_sets(catalog, chosen))
     if options.words is not None:
@@ -49,7 +49,7 @@ def check_options(
             offered=_open_models(catalog),
         )
         chosen = [m.with_labels(WORDS, len(options.words)) for m in chosen]
-        labels = partial(_names_or, LabelSet.of_words(options.words), labels)
+        labels = partial(_labels_or, LabelSet.of_words(options.words), labels)
     elif options.label_set is not None and client is None:
         chosen = [m.with_labels(options.label_set, None) for m in chosen]
     for n, entry in enumerate(options.explain):
@@ -67,7 +67,7 @@ def _check_models(catalog: Catalog, options: Options) -> None:
     for name in options.models or ():
         if name not in offered:
             raise UnknownModel(
-                f"model {name!r} is not offered; there is {_listed(offered)}",
+                f"model {name!r} is not offered; there is {_join(offered)}",
                 field="options.models",
             )
 
@@ -95,7 +95,7 @@ def check_label_set(wanted: str | None, label_sets: Iterable[str]) -> None:
     known = set(label_sets)
     if wanted is not None and wanted not in known:
         raise InvalidOptions(
-            f"label set {wanted!r} does not belong to the chosen models; there is {_listed(known)}",
+            f"label set {wanted!r} does not belong to the chosen models; there is {_join(known)}",
             field="options.label_set",
         )
 
@@ -114,7 +114,7 @@ def check_client_set(
     """
     if client.ref in label_sets:
         return
-    takes = client.model or f"a model with an open vocabulary, there is {_listed(offered)}"
+    takes = client.model or f"a model with an open vocabulary, there is {_join(offered)}"
     raise LabelSetUnfit(
         f"label set {client.ref!r} takes {takes}; name it in models, or none",
         field="options.models",
@@ -124,8 +124,8 @@ def check_client_set(
 def _check_weights(client: ClientSet, chosen: Sequence[ModelEntry]) -> None:
     """Raises LabelSetOutdated if the model has other weights than had seen the examples."""
     for model in chosen:
-        known = model.id == client.model and model.weights_sha256 is not None
-        if known and model.weights_sha256 != client.weights_sha256:
+        is_loaded = model.id == client.model and model.weights_sha256 is not None
+        if is_loaded and model.weights_sha256 != client.weights_sha256:
             raise LabelSetOutdated(
                 f"label set {client.ref!r} was built with other weights of {model.id} than it has "
                 "now; make it anew from its pictures"
@@ -145,11 +145,9 @@ def check_words(*, closed: Sequence[str], able: bool, offered: Iterable[str]) ->
     """
     if able and not closed:
         return
-    what = (
-        f"{_listed(closed)} scores labels of its own" if closed else "no chosen model reads words"
-    )
+    what = f"{_join(closed)} scores labels of its own" if closed else "no chosen model reads words"
     raise InvalidOptions(
-        f"{what}; name models with an open vocabulary for words, there is {_listed(offered)}",
+        f"{what}; name models with an open vocabulary for words, there is {_join(offered)}",
         field="options.words",
     )
 
@@ -175,11 +173,11 @@ def _check_label(
     """Raises InvalidOptions if the models' labels are known, and the name is none of them."""
     unknown: InvalidOptions | None = None
     for set_id in dict.fromkeys(model.label_set for model in models if model.classes != 0):
-        known = None if set_id is None else labels(set_id)
-        if known is None:
+        label_set = None if set_id is None else labels(set_id)
+        if label_set is None:
             return
         try:
-            known.find(label)
+            label_set.find(label)
         except InvalidOptions as exc:
             unknown = exc
         else:
@@ -188,8 +186,8 @@ def _check_label(
         raise InvalidOptions(unknown.message, field=field) from unknown
 
 
-def _names_or(names: LabelSet, known: Labels, set_id: str) -> LabelSet | None:
-    return names if set_id == names.id else known(set_id)
+def _labels_or(label_set: LabelSet, others: Labels, set_id: str) -> LabelSet | None:
+    return label_set if set_id == label_set.id else others(set_id)
 
 
 def _unmade_part(entry: Explain, chosen: Sequence[ModelEntry]) -> str:
@@ -202,5 +200,5 @@ def _unmade_part(entry: Explain, chosen: Sequence[ModelEntry]) -> str:
     return "heads" if isinstance(entry.heads, int) else "target"
 
 
-def _listed(names: Iterable[str]) -> str:
+def _join(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "none"

@@ -125,8 +125,8 @@ def body_of(event: Event, data: object, *, at: dt.datetime) -> str:
 
 def job_data(job: Job) -> dict[str, object]:
     """Data of a delivery about a job; its links lead to the rest."""
-    told = {"id", "status", "counts", "runs", "created_at", "finished_at", "links", "error"}
-    return job.model_dump(mode="json", include=told)
+    fields = {"id", "status", "counts", "runs", "created_at", "finished_at", "links", "error"}
+    return job.model_dump(mode="json", include=fields)
 
 
 def pause_s(pauses_s: Sequence[float], attempts: int, *, jitter: float) -> float | None:

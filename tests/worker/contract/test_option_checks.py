@@ -1,4 +1,4 @@
-"""Options checked against the catalogue: maps that no model makes are refused, and the others listed."""
+"""Options checked against the catalogue: maps that no model makes are refused."""
 
 from __future__ import annotations
 

@@ -39,16 +39,16 @@ def check_url(url: str, settings: Settings) -> None:
             "URLs are not fetched here; upload the file, or have the operator name hosts in "
             "GUANWU_URL_INPUT_HOSTS"
         )
-    found = _URL.fullmatch(url)
-    if found is None:
+    match = _URL.fullmatch(url)
+    if match is None:
         raise UrlNotAllowed(
             f"{shown(url)!r} is not a plain URL; write https://host/path without user or "
             "password, the host in ASCII letters (xn--) without a dot at its end"
         )
-    scheme, host = found["scheme"].lower(), found["host"].lower()
+    scheme, host = match["scheme"].lower(), match["host"].lower()
     if scheme not in settings.url_schemes:
         raise UrlNotAllowed(f"{shown(url)!r} is not encrypted; name it by https://")
-    port = int(found["port"] or _DEFAULT_PORTS[scheme])
+    port = int(match["port"] or _DEFAULT_PORTS[scheme])
     if port not in settings.url_ports:
         raise UrlNotAllowed(
             f"port {port} is not one that is fetched from; have the operator add it to "
@@ -75,8 +75,8 @@ def is_named(url: str, settings: Settings) -> bool:
     Only there may a host be one that is not public: that the operator allows an address for
     somebody does not open it to every URL.
     """
-    found = _URL.fullmatch(url)
-    return found is not None and _is_named(found["host"].lower(), settings)
+    match = _URL.fullmatch(url)
+    return match is not None and _is_named(match["host"].lower(), settings)
 
 
 def _check_host(host: str, settings: Settings) -> None:

@@ -60,7 +60,7 @@ class QuickObjects:
         if len(body) > MAX_BYTES or time.monotonic() < self._again_s:
             return False
         try:
-            store = self._connected()
+            store = self._open_store()
             put(store, key, body, attributes={"Content-Type": content_type}, use_multipart=False)
         except _FAILURES as exc:
             self._pause(key, exc)
@@ -72,10 +72,10 @@ class QuickObjects:
         if not _is_kept(key) or time.monotonic() < self._again_s:
             return None
         try:
-            found = get(self._connected(), key)
-            if max_bytes is not None and found.meta["size"] > max_bytes:
+            answer = get(self._open_store(), key)
+            if max_bytes is not None and answer.meta["size"] > max_bytes:
                 return None
-            return bytes(found.bytes())
+            return bytes(answer.bytes())
         except (FileNotFoundError, InvalidPathError):
             return None
         except _FAILURES as exc:
@@ -86,12 +86,12 @@ class QuickObjects:
         self._again_s = time.monotonic() + PAUSE_S
         log.info("an object could not be had at once", key=key, error=str(exc)[:200])
 
-    def _connected(self) -> S3Store:
+    def _open_store(self) -> S3Store:
         """Built at the first call: its threads must not be there before a fork."""
-        self._store = self._store or self._connect()
+        self._store = self._store or self._build_store()
         return self._store
 
-    def _connect(self) -> S3Store:
+    def _build_store(self) -> S3Store:
         address, virtual = self._address()
         timeout_s = self._settings.s3_timeout_s
         return S3Store(
@@ -111,11 +111,11 @@ class QuickObjects:
         )
 
     def _encryption(self) -> dict[str, Any]:
-        asked = {
+        options = {
             "server_side_encryption": self._settings.s3_sse,
             "sse_kms_key_id": self._settings.s3_sse_kms_key,
         }
-        return {name: value for name, value in asked.items() if value}
+        return {name: value for name, value in options.items() if value}
 
     def _address(self) -> tuple[str, bool]:
         """The bucket's endpoint as boto3 has it, and whether that names the bucket itself."""

@@ -88,7 +88,7 @@ class ObjectStore:
         """
         if self._quick(self.bucket).put(key, body, content_type=content_type):
             return
-        with _translated(key):
+        with _translate_errors(key):
             self._client.put_object(
                 Bucket=self.bucket,
                 Key=key,
@@ -103,7 +103,7 @@ class ObjectStore:
         body.seek(0)
         if size <= MAX_BYTES:
             return self.put(key, body.read(), content_type=content_type)
-        with _translated(key):
+        with _translate_errors(key):
             self._client.upload_fileobj(
                 body, self.bucket, key, ExtraArgs={"ContentType": content_type, **self._sealed}
             )
@@ -119,7 +119,7 @@ class ObjectStore:
         quickly = self._quick(bucket).get(key, max_bytes=max_bytes)
         if quickly is not None:
             return quickly
-        with _translated(key):
+        with _translate_errors(key):
             answer = self._client.get_object(Bucket=bucket, Key=key)
             with answer["Body"] as body:
                 if max_bytes is not None and answer["ContentLength"] > max_bytes:
@@ -134,7 +134,7 @@ class ObjectStore:
 
         Raises as `get` does, before the first piece. Nothing comes from behind the end.
         """
-        with _translated(key):
+        with _translate_errors(key):
             try:
                 body = self._client.get_object(
                     Bucket=bucket or self.bucket, Key=key, Range=f"bytes={start}-"
@@ -147,12 +147,12 @@ class ObjectStore:
 
     @staticmethod
     def _pieces(chunks: Iterator[bytes], key: str) -> Iterator[bytes]:
-        with _translated(key):
+        with _translate_errors(key):
             yield from chunks
 
     def exists(self, key: str) -> bool:
         try:
-            with _translated(key):
+            with _translate_errors(key):
                 self._client.head_object(Bucket=self.bucket, Key=key)
         except ObjectNotFound:
             return False
@@ -164,7 +164,7 @@ class ObjectStore:
         Raises:
             ObjectNotFound: no such key.
         """
-        with _translated(key):
+        with _translate_errors(key):
             return self._client.head_object(Bucket=bucket or self.bucket, Key=key)["ContentLength"]
 
     def keys(self, prefix: str, *, bucket: str | None = None, after: str = "") -> Iterator[str]:
@@ -176,7 +176,7 @@ class ObjectStore:
     ) -> Iterator[StoredObject]:
         """All objects under a prefix whose keys sort behind `after`, in order."""
         pages = self._client.get_paginator("list_objects_v2")
-        with _translated(prefix):
+        with _translate_errors(prefix):
             for page in pages.paginate(
                 Bucket=bucket or self.bucket, Prefix=prefix, StartAfter=after
             ):
@@ -189,7 +189,7 @@ class ObjectStore:
         Costs by the folders, not by the objects in them.
         """
         pages = self._client.get_paginator("list_objects_v2")
-        with _translated(prefix):
+        with _translate_errors(prefix):
             for page in pages.paginate(
                 Bucket=self.bucket, Prefix=prefix, Delimiter="/", StartAfter=prefix + after
             ):
@@ -203,7 +203,7 @@ class ObjectStore:
         named = 0
         waiting = iter(keys)
         while batch := list(islice(waiting, _DELETE_KEYS)):
-            with _translated(batch[0]):
+            with _translate_errors(batch[0]):
                 self._client.delete_objects(
                     Bucket=self.bucket,
                     Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True},
@@ -216,7 +216,7 @@ class ObjectStore:
         params = {"Bucket": self.bucket, "Key": key}
         if filename is not None:
             params["ResponseContentDisposition"] = _disposition(filename)
-        with _translated(key):
+        with _translate_errors(key):
             url = self._signer.generate_presigned_url(
                 "get_object", Params=params, ExpiresIn=self._ttl_s
             )
@@ -228,7 +228,7 @@ class ObjectStore:
         params: dict[str, object] = {"Bucket": self.bucket, "Key": key, **named}
         if "ContentLength" in params:
             params["ContentLength"] = int(headers["Content-Length"])
-        with _translated(key):
+        with _translate_errors(key):
             url = self._signer.generate_presigned_url(
                 "put_object", Params=params, ExpiresIn=self._ttl_s
             )
@@ -237,16 +237,16 @@ class ObjectStore:
     def ensure_bucket(self) -> None:
         """Create the bucket unless it is there."""
         try:
-            with _translated(self.bucket):
+            with _translate_errors(self.bucket):
                 self._client.head_bucket(Bucket=self.bucket)
         except ObjectNotFound:
-            with _translated(self.bucket):
+            with _translate_errors(self.bucket):
                 self._client.create_bucket(Bucket=self.bucket)
 
     def ping(self) -> None:
         """Raises StoreUnavailable or StoreDenied unless the bucket answers."""
         try:
-            with _translated(self.bucket):
+            with _translate_errors(self.bucket):
                 self._client.head_bucket(Bucket=self.bucket)
         except ObjectNotFound as exc:
             raise StoreUnavailable(
@@ -291,12 +291,12 @@ def make_client(
 
 
 def _encryption(settings: Settings) -> dict[str, str]:
-    asked = {_SSE: settings.s3_sse, _KMS_KEY: settings.s3_sse_kms_key}
-    return {name: value for name, value in asked.items() if value}
+    headers = {_SSE: settings.s3_sse, _KMS_KEY: settings.s3_sse_kms_key}
+    return {name: value for name, value in headers.items() if value}
 
 
 @contextmanager
-def _translated(key: str) -> Iterator[None]:
+def _translate_errors(key: str) -> Iterator[None]:
     try:
         yield
     except ClientError as exc:

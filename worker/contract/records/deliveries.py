@@ -67,7 +67,7 @@ class Deliveries:
         self._call("done", taken.lane, taken.token, taken.delivery.id, body, due_ms)
 
     def end(self, taken: Taken, attempt: Attempt | None) -> None:
-        """Write down what came of it: an end, or another try at the attempt's `next_try_at`."""
+        """Record the outcome of a try: an end, or another try at the attempt's `next_try_at`."""
         again, due_ms = "", 0
         if attempt is not None and attempt.next_try_at is not None:
             tried = taken.delivery.model_copy(update={"attempts": attempt.attempt})
@@ -87,12 +87,12 @@ class Deliveries:
     def attempts(
         self, webhook: str, *, limit: int, after: str | None = None
     ) -> tuple[list[Attempt], str | None]:
-        """Tries to reach a webhook, newest first, and where the next page begins."""
+        """Tries to reach a webhook, newest first, and the beginning of the next page."""
         with translated():
-            found = self._client.xrevrange(
+            entries = self._client.xrevrange(
                 self._keys.hook_log(webhook), max=f"({after}" if after else "+", count=limit + 1
             )
-        rows = cast(list[tuple[str, dict[str, str]]], found)
+        rows = cast(list[tuple[str, dict[str, str]]], entries)
         page = [
             Attempt.model_validate_json(fields["attempt"], extra="ignore")
             for _, fields in rows[:limit]
@@ -100,14 +100,14 @@ class Deliveries:
         return page, rows[limit - 1][0] if len(rows) > limit else None
 
     def missing(self, ids: Sequence[str]) -> list[str]:
-        """Those of these deliveries that are not queued."""
+        """Ids of those of these deliveries that are not queued."""
         if not ids:
             return []
         with translated():
-            found = self._client.mget([self._keys.delivery(one) for one in ids])
-        return [one for one, body in zip(ids, cast(list[Any], found), strict=True) if body is None]
+            bodies = cast(list[Any], self._client.mget(list(map(self._keys.delivery, ids))))
+        return [name for name, body in zip(ids, bodies, strict=True) if body is None]
 
     def forget_log(self, webhook: str) -> None:
-        """Of a webhook that is deleted."""
+        """Drop the log of a webhook that is deleted."""
         with translated():
             self._client.delete(self._keys.hook_log(webhook))

@@ -36,8 +36,8 @@ class FleetStatus:
         """By host and process. Raises RedisUnavailable."""
         with translated():
             names = cast(list[str], self._client.zrange(self._keys.pulses, 0, -1))
-            found = self._client.mget([self._keys.pulse(name) for name in names]) if names else []
+            bodies = self._client.mget(list(map(self._keys.pulse, names))) if names else []
         pulses = [
-            Pulse.model_validate_json(body, extra="ignore") for body in found if body is not None
+            Pulse.model_validate_json(body, extra="ignore") for body in bodies if body is not None
         ]
         return sorted(pulses, key=lambda pulse: (pulse.host, pulse.process, pulse.pid))

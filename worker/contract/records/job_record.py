@@ -207,8 +207,8 @@ def _from_json(kind: type[_Model], text: str | None) -> _Model | None:
 
 def _counts(fields: Mapping[str, str]) -> Counts:
     total = int(fields["total"])
-    known = {n: int(fields[n]) for n in ("running", "succeeded", "failed", "cancelled", "expired")}
-    return Counts(total=total, queued=total - sum(known.values()), **known)
+    others = {n: int(fields[n]) for n in ("running", "succeeded", "failed", "cancelled", "expired")}
+    return Counts(total=total, queued=total - sum(others.values()), **others)
 
 
 def _optional_int(text: str | None) -> int | None:

@@ -105,9 +105,9 @@ class AccessKeys:
         parts = _TOKEN.fullmatch(token)
         key = self._read(parts[1]) if parts else None
         # Compared for unknown keys as well, so that time does not tell which ids exist.
-        known = key.secret_sha256 if key else _sha256("")
-        right = hmac.compare_digest(known, _sha256(parts[2] if parts else token))
-        if key is None or not right or key.revoked_at is not None:
+        expected = key.secret_sha256 if key else _sha256("")
+        matches = hmac.compare_digest(expected, _sha256(parts[2] if parts else token))
+        if key is None or not matches or key.revoked_at is not None:
             return None
         self._note_use(key.id)
         return key
@@ -118,7 +118,7 @@ class AccessKeys:
         Raises:
             KeyNotFound
         """
-        key = self._stored(key_id)
+        key = self._read_stored(key_id)
         if key is None:
             raise KeyNotFound(f"there is no key {key_id}; `guanwu admin keys list` shows them")
         if key.revoked_at is None:
@@ -130,10 +130,10 @@ class AccessKeys:
         """All keys, the oldest first, the revoked ones too."""
         for path in self._store.keys(keys.ACCESS_KEYS):
             with contextlib.suppress(ObjectNotFound):
-                yield _parsed(self._store.get(path))
+                yield _parse(self._store.get(path))
 
     def used_at(self, key_id: str) -> dt.datetime | None:
-        """When the key was used last, to the minute; None if Redis does not know."""
+        """Time of the key's last use, to the minute; None if Redis does not know."""
         with translated():
             used_ms = self._client.hget(self._keys.access_used, key_id)
         return None if used_ms is None else from_ms(int(str(used_ms)))
@@ -149,30 +149,30 @@ class AccessKeys:
 
     def _read(self, key_id: str) -> AccessKey | None:
         """From Redis; from the store if Redis does not know the key or is away."""
-        cached = self._cached(key_id)
+        cached = self._read_cache(key_id)
         if cached is not None:
-            return None if cached == _UNKNOWN else _parsed(cached)
-        key = self._stored(key_id)
+            return None if cached == _UNKNOWN else _parse(cached)
+        key = self._read_stored(key_id)
         body, ttl_s = (_UNKNOWN, UNKNOWN_S) if key is None else (key.model_dump_json(), CACHE_S)
         with contextlib.suppress(RedisUnavailable), translated():
             # nx: what a revocation has put there meanwhile is newer than what was read.
             self._client.set(self._keys.access_key(key_id), body, ex=ttl_s, nx=True)
         return key
 
-    def _cached(self, key_id: str) -> str | None:
+    def _read_cache(self, key_id: str) -> str | None:
         try:
             with translated():
-                found = self._client.get(self._keys.access_key(key_id))
+                text = self._client.get(self._keys.access_key(key_id))
         except RedisUnavailable:
             return None
-        return None if found is None else str(found)
+        return None if text is None else str(text)
 
-    def _stored(self, key_id: str) -> AccessKey | None:
+    def _read_stored(self, key_id: str) -> AccessKey | None:
         try:
             body = self._store.get(keys.access_key(key_id))
         except ObjectNotFound:
             return None
-        return _parsed(body)
+        return _parse(body)
 
     def _note_use(self, key_id: str) -> None:
         now_s = time.time()
@@ -185,7 +185,7 @@ class AccessKeys:
             self._client.hset(self._keys.access_used, key_id, int(now_s * 1000))
 
 
-def _parsed(body: str | bytes) -> AccessKey:
+def _parse(body: str | bytes) -> AccessKey:
     return AccessKey.model_validate_json(body, extra="ignore")  # a newer version may say more
 
 

@@ -58,9 +58,9 @@ class ClientSets:
         if newest.status == "ready":
             return newest
         for version in reversed(self.versions(tenant, set_id)):
-            found = self.find(tenant, f"{set_id}@{version}")
-            if found.status == "ready":
-                return found
+            candidate = self.find(tenant, f"{set_id}@{version}")
+            if candidate.status == "ready":
+                return candidate
         return newest
 
     def versions(self, tenant: str, set_id: str) -> Sequence[int]:
@@ -112,13 +112,13 @@ class ClientSets:
     def absorbed(self, tenant: str, version: ClientSet) -> frozenset[str]:
         """Ids of the judgements whose pictures are examples of a version; those that could not be
         used may be tried again, as far as the version names them."""
-        found: set[str] = set()
+        absorbed: set[str] = set()
         while version.base is not None:
             failed = {failure.index for failure in version.failures}
             examples = enumerate(self.examples(tenant, version))
-            found |= {e.feedback for n, e in examples if e.feedback and n not in failed}
+            absorbed |= {e.feedback for n, e in examples if e.feedback and n not in failed}
             version = self.find(tenant, f"{version.id}@{version.base}", hidden=True)
-        return frozenset(found)
+        return frozenset(absorbed)
 
     def put_proposal(self, tenant: str, proposal: Proposal) -> None:
         key = keys.client_set_proposal(tenant, proposal.label_set, proposal.id)

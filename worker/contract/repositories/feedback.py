@@ -1,7 +1,7 @@
 """Feedback of people on results: right, wrong label, wrong region. S3 is the truth.
 
-A record holds all it needs, and outlives its job. Two marks lie beside it: by its job, to
-list it, and by its picture, which retention keeps as long as a mark names it.
+A record holds all it needs, and outlives its job. Two empty objects index it: by its job, to
+list it, and by its picture, which retention keeps as long as one names it.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class FeedbackRecords:
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
 
-    def add(self, tenant: str, given: Feedback) -> None:
-        """Keep it. Its marks come first, so that no record is without them."""
-        self._store.put(_of_job(tenant, given), b"", content_type=JSON)
-        for mark in _of_picture(tenant, given):
-            self._store.put(mark, b"", content_type=JSON)
-        self._put(tenant, given)
+    def add(self, tenant: str, feedback: Feedback) -> None:
+        """Store it. Its index entries come first, so that no record is without them."""
+        self._store.put(_of_job(tenant, feedback), b"", content_type=JSON)
+        for entry in _of_picture(tenant, feedback):
+            self._store.put(entry, b"", content_type=JSON)
+        self._put(tenant, feedback)
 
     def find(self, tenant: str, feedback_id: str) -> Feedback:
         """One of a tenant's, retracted or not.
@@ -48,23 +48,23 @@ class FeedbackRecords:
         return Feedback.model_validate_json(body, extra="ignore")
 
     def retract(self, tenant: str, feedback_id: str) -> None:
-        """It stays for audit, and no longer keeps its picture. Twice is as good as once.
+        """Retract it: the record stays for audit and no longer keeps its picture. Idempotent.
 
         Raises:
             FeedbackNotFound
         """
-        found = self.find(tenant, feedback_id)
-        if found.retracted_at is None:
+        feedback = self.find(tenant, feedback_id)
+        if feedback.retracted_at is None:
             now = dt.datetime.now(dt.UTC)
-            self._put(tenant, found.model_copy(update={"retracted_at": now}))
-        self._store.delete(_of_picture(tenant, found))
+            self._put(tenant, feedback.model_copy(update={"retracted_at": now}))
+        self._store.delete(_of_picture(tenant, feedback))
 
     def of_job(self, tenant: str, job: str) -> Iterator[Feedback]:
-        """Of one job, the oldest first."""
+        """Feedback of one job, the oldest first."""
         for key in self._store.keys(keys.feedback_of_job(tenant, job, "")):
             try:
                 yield self.find(tenant, key.rpartition("/")[2])
-            except FeedbackNotFound:  # a mark whose record was never written
+            except FeedbackNotFound:  # an entry whose record was never written
                 continue
 
     def walk(
@@ -76,7 +76,7 @@ class FeedbackRecords:
         since: dt.datetime | None = None,
         until: dt.datetime | None = None,
     ) -> Iterator[Feedback]:
-        """All of a tenant's behind the id `after`, in order of their making; none of days that
+        """A tenant's feedback behind the id `after`, in order of creation; none of days that
         are wholly before `since` or behind `until`."""
         days = list(self._store.folders(keys.feedback_prefix(tenant)))
         for day in sorted(days, reverse=newest):
@@ -91,26 +91,26 @@ class FeedbackRecords:
                 if after is None or not passed:
                     yield self.find(tenant, feedback_id)
 
-    def _put(self, tenant: str, given: Feedback) -> None:
-        body = given.model_dump_json().encode()
-        self._store.put(_key(tenant, given.id), body, content_type=JSON)
+    def _put(self, tenant: str, feedback: Feedback) -> None:
+        body = feedback.model_dump_json().encode()
+        self._store.put(_key(tenant, feedback.id), body, content_type=JSON)
 
 
 def kept_pictures(store: ObjectStore, tenant: str) -> frozenset[str]:
     """SHA-256 of the pictures that feedback names."""
     # Not by folders: some stores go on listing one that has become empty.
-    marks = store.keys(keys.feedback_of_picture(tenant))
-    return frozenset(mark.rsplit("/", 2)[1] for mark in marks)
+    entries = store.keys(keys.feedback_of_picture(tenant))
+    return frozenset(entry.rsplit("/", 2)[1] for entry in entries)
 
 
-def _is_behind(mark: str, name: str, *, newest: bool) -> bool:
-    """Has a walk that came to `mark` passed `name`?"""
-    return name > mark if newest else name < mark
+def _is_behind(position: str, name: str, *, newest: bool) -> bool:
+    """Has a walk that came to `position` passed `name`?"""
+    return name > position if newest else name < position
 
 
 def _day(feedback_id: str) -> str:
-    made = ULID.from_str(feedback_id.removeprefix("fbk_")).datetime
-    return f"{made:%Y-%m-%d}"
+    created_at = ULID.from_str(feedback_id.removeprefix("fbk_")).datetime
+    return f"{created_at:%Y-%m-%d}"
 
 
 def _is_outside(day: str, since: dt.datetime | None, until: dt.datetime | None) -> bool:
@@ -124,14 +124,14 @@ def _key(tenant: str, feedback_id: str) -> str:
     return keys.feedback(tenant, _day(feedback_id), feedback_id)
 
 
-def _of_job(tenant: str, given: Feedback) -> str:
-    return keys.feedback_of_job(tenant, given.job, given.id)
+def _of_job(tenant: str, feedback: Feedback) -> str:
+    return keys.feedback_of_job(tenant, feedback.job, feedback.id)
 
 
-def _of_picture(tenant: str, given: Feedback) -> list[str]:
-    if given.image.sha256 is None:
+def _of_picture(tenant: str, feedback: Feedback) -> list[str]:
+    if feedback.image.sha256 is None:
         return []
-    return [f"{keys.feedback_of_picture(tenant)}{given.image.sha256}/{given.id}"]
+    return [f"{keys.feedback_of_picture(tenant)}{feedback.image.sha256}/{feedback.id}"]
 
 
 def _not_found() -> FeedbackNotFound:

@@ -59,10 +59,10 @@ def restore(records: Records, store: ObjectStore, tenant: str, job: Job, *, io: 
     """
     assert job.chunk_images is not None
     assert job.lane is not None
-    plan = _plan(store, tenant, job)
-    found = _done_chunks(store, tenant, job.id)
-    told = io.map(lambda n: _statuses(store, tenant, job.id, n), found)
-    chunks = dict(zip(found, told, strict=True))
+    plan = _read_plan(store, tenant, job)
+    numbers = _done_chunks(store, tenant, job.id)
+    counted = io.map(lambda n: _count_by_status(store, tenant, job.id, n), numbers)
+    chunks = dict(zip(numbers, counted, strict=True))
     retried = store.exists(keys.index(tenant, job.id))
     ended: Counter[str] = Counter()
     undone = []
@@ -96,16 +96,16 @@ def restore(records: Records, store: ObjectStore, tenant: str, job: Job, *, io: 
         cursor=plan.cursor,
     )
     restored = records.jobs.restore(record, undone)
-    if restored and _cancelled(store, tenant, job):
+    if restored and _is_cancelled(store, tenant, job):
         records.jobs.cancel(tenant, job.id)
     return restored
 
 
-def _cancelled(store: ObjectStore, tenant: str, job: Job) -> bool:
+def _is_cancelled(store: ObjectStore, tenant: str, job: Job) -> bool:
     return job.status is JobStatus.CANCELLING or store.exists(keys.cancelled(tenant, job.id))
 
 
-def _plan(store: ObjectStore, tenant: str, job: Job) -> Plan:
+def _read_plan(store: ObjectStore, tenant: str, job: Job) -> Plan:
     """Progress of the job's source; a job without a source was whole from the start."""
     assert job.chunk_images is not None
     if job.source is None:
@@ -123,7 +123,7 @@ def _done_chunks(store: ObjectStore, tenant: str, job: str) -> list[int]:
     return [int(name.removesuffix(results)) for name in names if name.endswith(results)]
 
 
-def _statuses(store: ObjectStore, tenant: str, job: str, number: int) -> Counter[str] | None:
+def _count_by_status(store: ObjectStore, tenant: str, job: str, number: int) -> Counter[str] | None:
     """Items of a chunk by status; None if it has gone meanwhile."""
     results = read_chunk(store, tenant, job, number)
     return None if results is None else Counter(result.status.value for result in results)

@@ -56,7 +56,7 @@ def read_shard(store: ObjectStore, tenant: str, job: str, number: int) -> bytes:
     try:
         return store.get(shard)
     except ObjectNotFound:
-        held = _held(store, tenant, job) if number == 0 else None
+        held = _read_held(store, tenant, job) if number == 0 else None
     # A job that has ended between the two looks has its shard by now.
     return store.get(shard) if held is None else held
 
@@ -65,7 +65,7 @@ def keep_manifest(store: ObjectStore, record: JobRecord) -> None:
     """Before job.json is written anew: give the manifest it may hold an object of its own."""
     if record.source is not None or record.chunks != 1:
         return
-    held = record.shard.encode() if record.shard else _held(store, record.tenant, record.job)
+    held = record.shard.encode() if record.shard else _read_held(store, record.tenant, record.job)
     if held is not None:
         store.put(keys.manifest(record.tenant, record.job, 0), held, content_type=JSONL)
 
@@ -78,6 +78,6 @@ def read_job(store: ObjectStore, tenant: str, job: str, kind: type[AnyJob]) -> A
         return None
 
 
-def _held(store: ObjectStore, tenant: str, job: str) -> bytes | None:
+def _read_held(store: ObjectStore, tenant: str, job: str) -> bytes | None:
     stored = read_job(store, tenant, job, StoredJob)
     return None if stored is None or stored.manifest is None else stored.manifest.encode()

@@ -1,7 +1,7 @@
 """A tenant's standing webhooks, and the secrets that sign. S3 is the truth, Redis the cache.
 
-Secrets are kept as they are, for whoever signs needs them: who reads `admin/` of the bucket,
-or Redis, could forge deliveries to a receiver. Neither opens Guanwu itself.
+Secrets are kept as they are, for signing needs them: a reader of `admin/` of the bucket, or
+of Redis, could forge deliveries to a receiver. Neither opens Guanwu itself.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Webhooks:
         Raises:
             TooManyWebhooks
         """
-        if len(self._stored(tenant)) >= MAX_WEBHOOKS:
+        if len(self._read_stored(tenant)) >= MAX_WEBHOOKS:
             raise TooManyWebhooks(
                 f"a tenant has up to {MAX_WEBHOOKS} standing webhooks; delete one, "
                 "or name the URL in the job"
@@ -67,12 +67,12 @@ class Webhooks:
 
     def of(self, tenant: str) -> list[StoredWebhook]:
         """All of a tenant's, the oldest first. A change is seen at once, or after `CACHE_S`."""
-        cached = self._cached(self._keys.webhooks(tenant))
+        cached = self._read_cache(self._keys.webhooks(tenant))
         if cached is not None:
-            return [StoredWebhook.model_validate(one, extra="ignore") for one in json.loads(cached)]
-        found = self._stored(tenant)
-        self._cache(tenant, found, nx=True)
-        return found
+            return [StoredWebhook.model_validate(w, extra="ignore") for w in json.loads(cached)]
+        webhooks = self._read_stored(tenant)
+        self._cache(tenant, webhooks, nx=True)
+        return webhooks
 
     def find(self, tenant: str, webhook_id: str) -> StoredWebhook:
         """One of a tenant's.
@@ -91,7 +91,7 @@ class Webhooks:
         Raises:
             WebhookNotFound
         """
-        webhook = self._fresh(tenant, webhook_id)
+        webhook = self._read_fresh(tenant, webhook_id)
         secrets = webhook.rotated(dt.datetime.now(dt.UTC), overlap_s=overlap_s)
         changed = webhook.model_copy(update={"secrets": secrets})
         self._keep(changed)
@@ -100,50 +100,50 @@ class Webhooks:
     def disable(self, tenant: str, webhook_id: str) -> None:
         """Its receiver is gone for good: nothing more is sent there."""
         with contextlib.suppress(WebhookNotFound):
-            webhook = self._fresh(tenant, webhook_id)
+            webhook = self._read_fresh(tenant, webhook_id)
             self._keep(webhook.model_copy(update={"disabled_at": dt.datetime.now(dt.UTC)}))
 
     def delete(self, tenant: str, webhook_id: str) -> None:
         """Raises WebhookNotFound."""
-        webhook = self._fresh(tenant, webhook_id)
+        webhook = self._read_fresh(tenant, webhook_id)
         self._store.delete([keys.webhook(tenant, webhook.id)])
-        self._cache(tenant, self._stored(tenant))
+        self._cache(tenant, self._read_stored(tenant))
 
     def secrets(self, tenant: str) -> Secrets:
         """Secrets that sign the deliveries to jobs' own webhooks; made at the first call."""
         key = self._keys.webhook_secrets(tenant)
-        cached = self._cached(key)
+        cached = self._read_cache(key)
         if cached is not None:
             return Secrets.model_validate_json(cached, extra="ignore")
         with contextlib.suppress(ObjectNotFound):
             stored = self._store.get(keys.webhook_secrets(tenant))
-            return self._agreed(key, Secrets.model_validate_json(stored, extra="ignore"))
-        secrets = self._agreed(key, Secrets(secrets=(Secret.new(),)))
+            return self._agree(key, Secrets.model_validate_json(stored, extra="ignore"))
+        secrets = self._agree(key, Secrets(secrets=(Secret.new(),)))
         self._put(keys.webhook_secrets(tenant), secrets)
         return secrets
 
     def rotate_secrets(self, tenant: str, *, overlap_s: int) -> Secrets:
-        """As `rotate`, for what signs jobs' own webhooks."""
+        """As `rotate`, for the secrets of jobs' own webhooks."""
         rotated = self.secrets(tenant).rotated(dt.datetime.now(dt.UTC), overlap_s=overlap_s)
         secrets = Secrets(secrets=rotated)
         self._put(keys.webhook_secrets(tenant), secrets)
         self._set(self._keys.webhook_secrets(tenant), secrets.model_dump_json())
         return secrets
 
-    def _agreed(self, key: str, secrets: Secrets) -> Secrets:
-        """Of several who make the first secret at once, all get the same.
+    def _agree(self, key: str, secrets: Secrets) -> Secrets:
+        """Agree on the first secret: of several made at once, all callers get the same.
 
         Raises:
             RedisUnavailable: nobody can agree now.
         """
         with translated():
             self._client.set(key, secrets.model_dump_json(), ex=CACHE_S, nx=True)
-            known = self._client.get(key)
-        if known is None:
+            text = self._client.get(key)
+        if text is None:
             return secrets
-        return Secrets.model_validate_json(str(known), extra="ignore")
+        return Secrets.model_validate_json(str(text), extra="ignore")
 
-    def _fresh(self, tenant: str, webhook_id: str) -> StoredWebhook:
+    def _read_fresh(self, tenant: str, webhook_id: str) -> StoredWebhook:
         """As S3 has it, for a change."""
         self.find(tenant, webhook_id)
         try:
@@ -152,24 +152,24 @@ class Webhooks:
             raise WebhookNotFound("the webhook has just been deleted") from exc
         return StoredWebhook.model_validate_json(body, extra="ignore")
 
-    def _stored(self, tenant: str) -> list[StoredWebhook]:
-        found = []
+    def _read_stored(self, tenant: str) -> list[StoredWebhook]:
+        webhooks = []
         for key in self._store.keys(keys.webhooks_prefix(tenant) + "whk_"):
             with contextlib.suppress(ObjectNotFound):
-                found.append(
+                webhooks.append(
                     StoredWebhook.model_validate_json(self._store.get(key), extra="ignore")
                 )
-        return found
+        return webhooks
 
     def _keep(self, webhook: StoredWebhook) -> None:
         self._put(keys.webhook(webhook.tenant, webhook.id), webhook)
-        self._cache(webhook.tenant, self._stored(webhook.tenant))
+        self._cache(webhook.tenant, self._read_stored(webhook.tenant))
 
-    def _put(self, key: str, kept: Secrets) -> None:
-        self._store.put(key, kept.model_dump_json().encode(), content_type=JSON)
+    def _put(self, key: str, record: Secrets) -> None:
+        self._store.put(key, record.model_dump_json().encode(), content_type=JSON)
 
-    def _cache(self, tenant: str, found: Sequence[StoredWebhook], *, nx: bool = False) -> None:
-        body = json.dumps([webhook.model_dump(mode="json") for webhook in found])
+    def _cache(self, tenant: str, webhooks: Sequence[StoredWebhook], *, nx: bool = False) -> None:
+        body = json.dumps([webhook.model_dump(mode="json") for webhook in webhooks])
         self._set(self._keys.webhooks(tenant), body, nx=nx)
 
     def _set(self, key: str, body: str, *, nx: bool = False) -> None:
@@ -179,10 +179,10 @@ class Webhooks:
         except RedisUnavailable as exc:
             log.warning("webhooks are not in the cache", error=exc.message)
 
-    def _cached(self, key: str) -> str | None:
+    def _read_cache(self, key: str) -> str | None:
         try:
             with translated():
-                found = self._client.get(key)
+                text = self._client.get(key)
         except RedisUnavailable:
             return None
-        return None if found is None else str(found)
+        return None if text is None else str(text)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from worker.contract.errors import SettingsInvalid
 from worker.contract.settings.model import CLIENT_VARIABLES, PREFIX, Settings
-from worker.contract.settings.secret_files import SUFFIX, resolved
+from worker.contract.settings.secret_files import SUFFIX, resolve
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -24,7 +24,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     secrets = {PREFIX + name.upper() for name in Settings.model_fields if _is_secret(name)}
     environ = os.environ if environ is None else environ
     _refuse_unknown(environ, known | {name + SUFFIX for name in secrets})
-    environ = resolved(environ, secrets)
+    environ = resolve(environ, secrets)
     values = {
         name.removeprefix(PREFIX).lower(): value for name, value in environ.items() if name in known
     }

@@ -38,9 +38,6 @@ PREFIX = "GUANWU_"
 CLIENT_VARIABLES = frozenset({"GUANWU_URL", "GUANWU_TOKEN"})  # read by the `guanwu` command
 
 
-# Asked for every address and URL of a job, so their texts are read once.
-
-
 class Settings(BaseModel):
     """All settings of api and worker. Read once, at the start, by `load`."""
 
@@ -328,10 +325,10 @@ class Settings(BaseModel):
         """The tenant whose token this is. Compares digests in constant time."""
         if self.tokens is None:
             return None
-        given = hashlib.sha256(token.encode()).digest()
-        found = None
+        digest = hashlib.sha256(token.encode()).digest()
+        owner = None
         for pair in self.tokens.get_secret_value().split(","):
             tenant, _, known = pair.strip().partition("=")
-            if hmac.compare_digest(given, hashlib.sha256(known.encode()).digest()):
-                found = tenant
-        return found
+            if hmac.compare_digest(digest, hashlib.sha256(known.encode()).digest()):
+                owner = tenant
+        return owner

@@ -14,7 +14,7 @@ from worker.contract.errors import SettingsInvalid
 SUFFIX = "_FILE"
 
 
-def resolved(environ: Mapping[str, str], secrets: Iterable[str]) -> dict[str, str]:
+def resolve(environ: Mapping[str, str], secrets: Iterable[str]) -> dict[str, str]:
     """The environment with each `secret + _FILE` replaced by the secret itself.
 
     White space around the content is not part of it. Other variables stay as they are.
@@ -23,15 +23,15 @@ def resolved(environ: Mapping[str, str], secrets: Iterable[str]) -> dict[str, st
         SettingsInvalid: a file cannot be read or is empty, or both variables are given. The
             message names variable and file, never the content.
     """
-    found = dict(environ)
+    values = dict(environ)
     for name in secrets:
-        path = found.pop(name + SUFFIX, None)
+        path = values.pop(name + SUFFIX, None)
         if path is None:
             continue
-        if name in found:
+        if name in values:
             raise SettingsInvalid(f"{name} and {name}{SUFFIX} are both given; remove one")
-        found[name] = _content(name + SUFFIX, path)
-    return found
+        values[name] = _content(name + SUFFIX, path)
+    return values
 
 
 def _content(variable: str, path: str) -> str:

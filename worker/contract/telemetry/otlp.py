@@ -74,8 +74,8 @@ class OtlpTraces(Traces):
         attributes: Attributes | None = None,
     ) -> Iterator[Span]:
         above = _context(parent or traceparent())
-        made = self._tracer.start_span(name, above, kind=_KINDS[kind], attributes=attributes)
-        span = _Kept(self._tracer, made)
+        recorded = self._tracer.start_span(name, above, kind=_KINDS[kind], attributes=attributes)
+        span = _Kept(self._tracer, recorded)
         try:
             with below(span.traceparent):
                 yield span
@@ -83,7 +83,7 @@ class OtlpTraces(Traces):
             span.fail(exc.code if isinstance(exc, GuanwuError) else type(exc).__name__)
             raise
         finally:
-            made.end()
+            recorded.end()
 
     def stop(self) -> None:
         """Send what is left. A collector that does not take it within two seconds has lost it."""
@@ -95,28 +95,28 @@ class OtlpTraces(Traces):
 class _Kept(Span):
     """A span of the SDK's."""
 
-    def __init__(self, tracer: trace.Tracer, made: trace.Span) -> None:
+    def __init__(self, tracer: trace.Tracer, recorded: trace.Span) -> None:
         self._tracer = tracer
-        self._made = made
+        self._recorded = recorded
         carrier: dict[str, str] = {}
         _format.inject(carrier, self._above())
         self.traceparent = carrier.get(HEADER)
 
     def _above(self) -> Context:
-        return trace.set_span_in_context(self._made, Context())
+        return trace.set_span_in_context(self._recorded, Context())
 
     def say(self, attributes: Attributes) -> None:
-        self._made.set_attributes(attributes)
+        self._recorded.set_attributes(attributes)
 
     def fail(self, code: str) -> None:
-        self._made.set_attribute("error.type", code)
-        self._made.set_status(trace.StatusCode.ERROR)
+        self._recorded.set_attribute("error.type", code)
+        self._recorded.set_status(trace.StatusCode.ERROR)
 
     def child(self, name: str, attributes: Attributes, *, began_ns: int, ended_ns: int) -> None:
-        made = self._tracer.start_span(
+        child = self._tracer.start_span(
             name, self._above(), attributes=attributes, start_time=began_ns
         )
-        made.end(ended_ns)
+        child.end(ended_ns)
 
 
 def _context(parent: str | None) -> Context:

@@ -103,14 +103,14 @@ def test_revocation_is_not_undone_by_who_read_the_key_before(
     _, token = access.create(tenant="shop", name="", scopes=("read",))
     forget_all(settings)
     late = opened(settings())
-    stored = late._stored
+    stored = late._read_stored
 
     def read_then_revoked(key_id: str) -> AccessKey | None:
         found = stored(key_id)
         access.revoke(key_id)
         return found
 
-    monkeypatch.setattr(late, "_stored", read_then_revoked)
+    monkeypatch.setattr(late, "_read_stored", read_then_revoked)
     late.find(token)
     assert opened(settings()).find(token) is None
 
