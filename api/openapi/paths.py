@@ -6,6 +6,9 @@ from pydantic import BaseModel, Field
 
 from api.openapi import parameters
 
+ITEM_CALLS = ("feedback", "explain")
+"""Calls on an item that are no reading of its files. A file may not have such a name."""
+
 
 class ItemPath(BaseModel):
     job_id: str = Field(description="the job's id, `job_...`", json_schema_extra=parameters.JOB_ID)

@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from flask import Response, redirect
 from pydantic import BaseModel, ConfigDict, Field
-from werkzeug.routing import BaseConverter, ValidationError
+from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response as BaseResponse
 
 from api.http import auth
@@ -14,7 +14,7 @@ from api.http.responses import json_response
 from api.jobs.lookup import find_job
 from api.openapi import responses
 from api.openapi.blueprints import api_blueprint
-from api.openapi.paths import ItemPath
+from api.openapi.paths import ITEM_CALLS, ItemPath
 from api.results import descriptions, download_names, reader
 from api.results.links import input_link, with_links
 from api.services.container import services
@@ -38,11 +38,7 @@ _NAMES = (
 class ArtifactName(BaseConverter):
     """Any name but those of other calls on an item, so that they allow their methods alone."""
 
-    def to_python(self, value: str) -> str:
-        call = f"/v1/jobs/<job_id>/items/<int:index>/{value}"
-        if any(rule.rule == call for rule in self.map.iter_rules()):
-            raise ValidationError
-        return value
+    regex = rf"(?!(?:{'|'.join(ITEM_CALLS)})(?:$|/))[^/]+"
 
 
 class ArtifactPath(ItemPath):
