@@ -51,7 +51,7 @@ def test_states_are_lines_of_json_as_they_come(
 def test_bar_moves_on_a_terminal(
     client: Client, calls: Calls, hand: Hand, environment: dict[str, str], streams: bool
 ) -> None:
-    while not streams and calls.app.extensions["guanwu"].streams.acquire(blocking=False):
+    while not streams and calls.app.extensions["guanwu"].limits.streams.acquire(blocking=False):
         pass
     job = client.submit([PNG] * 6).id
     master, slave = pty.openpty()

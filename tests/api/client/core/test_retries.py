@@ -65,7 +65,7 @@ def test_waiting_asks_no_more_often_than_the_status_changes(
 def test_waiting_goes_by_retry_after_if_the_server_does_not_wait(
     client: Client, calls: Calls, hand: Hand, asked: list[str]
 ) -> None:
-    polls = calls.app.extensions["guanwu"].polls
+    polls = calls.app.extensions["guanwu"].limits.polls
     while polls.acquire(blocking=False):
         pass
     job = client.submit([PNG])
@@ -85,7 +85,7 @@ def test_watching_listens_to_events(client: Client, hand: Hand, asked: list[str]
 def test_watching_asks_for_changes_while_no_stream_is_free(
     client: Client, calls: Calls, hand: Hand, asked: list[str]
 ) -> None:
-    streams = calls.app.extensions["guanwu"].streams
+    streams = calls.app.extensions["guanwu"].limits.streams
     while streams.acquire(blocking=False):
         pass
     job = client.submit([PNG] * 6)

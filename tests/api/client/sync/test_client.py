@@ -164,7 +164,7 @@ def test_unavailable_server_is_asked_again_as_it_wishes(
         asked.append(time.monotonic())
         raise RedisUnavailable("away")
 
-    monkeypatch.setattr(services.offer, "current", away)
+    monkeypatch.setattr(services.catalog, "current", away)
     with pytest.raises(ServerUnavailable) as unavailable:
         client.models()
     assert unavailable.value.problem.retry_after_s == 2

@@ -9,7 +9,7 @@ import pytest
 from guanwu import AsyncClient, Client, RequestRefused
 from tests.api.fake_worker import Hand
 from tests.api.requests import PNG, TOKEN
-from worker.contract.records.deliveries import Deliveries
+from worker.contract.records.deliveries import DeliveryQueue
 
 URL = "https://shop.example/hooks"
 
@@ -19,7 +19,7 @@ def test_webhook_is_made_tested_rotated_and_deleted(client: Client, hand: Hand) 
     assert made.secret
     assert [one.id for one in client.webhooks.list()] == [made.id]
     delivery = client.webhooks.test(made.id)
-    (taken,) = Deliveries(hand.redis, hand.settings).take(limit=9)
+    (taken,) = DeliveryQueue(hand.redis, hand.settings).take(limit=9)
     assert taken.delivery.id == delivery
     rotated = client.webhooks.rotate(made.id, overlap_s=60)
     assert rotated.secret != made.secret
