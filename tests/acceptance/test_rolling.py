@@ -139,7 +139,7 @@ def accepted(answer: httpx.Response) -> str:
 
 def expect_every_image_once(client: httpx.Client, job: str, numbers: range) -> None:
     """All succeeded, none is missing or there twice, each with the label of its own picture."""
-    state = {"done": False}
+    state: dict[str, Any] = {"done": False}
     while not state["done"]:
         state = client.get(f"/v1/jobs/{job}", params={"wait": WAIT_S}).json()
     assert state["status"] == "succeeded", state

@@ -7,8 +7,8 @@ from collections import defaultdict
 from tests.house.source import GENERATED, modules
 
 ALLOWED: dict[str, str] = {
-    "Problem": "the name of the document in OpenAPI, and in the client, where it stands for answers "
-    "of proxies and storage, too, and has the pause of Retry-After",
+    "Problem": "the server's is the schema of the OpenAPI document; the client's stands for answers "
+    "of proxies and the store, too, and has the pause of Retry-After",
 }
 """Names that stand twice, each with its reason. An entry that is no longer needed fails."""
 

@@ -1,4 +1,4 @@
-"""Span of a claim in the trace of its job's request, with a child a stage."""
+"""Span of a claim in its job's trace, with a child for each stage."""
 
 from __future__ import annotations
 
