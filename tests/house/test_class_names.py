@@ -7,7 +7,7 @@ from collections import defaultdict
 from tests.house.source import GENERATED, modules
 
 ALLOWED: dict[str, str] = {
-    "Problem": "the server's is the schema of the OpenAPI document; the client's stands for answers "
+    "Problem": "the server's is a schema of the OpenAPI document; the client's stands for answers "
     "of proxies and the store, too, and has the pause of Retry-After",
 }
 """Names that stand twice, each with its reason. An entry that is no longer needed fails."""
