@@ -30,6 +30,7 @@ from api.results.item_views import ArtifactName, items
 from api.results.views import results
 from api.services.container import attach, make_services
 from api.submissions import examples as submissions_examples
+from api.submissions.bodies import BODIES
 from api.submissions.uploads import uploads
 from api.submissions.usage import usage
 from api.submissions.views import jobs
@@ -100,6 +101,6 @@ def create_app(settings: Settings) -> OpenAPI:
     ):
         app.register_api(blueprint)
     app.register_blueprint(page)
-    document.register(app, DOMAINS)
+    document.register(app, DOMAINS, bodies=BODIES)
     app.after_request(set_security_headers)
     return app

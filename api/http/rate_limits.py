@@ -59,7 +59,7 @@ def register(app: Flask, app_services: Services) -> None:
 
 
 def count() -> None:
-    """Count this request; only once it is known who calls.
+    """Count this request; only once the caller is known.
 
     Raises:
         RateLimited: it is one too many.

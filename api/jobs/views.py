@@ -106,7 +106,7 @@ def _is_known(job: Job, known: ETags) -> bool:
 
 
 def _has_changed(job: Job, *, since: Job, known: ETags) -> bool:
-    """To who knows a state, any other; to others, another status."""
+    """To a client that knows a state, any other state; to others, another status."""
     return not _is_known(job, known) if known else job.status is not since.status
 
 

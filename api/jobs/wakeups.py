@@ -15,10 +15,10 @@ WAKE_UPS = 8  # at most, a job; workers go on by themselves while there is work
 
 
 def wake(services: Services, queue: QueueName, *, count: int = 1) -> None:
-    """Wake those up who work on a queue. If the broker is away the sweeper does it later.
+    """Wake the workers of a queue. If the broker is away the sweeper does it later.
 
-    Whoever takes a wake-up finds all work that is ready by then, so of many that lie there
-    untaken one more is of no use.
+    A worker that takes a wake-up finds all work that is ready by then, so one more beside many
+    that nobody has taken is of no use.
     """
     for attempt in (1, 2):  # the first may meet a connection that a restart has cut
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import ChainMap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any, Protocol, cast
@@ -45,9 +45,13 @@ class Domain(Protocol):
     PARAMETERS: dict[str, Any]
 
 
-def register(app: Flask, domains: Sequence[Domain]) -> None:
-    """Serve the document and the page; both need no token and no network."""
-    app.extensions[_DOMAINS] = domains
+def register(app: Flask, domains: Sequence[Domain], *, bodies: Mapping[str, Any]) -> None:
+    """Serve the document and the page; both need no token and no network.
+
+    Args:
+        bodies: request bodies by operation id, for those that flask-openapi3 copies wrong.
+    """
+    app.extensions[_DOMAINS] = (domains, bodies)
     assets = resources.files("flask_openapi3_swagger") / "templates" / "swagger"
     docs = Blueprint(
         "docs",
@@ -64,7 +68,8 @@ def register(app: Flask, domains: Sequence[Domain]) -> None:
 
 def document(app: OpenAPI, settings: Settings) -> dict[str, Any]:
     """The OpenAPI 3.1 document of `app`, with the limits of its settings."""
-    domains: Sequence[Domain] = app.extensions[_DOMAINS]
+    domains: Sequence[Domain]
+    domains, bodies = app.extensions[_DOMAINS]
     requests = tuple(model for domain in domains for model in domain.REQUESTS)
     answers = {model: example for domain in domains for model, example in domain.RESPONSES.items()}
     complete: dict[str, Any] = json.loads(json.dumps(app.api_doc))
@@ -78,7 +83,7 @@ def document(app: OpenAPI, settings: Settings) -> dict[str, Any]:
     )
     for path in complete["paths"].values():
         for operation in path.values():
-            operations.complete(operation, examples)
+            operations.complete(operation, examples, bodies)
     return complete
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from api.openapi import bodies
 from api.openapi import responses as spec
 from worker.contract.settings.model import Settings
 
@@ -36,14 +35,18 @@ def limit(schemas: dict[str, Any], settings: Settings) -> None:
     schemas["UploadRequest"]["properties"]["bytes"]["maximum"] = settings.max_archive_bytes
 
 
-def complete(operation: dict[str, Any], examples: Examples) -> None:
-    """Correct an operation in place, and add examples and links."""
+def complete(operation: dict[str, Any], examples: Examples, bodies: Mapping[str, Any]) -> None:
+    """Correct an operation in place, and add examples and links.
+
+    Args:
+        bodies: request bodies by operation id, for those that flask-openapi3 copies wrong.
+    """
     if "parameters" in operation:
         operation["parameters"] = [
             _complete_parameter(p, examples) for p in operation["parameters"]
         ]
-    if operation["operationId"] in bodies.BODIES:  # flask-openapi3's copy has lost keywords
-        operation["requestBody"] = bodies.BODIES[operation["operationId"]]
+    if operation["operationId"] in bodies:  # flask-openapi3's copy has lost keywords
+        operation["requestBody"] = bodies[operation["operationId"]]
     operation["responses"] = _own_responses(operation["responses"])
     links = _build_links(operation["operationId"])
     for status, response in operation["responses"].items():

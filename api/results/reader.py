@@ -41,7 +41,7 @@ class ItemsPage:
 def read_page(services: Services, job: FoundJob, *, after: int, limit: int) -> ItemsPage:
     """Up to `limit` items behind index `after` (-1: from the start).
 
-    Ends before the first chunk that is not finished, so that who goes on from `next`
+    Ends before the first chunk that is not finished, so that a reader who goes on from `next`
     never misses an item.
 
     Raises:

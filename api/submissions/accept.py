@@ -77,7 +77,7 @@ def accept(
     small = _small_shard(shards)
     if small is None:
         _store_shards(services, record, shards)
-    # Last before the record: who finds a job.json may restore the job from it, finds it whole.
+    # Last before the record: a reader of job.json may restore the job, so all else must be there.
     body = view.model_dump_json().encode() if small is None else job_json(view, small)
     services.store.put(keys.job_record(tenant, record.job), body, content_type=JSON)
     _create(services, replace(record, shard=small), allowances)
@@ -167,7 +167,7 @@ def _new_record(settings: Settings, submission: Submission, tenant: str, job: st
 
 
 def _shards(items: Sequence[ManifestItem], *, images: int) -> list[str]:
-    """The manifest, JSON Lines of so many images each."""
+    """The manifest as JSON Lines, `images` of them in a shard."""
     lines = [item.model_dump_json(exclude_none=True) + "\n" for item in items]
     return ["".join(lines[at : at + images]) for at in range(0, len(lines), images)]
 

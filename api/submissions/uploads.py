@@ -11,10 +11,10 @@ from pydantic import Field, StringConstraints
 from api.http import auth
 from api.http.responses import json_response
 from api.http.validation import parse_body
-from api.openapi import bodies, responses
+from api.openapi import responses
 from api.openapi.blueprints import api_blueprint
 from api.services.container import services
-from api.submissions import descriptions
+from api.submissions import bodies, descriptions
 from api.submissions.submission import base_name
 from guanwu.wire.base import Wire, new_id
 from guanwu.wire.requests import Upload

@@ -12,11 +12,11 @@ from api.http.validation import parse_body
 from api.jobs.lookup import find_job
 from api.jobs.responses import job_response
 from api.jobs.views import jobs
-from api.openapi import bodies, parameters, responses
+from api.openapi import parameters, responses
 from api.openapi.paths import ItemPath
 from api.results import reader
 from api.services.container import services
-from api.submissions import accept, descriptions, parsing, prefer_wait
+from api.submissions import accept, bodies, descriptions, parsing, prefer_wait
 from api.submissions.explain_item import resubmit_item
 from api.submissions.submission import Submission
 from guanwu.wire.base import new_id
