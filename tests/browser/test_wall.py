@@ -11,7 +11,7 @@ import pytest
 
 from api.services.job_index import Order
 from deploy.stack import Stack
-from guanwu.wire.uncertainty import least_entropy
+from guanwu.wire.index_row import least_entropy
 from tests.browser.looking import all_pictures_load, barriers
 from tests.support.finished_jobs import NAMES, PICTURES, Finisher, fails, faithfulness_of, score_of
 from tests.support.stack import running_stack
