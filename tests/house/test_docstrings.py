@@ -12,6 +12,8 @@ from tests.house.source import PRODUCT, ROOT, Module, modules
 
 MAX_WORDS = 14
 RIDDLES = ("What", "Which", "Where", "How", "Who")
+PRIVATE = re.compile(r"\b(of whom|so many|lies|stands|told|by itself)\b")
+"""Words with a plainer one: `is`, `stored`, `given`, a number."""
 _END = re.compile(r"(?<!\be\.g)(?<!\bi\.e)[.:;?](?=\s|$)|\n\s*\n")
 
 
@@ -52,6 +54,8 @@ def fault_of(module: Module) -> str | None:
     words = sentence.split()
     if words[0].strip(",'") in RIDDLES:
         return f"begins with {words[0]!r}: {sentence}"
+    if found := PRIVATE.search(sentence):
+        return f"says {found.group()!r}: {sentence}"
     if len(words) > MAX_WORDS:
         return f"{len(words)} words: {sentence}"
     return None
