@@ -8,7 +8,7 @@ import click
 
 from worker.commands.api_keys import keys
 from worker.commands.bucket_lifecycle import lifecycle
-from worker.commands.console import reported, settings_or_exit
+from worker.commands.console import report_errors, settings_or_exit
 from worker.commands.models import models
 from worker.commands.rebuild import rebuild
 from worker.doctor.command import doctor
@@ -34,7 +34,7 @@ def run(device: str | None) -> None:
     if not devices:
         raise click.ClickException("no NVIDIA GPU found; use --device cpu")
     liveness.expect(settings.alive_dir, [COORDINATOR, *(d.name for d in devices)])
-    with reported():
+    with report_errors():
         sys.exit(supervise(devices, drain_s=settings.drain_s, metrics=address_of(settings)))
 
 
@@ -46,7 +46,7 @@ def serve(device: str) -> None:
     from worker.runtime.devices import find_devices
 
     settings = settings_or_exit()
-    with reported():
+    with report_errors():
         serve_device(settings, find_devices(device)[0])
 
 
@@ -56,7 +56,7 @@ def coordinate() -> None:
     from worker.processes.coordinator import coordinate as work
 
     settings = settings_or_exit()
-    with reported():
+    with report_errors():
         work(settings)
 
 

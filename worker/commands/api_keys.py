@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 import structlog
 
-from worker.commands.console import reported, settings_or_exit
+from worker.commands.console import report_errors, settings_or_exit
 from worker.contract.objects.store import ObjectStore
 from worker.contract.records.connection import connect
 from worker.contract.repositories.api_keys import SCOPES, AccessKey, AccessKeys, Scope
@@ -48,7 +48,7 @@ def create(
     as_json: bool,
 ) -> None:
     """Make a key and show its token, this once."""
-    with reported():
+    with report_errors():
         key, token = _access().create(
             tenant=tenant,
             name=name,
@@ -69,7 +69,7 @@ def create(
 @_json_option
 def list_keys(tenant: str | None, *, as_json: bool) -> None:
     """Show all keys, the revoked ones too, and when each was used last."""
-    with reported():
+    with report_errors():
         access = _access()
         for key in access.list():
             if tenant not in (None, key.tenant):
@@ -87,7 +87,7 @@ def list_keys(tenant: str | None, *, as_json: bool) -> None:
 @_json_option
 def revoke(key_id: str, *, as_json: bool) -> None:
     """End a key: its token is refused from now on."""
-    with reported():
+    with report_errors():
         key = _access().revoke(key_id)
         log.info("audit", action="revoke_key", key=key.id, tenant=key.tenant)
     message = f"{key.id} of {key.tenant} is revoked"

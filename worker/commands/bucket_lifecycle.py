@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from worker.commands.console import reported, settings_or_exit
+from worker.commands.console import report_errors, settings_or_exit
 from worker.contract.errors import SettingsInvalid
 from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore
@@ -42,7 +42,7 @@ def lifecycle(*, expire: bool) -> None:
     than the server's lose their results early; print them anew for new tenants.
     """
     settings = settings_or_exit()
-    with reported():
+    with report_errors():
         store = ObjectStore(settings, connections=2) if expire else None
         tenants = list(store.folders(keys.TENANTS)) if store else []
         rules = build_rules(settings, tenants=tenants)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from worker.commands.console import reported, settings_or_exit
+from worker.commands.console import report_errors, settings_or_exit
 from worker.contract.errors import InvalidOptions
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def calibrate(
     from worker.vision.labels.shipped import load_label_set
 
     settings = settings_or_exit()
-    with reported():
+    with report_errors():
         engine = make_engine(settings, device="auto", progress=click.echo)
         truth = ground_truth.GroundTruth(folder, ground_truth.read_table(table) if table else None)
         labels = load_label_set(label_set) if label_set else None

@@ -16,7 +16,7 @@ from worker.runtime.exit_codes import EXIT_CONFIG
 
 
 @contextlib.contextmanager
-def reported() -> Iterator[None]:
+def report_errors() -> Iterator[None]:
     """Guanwu's errors become one line and an exit code."""
     try:
         yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from worker.commands.calibrate import calibrate
-from worker.commands.console import reported, settings_or_exit
+from worker.commands.console import report_errors, settings_or_exit
 
 
 @click.group()
@@ -19,7 +19,7 @@ def list_models(*, as_json: bool) -> None:
     """Show every model that jobs may name. Fetches nothing."""
     from worker.inference.engine_factory import make_engine
 
-    with reported():
+    with report_errors():
         catalog = make_engine(settings_or_exit(), device="cpu").catalog()
     if as_json:
         click.echo(catalog.model_dump_json())
@@ -37,7 +37,7 @@ def fetch(ids: tuple[str, ...]) -> None:
     """Fetch and check models; without names the default set."""
     from worker.inference.engine_factory import make_engine
 
-    with reported():
+    with report_errors():
         engine = make_engine(settings_or_exit(), device="cpu", progress=click.echo)
         engine.load(ids or None)
         for model in engine.catalog().models:
@@ -55,7 +55,7 @@ def check(ids: tuple[str, ...], device: str) -> None:
     from worker.vision.models.loading.number_format import name_of
 
     settings = settings_or_exit()
-    with reported():
+    with report_errors():
         engine = make_engine(settings, device=device, progress=click.echo)
         for name in ids or engine.default_models:
             model = engine.model(name)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import click
 
-from worker.commands.console import reported, settings_or_exit
+from worker.commands.console import report_errors, settings_or_exit
 
 
 @click.command()
@@ -20,7 +20,7 @@ def rebuild() -> None:
     settings = settings_or_exit()
     store = ObjectStore(settings, connections=settings.io_threads)
     records = Records(connect(settings), settings)
-    with reported(), ThreadPoolExecutor(settings.io_threads) as io:
+    with report_errors(), ThreadPoolExecutor(settings.io_threads) as io:
         for tenant, job in undone_jobs(store):
             if restore(records, store, tenant, job, io=io):
                 click.echo(f"{job.id}\trestored for {tenant}")

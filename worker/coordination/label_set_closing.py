@@ -124,7 +124,7 @@ class LabelSetBuilder:
                 continue
             parts.append(part)
             owners.append(examples[index].label)
-        joined = [ExampleFeatures.joined(parts, owners)] if parts else []
+        joined = [ExampleFeatures.join(parts, owners)] if parts else []
         if self._version.base is not None:
             joined.insert(0, self._read_base_features(self._version.base))
         if len({part.weights_sha256 for part in (*joined, *parts)}) > 1:
@@ -132,7 +132,7 @@ class LabelSetBuilder:
                 "the model's weights have changed since other examples were looked at; make the "
                 "label set anew from its pictures"
             )
-        return ExampleFeatures.joined(joined) if joined else None
+        return ExampleFeatures.join(joined) if joined else None
 
     def _read_features(self, index: int) -> ExampleFeatures | None:
         """None if they were never written."""

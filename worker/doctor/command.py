@@ -33,7 +33,7 @@ def doctor(*, as_json: bool) -> None:
     for finding in _findings():
         findings.append(finding)
         if not as_json:
-            console.print(shown(finding))
+            console.print(format_finding(finding))
     well = all(finding.level != "problem" for finding in findings)
     if as_json:
         report = {"ok": well, "findings": [asdict(finding) for finding in findings]}
@@ -51,7 +51,7 @@ def _findings() -> Iterator[Finding]:
     yield from examine(settings)
 
 
-def shown(finding: Finding) -> Text:
+def format_finding(finding: Finding) -> Text:
     """A line, and one below it with the remedy."""
     mark, colour = MARKS[finding.level]
     line = Text.assemble((mark, colour), f" {finding.subject:<9}{finding.what}")

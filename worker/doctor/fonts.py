@@ -30,12 +30,12 @@ def examine() -> list[Finding]:
 
 def judge(face: ImageFont.FreeTypeFont, *, name: str) -> Finding:
     """A glyph that is missing is drawn like one that nobody has."""
-    box = _drawn(face, NOBODYS)
-    missing = "".join(c for c in SAMPLE if _drawn(face, c) == box)
+    box = _draw(face, NOBODYS)
+    missing = "".join(c for c in SAMPLE if _draw(face, c) == box)
     if missing:
         return problem(SUBJECT, f"{name} lacks {missing}: titles have boxes there", remedy=REMEDY)
     return Finding(SUBJECT, f"{name} has Chinese glyphs")
 
 
-def _drawn(face: ImageFont.FreeTypeFont, character: str) -> bytes:
+def _draw(face: ImageFont.FreeTypeFont, character: str) -> bytes:
     return bytes(face.getmask(character))

@@ -30,7 +30,7 @@ def examine(settings: Settings) -> list[Finding]:
         pynvml.nvmlInit()
     except pynvml.NVMLError as exc:
         return [judge_absence(settings.device, reason=str(exc))]
-    gpus = [_read(n) for n in range(pynvml.nvmlDeviceGetCount())]
+    gpus = [_read_gpu(n) for n in range(pynvml.nvmlDeviceGetCount())]
     if not gpus:
         return [judge_absence(settings.device, reason="the driver knows none")]
     driver = Finding(SUBJECT, f"driver {pynvml.nvmlSystemGetDriverVersion()}")
@@ -76,7 +76,7 @@ def judge(gpu: Gpu, *, built_for: Sequence[str]) -> list[Finding]:
     return [fits, Finding(SUBJECT, room)]
 
 
-def _read(index: int) -> Gpu:
+def _read_gpu(index: int) -> Gpu:
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
     memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
     return Gpu(

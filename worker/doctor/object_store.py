@@ -56,12 +56,12 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield _conditional_put(client, store.bucket, key)
         yield _deletes(store, key)
     except GuanwuError as exc:
-        yield _failed(exc)
+        yield _report_failure(exc)
     except BotoCoreError as exc:
         yield problem(SUBJECT, f"it does not answer ({exc})", remedy=ADDRESS)
 
 
-def _failed(error: GuanwuError) -> Finding:
+def _report_failure(error: GuanwuError) -> Finding:
     if isinstance(error, StoreDenied):
         return problem(SUBJECT, error.message, remedy=CREDENTIALS)
     return problem(SUBJECT, error.message, remedy=ADDRESS)

@@ -83,7 +83,7 @@ class ItemPipeline:
     ) -> None:
         self._metrics = metrics or WorkerMetrics()
         self._store = store
-        self._client_labels = LabelSetCache(store)
+        self._label_sets = LabelSetCache(store)
         self._downloads = downloads
         self._engine = engine
         self._limits = limits
@@ -97,7 +97,7 @@ class ItemPipeline:
         """
         watch = Stopwatch(self._metrics)
         with watch.stage("fetch"):
-            client = self._client_labels.of(options, tenant=claim.record.tenant, job=claim.job)
+            client = self._label_sets.find(options, tenant=claim.record.tenant, job=claim.job)
             data = self._fetch(item)
         with self._processor_slots:
             with watch.stage("decode"):

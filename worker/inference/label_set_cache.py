@@ -51,7 +51,7 @@ class LabelSetCache:
         self._lock = threading.Lock()
         self._reading = threading.Lock()
 
-    def of(self, options: Options, *, tenant: str, job: str) -> ClientLabels | None:
+    def find(self, options: Options, *, tenant: str, job: str) -> ClientLabels | None:
         """The set that a job's options name; None if it is none of a client's. To the job that
         builds it, it has labels and a model, and nothing to score with yet.
 
@@ -63,10 +63,10 @@ class LabelSetCache:
         if not is_of_client(options.label_set):
             return None
         name = options.label_set or ""
-        if (labels := self._find(tenant, name, job)) is not None:
+        if (labels := self._find_kept(tenant, name, job)) is not None:
             return labels
         with self._reading:  # a job's pictures all ask at once, and a set is fitted once
-            return self._find(tenant, name, job) or self._load(tenant, name, job)
+            return self._find_kept(tenant, name, job) or self._load(tenant, name, job)
 
     def _load(self, tenant: str, name: str, job: str) -> ClientLabels:
         version = self._find_version(tenant, name)
@@ -74,7 +74,7 @@ class LabelSetCache:
             return self._keep((tenant, name, job), self._unbuilt(tenant, version))
         return self._keep((tenant, name, ""), self._read(tenant, version))
 
-    def _find(self, tenant: str, name: str, job: str) -> ClientLabels | None:
+    def _find_kept(self, tenant: str, name: str, job: str) -> ClientLabels | None:
         with self._lock:
             for key in ((tenant, name, ""), (tenant, name, job)):
                 if key in self._kept:

@@ -29,4 +29,4 @@ class Stopwatch:
 
     def _add(self, name: Stage, ms: float, *, ended_ns: int, images: int = 1) -> None:
         self.ms[name] = ms
-        self._metrics.saw(name, ms / 1000, ended_ns=ended_ns, lasted_s=ms * images / 1000)
+        self._metrics.record_stage(name, ms / 1000, ended_ns=ended_ns, lasted_s=ms * images / 1000)

@@ -28,7 +28,7 @@ def open_claim_span(traces: Traces, claim: Claim) -> Iterator[None]:
         name = _NAMES.get(claim.action, "chunk")
         with (
             traces.span(name, parent=parent, kind="consumer", attributes=_facts(claim)) as span,
-            stage_times.gathered() as times,
+            stage_times.gather() as times,
         ):
             try:
                 yield

@@ -157,14 +157,14 @@ class WorkerMetrics:
             self._cpu_s_of[name].inc(time.thread_time() - started_cpu_s)
             spent_s = time.perf_counter() - started_s
             self._s_of[name].observe(spent_s)
-            stage_times.saw(name, spent_s)
+            stage_times.record(name, spent_s)
             if into is not None:
                 into[name] = into.get(name, 0.0) + spent_s * 1000
 
-    def saw(self, name: Stage, seconds: float, *, ended_ns: int, lasted_s: float) -> None:
-        """A stage that was timed elsewhere, as `stage_times.saw` says."""
+    def record_stage(self, name: Stage, seconds: float, *, ended_ns: int, lasted_s: float) -> None:
+        """A stage that was timed elsewhere, as `stage_times.record` says."""
         self._s_of[name].observe(seconds)
-        stage_times.saw(name, seconds, ended_ns=ended_ns, lasted_s=lasted_s)
+        stage_times.record(name, seconds, ended_ns=ended_ns, lasted_s=lasted_s)
 
 
 def open_metrics(process: str) -> WorkerMetrics:

@@ -50,7 +50,7 @@ _gathering: ContextVar[StageTimes | None] = ContextVar("stage_times", default=No
 
 
 @contextmanager
-def gathered() -> Iterator[StageTimes]:
+def gather() -> Iterator[StageTimes]:
     """Stages that end in this context, and in copies of it, are gathered."""
     times = StageTimes()
     token = _gathering.set(times)
@@ -60,7 +60,7 @@ def gathered() -> Iterator[StageTimes]:
         _gathering.reset(token)
 
 
-def saw(
+def record(
     stage: str, seconds: float, *, ended_ns: int | None = None, lasted_s: float | None = None
 ) -> None:
     """A stage took so long; it has ended now and lasted as long, unless that is told.

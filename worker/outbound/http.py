@@ -87,7 +87,7 @@ class Outbound:
         until_s = time.monotonic() + timeout_s
         backend = _CheckedBackend(self._allowed, self._resolve, until_s)
         with (
-            _translated(where.host, timeout_s),
+            _translate_errors(where.host, timeout_s),
             self._pool(backend) as pool,
             pool.stream(method, _target(where), headers=named, content=content) as response,
         ):
@@ -95,7 +95,7 @@ class Outbound:
                 name.decode("latin-1").lower(): value.decode("latin-1")
                 for name, value in response.headers
             }
-            pieces = self._bounded(response.iter_stream(), where.host)
+            pieces = self._limit_bytes(response.iter_stream(), where.host)
             yield HttpAnswer(response.status, answer_headers, pieces)
 
     def _pool(self, backend: _CheckedBackend) -> httpcore.ConnectionPool:
@@ -103,7 +103,7 @@ class Outbound:
             ssl_context=self._tls, network_backend=backend, max_keepalive_connections=0
         )
 
-    def _bounded(self, pieces: Iterable[bytes], host: str) -> Iterator[bytes]:
+    def _limit_bytes(self, pieces: Iterable[bytes], host: str) -> Iterator[bytes]:
         read = 0
         for piece in pieces:
             read += len(piece)
@@ -132,7 +132,7 @@ class _CheckedBackend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         failed: httpcore.ConnectError | httpcore.ConnectTimeout | None = None
-        for address in self._checked(host, port):
+        for address in self._resolve_allowed(host, port):
             try:
                 stream = self._sockets.connect_tcp(
                     str(address), port, _left_s(self._until_s), None, socket_options
@@ -143,7 +143,7 @@ class _CheckedBackend(httpcore.NetworkBackend):
             return _TimedStream(stream, self._until_s)
         raise failed or httpcore.ConnectError(f"{host} has no address")
 
-    def _checked(self, host: str, port: int) -> list[Address]:
+    def _resolve_allowed(self, host: str, port: int) -> list[Address]:
         """All addresses of the host, if each may be called."""
         addresses = _within(self._until_s, lambda: self._resolve(host, port))
         if not all(self._allowed.may_call(address, host=host) for address in addresses):
@@ -231,7 +231,7 @@ def _target(where: httpx.URL) -> httpcore.URL:
 
 
 @contextmanager
-def _translated(host: str, timeout_s: float) -> Iterator[None]:
+def _translate_errors(host: str, timeout_s: float) -> Iterator[None]:
     try:
         yield
     except httpcore.TimeoutException as exc:

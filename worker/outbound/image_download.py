@@ -107,9 +107,9 @@ class Downloads:
             with outbound.open("GET", url, headers=HEADERS, timeout_s=left_s) as answer:
                 yield answer
         except (AddressForbidden, OutboundFailed, OutboundTooLarge) as exc:
-            raise self._translated(exc, url) from exc
+            raise self._translate(exc, url) from exc
 
-    def _translated(self, error: GuanwuError, url: str) -> GuanwuError:
+    def _translate(self, error: GuanwuError, url: str) -> GuanwuError:
         if isinstance(error, AddressForbidden):
             return UrlNotAllowed(f"{shown(url)}: {error.message}")
         if isinstance(error, OutboundTooLarge):

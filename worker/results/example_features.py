@@ -36,7 +36,7 @@ class ExampleFeatures:
     outside: bytes
 
     @classmethod
-    def joined(cls, parts: Sequence[Self], labels: Sequence[int] | None = None) -> Self:
+    def join(cls, parts: Sequence[Self], labels: Sequence[int] | None = None) -> Self:
         """All of them in order, of the same model; `labels` one a part, if they are to change."""
         own = chain.from_iterable(part.labels for part in parts)
         return cls(

@@ -21,7 +21,7 @@ from worker.contract.errors import CorruptImage, ImageError, ImageTooLarge, Sour
 from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.objects.store import BYTES, ObjectStore, split_address
-from worker.sources.entry import Entry, looks_like_image, refused
+from worker.sources.entry import Entry, looks_like_image, refused_item
 
 _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, RuntimeError)
 
@@ -80,7 +80,7 @@ class ArchiveReader:
         try:
             data = member.read(self._limits.max_image_bytes)
         except ImageError as exc:
-            return refused(exc, custom_id=shown, filename=filename), 0
+            return refused_item(exc, custom_id=shown, filename=filename), 0
         key = keys.input_key(self._tenant, hashlib.sha256(data).hexdigest())
         self._store.put(key, data, content_type=BYTES)
         item = ManifestItem(

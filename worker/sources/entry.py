@@ -45,7 +45,7 @@ def looks_like_image(name: str) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
-def refused(
+def refused_item(
     error: ImageError, *, custom_id: str | None = None, filename: str | None = None
 ) -> ManifestItem:
     """An entry that can never run, with the reason."""

@@ -22,13 +22,13 @@ class PrefixReader:
             if looks_like_image(key):
                 item = ManifestItem(
                     index=0,
-                    custom_id=_shortened(key.removeprefix(self._prefix)),
+                    custom_id=_shorten(key.removeprefix(self._prefix)),
                     filename=PurePosixPath(key).name,
                     source=f"s3://{self._bucket}/{key}",
                 )
                 yield Entry(item, key)
 
 
-def _shortened(name: str, *, limit: int = 256) -> str:
+def _shorten(name: str, *, limit: int = 256) -> str:
     """A custom_id holds 256 characters; the end of a long path tells more than its beginning."""
     return name if len(name) <= limit else "…" + name[-(limit - 1) :]

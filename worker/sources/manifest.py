@@ -25,7 +25,7 @@ from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore, split_address
 from worker.contract.settings.model import Settings
-from worker.sources.entry import Entry, refused
+from worker.sources.entry import Entry, refused_item
 
 MAX_LINE_BYTES = 64 * 2**10
 
@@ -107,12 +107,12 @@ class ManifestReader:
         try:
             parsed = self._parse(line)
         except (ValidationError, BadManifestLine) as exc:
-            return refused(BadManifestLine(f"line {number}: {_first_problem(exc)}"))
+            return refused_item(BadManifestLine(f"line {number}: {_first_problem(exc)}"))
         try:
-            return self._resolved(parsed)
+            return self._to_item(parsed)
         except ImageError as exc:
             error = type(exc)(f"line {number}: {exc.message}")
-            return refused(error, custom_id=parsed.custom_id)
+            return refused_item(error, custom_id=parsed.custom_id)
 
     @staticmethod
     def _parse(line: bytes) -> _Line:
@@ -122,17 +122,17 @@ class ManifestReader:
             )
         return _Line.model_validate_json(line)
 
-    def _resolved(self, line: _Line) -> ManifestItem:
-        source = self._checked(line.image or _Image(s3=line.source_ref))
+    def _to_item(self, line: _Line) -> ManifestItem:
+        source = self._check_source(line.image or _Image(s3=line.source_ref))
         return ManifestItem(
             index=0,
             custom_id=line.custom_id,
             filename=_file_name(source),
             source=source,
-            options=self._merged(line.options),
+            options=self._merge_options(line.options),
         )
 
-    def _checked(self, image: _Image) -> str:
+    def _check_source(self, image: _Image) -> str:
         """The address of the image.
 
         Raises:
@@ -151,7 +151,7 @@ class ManifestReader:
             )
         return image.s3
 
-    def _merged(self, changes: dict[str, Any] | None) -> Options | None:
+    def _merge_options(self, changes: dict[str, Any] | None) -> Options | None:
         """The job's options with a line's own; None where it has none."""
         if not changes:
             return None

@@ -65,10 +65,10 @@ class Sender:
 
     def send(self, delivery: Delivery, receiver: Receiver) -> DeliveryOutcome:
         began_s = time.monotonic()
-        status, error = self._tried(delivery, receiver)
+        status, error = self._post(delivery, receiver)
         return DeliveryOutcome(status, error, round((time.monotonic() - began_s) * 1000))
 
-    def _tried(self, delivery: Delivery, receiver: Receiver) -> tuple[int | None, str | None]:
+    def _post(self, delivery: Delivery, receiver: Receiver) -> tuple[int | None, str | None]:
         headers = signed_headers(delivery, receiver.secrets, now=dt.datetime.now(dt.UTC))
         body = delivery.body.encode()
         try:

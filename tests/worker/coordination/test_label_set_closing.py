@@ -107,9 +107,7 @@ def build(
         store.put(key, one.to_bytes(), content_type=BYTES)
         closing.add(ItemResult(job=JOB, index=n, status=ItemStatus.SUCCEEDED))
     closing.write()
-    assert (
-        LabelSetBuilder.for_job(store, io, record(made)) is None
-    )  # a second end
+    assert LabelSetBuilder.for_job(store, io, record(made)) is None  # a second end
     return sets.find("one", made.ref)
 
 
@@ -161,8 +159,8 @@ def test_a_later_version_has_the_examples_of_its_base_too(store: ObjectStore, io
     build(store, io, version(), [(0, [1.0, 0.0]), (1, [0.0, 1.0])])
     made = build(store, io, version(2, base=1), [(1, [1.0, 1.0])])
     assert [label.examples for label in made.labels] == [1, 2]
-    shelf = LabelSetCache(store)
-    first, second = (scored(shelf, number) for number in (1, 2))
+    cache = LabelSetCache(store)
+    first, second = (scored(cache, number) for number in (1, 2))
     assert np.allclose(first, [[1, 0], [0, 1]])
     assert np.allclose(second[0], [1, 0])
     assert 0 < second[1][0] < second[1][1]
@@ -190,9 +188,9 @@ def test_what_lies_around_boxes_is_what_the_label_is_not(store: ObjectStore, io:
     assert np.array_equal(second[0], first[0])
 
 
-def scored(shelf: LabelSetCache, number: int) -> np.ndarray:
+def scored(cache: LabelSetCache, number: int) -> np.ndarray:
     options = Options(label_set=f"{SET}@{number}")
-    found = shelf.of(options, tenant="one", job="job_x")
+    found = cache.find(options, tenant="one", job="job_x")
     assert found is not None
     assert found.prototypes is not None
     return found.prototypes.directions.numpy()
@@ -212,13 +210,13 @@ def test_workers_find_a_set_under_the_tenant_of_the_job_alone(
     store: ObjectStore, io: Executor
 ) -> None:
     build(store, io, version(), [(0, [1.0, 0.0]), (1, [0.0, 1.0])])
-    shelf, options = LabelSetCache(store), Options(label_set=f"{SET}@1")
-    assert shelf.of(options, tenant="one", job="job_x") is not None
+    cache, options = LabelSetCache(store), Options(label_set=f"{SET}@1")
+    assert cache.find(options, tenant="one", job="job_x") is not None
     with pytest.raises(UnknownLabelSet):
-        shelf.of(options, tenant="two", job="job_x")
+        cache.find(options, tenant="two", job="job_x")
     with pytest.raises(UnknownLabelSet, match="@1"):
-        shelf.of(Options(label_set=SET), tenant="one", job="job_x")
-    assert shelf.of(Options(label_set="wanwu"), tenant="one", job="job_x") is None
+        cache.find(Options(label_set=SET), tenant="one", job="job_x")
+    assert cache.find(Options(label_set="wanwu"), tenant="one", job="job_x") is None
 
 
 def test_a_version_is_unbuilt_to_its_own_job_alone(store: ObjectStore, io: Executor) -> None:
@@ -226,15 +224,15 @@ def test_a_version_is_unbuilt_to_its_own_job_alone(store: ObjectStore, io: Execu
     box = (1, 2, 30, 40)
     sets.put_examples("one", made, [Example(label=0), Example(label=1, box_px=box)])
     sets.put("one", made)
-    shelf, options = LabelSetCache(store), Options(label_set=made.ref)
-    own = shelf.of(options, tenant="one", job=JOB)
+    cache, options = LabelSetCache(store), Options(label_set=made.ref)
+    own = cache.find(options, tenant="one", job=JOB)
     assert own is not None
     assert (own.building, own.job, own.boxes) == (True, JOB, {1: box})
     with pytest.raises(LabelSetBuilding):
-        shelf.of(options, tenant="one", job="job_x")
+        cache.find(options, tenant="one", job="job_x")
     sets.put("one", made.model_copy(update={"status": "failed"}))
     with pytest.raises(LabelSetFailed):
-        LabelSetCache(store).of(options, tenant="one", job=JOB)
+        LabelSetCache(store).find(options, tenant="one", job=JOB)
 
 
 def test_other_jobs_and_other_sets_end_without_a_version(store: ObjectStore, io: Executor) -> None:
