@@ -8,7 +8,7 @@ from flask import Flask, Response, g, request
 from structlog.contextvars import bind_contextvars
 
 from api.services.capacity import LAST_SPANS
-from worker.contract.telemetry.tracing import HEADER, Span, Traces, named, traceparent
+from worker.contract.telemetry.tracing import HEADER, Span, Traces, trace_fields, traceparent
 
 ANSWER_HEADER = "X-Trace-Id"
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -43,7 +43,7 @@ def _enter(traces: Traces) -> None:
     g.trace = stack = ExitStack()
     name = f"{request.method} {route}"
     g.span = stack.enter_context(traces.span(name, parent=parent, kind="server", attributes=facts))
-    bind_contextvars(**named(traceparent()))
+    bind_contextvars(**trace_fields(traceparent()))
 
 
 def _describe(response: Response) -> Response:
@@ -53,7 +53,7 @@ def _describe(response: Response) -> Response:
     span.say({"http.response.status_code": response.status_code, "guanwu.request": g.request_id})
     if response.status_code >= 500:
         span.fail(str(response.status_code))
-    if traced := named(traceparent()):
+    if traced := trace_fields(traceparent()):
         response.headers[ANSWER_HEADER] = traced["trace_id"]
     return response
 

@@ -17,7 +17,7 @@ from guanwu.wire.options import Options
 from worker.contract.errors import LabelSetNotFound
 from worker.contract.label_set import LabelSet
 from worker.contract.option_checks import check_options
-from worker.contract.records.connection import translated
+from worker.contract.records.connection import translate_errors
 from worker.contract.records.keys import RedisKeys
 from worker.contract.settings.model import Settings
 
@@ -95,7 +95,7 @@ class CatalogCache:
         digest = next((s.digest for s in catalog.label_sets if s.id == set_id), None)
         if digest is None or digest in self._label_sets:
             return self._label_sets.get(digest or "")
-        with translated():
+        with translate_errors():
             text = cast("str | None", self._client.get(self._keys.label_set(digest)))
         if text is None:
             return None
@@ -105,7 +105,7 @@ class CatalogCache:
         return labels
 
     def _read(self) -> Catalog | None:
-        with translated():
+        with translate_errors():
             text = cast("str | None", self._client.get(self._keys.catalog))
         if text is None:
             return None

@@ -19,7 +19,7 @@ from api.services.label_index import LabelIndexes
 from worker.contract.objects.store import ObjectStore
 from worker.contract.records.broker import make_app
 from worker.contract.records.connection import connect
-from worker.contract.records.deliveries import Deliveries
+from worker.contract.records.deliveries import DeliveryQueue
 from worker.contract.records.fleet import FleetStatus
 from worker.contract.records.keys import RedisKeys
 from worker.contract.records.records import Records
@@ -79,7 +79,7 @@ class Services:
     store: ObjectStore
     records: Records
     idempotency: IdempotencyStore
-    deliveries: Deliveries
+    deliveries: DeliveryQueue
     fleet: FleetStatus
     api_keys: AccessKeys
     webhooks: Webhooks
@@ -102,7 +102,7 @@ def make_services(settings: Settings) -> Services:
         store=store,
         records=Records(client, settings),
         idempotency=IdempotencyStore(client, settings),
-        deliveries=Deliveries(client, settings),
+        deliveries=DeliveryQueue(client, settings),
         fleet=FleetStatus(client, RedisKeys(settings.redis_prefix)),
         api_keys=AccessKeys(client, store, settings),
         webhooks=Webhooks(client, store, settings),

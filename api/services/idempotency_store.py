@@ -13,7 +13,7 @@ import redis
 
 from guanwu.wire.base import from_ms
 from worker.contract.errors import IdempotencyInFlight, IdempotencyKeyReused, RedisUnavailable
-from worker.contract.records.connection import translated
+from worker.contract.records.connection import translate_errors
 from worker.contract.records.keys import RedisKeys
 from worker.contract.settings.model import Settings
 
@@ -48,7 +48,7 @@ class IdempotencyStore:
         self._script = client.register_script(lua)
 
     def _call(self, name: str, command: str, *args: object) -> Any:
-        with translated():
+        with translate_errors():
             return self._script(keys=[name], args=[command, *map(str, args)])
 
     def begin(self, tenant: str, key: str, *, payload: str, new_id: str) -> IdempotencyClaim:

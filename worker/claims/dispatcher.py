@@ -15,7 +15,7 @@ from worker.contract.errors import LeaseLost, RedisUnavailable
 from worker.contract.lanes import QueueName
 from worker.contract.records.job_record import Claim, ClaimAction
 from worker.contract.records.records import Records
-from worker.contract.telemetry.tracing import OFF, Traces, named
+from worker.contract.telemetry.tracing import OFF, Traces, trace_fields
 from worker.observability.claim_span import open_claim_span
 
 log = structlog.get_logger(__name__)
@@ -101,7 +101,7 @@ class ClaimLoop:
                 self._last_claim = time.monotonic()
 
     def _run_claim(self, claim: Claim, *, leads: bool) -> None:
-        trace = named(claim.record.traceparent)
+        trace = trace_fields(claim.record.traceparent)
         with bound_contextvars(job_id=claim.job, chunk=claim.chunk, **trace), self._busy():
             try:
                 if leads and claim.more is not None:

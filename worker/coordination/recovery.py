@@ -18,7 +18,7 @@ import structlog
 from worker.contract.errors import GuanwuError, ObjectNotFound
 from worker.contract.lanes import QUEUES, QueueName
 from worker.contract.objects.store import ObjectStore
-from worker.contract.records.connection import translated
+from worker.contract.records.connection import translate_errors
 from worker.contract.records.keys import RedisKeys
 from worker.contract.records.records import Records
 from worker.contract.records.server_state import read_state, warn
@@ -60,14 +60,14 @@ class Recovery(PeriodicThread):
         Raises:
             RedisUnavailable, StoreUnavailable, StoreDenied: to be tried again.
         """
-        with translated():
+        with translate_errors():
             server = str(self._client.info("server")["run_id"])
             known = self._client.get(self._key)
         if known == server or not self._records.turns.take(TURN, every_s=TURN_S):
             return 0
         warn(read_state(self._client))  # a replica may be set up worse than its master was
         restored = self._restore(dt.datetime.now(dt.UTC) - LOOK_BACK)
-        with translated():
+        with translate_errors():
             self._client.set(self._key, server)
         self._records.turns.end(TURN)
         return restored

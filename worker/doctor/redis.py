@@ -10,8 +10,8 @@ import redis
 
 from worker.contract.errors import RedisUnavailable
 from worker.contract.finding import Finding, problem, warning
-from worker.contract.records.connection import connect, sentinels, translated
-from worker.contract.records.server_state import SUBJECT, judge, read_state
+from worker.contract.records.connection import connect, sentinels, translate_errors
+from worker.contract.records.server_state import SUBJECT, check_server, read_state
 from worker.contract.settings.model import Settings
 
 PINGS = 20
@@ -26,7 +26,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield judge_sentinels(knowing, of=len(watchers), master=master)
     with connect(settings) as client:
         try:
-            yield from judge(read_state(client))
+            yield from check_server(read_state(client))
             yield judge_latency(_ping_ms(client))
         except RedisUnavailable as exc:
             yield _away(exc)
@@ -56,7 +56,7 @@ def judge_sentinels(knowing: int, *, of: int, master: str) -> Finding:
 
 def _ping_ms(client: redis.Redis) -> float:
     took_ms = []
-    with translated():
+    with translate_errors():
         for _ in range(PINGS):
             began_s = time.perf_counter()
             client.ping()

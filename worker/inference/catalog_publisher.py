@@ -11,7 +11,7 @@ import structlog
 from guanwu.wire.catalog import Catalog
 from worker.contract.errors import RedisUnavailable
 from worker.contract.label_set import LabelSet
-from worker.contract.records.connection import translated
+from worker.contract.records.connection import translate_errors
 from worker.contract.records.keys import RedisKeys
 from worker.runtime.periodic import PeriodicThread
 
@@ -41,7 +41,7 @@ class CatalogPublisher(PeriodicThread):
 
     def publish(self) -> None:
         """Raises RedisUnavailable."""
-        with translated():
+        with translate_errors():
             for labels in self._offering.label_sets():
                 key = self._keys.label_set(labels.digest)
                 if not self._client.expire(key, LABELS_S):

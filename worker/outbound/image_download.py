@@ -22,7 +22,7 @@ from worker.contract.errors import (
     UrlRefused,
     UrlUnreachable,
 )
-from worker.contract.inputs.urls import check_url, is_named, shown
+from worker.contract.inputs.urls import check_url, is_named, redact_url
 from worker.contract.settings.model import Settings
 from worker.outbound.http import HttpAnswer, Outbound, Resolve
 
@@ -78,7 +78,9 @@ class Downloads:
                     self._check_size(answer, hop)
                     return b"".join(answer.pieces)
                 hop = _target(answer, hop)
-        raise UrlRefused(f"{shown(url)} redirects more than {MAX_REDIRECTS} times; name its end")
+        raise UrlRefused(
+            f"{redact_url(url)} redirects more than {MAX_REDIRECTS} times; name its end"
+        )
 
     def _check_size(self, answer: HttpAnswer, url: str) -> None:
         """Refuse what says itself that it is too large; what does not is counted as it comes."""
@@ -88,7 +90,7 @@ class Downloads:
 
     def _too_large(self, url: str) -> ImageTooLarge:
         limit = self._settings.max_image_bytes
-        return ImageTooLarge(f"{shown(url)} has more than {limit:,} bytes; make it smaller")
+        return ImageTooLarge(f"{redact_url(url)} has more than {limit:,} bytes; make it smaller")
 
     def _check_url(self, url: str, *, named: str) -> None:
         try:
@@ -96,7 +98,7 @@ class Downloads:
         except UrlNotAllowed as exc:
             if url == named:
                 raise
-            raise UrlNotAllowed(f"{shown(named)} redirects away: {exc.message}") from exc
+            raise UrlNotAllowed(f"{redact_url(named)} redirects away: {exc.message}") from exc
 
     @contextmanager
     def _answer(self, url: str, end_s: float) -> Iterator[HttpAnswer]:
@@ -111,7 +113,7 @@ class Downloads:
 
     def _translate(self, error: GuanwuError, url: str) -> GuanwuError:
         if isinstance(error, AddressForbidden):
-            return UrlNotAllowed(f"{shown(url)}: {error.message}")
+            return UrlNotAllowed(f"{redact_url(url)}: {error.message}")
         if isinstance(error, OutboundTooLarge):
             return self._too_large(url)
         if _has_bad_certificate(error):
@@ -132,14 +134,16 @@ def _check_answer(answer: HttpAnswer, url: str) -> None:
     """Raises UrlRefused or UrlUnreachable unless the answer is a whole file."""
     status = answer.status
     if status >= 500 or status in _PASSING:
-        raise UrlUnreachable(f"{shown(url)} answers {status}; retry the job later")
+        raise UrlUnreachable(f"{redact_url(url)} answers {status}; retry the job later")
     if status != 200:
         raise UrlRefused(
-            f"{shown(url)} answers {status}; name a URL that opens without a login, or upload "
+            f"{redact_url(url)} answers {status}; name a URL that opens without a login, or upload "
             "the file"
         )
     if answer.headers.get("content-encoding", "identity") != "identity":
-        raise UrlRefused(f"{shown(url)} comes packed though it was not asked for; upload the file")
+        raise UrlRefused(
+            f"{redact_url(url)} comes packed though it was not asked for; upload the file"
+        )
 
 
 def _has_bad_certificate(error: BaseException | None) -> bool:

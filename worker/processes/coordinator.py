@@ -16,7 +16,7 @@ import structlog
 from worker.claims.dispatcher import Runner
 from worker.claims.leases import Leases
 from worker.contract.lanes import COORDINATOR
-from worker.contract.records.deliveries import Deliveries
+from worker.contract.records.deliveries import DeliveryQueue
 from worker.contract.records.fleet import FleetStatus
 from worker.contract.records.job_record import ClaimAction
 from worker.contract.records.server_state import demand_fit
@@ -74,7 +74,7 @@ def _start_background(parts: contextlib.ExitStack, connections: Connections) -> 
     settings, client, records = connections.settings, connections.client, connections.records
     store, wake, metrics = connections.store, connections.wake, connections.metrics
     io = parts.enter_context(ThreadPoolExecutor(settings.io_threads, thread_name_prefix="io"))
-    webhooks, deliveries = Webhooks(client, store, settings), Deliveries(client, settings)
+    webhooks, deliveries = Webhooks(client, store, settings), DeliveryQueue(client, settings)
     outbox = Outbox(webhooks, deliveries, records, store)
     leases = Leases(records, heartbeat_s=settings.heartbeat_s, metrics=metrics)
     start_parts(
@@ -108,7 +108,7 @@ def _start_background(parts: contextlib.ExitStack, connections: Connections) -> 
 
 
 def _build_dispatcher(
-    connections: Connections, deliveries: Deliveries, webhooks: Webhooks
+    connections: Connections, deliveries: DeliveryQueue, webhooks: Webhooks
 ) -> WebhookDispatcher:
     settings = connections.settings
     allowed = settings.allowed_addresses

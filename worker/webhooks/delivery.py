@@ -23,9 +23,9 @@ from guanwu.wire.webhooks import Attempt
 from worker.contract.errors import GuanwuError, ServiceUnavailable, StoreDenied, WebhookNotFound
 from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore
-from worker.contract.records.deliveries import Deliveries, Taken
+from worker.contract.records.deliveries import DeliveryQueue, LeasedDelivery
 from worker.contract.repositories.webhooks import Webhooks
-from worker.contract.telemetry.tracing import OFF, Attributes, Traces, named
+from worker.contract.telemetry.tracing import OFF, Attributes, Traces, trace_fields
 from worker.contract.webhook import Delivery, pause_s
 from worker.observability.metrics import Delivered, WorkerMetrics
 from worker.runtime.periodic import PeriodicThread
@@ -44,7 +44,7 @@ class WebhookDispatcher(PeriodicThread):
 
     def __init__(
         self,
-        deliveries: Deliveries,
+        deliveries: DeliveryQueue,
         webhooks: Webhooks,
         store: ObjectStore,
         sender: Sender,
@@ -88,9 +88,9 @@ class WebhookDispatcher(PeriodicThread):
             self._busy[tenant] += 1
             return True
 
-    def _deliver(self, taken: Taken) -> None:
+    def _deliver(self, taken: LeasedDelivery) -> None:
         delivery = taken.delivery
-        bound = named(delivery.traceparent) | {"delivery": delivery.id}
+        bound = trace_fields(delivery.traceparent) | {"delivery": delivery.id}
         with bound_contextvars(webhook=delivery.webhook, job_id=delivery.job, **bound):
             try:
                 self._try(taken)
@@ -102,7 +102,7 @@ class WebhookDispatcher(PeriodicThread):
             self._busy[delivery.tenant] -= 1
         self.hurry()
 
-    def _try(self, taken: Taken) -> None:
+    def _try(self, taken: LeasedDelivery) -> None:
         receiver = self._receiver(taken.delivery)
         if receiver is None:
             self._metrics.deliveries.labels("undeliverable").inc()
@@ -152,7 +152,7 @@ class WebhookDispatcher(PeriodicThread):
             return None
         return None if webhook.disabled_at else Receiver(webhook.url, webhook.valid(now))
 
-    def _end(self, taken: Taken, attempt: Attempt | None) -> None:
+    def _end(self, taken: LeasedDelivery, attempt: Attempt | None) -> None:
         """First S3 forgets what needs no further try, then Redis."""
         if attempt is None or attempt.next_try_at is None:
             with contextlib.suppress(ServiceUnavailable, StoreDenied):  # at worst it is sent twice

@@ -16,7 +16,7 @@ from guanwu.wire.jobs import Job
 from worker.contract.errors import ObjectNotFound
 from worker.contract.objects import keys
 from worker.contract.objects.store import JSON, ObjectStore
-from worker.contract.records.deliveries import Deliveries
+from worker.contract.records.deliveries import DeliveryQueue
 from worker.contract.records.records import Records
 from worker.contract.repositories.job_restore import stored_job
 from worker.contract.repositories.webhooks import Webhooks
@@ -32,7 +32,7 @@ class Outbox:
     """Writes the deliveries of a job's end, and restores those that Redis has lost."""
 
     def __init__(
-        self, webhooks: Webhooks, deliveries: Deliveries, records: Records, store: ObjectStore
+        self, webhooks: Webhooks, deliveries: DeliveryQueue, records: Records, store: ObjectStore
     ) -> None:
         self._webhooks = webhooks
         self._deliveries = deliveries

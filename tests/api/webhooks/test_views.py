@@ -11,7 +11,7 @@ from guanwu.wire.webhooks import Attempt
 from tests.api.fake_worker import Hand
 from tests.api.requests import OTHER_TOKEN, Calls, problem
 from worker.contract.objects import keys
-from worker.contract.records.deliveries import Deliveries
+from worker.contract.records.deliveries import DeliveryQueue
 from worker.contract.records.keys import RedisKeys
 from worker.contract.repositories.api_keys import AccessKeys
 from worker.contract.repositories.webhooks import MAX_WEBHOOKS
@@ -162,7 +162,7 @@ def test_job_keeps_its_webhook(calls: Calls, hand: Hand) -> None:
 
 def test_deliveries_come_in_pages_newest_first(calls: Calls, hand: Hand) -> None:
     webhook = made(calls)["id"]
-    deliveries = Deliveries(hand.redis, hand.settings)
+    deliveries = DeliveryQueue(hand.redis, hand.settings)
     for number in range(1, 6):
         deliveries._note(webhook, attempt(number))
     path = f"/v1/webhooks/{webhook}/deliveries?limit=2"
@@ -195,6 +195,6 @@ def test_test_event_is_queued(calls: Calls, hand: Hand) -> None:
     webhook = made(calls)
     answer = calls.post(f"/v1/webhooks/{webhook['id']}/test")
     assert answer.status_code == 202
-    (taken,) = Deliveries(hand.redis, hand.settings).take(limit=5)
+    (taken,) = DeliveryQueue(hand.redis, hand.settings).take(limit=5)
     assert taken.delivery.id == answer.json["id"]
     assert taken.delivery.body.startswith('{"type":"webhook.test"')

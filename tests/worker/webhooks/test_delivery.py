@@ -24,7 +24,7 @@ from tests.support.webhook_receiver import Receiver, receiving, wait_until
 from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore
 from worker.contract.records.connection import connect
-from worker.contract.records.deliveries import Deliveries
+from worker.contract.records.deliveries import DeliveryQueue
 from worker.contract.records.keys import RedisKeys
 from worker.contract.records.records import Records
 from worker.contract.repositories.webhooks import Webhooks
@@ -45,7 +45,7 @@ class Post:
         self.client = connect(own)
         self.store = ObjectStore(own)
         self.webhooks = Webhooks(self.client, self.store, own)
-        self.deliveries = Deliveries(self.client, own)
+        self.deliveries = DeliveryQueue(self.client, own)
         records = Records(self.client, own)
         self.outbox = Outbox(self.webhooks, self.deliveries, records, self.store)
 

@@ -42,12 +42,12 @@ def check_url(url: str, settings: Settings) -> None:
     match = _URL.fullmatch(url)
     if match is None:
         raise UrlNotAllowed(
-            f"{shown(url)!r} is not a plain URL; write https://host/path without user or "
+            f"{redact_url(url)!r} is not a plain URL; write https://host/path without user or "
             "password, the host in ASCII letters (xn--) without a dot at its end"
         )
     scheme, host = match["scheme"].lower(), match["host"].lower()
     if scheme not in settings.url_schemes:
-        raise UrlNotAllowed(f"{shown(url)!r} is not encrypted; name it by https://")
+        raise UrlNotAllowed(f"{redact_url(url)!r} is not encrypted; name it by https://")
     port = int(match["port"] or _DEFAULT_PORTS[scheme])
     if port not in settings.url_ports:
         raise UrlNotAllowed(
@@ -57,7 +57,7 @@ def check_url(url: str, settings: Settings) -> None:
     _check_host(host, settings)
 
 
-def shown(url: str) -> str:
+def redact_url(url: str) -> str:
     """A URL for messages and logs: without user-info and query, which may hold secrets."""
     return re.sub(r"//[^/?#]*@", "//", re.split(r"[?#]", url, maxsplit=1)[0])[:200]
 

@@ -106,7 +106,7 @@ def _to_sentinels(settings: Settings) -> dict[str, Any]:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Redis's own errors become RedisUnavailable."""
     try:
         yield

@@ -15,7 +15,7 @@ import redis
 
 from guanwu.wire.base import to_ms
 from guanwu.wire.webhooks import Attempt
-from worker.contract.records.connection import translated
+from worker.contract.records.connection import translate_errors
 from worker.contract.records.keys import RedisKeys
 from worker.contract.settings.model import Settings
 from worker.contract.webhook import Delivery
@@ -25,7 +25,7 @@ LOG_TTL_S = 7 * 86_400
 
 
 @dataclass(frozen=True)
-class Taken:
+class LeasedDelivery:
     """A delivery to be tried now, and the lease on its lane."""
 
     lane: str
@@ -33,7 +33,7 @@ class Taken:
     delivery: Delivery
 
 
-class Deliveries:
+class DeliveryQueue:
     """All reads and writes of deliveries. Safe to share among threads."""
 
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
@@ -45,7 +45,7 @@ class Deliveries:
         self._script = client.register_script(self._keys.lua_preamble() + lua + run)
 
     def _call(self, command: str, *args: object) -> Any:
-        with translated():
+        with translate_errors():
             return self._script(args=[command, *map(str, args)])
 
     def place(self, delivery: Delivery) -> bool:
@@ -53,20 +53,20 @@ class Deliveries:
         body, due_ms = delivery.model_dump_json(), to_ms(delivery.created_at)
         return bool(self._call("place", delivery.lane, delivery.id, body, due_ms))
 
-    def take(self, *, limit: int) -> list[Taken]:
+    def take(self, *, limit: int) -> list[LeasedDelivery]:
         """Lease up to `limit` lanes whose next delivery is due."""
         parts = self._call("take", limit, self._lease_ms)
         return [
-            Taken(lane, token, Delivery.model_validate_json(body, extra="ignore"))
+            LeasedDelivery(lane, token, Delivery.model_validate_json(body, extra="ignore"))
             for lane, token, body in zip(parts[::3], parts[1::3], parts[2::3], strict=True)
         ]
 
-    def put_back(self, taken: Taken, *, due_ms: int) -> None:
+    def put_back(self, taken: LeasedDelivery, *, due_ms: int) -> None:
         """Try it at `due_ms`, with nothing changed."""
         body = taken.delivery.model_dump_json()
         self._call("done", taken.lane, taken.token, taken.delivery.id, body, due_ms)
 
-    def end(self, taken: Taken, attempt: Attempt | None) -> None:
+    def end(self, taken: LeasedDelivery, attempt: Attempt | None) -> None:
         """Record the outcome of a try: an end, or another try at the attempt's `next_try_at`."""
         again, due_ms = "", 0
         if attempt is not None and attempt.next_try_at is not None:
@@ -78,7 +78,7 @@ class Deliveries:
 
     def _note(self, webhook: str, attempt: Attempt) -> None:
         key = self._keys.hook_log(webhook)
-        with translated():
+        with translate_errors():
             pipe = self._client.pipeline(transaction=False)
             pipe.xadd(key, {"attempt": attempt.model_dump_json()}, maxlen=LOG_ATTEMPTS)
             pipe.expire(key, LOG_TTL_S)
@@ -88,7 +88,7 @@ class Deliveries:
         self, webhook: str, *, limit: int, after: str | None = None
     ) -> tuple[list[Attempt], str | None]:
         """Tries to reach a webhook, newest first, and the beginning of the next page."""
-        with translated():
+        with translate_errors():
             entries = self._client.xrevrange(
                 self._keys.hook_log(webhook), max=f"({after}" if after else "+", count=limit + 1
             )
@@ -103,11 +103,11 @@ class Deliveries:
         """Ids of those of these deliveries that are not queued."""
         if not ids:
             return []
-        with translated():
+        with translate_errors():
             bodies = cast(list[Any], self._client.mget(list(map(self._keys.delivery, ids))))
         return [name for name, body in zip(ids, bodies, strict=True) if body is None]
 
     def forget_log(self, webhook: str) -> None:
         """Drop the log of a webhook that is deleted."""
-        with translated():
+        with translate_errors():
             self._client.delete(self._keys.hook_log(webhook))

@@ -8,7 +8,7 @@ from typing import cast
 import redis
 
 from guanwu.wire.fleet import Pulse
-from worker.contract.records.connection import translated
+from worker.contract.records.connection import translate_errors
 from worker.contract.records.keys import RedisKeys
 
 LIVE_S = 15  # a process that was silent for this long is gone, or as good as gone
@@ -25,7 +25,7 @@ class FleetStatus:
         """Raises RedisUnavailable."""
         name = f"{pulse.host}/{pulse.process}/{pulse.pid}"
         now_s = time.time()
-        with translated():
+        with translate_errors():
             pipe = self._client.pipeline(transaction=False)
             pipe.set(self._keys.pulse(name), pulse.model_dump_json(), ex=LIVE_S)
             pipe.zadd(self._keys.pulses, {name: now_s})
@@ -34,7 +34,7 @@ class FleetStatus:
 
     def live(self) -> list[Pulse]:
         """By host and process. Raises RedisUnavailable."""
-        with translated():
+        with translate_errors():
             names = cast(list[str], self._client.zrange(self._keys.pulses, 0, -1))
             bodies = self._client.mget(list(map(self._keys.pulse, names))) if names else []
         pulses = [

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
-from worker.contract.records.connection import translated
+from worker.contract.records.connection import translate_errors
 from worker.contract.records.job_record import (
     JobRecord,
     Load,
@@ -76,13 +76,13 @@ class JobRecords:
 
     def read(self, tenant: str, job: str) -> JobRecord | None:
         """A tenant's job; None if it is unknown or belongs to another tenant."""
-        with translated():
+        with translate_errors():
             fields = cast(dict[str, str], self._client.hgetall(self._keys.job(job)))
         return _of_tenant(tenant, job, fields)
 
     def look(self, tenant: str, job: str) -> tuple[JobRecord | None, Load]:
         """A tenant's job and the load of all workers, in one round trip."""
-        with translated():
+        with translate_errors():
             pipe = self._client.pipeline(transaction=False)
             pipe.hgetall(self._keys.job(job))
             request_load(pipe, self._keys)
@@ -92,7 +92,7 @@ class JobRecords:
     def recent(self, tenant: str, *, limit: int, before: str | None = None) -> list[str]:
         """Ids of a tenant's jobs, newest first, older than `before`."""
         top = f"({before}" if before else "+"
-        with translated():
+        with translate_errors():
             ids = self._client.zrange(
                 self._keys.tenant_jobs(tenant),
                 top,
@@ -112,7 +112,7 @@ class JobRecords:
             RedisUnavailable
         """
         wait_ms = max(1, int(1000 * min(timeout_s, self._max_wait_s)))
-        with translated():
+        with translate_errors():
             return bool(self._client.xread({self._keys.ended(job): "0"}, count=1, block=wait_ms))
 
     def cancel(self, tenant: str, job: str) -> JobRecord | None:
@@ -135,7 +135,7 @@ class JobRecords:
 
     def forget(self, tenant: str, job: str) -> None:
         """Drop a finished job's record and its place in the tenant's list."""
-        with translated():
+        with translate_errors():
             self._client.delete(self._keys.job(job))
             self._client.zrem(self._keys.tenant_jobs(tenant), job)
 

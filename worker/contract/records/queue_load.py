@@ -12,7 +12,7 @@ from redis.client import Pipeline
 from guanwu.wire.fleet import ChunkState
 from worker.contract.errors import QueueFull, QuotaExceeded
 from worker.contract.lanes import LANES, QUEUES, QueueName
-from worker.contract.records.connection import translated
+from worker.contract.records.connection import translate_errors
 from worker.contract.records.job_record import Load, Sweep
 from worker.contract.records.keys import RedisKeys
 from worker.contract.records.quota import Allowance
@@ -41,14 +41,14 @@ class QueueLoad:
 
     def load(self) -> Load:
         """Pending images and throughput of all workers together."""
-        with translated():
+        with translate_errors():
             pipe = self._client.pipeline(transaction=False)
             request_load(pipe, self._keys)
             return parse_load(pipe.execute())
 
     def chunks(self) -> dict[ChunkState, int]:
         """Chunks, planning and closing included, that are ready, claimed or wait to run again."""
-        with translated():
+        with translate_errors():
             pipe = self._client.pipeline(transaction=False)
             for queue in QUEUES:
                 pipe.zcard(self._keys.ready(queue))
@@ -59,7 +59,7 @@ class QueueLoad:
 
     def ready(self, queues: Sequence[QueueName]) -> int:
         """Chunks that could be claimed now."""
-        with translated():
+        with translate_errors():
             return sum(int(self._client.zcard(self._keys.ready(queue))) for queue in queues)
 
     def sweep(self, *, look_only: bool = False) -> Sweep:
@@ -74,7 +74,7 @@ class QueueLoad:
 
     def queued_wake_ups(self, queue: QueueName) -> int:
         """Messages that no worker has taken yet."""
-        with translated():
+        with translate_errors():
             return int(self._client.llen(self._keys.queue(queue)))
 
     def check_room(self, tenant: str, images: int, allowances: Sequence[Allowance] = ()) -> None:
@@ -85,7 +85,7 @@ class QueueLoad:
             QuotaExceeded: an allowance has no room for them.
         """
         fields = [f"tenant:{tenant}", *(f"lane:{lane}" for lane in LANES)]
-        with translated():
+        with translate_errors():
             pipe = self._client.pipeline(transaction=False)
             pipe.hmget(self._keys.pending, fields)
             if allowances:
@@ -104,7 +104,7 @@ class QueueLoad:
         """Images counted against each allowance so far."""
         if not allowances:
             return []
-        with translated():
+        with translate_errors():
             counts = self._client.mget([self.quota_key(allowance) for allowance in allowances])
         return [int(count or 0) for count in counts]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import redis
 
 from worker.contract.records.chunk_claims import ChunkClaims
-from worker.contract.records.connection import translated
+from worker.contract.records.connection import translate_errors
 from worker.contract.records.job_records import JobRecords
 from worker.contract.records.keys import RedisKeys
 from worker.contract.records.queue_load import QueueLoad
@@ -28,12 +28,12 @@ class Records:
 
     def memory_bytes(self) -> tuple[int, int]:
         """Memory in use, and its limit: Redis's own, or all of its machine."""
-        with translated():
+        with translate_errors():
             memory = self._client.info("memory")
         limit = memory.get("maxmemory") or memory.get("total_system_memory") or 0
         return int(memory["used_memory"]), int(limit)
 
     def ping(self) -> None:
         """Raises RedisUnavailable if Redis does not answer."""
-        with translated():
+        with translate_errors():
             self._client.ping()

@@ -7,7 +7,7 @@ from typing import Any
 
 import redis
 
-from worker.contract.records.connection import translated
+from worker.contract.records.connection import translate_errors
 from worker.contract.records.keys import RedisKeys
 
 FILES = ("deliveries", "hashes", "planning", "jobs", "claims", "sweep")
@@ -28,5 +28,5 @@ class LuaScript:
 
     def call(self, command: str, *args: object) -> Any:
         """Run a command. Raises RedisUnavailable."""
-        with translated():
+        with translate_errors():
             return self._script(args=[command, *map(str, args)])

@@ -13,7 +13,7 @@ import structlog
 
 from worker.contract.errors import RedisUnavailable, RedisUnfit
 from worker.contract.finding import Finding, problem, warning
-from worker.contract.records.connection import translated
+from worker.contract.records.connection import translate_errors
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +52,7 @@ def read_state(client: redis.Redis) -> RedisState:
     Raises:
         RedisUnavailable
     """
-    with translated():
+    with translate_errors():
         info: dict[str, Any] = client.info()
         snapshots = _snapshots(client)
     redis_version = str(info["redis_version"])
@@ -83,7 +83,7 @@ def _version(text: str) -> tuple[int, int]:
     return int(major), int(minor)
 
 
-def judge(state: RedisState) -> list[Finding]:
+def check_server(state: RedisState) -> list[Finding]:
     """Findings on a server, one for each check."""
     return [
         _of_version(state),
@@ -179,6 +179,6 @@ def demand_fit(client: redis.Redis) -> None:
 
 def warn(state: RedisState) -> None:
     """Log what is wrong with a server."""
-    for finding in judge(state):
+    for finding in check_server(state):
         if finding.level != "ok":
             log.warning("Redis is not as it should be", what=finding.what, remedy=finding.remedy)

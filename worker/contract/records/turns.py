@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import redis
 
-from worker.contract.records.connection import translated
+from worker.contract.records.connection import translate_errors
 from worker.contract.records.keys import RedisKeys
 
 
@@ -17,11 +17,11 @@ class Turns:
 
     def take(self, work: str, *, every_s: float) -> bool:
         """True for one caller of all processes, once in `every_s`."""
-        with translated():
+        with translate_errors():
             key = self._keys.turn(work)
             return bool(self._client.set(key, "1", nx=True, px=int(every_s * 1000)))
 
     def end(self, work: str) -> None:
         """Let whoever needs the next turn take it now."""
-        with translated():
+        with translate_errors():
             self._client.delete(self._keys.turn(work))

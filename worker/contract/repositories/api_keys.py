@@ -24,7 +24,7 @@ from guanwu.wire.base import Wire, from_ms, new_id
 from worker.contract.errors import KeyNotFound, ObjectNotFound, RedisUnavailable, RequestError
 from worker.contract.objects import keys
 from worker.contract.objects.store import JSON, ObjectStore
-from worker.contract.records.connection import translated
+from worker.contract.records.connection import translate_errors
 from worker.contract.records.keys import RedisKeys
 from worker.contract.settings.model import Settings
 
@@ -134,7 +134,7 @@ class AccessKeys:
 
     def used_at(self, key_id: str) -> dt.datetime | None:
         """Time of the key's last use, to the minute; None if Redis does not know."""
-        with translated():
+        with translate_errors():
             used_ms = self._client.hget(self._keys.access_used, key_id)
         return None if used_ms is None else from_ms(int(str(used_ms)))
 
@@ -142,7 +142,7 @@ class AccessKeys:
         body = key.model_dump_json()
         self._store.put(keys.access_key(key.id), body.encode(), content_type=JSON)
         try:
-            with translated():
+            with translate_errors():
                 self._client.set(self._keys.access_key(key.id), body, ex=CACHE_S)
         except RedisUnavailable as exc:
             log.warning("a key is not in the cache", key=key.id, error=exc.message)
@@ -154,14 +154,14 @@ class AccessKeys:
             return None if cached == _UNKNOWN else _parse(cached)
         key = self._read_stored(key_id)
         body, ttl_s = (_UNKNOWN, UNKNOWN_S) if key is None else (key.model_dump_json(), CACHE_S)
-        with contextlib.suppress(RedisUnavailable), translated():
+        with contextlib.suppress(RedisUnavailable), translate_errors():
             # nx: what a revocation has put there meanwhile is newer than what was read.
             self._client.set(self._keys.access_key(key_id), body, ex=ttl_s, nx=True)
         return key
 
     def _read_cache(self, key_id: str) -> str | None:
         try:
-            with translated():
+            with translate_errors():
                 text = self._client.get(self._keys.access_key(key_id))
         except RedisUnavailable:
             return None
@@ -181,7 +181,7 @@ class AccessKeys:
         if len(self._noted_s) >= MAX_NOTED:
             self._noted_s.clear()  # at worst those in use are noted once more
         self._noted_s[key_id] = now_s
-        with contextlib.suppress(RedisUnavailable), translated():
+        with contextlib.suppress(RedisUnavailable), translate_errors():
             self._client.hset(self._keys.access_used, key_id, int(now_s * 1000))
 
 

@@ -24,7 +24,7 @@ from worker.contract.errors import (
 )
 from worker.contract.objects import keys
 from worker.contract.objects.store import JSON, ObjectStore
-from worker.contract.records.connection import translated
+from worker.contract.records.connection import translate_errors
 from worker.contract.records.keys import RedisKeys
 from worker.contract.settings.model import Settings
 from worker.contract.webhook import Secret, Secrets, StoredWebhook
@@ -136,7 +136,7 @@ class Webhooks:
         Raises:
             RedisUnavailable: nobody can agree now.
         """
-        with translated():
+        with translate_errors():
             self._client.set(key, secrets.model_dump_json(), ex=CACHE_S, nx=True)
             text = self._client.get(key)
         if text is None:
@@ -174,14 +174,14 @@ class Webhooks:
 
     def _set(self, key: str, body: str, *, nx: bool = False) -> None:
         try:
-            with translated():
+            with translate_errors():
                 self._client.set(key, body, ex=CACHE_S, nx=nx)
         except RedisUnavailable as exc:
             log.warning("webhooks are not in the cache", error=exc.message)
 
     def _read_cache(self, key: str) -> str | None:
         try:
-            with translated():
+            with translate_errors():
                 text = self._client.get(key)
         except RedisUnavailable:
             return None

@@ -79,6 +79,6 @@ def below(traceparent: str | None) -> Iterator[None]:
         _current.set(before)
 
 
-def named(traceparent: str | None) -> dict[str, str]:
+def trace_fields(traceparent: str | None) -> dict[str, str]:
     """The trace's id as logs tell it, under `trace_id`; nothing without a trace."""
     return {} if traceparent is None else {"trace_id": traceparent.split("-")[1]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from worker.contract.errors import SettingsInvalid, UrlNotAllowed
-from worker.contract.inputs.urls import check_url, file_name, shown
+from worker.contract.inputs.urls import check_url, file_name, redact_url
 from worker.contract.settings.environment import load
 
 
@@ -177,7 +177,7 @@ def test_messages_hold_no_secrets_of_the_url() -> None:
     told = refusal("https://user:secret@example.com/a.jpg?token=secret") or ""
     assert "example.com/a.jpg" in told
     assert "secret" not in told
-    assert shown("https://example.com/a?X-Signature=secret") == "https://example.com/a"
+    assert redact_url("https://example.com/a?X-Signature=secret") == "https://example.com/a"
 
 
 @pytest.mark.parametrize(

@@ -93,13 +93,13 @@ def test_a_store_that_is_away_is_tried_the_quick_way_again_only_after_a_pause(
         by_boto3 = counted(away, monkeypatch)
         tried: list[str] = []
         quick = away._quick(away.bucket)
-        connect = quick._connect
+        connect = quick._build_store
 
         def noted() -> Any:
             tried.append("")
             return connect()
 
-        monkeypatch.setattr(quick, "_connect", noted)
+        monkeypatch.setattr(quick, "_build_store", noted)
         for _ in range(2):
             with pytest.raises(StoreUnavailable):
                 away.put("k", b"1", content_type="text/plain")

@@ -14,7 +14,7 @@ from tests.support.certificates import Authority
 from tests.support.redis_servers import PASSWORD, USER, RedisServer, demand_programs
 from worker.contract.errors import RedisUnavailable
 from worker.contract.records.broker import make_app, send
-from worker.contract.records.connection import connect, translated
+from worker.contract.records.connection import connect, translate_errors
 from worker.contract.records.keys import RedisKeys
 from worker.contract.records.records import Records
 from worker.contract.settings.environment import load
@@ -100,5 +100,5 @@ def answers(settings: Settings) -> bool:
 
 
 def ping(settings: Settings) -> None:
-    with connect(settings) as client, translated():
+    with connect(settings) as client, translate_errors():
         client.ping()

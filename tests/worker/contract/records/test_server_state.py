@@ -13,7 +13,7 @@ from deploy.valkey import Valkey
 from tests.support.stack import SettingsFactory
 from worker.contract.errors import RedisUnfit
 from worker.contract.records.connection import connect
-from worker.contract.records.server_state import RedisState, demand_fit, judge, read_state
+from worker.contract.records.server_state import RedisState, check_server, demand_fit, read_state
 from worker.contract.settings.model import Settings
 
 GOOD = RedisState(
@@ -30,7 +30,7 @@ GOOD = RedisState(
 
 
 def test_a_good_server_needs_no_remedy() -> None:
-    assert {finding.level for finding in judge(GOOD)} == {"ok"}
+    assert {finding.level for finding in check_server(GOOD)} == {"ok"}
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_good_server_needs_no_remedy() -> None:
 def test_what_is_wrong_is_named_with_its_remedy(
     changes: dict[str, object], level: str, what: str, remedy: str
 ) -> None:
-    (found,) = [f for f in judge(replace(GOOD, **changes)) if f.level != "ok"]  # type: ignore[arg-type]
+    (found,) = [f for f in check_server(replace(GOOD, **changes)) if f.level != "ok"]  # type: ignore[arg-type]
     assert found.level == level
     assert what in found.what
     assert remedy in found.remedy
@@ -61,7 +61,7 @@ def test_the_embedded_server_is_good(settings: SettingsFactory) -> None:
         state = read_state(client)
         demand_fit(client)
     assert state.name.startswith("Valkey ")
-    assert {finding.level for finding in judge(state)} == {"ok"}
+    assert {finding.level for finding in check_server(state)} == {"ok"}
 
 
 def test_a_server_without_config_is_judged_by_what_it_says_of_itself(own_valkey: Valkey) -> None:
