@@ -29,7 +29,7 @@ from guanwu.wire.options import Explain, Options, TextTarget
 from tests.benchmarks import place
 from tests.worker.vision.models.tiny import blip, clip
 from worker.contract.errors import GuanwuError
-from worker.vision.analysis import Analysis, MadeMap
+from worker.vision.analysis import Analysis, ExplanationMap
 from worker.vision.engine.engine import Engine
 from worker.vision.images.decoding import Picture
 from worker.vision.models.interface.model import VisionModel
@@ -126,7 +126,7 @@ def painted(cells: dict[int, Cell]) -> Picture:
     return Picture(rgb=rgb, sha256="0" * 64, format="PNG", width=side, height=side, bytes=1)
 
 
-def _asked(engine: Engine, model: str, method: str, picture: Picture) -> list[MadeMap]:
+def _asked(engine: Engine, model: str, method: str, picture: Picture) -> list[ExplanationMap]:
     """For red and for blue; a method that cannot be asked gives its one map to both."""
     free = [Explain(method=method, target="free")]
     texts = [Explain(method=method, target=TextTarget(text=word)) for word in WORDS]

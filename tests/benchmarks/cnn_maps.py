@@ -27,7 +27,7 @@ from tests.benchmarks.curves import PixelCurves, probability
 from tests.benchmarks.pairs import paired_ratios
 from tests.benchmarks.trust import random_above_not, score_spearman, served_scores
 from worker.vision.calibration.store import BUILT_IN
-from worker.vision.heatmaps.faithfulness import centre_blob, judge, random_grids
+from worker.vision.heatmaps.faithfulness import build_centre_blob, judge, random_grids
 from worker.vision.images.decoding import decode
 from worker.vision.models.convolutional.classifier import ConvolutionalClassifier
 from worker.vision.models.convolutional.efficientnet_lite import EfficientNetLite0
@@ -64,7 +64,7 @@ def maps_of(model: ConvolutionalClassifier, pixels: Tensor, classes: Tensor) -> 
     grid = made["cam"][0].shape[1:]
     return {
         **{method: torch.cat(maps) for method, maps in made.items()},
-        "centre": centre_blob(grid).expand(len(pixels), -1, -1),
+        "centre": build_centre_blob(grid).expand(len(pixels), -1, -1),
         "random": random_grids(len(pixels), grid, seed=1),
     }
 

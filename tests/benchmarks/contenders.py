@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from worker.vision.explain.attnlrp_rules import attn_lrp
 from worker.vision.explain.gradients import gradients_of
-from worker.vision.heatmaps.faithfulness import centre_blob, random_grids
+from worker.vision.heatmaps.faithfulness import build_centre_blob, random_grids
 from worker.vision.models.families.vit import VisionTransformer
 from worker.vision.models.transformer import passes
 
@@ -38,7 +38,9 @@ def contenders(model: VisionTransformer) -> Mapping[str, Contender]:
         "input_relevance": lambda pixels, classes: input_relevance(model, pixels, classes),
         "gradcam": lambda pixels, classes: gradcam(model, pixels, classes),
         "layercam": lambda pixels, classes: layercam(model, pixels, classes),
-        "centre": lambda pixels, _: centre_blob(_grid(model, pixels)).expand(len(pixels), -1, -1),
+        "centre": lambda pixels, _: build_centre_blob(_grid(model, pixels)).expand(
+            len(pixels), -1, -1
+        ),
         "random": lambda pixels, _: random_grids(
             len(pixels), _grid(model, pixels), seed=_seed(pixels)
         ),
@@ -48,7 +50,8 @@ def contenders(model: VisionTransformer) -> Mapping[str, Contender]:
 def input_relevance(model: VisionTransformer, pixels: Tensor, classes: Tensor) -> Tensor:
     """AttnLRP as it was published: down to what the first block gets, on the label's logit."""
     with attn_lrp(model.network):
-        trail = passes.whole(model.network, model.normalised(pixels), model.architecture, at=(0,))
+        x = model.normalised(pixels)
+        trail = passes.run_whole(model.network, x, model.architecture, at=(0,))
     assert trail.logits is not None
     with torch.enable_grad():
         explained = trail.logits.gather(1, classes[:, None])

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from worker.vision.heatmaps.faithfulness import ranked
+from worker.vision.heatmaps.faithfulness import rank_cells
 from worker.vision.models.interface.occlusion import gaussian_blur
 
 KEPT = (6, 13, 26, 64, 128)
@@ -78,7 +78,7 @@ def difference(
 
     `whole` is the answer for the whole picture, (N,).
     """
-    ranks, cells = ranked(grid), grid[0].numel()
+    ranks, cells = rank_cells(grid), grid[0].numel()
     insertion = [ask(ranks < count) for count in kept]
     deletion = [ask(ranks >= count) for count in dropped]
     kept_shares = [count / cells for count in kept]

@@ -68,7 +68,7 @@ def _of_transformer(model: VisionTransformer, pixels: Tensor) -> Tensor:
 @torch.no_grad()  # not inference mode: gradients pass here
 def _with_gradients(model: VisionTransformer, pixels: Tensor) -> Tensor:
     at = depths(len(model.architecture.blocks))
-    trail = passes.whole(model.network, model.normalised(pixels), model.architecture, at=at)
+    trail = passes.run_whole(model.network, model.normalised(pixels), model.architecture, at=at)
     assert trail.logits is not None
     with torch.enable_grad():
         first = trail.logits.amax(1).sum()

@@ -11,7 +11,7 @@ from tests.benchmarks.caltech import MODEL, folder
 from worker.vision.models.interface.model import VisionModel
 from worker.vision.models.interface.placement import Placement
 from worker.vision.models.loading.pool import ModelPool
-from worker.vision.models.registry.specs import registered
+from worker.vision.models.registry.specs import register_models
 
 FORMATS: Mapping[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -38,7 +38,7 @@ def fastest(rates: Mapping[str, Callable[[], float]], *, rounds: int) -> str:
 
 def _pool(dtype: torch.dtype) -> ModelPool:
     return ModelPool(
-        registered({MODEL: f"path:{folder()}"}),
+        register_models({MODEL: f"path:{folder()}"}),
         placement=Placement(device=torch.device("cpu"), dtype=dtype),
         model_dir=None,
         progress=print,

@@ -16,7 +16,7 @@ from dataclasses import asdict
 
 from tests.benchmarks import caltech
 from tests.benchmarks.accuracy import photos
-from worker.vision.calibration.fit import LEAST_NAMED, Sampled, sample, temper
+from worker.vision.calibration.fit import LEAST_NAMED, Sampled, fit_temperature, sample
 from worker.vision.calibration.ground_truth import GroundTruth
 from worker.vision.engine.engine import Engine
 from worker.vision.scoring.temperature import Fitted
@@ -44,7 +44,7 @@ def named(model: str) -> tuple[list[Sampled], GroundTruth]:
 
 def measure(engine: Engine, model: str, *, most: int = MOST) -> Fitted:
     pictures, truth = named(model)
-    return temper(engine.model(model), pictures[:: max(1, len(pictures) // most)], truth)
+    return fit_temperature(engine.model(model), pictures[:: max(1, len(pictures) // most)], truth)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

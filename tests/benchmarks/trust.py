@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from worker.vision.heatmaps.faithfulness import Probed, fit, scores, verdict
+from worker.vision.heatmaps.faithfulness import Probed, fit, score_maps, verdict
 
 KNOW_NOTHING = ("centre", "random")
 
@@ -24,7 +24,7 @@ def served_scores(
         maps: by method, (N, gh, gw).
     """
     rows = [
-        scores(
+        score_maps(
             model,
             pixels[start : start + batch],
             classes[start : start + batch],

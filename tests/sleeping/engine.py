@@ -19,7 +19,7 @@ from tests.sleeping.behaviour import Behaviour
 from tests.sleeping.pictures import number_of
 from worker.contract.errors import GuanwuError
 from worker.contract.label_set import LabelSet
-from worker.vision.analysis import Analysis, MadeMap, Prepared
+from worker.vision.analysis import Analysis, ExplanationMap, Prepared
 from worker.vision.engine.batch_splitting import FittingBatches
 from worker.vision.heatmaps.heatmap import Heatmap, Window
 from worker.vision.images.decoding import Picture
@@ -132,7 +132,7 @@ def _found(prepared: Prepared, options: Options) -> Analysis:
     return Analysis(labels=[label], unknown=False, explanations=maps, models=[])
 
 
-def _left_half(prepared: Prepared, label: Label) -> MadeMap:
+def _left_half(prepared: Prepared, label: Label) -> ExplanationMap:
     heatmap = Heatmap(
         grid=np.array([[1.0, 0.0]], np.float32),
         window=Window(0, 0, prepared.width, prepared.height),
@@ -141,4 +141,6 @@ def _left_half(prepared: Prepared, label: Label) -> MadeMap:
         signed=True,
     )
     target = {"label": label.zh, "id": label.id}
-    return MadeMap(model=MODEL, method="cam", target=target, slug=str(label.id), heatmap=heatmap)
+    return ExplanationMap(
+        model=MODEL, method="cam", target=target, slug=str(label.id), heatmap=heatmap
+    )

@@ -63,7 +63,7 @@ def calibrate(
                 f"by {kept.pictures} pictures"
             )
             try:
-                fitted = fit.temper(model, pictures, truth)
+                fitted = fit.fit_temperature(model, pictures, truth)
             except InvalidOptions as exc:
                 click.echo(f"    scores stay as they are: {exc.message}")
                 continue

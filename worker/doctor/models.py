@@ -9,7 +9,7 @@ from worker.inference.engine_factory import make_engine, own_models
 from worker.vision.engine.engine import Engine
 from worker.vision.engine.model_check import check
 from worker.vision.models.registry.sources import WheelFile
-from worker.vision.models.registry.specs import ModelSpec, registered
+from worker.vision.models.registry.specs import ModelSpec, register_models
 from worker.vision.models.weights.cache import sha256_of
 from worker.vision.models.weights.download import wheel_file_path
 from worker.vision.models.weights.materialize import converted_folder
@@ -21,7 +21,7 @@ def examine(settings: Settings) -> list[Finding]:
     """The default models and a deployment's own. Fetches none of the package index."""
     try:
         own = own_models(settings)
-        specs = registered(own)
+        specs = register_models(own)
         engine = make_engine(settings, device="cpu")
     except GuanwuError as exc:
         remedy = "correct GUANWU_MODELS, GUANWU_MODELS_FILE or GUANWU_DEFAULT_MODELS"

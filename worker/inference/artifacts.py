@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from guanwu.wire.options import Options
 from guanwu.wire.results import Label
-from worker.vision.analysis import MadeMap
+from worker.vision.analysis import ExplanationMap
 from worker.vision.images.decoding import Picture
 from worker.vision.rendering import compare_sheet as compare
 from worker.vision.rendering import overlay, titles
@@ -29,25 +29,25 @@ class DrawingStyle:
 
 
 def draw_overlay(
-    made: MadeMap, picture: Picture, labels: Sequence[Label], style: DrawingStyle
+    made: ExplanationMap, picture: Picture, labels: Sequence[Label], style: DrawingStyle
 ) -> overlay.Image:
     return overlay.overlay(picture.rgb, made.heatmap, **asdict(style))
 
 
 def draw_raw_map(
-    made: MadeMap, picture: Picture, labels: Sequence[Label], style: DrawingStyle
+    made: ExplanationMap, picture: Picture, labels: Sequence[Label], style: DrawingStyle
 ) -> overlay.Image:
     return overlay.raw_map(made.heatmap, max_side_px=style.max_side_px)
 
 
 def draw_figure(
-    made: MadeMap, picture: Picture, labels: Sequence[Label], style: DrawingStyle
+    made: ExplanationMap, picture: Picture, labels: Sequence[Label], style: DrawingStyle
 ) -> overlay.Image:
     title = titles.title(made, labels)
     return overlay.figure(picture.rgb, made.heatmap, title=title, **asdict(style))
 
 
-DrawMap = Callable[[MadeMap, Picture, Sequence[Label], DrawingStyle], overlay.Image]
+DrawMap = Callable[[ExplanationMap, Picture, Sequence[Label], DrawingStyle], overlay.Image]
 
 DRAWINGS: Mapping[str, DrawMap] = {
     "overlay": draw_overlay,
@@ -58,7 +58,7 @@ DRAWINGS: Mapping[str, DrawMap] = {
 
 
 def draw_compare_sheet(
-    maps: Sequence[MadeMap], picture: Picture, labels: Sequence[Label], style: DrawingStyle
+    maps: Sequence[ExplanationMap], picture: Picture, labels: Sequence[Label], style: DrawingStyle
 ) -> overlay.RGB:
     """The picture and a column for every map."""
     with_model = len({made.model for made in maps}) > 1

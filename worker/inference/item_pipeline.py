@@ -33,7 +33,7 @@ from worker.inference.stopwatch import Stopwatch
 from worker.observability.metrics import WorkerMetrics
 from worker.outbound.image_download import Downloads
 from worker.results.example_features import ExampleFeatures
-from worker.vision.analysis import Analysis, EncodedExample, MadeMap, Prepared
+from worker.vision.analysis import Analysis, EncodedExample, ExplanationMap, Prepared
 from worker.vision.heatmaps import diagnostics
 from worker.vision.images.decoding import Enough, Picture, decode
 from worker.vision.labels.client_labels import ClientLabels
@@ -189,7 +189,7 @@ class ItemPipeline:
             self._store.put(key, features.to_bytes(), content_type=BYTES)
 
     def _put_explanation(
-        self, made: MadeMap, loaded: Loaded, claim: Claim, labels: Sequence[Label]
+        self, made: ExplanationMap, loaded: Loaded, claim: Claim, labels: Sequence[Label]
     ) -> Explanation:
         options = loaded.item.options or claim.record.options
         artifacts: dict[str, ArtifactLink] = {}

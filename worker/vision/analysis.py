@@ -50,7 +50,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MadeMap:
+class ExplanationMap:
     """One map of one picture.
 
     Attributes:
@@ -101,18 +101,7 @@ class Analysis:
 
     labels: list[Label]
     unknown: bool
-    explanations: list[MadeMap]
+    explanations: list[ExplanationMap]
     models: list[ModelInfo]
     timing_ms: dict[str, float] = field(default_factory=dict)
     example: EncodedExample | None = None
-
-
-def representative_maps(analysis: Analysis) -> list[tuple[int, MadeMap]]:
-    """Maps of each model's first label and of no label, one a method, with their places among
-    the explanations."""
-    first = {label.model: str(label.id) for label in reversed(analysis.labels)}
-    chosen: dict[tuple[str, str, bool], tuple[int, MadeMap]] = {}
-    for nth, made in enumerate(analysis.explanations):
-        if made.target is None or made.slug == first.get(made.model):
-            chosen.setdefault((made.model, made.method, made.target is None), (nth, made))
-    return list(chosen.values())

@@ -16,7 +16,7 @@ from worker.contract.errors import CorruptImage, GuanwuError
 from worker.contract.label_set import LabelSet
 from worker.inference.answer_cache import AnswerCache
 from worker.inference.batcher import Batcher
-from worker.vision.analysis import Analysis, MadeMap, Prepared
+from worker.vision.analysis import Analysis, ExplanationMap, Prepared
 from worker.vision.heatmaps.heatmap import Heatmap, Window
 from worker.vision.labels.client_labels import ClientLabels
 from worker.vision.scoring.prototypes import Prototypes
@@ -28,7 +28,7 @@ KEY = ("tenant", "a" * 64, "options")
 
 def analysis(score: float = 0.5) -> Analysis:
     heatmap = Heatmap(GRID, Window(0, 0, 64, 64), width=64, height=64, signed=True)
-    made = MadeMap(model="m", method="cam", target=None, slug="free", heatmap=heatmap)
+    made = ExplanationMap(model="m", method="cam", target=None, slug="free", heatmap=heatmap)
     label = Label(rank=1, zh="猫", en="cat", id=0, score=score, model="m")
     return Analysis(
         labels=[label], unknown=False, explanations=[made], models=[], timing_ms={"forward": 7.0}

@@ -10,7 +10,7 @@ import pytest
 from guanwu.wire.options import Options
 from worker.contract.errors import CorruptImage, ServiceUnavailable
 from worker.inference.batcher import BatchAnswer, Batcher
-from worker.vision.engine.engine import Prepared
+from worker.vision.analysis import Prepared
 
 ANSWER_S = 10
 

@@ -32,7 +32,7 @@ from worker.contract.manifest_item import ManifestItem
 from worker.contract.objects import keys
 from worker.contract.objects.store import ObjectStore
 from worker.contract.records.connection import connect
-from worker.contract.records.deliveries import Deliveries
+from worker.contract.records.deliveries import DeliveryQueue
 from worker.contract.records.job_record import Claim, JobRecord, Reopened, Tally
 from worker.contract.records.records import Records
 from worker.contract.repositories.webhooks import Webhooks
@@ -44,7 +44,7 @@ from worker.inference.chunk_runner import ChunkRunner
 from worker.inference.item_pipeline import ImageLimits, ItemPipeline
 from worker.outbound.image_download import Downloads
 from worker.results import coarse_maps
-from worker.vision.analysis import Analysis, MadeMap, Prepared
+from worker.vision.analysis import Analysis, ExplanationMap, Prepared
 from worker.vision.heatmaps.heatmap import Heatmap, Window
 from worker.vision.images.decoding import Picture
 from worker.vision.labels.client_labels import ClientLabels
@@ -86,7 +86,7 @@ class SmallEngine:
             height=prepared.height,
             signed=True,
         )
-        made = MadeMap(
+        made = ExplanationMap(
             model="small",
             method="cam",
             target={"label": label.zh, "id": level},
@@ -187,7 +187,7 @@ def bench(settings: SettingsFactory, silent: str) -> Iterator[Bench]:
             lambda: DeviceInfo(name="cpu"),
         )
         webhooks = Webhooks(client, store, own)
-        outbox = Outbox(webhooks, Deliveries(client, own), records, store)
+        outbox = Outbox(webhooks, DeliveryQueue(client, own), records, store)
         closing = JobFinalizer(records, store, leases, io, outbox, max_attempts=3)
         yield Bench(own, records, store, engine, chunks, closing)
         leases.stop()

@@ -19,11 +19,11 @@ from torch import Tensor
 from worker.contract.errors import ImageError, InvalidOptions
 from worker.vision.calibration.ground_truth import GroundTruth, label_called
 from worker.vision.calibration.store import Calibration
-from worker.vision.heatmaps.faithfulness import centre_blob, fit, random_grids, scores
+from worker.vision.heatmaps.faithfulness import build_centre_blob, fit, random_grids, score_maps
 from worker.vision.images.decoding import Picture, decode
 from worker.vision.models.interface.model import VisionModel
 from worker.vision.scoring.temperature import Fitted
-from worker.vision.scoring.temperature import fit as fit_temperature
+from worker.vision.scoring.temperature import fit as fit_logits
 
 LEAST_PICTURES = 20
 LEAST_NAMED = 50  # five are left out in turn, and ten tell little
@@ -64,7 +64,7 @@ class Sampled:
     picture: Picture
 
 
-def temper(model: VisionModel, pictures: Sequence[Sampled], truth: GroundTruth) -> Fitted:
+def fit_temperature(model: VisionModel, pictures: Sequence[Sampled], truth: GroundTruth) -> Fitted:
     """Fit the temperature of a model's scores over its labels to the pictures whose label is
     known.
 
@@ -86,7 +86,7 @@ def temper(model: VisionModel, pictures: Sequence[Sampled], truth: GroundTruth) 
     logits = torch.empty(len(named), model.capabilities.classes or 0)
     for members, pixels in _batches(inputs):
         logits[members] = _logits(model, pixels)
-    return fit_temperature(logits, torch.tensor([label for _, label in named]))
+    return fit_logits(logits, torch.tensor([label for _, label in named]))
 
 
 def sample(folder: Path, *, most: int, max_bytes: int, max_pixels: int) -> list[Sampled]:
@@ -120,9 +120,9 @@ def null_scores(model: VisionModel, pixels: Tensor, *, seed: int) -> tuple[Tenso
         random_grids(count, grid, seed=len(smooth) * seed + n, smooth_cells=cells)
         for n, cells in enumerate(smooth)
     ]
-    maps = [*by_chance, centre_blob(grid).expand(count, -1, -1)]
+    maps = [*by_chance, build_centre_blob(grid).expand(count, -1, -1)]
     on_device = [grids.to(pixels.device) for grids in maps]
-    rows = scores(model, pixels, outputs.logits.argmax(1), on_device).cpu()
+    rows = score_maps(model, pixels, outputs.logits.argmax(1), on_device).cpu()
     return rows[:NOISE_MAPS], rows[NOISE_MAPS:]
 
 
@@ -143,9 +143,9 @@ def _batches(inputs: Sequence[np.ndarray]) -> list[tuple[list[int], Tensor]]:
     by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for n, pixels in enumerate(inputs):
         by_shape[pixels.shape].append(n)
-    parts = [
+    split_cells = [
         members[start : start + BATCH_IMAGES]
         for members in by_shape.values()
         for start in range(0, len(members), BATCH_IMAGES)
     ]
-    return [(part, torch.from_numpy(np.stack([inputs[n] for n in part]))) for part in parts]
+    return [(part, torch.from_numpy(np.stack([inputs[n] for n in part]))) for part in split_cells]

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from guanwu.wire.results import Faithfulness, Label, ModelInfo
 from worker.contract.errors import GuanwuError, ModelError
-from worker.vision.analysis import Analysis, MadeMap
+from worker.vision.analysis import Analysis, ExplanationMap
 from worker.vision.engine.map_making import make_maps
 from worker.vision.engine.map_selection import MapRequest
 from worker.vision.heatmaps.faithfulness import Thresholds, judge
@@ -40,7 +40,7 @@ class ModelOutput:
     """One model's labels and maps of one picture; times are its share of the batch."""
 
     labels: list[Label]
-    maps: list[MadeMap]
+    maps: list[ExplanationMap]
     forward_ms: float
     explain_ms: float
     judge_ms: float = 0.0
@@ -92,7 +92,7 @@ def run_model(
     Scores are softmax(logits / temperature).
     """
     batch = _forward(model, views, requests, top_k=top_k, temperature=temperature, judging=judging)
-    return [_finding(model, view, batch, n, top_k=top_k) for n, view in enumerate(views)]
+    return [_build_output(model, view, batch, n, top_k=top_k) for n, view in enumerate(views)]
 
 
 def merge(
@@ -113,7 +113,7 @@ def merge(
     return Analysis(
         labels=labels,
         unknown=best < unknown_below,
-        explanations=[made for finding in good for made in finding.maps],
+        explanations=[explanation_map for finding in good for explanation_map in finding.maps],
         models=models,
         timing_ms={
             "forward": sum(finding.forward_ms for finding in good),
@@ -142,16 +142,16 @@ def _forward(
         classify=model.labels is not None,
     )
     k = max([top_k, *(request.rank or 0 for request in requests)])
-    index, score = _ranked(outputs, k=k, temperature=temperature)
-    _finish(model.placement)
-    seen = time.perf_counter()
+    index, score = _rank_labels(outputs, k=k, temperature=temperature)
+    _synchronize(model.placement)
+    forwarded = time.perf_counter()
     grids = {
         request: make_maps(model, pixels, outputs, index, request).cpu().numpy()
         for request in requests
     }
     explained = time.perf_counter()
     del outputs  # and the graphs in it
-    verdicts = _judged(model, pixels, index, grids, judging)
+    verdicts = _judge_maps(model, pixels, index, grids, judging)
     judged = time.perf_counter()
     per_picture = 1e3 / len(views)
     return _Batch(
@@ -159,13 +159,13 @@ def _forward(
         score=score.cpu().numpy(),
         grids=grids,
         verdicts=verdicts,
-        forward_ms=(seen - started) * per_picture,
-        explain_ms=(explained - seen) * per_picture,
+        forward_ms=(forwarded - started) * per_picture,
+        explain_ms=(explained - forwarded) * per_picture,
         judge_ms=(judged - explained) * per_picture,
     )
 
 
-def _judged(
+def _judge_maps(
     model: VisionModel,
     pixels: Tensor,
     index: Tensor,
@@ -181,7 +181,7 @@ def _judged(
     return dict(zip(firsts, found, strict=True))
 
 
-def _ranked(outputs: ForwardOutputs, *, k: int, temperature: float) -> tuple[Tensor, Tensor]:
+def _rank_labels(outputs: ForwardOutputs, *, k: int, temperature: float) -> tuple[Tensor, Tensor]:
     if outputs.logits is None:
         return torch.empty(0, 0, dtype=torch.int64), torch.empty(0, 0)
     scores = (outputs.logits / temperature).softmax(-1)
@@ -189,12 +189,12 @@ def _ranked(outputs: ForwardOutputs, *, k: int, temperature: float) -> tuple[Ten
     return index, score
 
 
-def _finish(placement: Placement) -> None:
+def _synchronize(placement: Placement) -> None:
     if placement.device.type == "cuda":
         torch.cuda.synchronize(placement.device)
 
 
-def _finding(
+def _build_output(
     model: VisionModel, view: View, batch: _Batch, n: int, *, top_k: int
 ) -> ModelOutput | GuanwuError:
     if model.labels is not None and not np.isfinite(batch.score[n]).all():
@@ -203,16 +203,16 @@ def _finding(
             model=model.spec.id,
         )
     try:
-        maps = [_made(model, view, batch, n, request) for request in batch.grids]
+        maps = [_build_map(model, view, batch, n, request) for request in batch.grids]
     except GuanwuError as exc:  # a map that is not finite
         return exc
-    unrepeated: dict[tuple[str, str], MadeMap] = {}
-    for made in maps:  # of the same map asked for twice the one that was judged
-        key = (made.method, made.slug)
-        if key not in unrepeated or made.faithfulness is not None:
-            unrepeated[key] = made
+    unrepeated: dict[tuple[str, str], ExplanationMap] = {}
+    for explanation_map in maps:  # of the same map asked for twice the one that was judged
+        key = (explanation_map.method, explanation_map.slug)
+        if key not in unrepeated or explanation_map.faithfulness is not None:
+            unrepeated[key] = explanation_map
     return ModelOutput(
-        labels=_labels(model, batch, n, top_k=top_k),
+        labels=_build_labels(model, batch, n, top_k=top_k),
         maps=list(unrepeated.values()),
         forward_ms=batch.forward_ms,
         explain_ms=batch.explain_ms,
@@ -220,7 +220,7 @@ def _finding(
     )
 
 
-def _labels(model: VisionModel, batch: _Batch, n: int, *, top_k: int) -> list[Label]:
+def _build_labels(model: VisionModel, batch: _Batch, n: int, *, top_k: int) -> list[Label]:
     if model.labels is None:
         return []
     names, name = model.labels, model.spec.id
@@ -231,7 +231,9 @@ def _labels(model: VisionModel, batch: _Batch, n: int, *, top_k: int) -> list[La
     ]
 
 
-def _made(model: VisionModel, view: View, batch: _Batch, n: int, request: MapRequest) -> MadeMap:
+def _build_map(
+    model: VisionModel, view: View, batch: _Batch, n: int, request: MapRequest
+) -> ExplanationMap:
     heatmap = Heatmap(
         grid=batch.grids[request][n],
         window=view.framed.window,
@@ -239,9 +241,9 @@ def _made(model: VisionModel, view: View, batch: _Batch, n: int, request: MapReq
         height=view.height,
         signed=METHODS.find(request.method).signed,
     )
-    target, slug = _target(model, batch, n, request)
+    target, slug = _describe_target(model, batch, n, request)
     verdicts = batch.verdicts.get(request)
-    return MadeMap(
+    return ExplanationMap(
         model=model.spec.id,
         method=request.method,
         target=target,
@@ -253,7 +255,7 @@ def _made(model: VisionModel, view: View, batch: _Batch, n: int, request: MapReq
     )
 
 
-def _target(
+def _describe_target(
     model: VisionModel, batch: _Batch, n: int, request: MapRequest
 ) -> tuple[dict[str, Any] | None, str]:
     """The target that the map explains, and its name in keys."""

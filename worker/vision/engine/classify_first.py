@@ -19,7 +19,7 @@ Run = Callable[[str, Sequence[Prepared], Sequence[MapRequest]], Sequence[ModelOu
 """One model over pictures, making the maps asked for: one outcome per picture, in order."""
 
 
-def outcomes(
+def run_two_stages(
     batch: Sequence[Prepared],
     requests: Mapping[str, Sequence[MapRequest]],
     *,
@@ -33,39 +33,39 @@ def outcomes(
     classify all, and only pictures that qualify go to the models that make maps: the others
     never wait for a gradient, and a model that gives no labels never sees them.
     """
-    found: list[Outcomes] = [{} for _ in batch]
+    outcomes: list[Outcomes] = [{} for _ in batch]
     everyone = range(len(batch))
     if policy.when.always or not any(requests.values()):
         for name, of_model in requests.items():
-            _see(name, everyone, of_model, batch, found, run)
-        return found
+            _run_model(name, everyone, of_model, batch, outcomes, run)
+        return outcomes
     for name in labelling:
-        _see(name, everyone, (), batch, found, run)
-    chosen = [n for n in everyone if _qualifies(found[n], batch[n], policy)]
+        _run_model(name, everyone, (), batch, outcomes, run)
+    qualified = [n for n in everyone if _qualifies(outcomes[n], batch[n], policy)]
     for name, of_model in requests.items():
-        if of_model and chosen:
-            _see(name, chosen, of_model, batch, found, run)
-    return found
+        if of_model and qualified:
+            _run_model(name, qualified, of_model, batch, outcomes, run)
+    return outcomes
 
 
-def _see(
+def _run_model(
     name: str,
     members: Sequence[int],
     requests: Sequence[MapRequest],
     batch: Sequence[Prepared],
-    found: Sequence[Outcomes],
+    outcomes: Sequence[Outcomes],
     run: Run,
 ) -> None:
     for n, outcome in zip(members, run(name, [batch[n] for n in members], requests), strict=True):
-        before = found[n].get(name)
+        before = outcomes[n].get(name)
         if isinstance(before, ModelOutput) and isinstance(outcome, ModelOutput):
             outcome = outcome.after(before)
-        found[n][name] = outcome
+        outcomes[n][name] = outcome
 
 
-def _qualifies(found: Outcomes, prepared: Prepared, policy: ExplainPolicy) -> bool:
+def _qualifies(outcomes: Outcomes, prepared: Prepared, policy: ExplainPolicy) -> bool:
     labels: list[Label] = []
-    for outcome in found.values():
+    for outcome in outcomes.values():
         if isinstance(outcome, GuanwuError):
             return False
         labels += outcome.labels

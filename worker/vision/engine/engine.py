@@ -19,7 +19,7 @@ from guanwu.wire.options import ExplainWhen, Options
 from guanwu.wire.results import ModelInfo
 from worker.contract.errors import GuanwuError
 from worker.contract.label_set import LabelSet
-from worker.vision.analysis import Analysis, EncodedExample, MadeMap, Prepared
+from worker.vision.analysis import Analysis, EncodedExample, Prepared
 from worker.vision.calibration.store import Calibrations
 from worker.vision.engine import batch as inference
 from worker.vision.engine import classify_first, examples
@@ -42,12 +42,10 @@ from worker.vision.models.loading.number_format import name_of
 from worker.vision.models.loading.pool import ModelPool
 from worker.vision.models.preprocessing.framing import apply, enough_px
 from worker.vision.models.registry.configured import ConfiguredModel
-from worker.vision.models.registry.specs import ModelCandidate, registered
+from worker.vision.models.registry.specs import ModelCandidate, register_models
 from worker.vision.models.weights.cache import Progress, announce
 
-__all__ = ["Analysis", "Engine", "MadeMap", "Prepared"]
-
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 DEFAULT_MODELS = ("efficientnet-lite0", "dinov2-small")
 
@@ -91,9 +89,9 @@ class Engine:
         self.default_models = tuple(default_models)
         self.max_maps = max_maps
         self._batches = FittingBatches(max_batch)
-        self._enough: dict[str, int] = {}
+        self._min_sides: dict[str, int] = {}
         self._pool = ModelPool(
-            registered(extra_models or {}),
+            register_models(extra_models or {}),
             placement=place(device, dtype),
             model_dir=Path(model_dir) if model_dir else None,
             progress=progress,
@@ -153,7 +151,7 @@ class Engine:
         Raises:
             UnknownModel: one is not registered.
         """
-        sides = [self._enough_px(name) for name in self._chosen(options)]
+        sides = [self._find_min_side(name) for name in self._select_models(options)]
         known = [px for px in sides if px is not None]
         if len(known) < len(sides):
             return None
@@ -169,10 +167,10 @@ class Engine:
             UnknownModel, InvalidOptions, ExplanationUnavailable: no analysis could serve
                 these options.
         """
-        names = self._chosen(options)
+        names = self._select_models(options)
         if client is None or not client.building:
-            self._requests(names, options, client)
-            self._policy(names, options, client)
+            self._select_maps(names, options, client)
+            self._resolve_policy(names, options, client)
         framings = {name: self._pool.framing(name) for name in names}
         size = {"width": picture.width, "height": picture.height}
         framed = {
@@ -196,45 +194,45 @@ class Engine:
         An error concerns its picture alone, unless a model cannot be loaded at all.
         """
         try:
-            names = self._chosen(options)
+            names = self._select_models(options)
             client = batch[0].client
             if client is not None and client.building:
-                return self._examples(batch, names[0], client)
+                return self._encode_examples(batch, names[0], client)
             models = {name: self._labelling.model(name, options, client) for name in names}
-            requests = self._requests(names, options, client)
-            policy = self._policy(names, options, client)
+            requests = self._select_maps(names, options, client)
+            policy = self._resolve_policy(names, options, client)
         except GuanwuError as exc:
             return [exc for _ in batch]
-        found = classify_first.outcomes(
+        results = classify_first.run_two_stages(
             batch,
             requests,
             labelling=[name for name in names if models[name].labels is not None],
             policy=policy,
-            run=lambda name, part, requests: self._run(models[name], part, requests, options),
+            run=lambda name, part, requests: self._run_model(models[name], part, requests, options),
         )
-        infos = {name: self._info(model) for name, model in models.items()}
+        infos = {name: self._model_info(model) for name, model in models.items()}
         return [
             inference.merge(
-                list(of.values()),
-                [infos[name] for name in of],
+                list(outputs.values()),
+                [infos[name] for name in outputs],
                 top_k=options.top_k,
                 unknown_below=options.unknown_below,
             )
-            for of in found
+            for outputs in results
         ]
 
-    def _enough_px(self, name: str) -> int | None:
+    def _find_min_side(self, name: str) -> int | None:
         """Asked for every picture, so it is found once a model."""
-        if name not in self._enough and (framing := self._pool.framing(name)) is not None:
-            self._enough[name] = enough_px(framing)
-        return self._enough.get(name)
+        if name not in self._min_sides and (framing := self._pool.framing(name)) is not None:
+            self._min_sides[name] = enough_px(framing)
+        return self._min_sides.get(name)
 
-    def _chosen(self, options: Options) -> tuple[str, ...]:
+    def _select_models(self, options: Options) -> tuple[str, ...]:
         names = tuple(dict.fromkeys(options.models or self.default_models))
         self._pool.check(names)
         return names
 
-    def _requests(
+    def _select_maps(
         self, names: Sequence[str], options: Options, client: ClientLabels | None
     ) -> dict[str, tuple[MapRequest, ...]]:
         """Maps to make, by model; checked even where nothing is drawn. Empty while not known."""
@@ -247,7 +245,7 @@ class Engine:
         check_count(requests, most=self.max_maps)
         return requests if options.draws else dict.fromkeys(names, ())
 
-    def _policy(
+    def _resolve_policy(
         self, names: Sequence[str], options: Options, client: ClientLabels | None
     ) -> ExplainPolicy:
         """When to make them; `always` while only loading would tell a model's labels."""
@@ -262,41 +260,45 @@ class Engine:
     ) -> dict[str, ModelCandidate | None]:
         return {name: self._labelling.candidate(name, options, client) for name in names}
 
-    def _examples(
+    def _encode_examples(
         self, batch: Sequence[Prepared], name: str, client: ClientLabels
     ) -> list[Analysis | GuanwuError]:
         """Encode pictures that are examples of a client's labels."""
         model = self._pool.get(name)
         whole = [prepared for prepared in batch if prepared.box_px is None]
-        of_whole = iter(
-            self._by_shape(model, whole, lambda part: examples.encode(model, part, client.labels))
-        )
-        seen = [
-            next(of_whole) if prepared.box_px is None else self._boxed(model, prepared, client)
+
+        def encode(views: Sequence[View]) -> Sequence[EncodedExample | GuanwuError]:
+            return examples.encode(model, views, client.labels)
+
+        encoded_whole = iter(self._run_by_shape(model, whole, encode))
+        encoded = [
+            next(encoded_whole)
+            if prepared.box_px is None
+            else self._encode_box(model, prepared, client)
             for prepared in batch
         ]
-        info = self._info(model)
+        info = self._model_info(model)
         return [
-            one
-            if isinstance(one, GuanwuError)
-            else Analysis(labels=[], unknown=False, explanations=[], models=[info], example=one)
-            for one in seen
+            example
+            if isinstance(example, GuanwuError)
+            else Analysis(labels=[], unknown=False, explanations=[], models=[info], example=example)
+            for example in encoded
         ]
 
-    def _boxed(
+    def _encode_box(
         self, model: VisionModel, prepared: Prepared, client: ClientLabels
     ) -> EncodedExample | GuanwuError:
         """Boxes are of different sizes, so each has a pass of its own."""
         box = prepared.box_px
         assert box is not None
-        (seen,) = self._by_shape(
+        (encoded,) = self._run_by_shape(
             model,
             [prepared],
             lambda part: [examples.encode_box(model, view, box, client.labels) for view in part],
         )
-        return seen
+        return encoded
 
-    def _run(
+    def _run_model(
         self,
         model: VisionModel,
         batch: Sequence[Prepared],
@@ -310,7 +312,7 @@ class Engine:
         temperature = self._temperature(model) or 1.0
         # a margin takes two labels, even where one is asked for
         top_k = max(options.top_k, 1 if options.explain_when.margin_below is None else 2)
-        return self._by_shape(
+        return self._run_by_shape(
             model,
             batch,
             lambda part: inference.run_model(
@@ -318,25 +320,25 @@ class Engine:
             ),
         )
 
-    def _by_shape(
+    def _run_by_shape(
         self,
         model: VisionModel,
         batch: Sequence[Prepared],
-        look: Callable[[Sequence[View]], Sequence[Found | GuanwuError]],
-    ) -> list[Found | GuanwuError]:
+        work: Callable[[Sequence[View]], Sequence[Result | GuanwuError]],
+    ) -> list[Result | GuanwuError]:
         """Run `work` over views of one shape at a time; its results in the pictures' order."""
-        views = [_view(model, prepared) for prepared in batch]
+        views = [_build_view(model, prepared) for prepared in batch]
         by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for n, view in enumerate(views):
             by_shape[view.framed.pixels.shape].append(n)
-        found: dict[int, Found | GuanwuError] = {}
+        results: dict[int, Result | GuanwuError] = {}
         for shape, members in by_shape.items():
-            own = [views[n] for n in members]
-            results = self._batches.run((model.spec.id, shape), own, look)
-            found.update(zip(members, results, strict=True))
-        return [found[n] for n in range(len(batch))]
+            of_shape = [views[n] for n in members]
+            outcomes = self._batches.run((model.spec.id, shape), of_shape, work)
+            results.update(zip(members, outcomes, strict=True))
+        return [results[n] for n in range(len(batch))]
 
-    def _info(self, model: VisionModel) -> ModelInfo:
+    def _model_info(self, model: VisionModel) -> ModelInfo:
         return ModelInfo(
             id=model.spec.id,
             family=model.spec.family,
@@ -356,12 +358,12 @@ class Engine:
         blank = np.zeros((side_px, side_px, 3), np.uint8)
         view = View(model.framing.fit(blank), width=side_px, height=side_px)
         requests = every_map(model.capabilities)
-        found = inference.run_model(model, [view], requests, top_k=1, judging=Judging(None))[0]
-        if isinstance(found, GuanwuError):
-            raise found
+        results = inference.run_model(model, [view], requests, top_k=1, judging=Judging(None))[0]
+        if isinstance(results, GuanwuError):
+            raise results
 
 
-def _view(model: VisionModel, prepared: Prepared) -> View:
+def _build_view(model: VisionModel, prepared: Prepared) -> View:
     framed = prepared.framed.get(model.spec.id)
     if framed is None:
         assert prepared.rgb is not None

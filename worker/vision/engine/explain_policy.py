@@ -60,7 +60,7 @@ def resolve(when: ExplainWhen, label_sets: Mapping[str, LabelSet]) -> ExplainPol
         )
     wanted: dict[str, set[int]] = defaultdict(set)
     for name in when.labels:
-        for model, index in _found(name, label_sets).items():
+        for model, index in _find_labels(name, label_sets).items():
             wanted[model].add(index)
     return ExplainPolicy(when, {model: frozenset(ids) for model, ids in wanted.items()})
 
@@ -73,14 +73,14 @@ def sampled(sha256: str, share: float) -> bool:
     return place < share
 
 
-def _found(name: str | int, label_sets: Mapping[str, LabelSet]) -> dict[str, int]:
-    found: dict[str, int] = {}
+def _find_labels(name: str | int, label_sets: Mapping[str, LabelSet]) -> dict[str, int]:
+    indexes: dict[str, int] = {}
     unknown: InvalidOptions | None = None
     for model, labels in label_sets.items():
         try:
-            found[model] = labels.find(name)
+            indexes[model] = labels.find(name)
         except InvalidOptions as exc:
             unknown = exc
-    if not found and unknown is not None:
+    if not indexes and unknown is not None:
         raise InvalidOptions(unknown.message, field=f"{_FIELD}.labels") from unknown
-    return found
+    return indexes

@@ -64,8 +64,8 @@ def choose_maps(
     """
     requests: dict[str, dict[MapRequest, None]] = {name: {} for name in candidates}
     for n, entry in enumerate(explain):
-        found = _requestable(entry, candidates, field=f"options.explain.{n}")
-        for name, of_model in found.items():
+        requestable = _requestable(entry, candidates, field=f"options.explain.{n}")
+        for name, of_model in requestable.items():
             requests[name].update(dict.fromkeys(of_model))
     return {name: tuple(unique) for name, unique in requests.items()}
 
@@ -105,7 +105,7 @@ def check_labels(options: Options, candidates: Mapping[str, ModelCandidate]) -> 
 def _requestable(
     entry: Explain, candidates: Mapping[str, ModelCandidate], *, field: str
 ) -> dict[str, tuple[MapRequest, ...]]:
-    found: dict[str, tuple[MapRequest, ...]] = {}
+    requests: dict[str, tuple[MapRequest, ...]] = {}
     unknown_label: InvalidOptions | None = None
     for name, candidate in candidates.items():
         try:
@@ -113,10 +113,12 @@ def _requestable(
         except InvalidOptions as exc:
             unknown_label = exc
             continue
-        if request is not None and (readings := _readings(request, entry, candidate.capabilities)):
-            found[name] = readings
-    if found:
-        return found
+        if request is None:
+            continue
+        if expanded := _expand_heads(request, entry, candidate.capabilities):
+            requests[name] = expanded
+    if requests:
+        return requests
     if unknown_label is not None:
         raise unknown_label
     raise ExplanationUnavailable(
@@ -148,7 +150,7 @@ def _label_request(method: str, target: LabelTarget, labels: LabelSet) -> MapReq
     return MapRequest(method, index=index, against=against)
 
 
-def _readings(
+def _expand_heads(
     request: MapRequest, entry: Explain, capabilities: Capabilities
 ) -> tuple[MapRequest, ...]:
     """The request, or one for each head."""

@@ -50,23 +50,23 @@ def check(model: VisionModel) -> ModelCheck:
     noise = np.random.default_rng(0).integers(0, 256, (SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
     view = View(model.framing.fit(noise), width=SIDE_PX, height=SIDE_PX)
     requests = every_map(model.capabilities)
-    forward_ms = _median_ms(lambda: _found(model, view, []))
+    forward_ms = _median_ms(lambda: _run_once(model, view, []))
     height, width, _ = view.framed.pixels.shape
     return ModelCheck(
         input_px=(height, width),
         classes=model.capabilities.classes or 0,
         forward_ms=forward_ms,
         method=requests[0].method if requests else None,
-        map_ms=_median_ms(lambda: _found(model, view, requests[:1])) if requests else None,
+        map_ms=_median_ms(lambda: _run_once(model, view, requests[:1])) if requests else None,
         memory_mb=_memory_mb(model.placement.device),
     )
 
 
-def _found(model: VisionModel, view: View, requests: list[MapRequest]) -> ModelOutput:
-    found = batch.run_model(model, [view], requests, top_k=1)[0]
-    if isinstance(found, GuanwuError):
-        raise found
-    return found
+def _run_once(model: VisionModel, view: View, requests: list[MapRequest]) -> ModelOutput:
+    output = batch.run_model(model, [view], requests, top_k=1)[0]
+    if isinstance(output, GuanwuError):
+        raise output
+    return output
 
 
 def _median_ms(run: Callable[[], object]) -> float:

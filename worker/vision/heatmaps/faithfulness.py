@@ -80,8 +80,8 @@ def judge(
     Returns:
         for each of `grids` one `Faithfulness` a picture.
     """
-    centre = centre_blob(grids[0].shape[1:], device=grids[0].device).expand_as(grids[0])
-    rows = scores(model, pixels, classes, [*grids, centre]).tolist()
+    centre = build_centre_blob(grids[0].shape[1:], device=grids[0].device).expand_as(grids[0])
+    rows = score_maps(model, pixels, classes, [*grids, centre]).tolist()
     limits = thresholds or START
     return [
         [
@@ -98,21 +98,21 @@ def judge(
     ]
 
 
-def scores(model: Probed, pixels: Tensor, classes: Tensor, grids: Sequence[Tensor]) -> Tensor:
+def score_maps(model: Probed, pixels: Tensor, classes: Tensor, grids: Sequence[Tensor]) -> Tensor:
     """p(label | hottest cells) - p(label | the rest) of each map: float32 (maps, N)."""
     least = model.min_map_cells
-    cells = [part for grid in grids for part in parts(_cut(grid, min_map_cells=least))]
+    cells = [part for grid in grids for part in split_cells(_cut(grid, min_map_cells=least))]
     logits = torch.stack([model.forward_visible(pixels, part) for part in cells])
     p = logits.softmax(-1).gather(-1, classes.expand(len(cells), -1)[..., None])[..., 0]
     return (p[0::2] - p[1::2]).nan_to_num(0.0)
 
 
-def parts(grid: Tensor) -> tuple[Tensor, Tensor]:
+def split_cells(grid: Tensor) -> tuple[Tensor, Tensor]:
     """The hottest cells, `HOT_SHARE` of all, and the rest: two bool (N, gh, gw).
 
     Signed values are ranked as they are.
     """
-    hot = ranked(grid) < round(HOT_SHARE * grid[0].numel())
+    hot = rank_cells(grid) < round(HOT_SHARE * grid[0].numel())
     return hot, ~hot
 
 
@@ -124,7 +124,7 @@ def _cut(grid: Tensor, *, min_map_cells: int) -> Tensor:
     )[:, 0]
 
 
-def ranked(grid: Tensor) -> Tensor:
+def rank_cells(grid: Tensor) -> Tensor:
     """Each cell's place in its map, 0 the hottest: int64 (N, gh, gw)."""
     flat = grid.flatten(1).float()
     chance = torch.Generator().manual_seed(TIE_SEED)
@@ -141,7 +141,7 @@ def verdict(score: float, thresholds: Thresholds) -> Verdict:
     return "weak" if score >= thresholds.random else "not_better_than_random"
 
 
-def centre_blob(grid: Sequence[int], *, device: torch.device | None = None) -> Tensor:
+def build_centre_blob(grid: Sequence[int], *, device: torch.device | None = None) -> Tensor:
     """Baseline map that knows nothing but where things tend to be: 1 in the middle, falling off
     evenly in shares of height and width; float32 (1, gh, gw)."""
     rows, columns = grid

@@ -7,9 +7,9 @@ import numpy as np
 from guanwu.wire.options import ExplainWhen
 from guanwu.wire.results import Label
 from worker.contract.errors import ModelError
-from worker.vision.analysis import MadeMap, Prepared
+from worker.vision.analysis import ExplanationMap, Prepared
 from worker.vision.engine.batch import ModelOutput
-from worker.vision.engine.classify_first import ModelOutcome, outcomes
+from worker.vision.engine.classify_first import ModelOutcome, run_two_stages
 from worker.vision.engine.explain_policy import ExplainPolicy
 from worker.vision.engine.map_selection import MapRequest
 from worker.vision.heatmaps.heatmap import Heatmap, Window
@@ -36,8 +36,10 @@ class Models:
             return ModelError("no")
         label = Label(rank=1, zh="猫", en="cat", id=0, score=percent / 100, model=name)
         heatmap = Heatmap(np.ones((1, 1), np.float32), Window(0, 0, 1, 1), 1, 1, signed=False)
-        maps = [MadeMap(model=name, method=a.method, target=None, slug="free", heatmap=heatmap)
-                for a in asks]  # fmt: skip
+        maps = [
+            ExplanationMap(model=name, method=a.method, target=None, slug="free", heatmap=heatmap)
+            for a in asks
+        ]
         return ModelOutput(
             labels=[label] if name == "cnn" else [], maps=maps, forward_ms=1.0, explain_ms=2.0
         )
@@ -46,7 +48,7 @@ class Models:
 def run(policy: ExplainPolicy, *percents: int) -> tuple[Models, list[dict[str, ModelOutcome]]]:
     models = Models()
     batch = [Prepared(width=percent, height=1, framed={}) for percent in percents]
-    return models, outcomes(batch, ASKS, labelling=["cnn"], policy=policy, run=models)
+    return models, run_two_stages(batch, ASKS, labelling=["cnn"], policy=policy, run=models)
 
 
 def test_where_all_are_explained_each_model_sees_each_picture_once() -> None:

@@ -25,7 +25,8 @@ from worker.contract.errors import (
     UnknownModel,
 )
 from worker.contract.option_checks import check_options
-from worker.vision.engine.engine import Analysis, Engine
+from worker.vision.analysis import Analysis
+from worker.vision.engine.engine import Engine
 from worker.vision.heatmaps import diagnostics
 from worker.vision.images.decoding import Picture, decode
 

@@ -25,7 +25,7 @@ def pictures() -> Tensor:
 
 def explain(network: hf.PreTrainedModel, architecture: Any) -> Tensor:
     with attn_lrp(network):
-        trail = passes.whole(network, pictures(), architecture, at=depths(4))
+        trail = passes.run_whole(network, pictures(), architecture, at=depths(4))
     assert trail.logits is not None
     return relevance(contrast(trail.logits, torch.tensor([0, 1])), trail.hidden, grid=(4, 6))
 
@@ -72,8 +72,8 @@ def test_model_and_globals_are_as_before_after_an_exception_inside(tiny: Tiny, w
 
     def run() -> None:
         with attn_lrp(network):
-            passes.whole(network, pictures(), architecture, at=depths(4), traced=True)
-            passes.block_by_block(network, pictures(), architecture)
+            passes.run_whole(network, pictures(), architecture, at=depths(4), traced=True)
+            passes.run_by_block(network, pictures(), architecture)
             fail()
 
     handle = modules[where].register_forward_hook(fail) if where in modules else None

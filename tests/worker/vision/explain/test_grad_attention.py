@@ -32,7 +32,7 @@ def eager(network: Any) -> tuple[Tensor, tuple[Tensor, ...]]:
 
 def test_gradients_of_probabilities_come_from_those_of_the_output(tiny: Tiny) -> None:
     network, architecture = tiny(num_labels=3)
-    trail = passes.whole(network, pictures(), architecture, at=(0,), traced=True)
+    trail = passes.run_whole(network, pictures(), architecture, at=(0,), traced=True)
     logits, attentions = eager(network)
     expected = torch.autograd.grad(logit(logits, CLASSES).sum(), attentions)
     assert trail.logits is not None
@@ -47,7 +47,7 @@ def test_gradients_of_probabilities_come_from_those_of_the_output(tiny: Tiny) ->
 
 def test_grad_attention_equals_the_product_of_whole_matrices(tiny: Tiny) -> None:
     network, architecture = tiny(num_labels=3)
-    trail = passes.whole(network, pictures(), architecture, at=(0,), traced=True)
+    trail = passes.run_whole(network, pictures(), architecture, at=(0,), traced=True)
     assert trail.logits is not None
     explained = logit(trail.logits, CLASSES)
     maps = grad_attention(explained, [trail.attended[n] for n in range(4)], grid=(4, 6))
@@ -65,7 +65,7 @@ def test_grad_attention_equals_the_product_of_whole_matrices(tiny: Tiny) -> None
 def test_legrad_equals_each_blocks_own_gradient(tiny: Tiny) -> None:
     """s_l is the logit as if block l were the last: eager attention, one block at a time."""
     network, architecture = tiny(num_labels=3)
-    trail = passes.block_by_block(network, pictures(), architecture)
+    trail = passes.run_by_block(network, pictures(), architecture)
     assert trail.by_layer is not None
     assert torch.allclose(trail.by_layer[-1], network(pixel_values=pictures()).logits, atol=1e-5)
     attended = [trail.attended[n] for n in range(4)]

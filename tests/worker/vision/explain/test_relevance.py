@@ -21,7 +21,7 @@ def pictures(n: int = 2) -> Tensor:
 
 def made(network: hf.PreTrainedModel, architecture: object, classes: Tensor) -> Tensor:
     with attn_lrp(network):
-        trail = passes.whole(network, pictures(), architecture, at=depths(4))  # type: ignore[arg-type]
+        trail = passes.run_whole(network, pictures(), architecture, at=depths(4))  # type: ignore[arg-type]
     assert trail.logits is not None
     return relevance(contrast(trail.logits, classes), trail.hidden, grid=GRID)
 
@@ -45,7 +45,7 @@ def test_another_batch_gives_a_picture_the_same_map(tiny: Tiny) -> None:
     network, architecture = tiny(num_labels=7)
     together = made(network, architecture, torch.tensor([3, 6]))
     with attn_lrp(network):
-        trail = passes.whole(network, pictures()[1:], architecture, at=depths(4))
+        trail = passes.run_whole(network, pictures()[1:], architecture, at=depths(4))
     assert trail.logits is not None
     alone = relevance(contrast(trail.logits, torch.tensor([6])), trail.hidden, grid=GRID)
     assert torch.allclose(alone[0], together[1], atol=1e-5)
@@ -54,7 +54,7 @@ def test_another_batch_gives_a_picture_the_same_map(tiny: Tiny) -> None:
 def test_why_not_another_label_is_the_mirror_of_why_not_this(tiny: Tiny) -> None:
     network, architecture = tiny(num_labels=7)
     with attn_lrp(network):
-        trail = passes.whole(network, pictures(), architecture, at=depths(4))
+        trail = passes.run_whole(network, pictures(), architecture, at=depths(4))
     assert trail.logits is not None
     a, b = torch.tensor([3, 6]), torch.tensor([0, 1])
     there = relevance(contrast(trail.logits, a, b), trail.hidden, grid=GRID)

@@ -21,7 +21,7 @@ def test_it_is_the_embeddings_length_and_its_direction_is_fixed() -> None:
 def test_a_classifiers_embedding_is_what_its_head_reads(tiny: Tiny) -> None:
     network, architecture = tiny(num_labels=3)
     x = torch.randn(2, 3, 32, 48)
-    trail = passes.whole(network, x, architecture, at=(1, 2))
+    trail = passes.run_whole(network, x, architecture, at=(1, 2))
     assert trail.embedding.shape == (2, 64)  # CLS beside the mean of the patches
     assert trail.logits is not None
     assert torch.allclose(network.classifier(trail.embedding), trail.logits)
@@ -34,7 +34,7 @@ def test_a_backbones_embedding_is_its_cls_token(tiny: Tiny) -> None:
     ):
         network, architecture = tiny(model, config, **settings)
         x = torch.randn(2, 3, 32, 48)
-        trail = passes.whole(network, x, architecture, at=(1, 2))
+        trail = passes.run_whole(network, x, architecture, at=(1, 2))
         assert torch.equal(trail.embedding, network(pixel_values=x).last_hidden_state[:, 0])
         assert trail.logits is None
 
@@ -42,7 +42,7 @@ def test_a_backbones_embedding_is_its_cls_token(tiny: Tiny) -> None:
 def test_a_map_without_a_label_differs_from_patch_to_patch(tiny: Tiny) -> None:
     network, architecture = tiny(hf.Dinov2Model)
     with attn_lrp(network):
-        trail = passes.whole(network, torch.randn(2, 3, 32, 48), architecture, at=depths(4))
+        trail = passes.run_whole(network, torch.randn(2, 3, 32, 48), architecture, at=depths(4))
     maps = relevance(self_similarity(trail.embedding), trail.hidden, grid=(4, 6))
     assert maps.shape == (2, 4, 6)
     assert maps.min() < 0 < maps.max()

@@ -7,7 +7,8 @@ import pytest
 
 from guanwu.wire.results import Label
 from worker.contract.coarse_maps import SIDE
-from worker.vision.analysis import Analysis, MadeMap, representative_maps
+from worker.results.representative_maps import representative_maps
+from worker.vision.analysis import ExplanationMap
 from worker.vision.heatmaps.coarse_map import density
 from worker.vision.heatmaps.heatmap import Heatmap, Window
 
@@ -37,17 +38,18 @@ def test_what_speaks_against_a_label_has_no_mass() -> None:
 
 
 def test_the_first_map_of_a_method_stands_for_a_picture() -> None:
-    one = heatmap([[1.0]])
+    cell = heatmap([[1.0]])
+    seven, eight = ({"label": name, "id": number} for name, number in (("x", 7), ("y", 8)))
     maps = [
-        MadeMap(model="a", method="cam", target={"label": "x", "id": 7}, slug="7", heatmap=one),
-        MadeMap(model="a", method="cam", target={"label": "y", "id": 8}, slug="8", heatmap=one),
-        MadeMap(model="b", method="attention", target=None, slug="free", heatmap=one),
-        MadeMap(model="b", method="attention", target=None, slug="free", heatmap=one, heads=1),
+        ExplanationMap(model="a", method="cam", target=seven, slug="7", heatmap=cell),
+        ExplanationMap(model="a", method="cam", target=eight, slug="8", heatmap=cell),
+        ExplanationMap(model="b", method="attention", target=None, slug="free", heatmap=cell),
+        ExplanationMap(
+            model="b", method="attention", target=None, slug="free", heatmap=cell, heads=1
+        ),
     ]
-    analysis = Analysis(
-        labels=[label(8, rank=1), label(7, rank=2)], unknown=False, explanations=maps, models=[]
-    )
-    assert [nth for nth, _ in representative_maps(analysis)] == [1, 2]
+    labels = [label(8, rank=1), label(7, rank=2)]
+    assert [nth for nth, _ in representative_maps(labels, maps)] == [1, 2]
 
 
 def label(number: int, *, rank: int) -> Label:

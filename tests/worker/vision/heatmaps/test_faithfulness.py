@@ -6,13 +6,13 @@ from torch import Tensor
 
 from worker.vision.heatmaps.faithfulness import (
     Thresholds,
-    centre_blob,
+    build_centre_blob,
     fit,
     judge,
-    parts,
     random_grids,
-    ranked,
-    scores,
+    rank_cells,
+    score_maps,
+    split_cells,
     verdict,
 )
 
@@ -47,14 +47,14 @@ def pictures(count: int) -> Tensor:
 def test_a_map_that_names_the_evidence_scores_near_1_and_its_opposite_near_minus_1() -> None:
     classes = torch.ones(2, dtype=torch.int64)
     right, wrong = spot(3, 0, count=2), -spot(3, 0, count=2)
-    found = scores(Watcher(3, 0), pictures(2), classes, [right, wrong])
+    found = score_maps(Watcher(3, 0), pictures(2), classes, [right, wrong])
     assert found.shape == (2, 2)
     assert (found[0] > 0.95).all()
     assert torch.allclose(found[1], -found[0])
 
 
 def test_every_picture_is_asked_for_its_own_label() -> None:
-    found = scores(Watcher(3, 0), pictures(2), torch.tensor([1, 0]), [spot(3, 0, count=2)])
+    found = score_maps(Watcher(3, 0), pictures(2), torch.tensor([1, 0]), [spot(3, 0, count=2)])
     assert found[0, 0] > 0.95
     assert found[0, 1] < -0.95
 
@@ -107,7 +107,7 @@ def test_the_hottest_two_fifths_of_the_cells_are_told_from_the_rest(
     rows: int, columns: int, cells: int
 ) -> None:
     for grid in (torch.randn(5, rows, columns), torch.zeros(2, rows, columns)):
-        hot, rest = parts(grid)
+        hot, rest = split_cells(grid)
         assert (hot.sum((1, 2)) == cells).all()
         assert torch.equal(rest, ~hot)
         assert all(own[of].min() >= own[~of].max() for own, of in zip(grid, hot, strict=True))
@@ -115,17 +115,17 @@ def test_the_hottest_two_fifths_of_the_cells_are_told_from_the_rest(
 
 def test_signed_values_are_ranked_as_they_are() -> None:
     grid = torch.tensor([[[-3.0, 2.0], [0.0, -1.0]]])
-    assert ranked(grid).tolist() == [[[3, 0], [1, 2]]]
+    assert rank_cells(grid).tolist() == [[[3, 0], [1, 2]]]
 
 
 def test_cells_of_equal_heat_are_not_ranked_by_where_they_lie() -> None:
-    hot, _ = parts(torch.zeros(1, 16, 16))
+    hot, _ = split_cells(torch.zeros(1, 16, 16))
     assert 0.2 < hot[0, :8].float().mean() < 0.6
-    assert torch.equal(hot, parts(torch.zeros(1, 16, 16))[0])
+    assert torch.equal(hot, split_cells(torch.zeros(1, 16, 16))[0])
 
 
 def test_the_centre_blob_falls_off_to_the_corners_alike() -> None:
-    blob = centre_blob((3, 5))[0]
+    blob = build_centre_blob((3, 5))[0]
     assert blob.argmax() == 7
     corners = blob[[0, 0, -1, -1], [0, -1, 0, -1]]
     assert torch.allclose(corners, blob.min().expand(4))
@@ -157,6 +157,6 @@ def test_coarse_maps_are_cut_finer_where_the_model_can_be_shown_any_part() -> No
         min_map_cells = 50
 
     watcher = Fine(7, 0)
-    found = scores(watcher, pictures(1), torch.tensor([1]), [spot(3, 0)])
+    found = score_maps(watcher, pictures(1), torch.tensor([1]), [spot(3, 0)])
     assert watcher.shown[0].shape == (1, 2 * GRID[0], 2 * GRID[1])
     assert found[0, 0] > 0.95

@@ -6,7 +6,7 @@ import numpy as np
 
 from guanwu.wire.base import Verdict
 from guanwu.wire.results import Faithfulness, Label
-from worker.vision.analysis import MadeMap
+from worker.vision.analysis import ExplanationMap
 from worker.vision.heatmaps.heatmap import Heatmap, Window
 from worker.vision.models.registry.methods import METHODS
 from worker.vision.rendering import titles
@@ -17,9 +17,11 @@ LABELS = [
 ]
 
 
-def made(method: str, target: dict[str, Any] | None, judged: Faithfulness | None = None) -> MadeMap:
+def made(
+    method: str, target: dict[str, Any] | None, judged: Faithfulness | None = None
+) -> ExplanationMap:
     heatmap = Heatmap(np.ones((2, 2), np.float32), Window(0, 0, 4, 4), 4, 4, signed=False)
-    return MadeMap(
+    return ExplanationMap(
         model="cnn", method=method, target=target, slug="285", heatmap=heatmap, faithfulness=judged
     )
 

@@ -79,7 +79,7 @@ class ConvolutionalClassifier:
         )
 
     def embed(self, pixels: Tensor, cells: Tensor | None = None) -> Tensor:
-        shown = pixels if cells is None else occlusion.blurred_beyond(pixels, cells)
+        shown = pixels if cells is None else occlusion.blur_beyond(pixels, cells)
         return self.head.embedding(self.network.features(self.normalised(shown))).float()
 
     def forward(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> ForwardOutputs:
@@ -92,7 +92,7 @@ class ConvolutionalClassifier:
         )
 
     def forward_visible(self, pixels: Tensor, cells: Tensor) -> Tensor:
-        x = self.normalised(occlusion.blurred_beyond(pixels, cells))
+        x = self.normalised(occlusion.blur_beyond(pixels, cells))
         return self.head.logits(self.network.features(x)).float()
 
     def normalised(self, pixels: Tensor) -> Tensor:

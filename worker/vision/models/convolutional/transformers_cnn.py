@@ -80,7 +80,7 @@ def load(spec: ModelSpec, folder: Path, placement: Placement) -> ConvolutionalCl
     Raises:
         CheckpointInvalid: the files are not a classifier of this kind.
     """
-    files = checkpoint.found(folder, revision=spec.revision)
+    files = checkpoint.find_checkpoint(folder, revision=spec.revision)
     network = checkpoint.build(folder)
     labels = head_labels(network.config, folder, name=spec.id)
     head = _head(network)

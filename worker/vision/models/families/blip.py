@@ -35,7 +35,7 @@ from worker.vision.models.registry.specs import ModelSpec
 from worker.vision.models.transformer.blip_matching import Matching
 from worker.vision.models.transformer.text_tower import DEFAULT_LABELS, TextTower, tokenizer_of
 from worker.vision.models.weights.cache import Progress
-from worker.vision.models.weights.checkpoint import build, found
+from worker.vision.models.weights.checkpoint import build, find_checkpoint
 from worker.vision.models.weights.materialize import folder_of
 from worker.vision.scoring.prototypes import Prototypes
 from worker.vision.scoring.shortlist import SHORTLIST, ranked_behind
@@ -94,7 +94,7 @@ class ImageTextMatcher:
         )
 
     def forward_visible(self, pixels: Tensor, cells: Tensor) -> Tensor:
-        with occlusion.kept_tokens(self._vision_layers[0], cells, prefix_tokens=1):
+        with occlusion.keep_tokens(self._vision_layers[0], cells, prefix_tokens=1):
             tokens = self._image_tokens(pixels)
         return self._logits(tokens)
 
@@ -122,11 +122,11 @@ class ImageTextMatcher:
         self, tokens: Tensor, classes: Tensor, against: Tensor | None, *, grid: tuple[int, int]
     ) -> Tensor:
         """With `against`, what the label's text finds and the other's does not."""
-        made = self.matching.cross(tokens, self._read(classes.tolist()), grid=grid)
+        heat = self.matching.cross(tokens, self._read(classes.tolist()), grid=grid)
         if against is None:
-            return made
+            return heat
         others = self.matching.cross(tokens, self._read(against.tolist()), grid=grid)
-        return (made - others).clamp_min(0)
+        return (heat - others).clamp_min(0)
 
     def _image_tokens(self, pixels: Tensor) -> Tensor:
         return self.matching.image_tokens(self.normalisation.of(pixels, dtype=self.placement.dtype))
@@ -173,14 +173,14 @@ def load(
         ModelUnavailable: the files are not here.
         CheckpointInvalid: the files are not a checkpoint of this family.
     """
-    files = found(folder_of(spec), revision=spec.revision)
+    files = find_checkpoint(folder_of(spec), revision=spec.revision)
     towers = build(files.folder, architecture=BlipForImageTextRetrieval)
     nn.Module.to(towers, placement.device, placement.dtype)
     framing, normalisation = config.read(files.folder)
-    own = spec.own or ConfiguredModel(source=str(spec.source))
-    labels = load_label_set(own.labels or DEFAULT_LABELS)
+    configured = spec.configured or ConfiguredModel(source=str(spec.source))
+    labels = load_label_set(configured.labels or DEFAULT_LABELS)
     matching = Matching(cast(BlipForImageTextRetrieval, towers), tokenizer_of(files.folder))
-    language = own.language or "en"
+    language = configured.language or "en"
     vision = towers.config.vision_config
     return ImageTextMatcher(
         spec=spec,
@@ -203,7 +203,7 @@ def load(
             towers=matching,
             tokenizer=matching.tokenizer,
             language=language,
-            sentences=own.sentences or SENTENCES[language],
+            sentences=configured.sentences or SENTENCES[language],
             weights_sha256=files.weights_sha256,
             model_dir=model_dir,
             progress=progress,

@@ -63,7 +63,7 @@ class ZeroShotTransformer(VisionTransformer):
         assert labels is not None
         return replace(
             self,
-            network=cast(PreTrainedModel, self._network.reading(self.texts.of_labels(labels))),
+            network=cast(PreTrainedModel, self._network.with_texts(self.texts.of_labels(labels))),
             labels=labels,
             capabilities=self.capabilities.with_labels(labels.id, len(labels)),
         )
@@ -78,7 +78,7 @@ class ZeroShotTransformer(VisionTransformer):
             capabilities=self._prototype_capabilities(labels),
         )
 
-    def of_phrase(self, method: str, outputs: ForwardOutputs, text: str) -> Tensor | None:
+    def explain_phrase(self, method: str, outputs: ForwardOutputs, text: str) -> Tensor | None:
         gradient_trace = outputs.traces.get(maps.RULES)
         if method not in self.capabilities.text_methods or gradient_trace is None:
             return None
@@ -106,7 +106,7 @@ def load(
         CheckpointInvalid: the files are not a checkpoint of this family.
         ExplanationUnavailable: the architecture hides its attention.
     """
-    files, towers = vit.built(spec, model_dir=model_dir, progress=progress)
+    files, towers = vit.fetch_and_build(spec, model_dir=model_dir, progress=progress)
     if not hasattr(towers, "get_text_features"):
         raise CheckpointInvalid(
             f"{type(towers).__name__} reads no text; the family clip takes CLIP, Chinese-CLIP, "
@@ -117,9 +117,9 @@ def load(
     network.to(placement.device, placement.dtype)  # its texts are kept, so they stay float32
     framing, normalisation = preprocessing.read(files.folder)
     architecture = inspect(cast(PreTrainedModel, network), framing, placement)
-    own = spec.own or ConfiguredModel(source=str(spec.source))
-    labels = load_label_set(own.labels or DEFAULT_LABELS)
-    read = own.language or language(towers.config)
+    configured = spec.configured or ConfiguredModel(source=str(spec.source))
+    labels = load_label_set(configured.labels or DEFAULT_LABELS)
+    read = configured.language or language(towers.config)
     return ZeroShotTransformer(
         spec=spec,
         revision=files.revision,
@@ -136,7 +136,7 @@ def load(
             towers=towers,
             tokenizer=tokenizer_of(files.folder),
             language=read,
-            sentences=own.sentences or SENTENCES[read],
+            sentences=configured.sentences or SENTENCES[read],
             weights_sha256=files.weights_sha256,
             model_dir=model_dir,
             progress=progress,

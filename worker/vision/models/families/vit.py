@@ -33,7 +33,7 @@ from worker.vision.models.transformer.architecture import Architecture, inspect
 from worker.vision.models.transformer.positions import whole_picture
 from worker.vision.models.weights import dinov2_onnx
 from worker.vision.models.weights.cache import Progress, cached
-from worker.vision.models.weights.checkpoint import CheckpointFiles, build, found
+from worker.vision.models.weights.checkpoint import CheckpointFiles, build, find_checkpoint
 from worker.vision.models.weights.download import wheel_file
 from worker.vision.models.weights.head_labels import head_labels
 from worker.vision.models.weights.materialize import converted_folder, folder_of
@@ -75,7 +75,7 @@ class VisionTransformer:
     def forward(self, pixels: Tensor, *, methods: Set[str], classify: bool) -> ForwardOutputs:
         x = self.normalised(pixels)
         patch_h, patch_w = self.architecture.patch_px
-        return maps.gather(
+        return maps.run_passes(
             self.network,
             x,
             self.architecture,
@@ -96,16 +96,16 @@ class VisionTransformer:
         view: AttentionView = LAST_LAYER,
     ) -> Tensor:
         if text is not None:
-            made = self.of_phrase(method, outputs, text)
+            heat = self.explain_phrase(method, outputs, text)
         elif classes is None:
-            made = maps.label_free(method, outputs, view)
+            heat = maps.explain_label_free(method, outputs, view)
         else:
-            made = maps.of_label(method, outputs, classes, against)
-        if made is None:
+            heat = maps.explain_label(method, outputs, classes, against)
+        if heat is None:
             raise ExplanationUnavailable(f"{self.spec.id} makes no {method!r} map of that kind")
-        return made
+        return heat
 
-    def of_phrase(self, method: str, outputs: ForwardOutputs, text: str) -> Tensor | None:
+    def explain_phrase(self, method: str, outputs: ForwardOutputs, text: str) -> Tensor | None:
         """A map of a phrase, float32 (N, gh, gw); None of a model that reads no text."""
         return None
 
@@ -128,9 +128,9 @@ class VisionTransformer:
         if cells is None:
             return pixels, nullcontext()
         if self.entrance is None:
-            return occlusion.blurred_beyond(pixels, cells), nullcontext()
+            return occlusion.blur_beyond(pixels, cells), nullcontext()
         prefix_tokens = self.architecture.prefix_tokens
-        return pixels, occlusion.kept_tokens(self.entrance, cells, prefix_tokens=prefix_tokens)
+        return pixels, occlusion.keep_tokens(self.entrance, cells, prefix_tokens=prefix_tokens)
 
     def _embedding(self, x: Tensor) -> Tensor:
         """Input of a head, from the network's (N, 3, h, w): (N, channels)."""
@@ -156,12 +156,12 @@ def load(
         CheckpointInvalid: the files are not a checkpoint of this family.
         ExplanationUnavailable: the architecture hides its attention.
     """
-    files, network = built(spec, model_dir=model_dir, progress=progress)
+    files, network = fetch_and_build(spec, model_dir=model_dir, progress=progress)
     nn.Module.to(network, placement.device, placement.dtype)
     framing, normalisation = (spec.framing, Normalisation())
     if framing is None:
         framing, normalisation = config.read(files.folder)
-    if spec.own is not None and spec.own.whole_picture:
+    if spec.configured is not None and spec.configured.whole_picture:
         framing = whole_picture(network, framing, placement)
     architecture = inspect(network, framing, placement)
     labels = head_labels(network.config, files.folder, name=spec.id)
@@ -196,7 +196,7 @@ def entrance(
     return block if runs else None
 
 
-def built(
+def fetch_and_build(
     spec: ModelSpec, *, model_dir: Path | None, progress: Progress
 ) -> tuple[CheckpointFiles, PreTrainedModel]:
     """The files of a model, fetched if need be, and what they describe. Raises as `load`."""
@@ -218,7 +218,7 @@ def _files(spec: ModelSpec, *, model_dir: Path | None, progress: Progress) -> Ch
         folder = _converted(spec, spec.source, model_dir=model_dir, progress=progress)
     else:
         folder = folder_of(spec)
-    return found(folder, revision=spec.revision)
+    return find_checkpoint(folder, revision=spec.revision)
 
 
 def _converted(

@@ -19,7 +19,7 @@ _REDUCE = 4  # blurred at a quarter of the size: the sigma is several times that
 
 
 @contextmanager
-def kept_tokens(block: nn.Module, cells: Tensor, *, prefix_tokens: int) -> Iterator[None]:
+def keep_tokens(block: nn.Module, cells: Tensor, *, prefix_tokens: int) -> Iterator[None]:
     """Inside the block, the model goes on with the prefix tokens and some patches only.
 
     Tokens are dropped at the entrance of the first transformer block, so the patches that
@@ -65,14 +65,14 @@ def can_drop_tokens(
     cells = torch.zeros(1, *grid, dtype=torch.bool, device=next(block.parameters()).device)
     cells[:, : max(1, grid[0] // 2)] = True
     try:
-        with torch.no_grad(), kept_tokens(block, cells, prefix_tokens=prefix_tokens):
+        with torch.no_grad(), keep_tokens(block, cells, prefix_tokens=prefix_tokens):
             forward()
     except (RuntimeError, ValueError, IndexError, KeyError):
         return False
     return True
 
 
-def blurred_beyond(pixels: Tensor, cells: Tensor) -> Tensor:
+def blur_beyond(pixels: Tensor, cells: Tensor) -> Tensor:
     """Pictures that are sharp in `cells` and blurred elsewhere.
 
     Args:

@@ -29,7 +29,7 @@ def name_of(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def chosen(
+def choose_model(
     model_id: str,
     full: Callable[[], VisionModel],
     half: Callable[[], VisionModel],

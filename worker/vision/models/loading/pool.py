@@ -91,7 +91,7 @@ class ModelPool:
         started = time.perf_counter()
         try:
             here = at_hand(spec, model_dir=self._model_dir, progress=self._progress)
-            model = self._chosen(here)
+            model = self._load_fastest(here)
         except GuanwuError:
             raise
         except Exception as exc:
@@ -103,12 +103,12 @@ class ModelPool:
         log.info("loaded %s in %.1f s", spec.id, time.perf_counter() - started)
         return model
 
-    def _chosen(self, spec: ModelSpec) -> VisionModel:
+    def _load_fastest(self, spec: ModelSpec) -> VisionModel:
         """The model in the placement's number format, or the faster one if that is to be tried."""
         if (faster := self.placement.faster) is None:
             return self._placed(spec, self.placement)
         half = replace(self.placement, dtype=faster)
-        return number_format.chosen(
+        return number_format.choose_model(
             spec.id,
             lambda: self._placed(spec, self.placement),
             lambda: self._placed(spec, half),

@@ -36,7 +36,7 @@ class ModelSpec:
     revision: str
     framing: Framing | None = None
     capabilities: Capabilities | None = None
-    own: ConfiguredModel | None = None
+    configured: ConfiguredModel | None = None
 
 
 EFFICIENTNET_LITE0 = ModelSpec(
@@ -80,7 +80,7 @@ DINOV2_SMALL = ModelSpec(
 BUILT_IN: Mapping[str, ModelSpec] = {spec.id: spec for spec in (EFFICIENTNET_LITE0, DINOV2_SMALL)}
 
 
-def registered(extra: Mapping[str, str | ConfiguredModel]) -> dict[str, ModelSpec]:
+def register_models(extra: Mapping[str, str | ConfiguredModel]) -> dict[str, ModelSpec]:
     """The built-in models and a deployment's own, by id.
 
     `extra` maps an id to `hub:org/name@revision` or `path:/folder`, whose files tell the
@@ -90,22 +90,24 @@ def registered(extra: Mapping[str, str | ConfiguredModel]) -> dict[str, ModelSpe
         ModelUnavailable: an id is taken or a source cannot be read.
     """
     specs = dict(BUILT_IN)
-    for name, told in extra.items():
-        own = ConfiguredModel(source=told) if isinstance(told, str) else told
+    for name, entry in extra.items():
+        configured = ConfiguredModel(source=entry) if isinstance(entry, str) else entry
         if name in specs or name in label_sets():  # a model's own labels go by its id
             raise ModelUnavailable(
-                f"the model id {name!r} is taken; choose another for {own.source}"
+                f"the model id {name!r} is taken; choose another for {configured.source}"
             )
-        specs[name] = _own(name, parse_source(own.source), own)
+        specs[name] = _build_spec(name, parse_source(configured.source), configured)
     return specs
 
 
-def _own(name: str, source: HubSnapshot | Folder, own: ConfiguredModel) -> ModelSpec:
+def _build_spec(name: str, source: HubSnapshot | Folder, configured: ConfiguredModel) -> ModelSpec:
     if isinstance(source, HubSnapshot):  # as most are; `at_hand` will tell
-        family, revision = own.family or FALLBACK, source.revision
+        family, revision = configured.family or FALLBACK, source.revision
     else:
-        family, revision = own.family or family_of(source.path), "local"
-    return ModelSpec(id=name, family=family, source=source, revision=revision, own=own)
+        family, revision = configured.family or family_of(source.path), "local"
+    return ModelSpec(
+        id=name, family=family, source=source, revision=revision, configured=configured
+    )
 
 
 Heads = Literal["mean", "max"] | int

@@ -43,10 +43,10 @@ def capabilities_of(architecture: Architecture, labels: LabelSet | None) -> Capa
         lacking |= PASS_OF.keys()
     if not cls:  # these read its token's row
         lacking |= {"grad_attention", "attention", "rollout"}
-    of_label = VIT_METHODS if labels else ()
+    explain_label = VIT_METHODS if labels else ()
     return Capabilities(
         classes=len(labels) if labels else 0,
-        methods=tuple(method for method in of_label if method not in lacking),
+        methods=tuple(method for method in explain_label if method not in lacking),
         label_free_methods=tuple(m for m in VIT_LABEL_FREE_METHODS if m not in lacking),
         label_set=labels.id if labels else None,
         layers=len(architecture.layers) if cls else 0,
@@ -54,7 +54,7 @@ def capabilities_of(architecture: Architecture, labels: LabelSet | None) -> Capa
     )
 
 
-def gather(
+def run_passes(
     network: PreTrainedModel,
     x: Tensor,
     architecture: Architecture,
@@ -91,7 +91,7 @@ def gather(
     )
 
 
-def label_free(method: str, outputs: ForwardOutputs, view: AttentionView) -> Tensor | None:
+def explain_label_free(method: str, outputs: ForwardOutputs, view: AttentionView) -> Tensor | None:
     """A map without a label, float32 (N, gh, gw); None without what it reads."""
     grid = outputs.grid
     if method == "attention" and outputs.attention:
@@ -108,7 +108,7 @@ def label_free(method: str, outputs: ForwardOutputs, view: AttentionView) -> Ten
     return None
 
 
-def of_label(
+def explain_label(
     method: str, outputs: ForwardOutputs, classes: Tensor, against: Tensor | None
 ) -> Tensor | None:
     """A label's map, float32 (N, gh, gw); None without what it reads."""
@@ -132,10 +132,10 @@ def _pass(
 ) -> GradientTrace:
     if kind == RULES:
         with attn_lrp(network):
-            return passes.whole(network, x, architecture, at=depths(len(architecture.blocks)))
+            return passes.run_whole(network, x, architecture, at=depths(len(architecture.blocks)))
     if kind == TRACED:
-        return passes.whole(network, x, architecture, at=(0,), traced=True)
-    return passes.block_by_block(network, x, architecture)
+        return passes.run_whole(network, x, architecture, at=(0,), traced=True)
+    return passes.run_by_block(network, x, architecture)
 
 
 def _of_logits(

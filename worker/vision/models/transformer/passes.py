@@ -17,7 +17,7 @@ from worker.vision.models.interface.prototype_head import PrototypeHead
 from worker.vision.models.transformer.architecture import Architecture
 
 
-def whole(
+def run_whole(
     network: PreTrainedModel,
     x: Tensor,
     architecture: Architecture,
@@ -50,9 +50,7 @@ def embedding(network: PreTrainedModel, x: Tensor) -> Tensor:
     return read[0] if read else pooled_tokens(network, output)
 
 
-def block_by_block(
-    network: PreTrainedModel, x: Tensor, architecture: Architecture
-) -> GradientTrace:
+def run_by_block(network: PreTrainedModel, x: Tensor, architecture: Architecture) -> GradientTrace:
     """A pass with a graph for each block alone, traced, and the logits after each block.
 
     What comes behind the last block runs once more, over the outputs of all blocks.

@@ -59,7 +59,7 @@ class ZeroShotNetwork(nn.Module):
     def set_attn_implementation(self, name: str) -> None:
         self.towers.set_attn_implementation(name)
 
-    def reading(self, texts: Tensor) -> ZeroShotNetwork:
+    def with_texts(self, texts: Tensor) -> ZeroShotNetwork:
         """The same with other texts."""
         return ZeroShotNetwork(self.towers, texts)
 

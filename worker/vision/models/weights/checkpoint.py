@@ -32,7 +32,7 @@ class CheckpointFiles:
     weights_sha256: str
 
 
-def found(folder: Path, *, revision: str) -> CheckpointFiles:
+def find_checkpoint(folder: Path, *, revision: str) -> CheckpointFiles:
     """The files of a folder.
 
     Raises:

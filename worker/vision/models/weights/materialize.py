@@ -43,7 +43,7 @@ def at_hand(spec: ModelSpec, *, model_dir: Path | None, progress: Progress) -> M
         case HubSnapshot() as wanted:
             folder = hub_snapshot(wanted, model_dir=model_dir, progress=progress)
             revision = folder.name
-    family = spec.own.family if spec.own else None
+    family = spec.configured.family if spec.configured else None
     return replace(
         spec,
         source=Folder(path=folder),

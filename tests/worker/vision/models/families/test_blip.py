@@ -36,9 +36,11 @@ def folder(tmp_path: Path) -> Path:
     return tiny_blip.blip(tmp_path / "blip")
 
 
-def load(folder: Path, *, own: ConfiguredModel | None = None) -> ImageTextMatcher:
+def load(folder: Path, *, configured: ConfiguredModel | None = None) -> ImageTextMatcher:
     source = Folder(path=folder)
-    spec = ModelSpec(id="own", family="blip", source=source, revision="local", own=own)
+    spec = ModelSpec(
+        id="own", family="blip", source=source, revision="local", configured=configured
+    )
     return blip.load(spec, CPU, model_dir=folder.parent / "cache", progress=lambda _: None)
 
 
@@ -83,7 +85,7 @@ class Plain:
 
 
 def test_scores_of_words_are_transformers_matching_scores(folder: Path) -> None:
-    model = load(folder, own=AS_IT_IS).with_labels(LABELS)
+    model = load(folder, configured=AS_IT_IS).with_labels(LABELS)
     found = look(model, picture(), picture(1), methods=set()).logits
     assert found is not None
     plain = Plain(folder, model)
@@ -99,7 +101,7 @@ def test_of_many_labels_those_most_alike_are_matched(
 ) -> None:
     monkeypatch.setattr(blip, "SHORTLIST", 5)
     words = [chr(n) for n in range(ord("a"), ord("a") + 20)]
-    model = load(folder, own=AS_IT_IS).with_labels(LabelSet.of_words(words))
+    model = load(folder, configured=AS_IT_IS).with_labels(LabelSet.of_words(words))
     logits = look(model, picture(), picture(1), methods=set()).logits
     assert logits is not None
     plain = Plain(folder, model)
@@ -127,7 +129,7 @@ def test_labels_behind_the_shortlist_are_far_behind_and_in_order() -> None:
 
 def test_a_label_is_matched_in_its_first_sentence(folder: Path) -> None:
     told = ConfiguredModel(source="path:/own", family="blip", sentences=("{}的照片", "图中有{}"))
-    model = load(folder, own=told).with_labels(LABELS)
+    model = load(folder, configured=told).with_labels(LABELS)
     found = look(model, picture(), methods=set()).logits
     assert found is not None
     read = [f"{word}的照片" for word in WORDS]
@@ -136,7 +138,7 @@ def test_a_label_is_matched_in_its_first_sentence(folder: Path) -> None:
 
 
 def test_cross_is_what_the_rules_make_of_transformers_own_attention(folder: Path) -> None:
-    model = load(folder, own=AS_IT_IS).with_labels(LABELS)
+    model = load(folder, configured=AS_IT_IS).with_labels(LABELS)
     evidence = look(model, picture(), picture(1), methods={"cross"})
     of_labels = model.explain("cross", evidence, torch.tensor([2, 3]))
     of_text = model.explain("cross", evidence, None, text="西装的领子")
@@ -256,7 +258,7 @@ def test_what_it_cannot_make_is_refused(folder: Path) -> None:
 def test_another_input_size_than_the_trained_one_is_taken(folder: Path) -> None:
     path = folder / "preprocessor_config.json"
     path.write_text(path.read_text().replace(str(clip.SIDE_PX), "48"))
-    model = load(folder, own=AS_IT_IS).with_labels(LABELS)
+    model = load(folder, configured=AS_IT_IS).with_labels(LABELS)
     evidence = look(model, picture(), methods={"cross"})
     assert model.explain("cross", evidence, torch.tensor([1])).shape == (1, 6, 6)
 

@@ -199,7 +199,7 @@ def test_relevance_of_what_a_prototype_reads_adds_up_to_its_logit(tmp_path: Path
     assert isinstance(with_labels, VisionTransformer)
     network, architecture = with_labels.network, with_labels.architecture
     with attn_lrp(network):
-        trail = passes.whole(network, with_labels.normalised(pixels), architecture, at=(1,))
+        trail = passes.run_whole(network, with_labels.normalised(pixels), architecture, at=(1,))
     assert trail.logits is not None
     chosen = trail.logits[:, 2]
     (gradient,) = torch.autograd.grad(chosen.sum(), trail.embedding)

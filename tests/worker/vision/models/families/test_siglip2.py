@@ -20,7 +20,8 @@ from tests.worker.vision.models.families.test_clip import (
     plain_logits,
 )
 from tests.worker.vision.models.tiny import clip as tiny_clip
-from worker.vision.engine.engine import Analysis, Engine
+from worker.vision.analysis import Analysis
+from worker.vision.engine.engine import Engine
 from worker.vision.images.decoding import Picture
 from worker.vision.models.families import clip
 from worker.vision.models.families.clip import ZeroShotTransformer

@@ -16,10 +16,10 @@ from worker.contract.errors import ExplanationUnavailable
 from worker.vision.models.convolutional.classifier import ConvolutionalClassifier
 from worker.vision.models.families.vit import VisionTransformer
 from worker.vision.models.interface.occlusion import (
-    blurred_beyond,
+    blur_beyond,
     can_drop_tokens,
     gaussian_blur,
-    kept_tokens,
+    keep_tokens,
 )
 
 TINY: dict[str, Any] = {
@@ -53,7 +53,7 @@ def cells(*kept: int) -> Tensor:
 
 @torch.inference_mode()
 def logits(model: ViTForImageClassification, x: Tensor, kept: Tensor) -> Tensor:
-    with kept_tokens(model.vit.layers[0], kept, prefix_tokens=1):
+    with keep_tokens(model.vit.layers[0], kept, prefix_tokens=1):
         found: Tensor = model(pixel_values=x).logits
     return found
 
@@ -92,7 +92,7 @@ def test_the_model_is_whole_again_after_an_exception(tiny: ViTForImageClassifica
         before = tiny(pixel_values=x).logits
     with (
         pytest.raises(KeyboardInterrupt),
-        kept_tokens(tiny.vit.layers[0], cells(0), prefix_tokens=1),
+        keep_tokens(tiny.vit.layers[0], cells(0), prefix_tokens=1),
     ):
         raise KeyboardInterrupt
     with torch.inference_mode():
@@ -133,7 +133,7 @@ def test_shown_cells_are_sharp_and_the_rest_is_blurred() -> None:
     pixels = torch.randint(0, 255, (1, 64, 96, 3), dtype=torch.uint8)
     kept = torch.zeros(1, 2, 3, dtype=torch.bool)
     kept[0, 1, 2] = True
-    shown = blurred_beyond(pixels, kept)
+    shown = blur_beyond(pixels, kept)
     assert torch.equal(shown[:, 32:, 64:], pixels[:, 32:, 64:].float())
     assert shown[:, :32, :64].std() < 0.2 * pixels.float().std()
     assert shown[:, :32, :64].mean() == pytest.approx(pixels.float().mean().item(), abs=8)
@@ -151,7 +151,7 @@ def test_blur_is_gaussian_within_what_a_quarter_of_the_size_can_tell() -> None:
 
 def test_more_cells_than_pixels_cannot_be_shown() -> None:
     with pytest.raises(ExplanationUnavailable, match="px have no"):
-        blurred_beyond(torch.zeros(1, 8, 8, 3, dtype=torch.uint8), torch.ones(1, 9, 9).bool())
+        blur_beyond(torch.zeros(1, 8, 8, 3, dtype=torch.uint8), torch.ones(1, 9, 9).bool())
 
 
 def test_a_network_of_convolutions_sees_the_shown_part(lite0: ConvolutionalClassifier) -> None:

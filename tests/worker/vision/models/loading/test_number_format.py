@@ -11,7 +11,7 @@ from worker.vision.engine.engine import Engine
 from worker.vision.models.interface.model import ForwardOutputs, VisionModel
 from worker.vision.models.loading import format_trial, number_format
 from worker.vision.models.loading.format_trial import Trial, compare, labels_apart
-from worker.vision.models.loading.number_format import chosen
+from worker.vision.models.loading.number_format import choose_model
 
 LITE0 = "efficientnet-lite0"
 GOOD = Trial(speedup=1.5, flipped=0, variation=0.01, correlation=0.999)
@@ -43,7 +43,7 @@ def slow(half: VisionModel, monkeypatch: pytest.MonkeyPatch) -> VisionModel:
 def choice(
     full: Callable[[], VisionModel], half: Callable[[], VisionModel], model_dir: Path
 ) -> VisionModel:
-    return chosen(LITE0, full, half, faster=torch.bfloat16, model_dir=model_dir)
+    return choose_model(LITE0, full, half, faster=torch.bfloat16, model_dir=model_dir)
 
 
 def test_a_faster_format_that_changes_nothing_holds() -> None:
@@ -118,7 +118,8 @@ def test_a_trial_that_breaks_leaves_the_model_in_float32(
 
     with caplog.at_level(logging.WARNING):
         assert (
-            chosen(LITE0, lambda: full, broken, faster=torch.bfloat16, model_dir=tmp_path) is full
+            choose_model(LITE0, lambda: full, broken, faster=torch.bfloat16, model_dir=tmp_path)
+            is full
         )
     assert "stays in float32" in caplog.text
 
@@ -195,4 +196,4 @@ def test_auto_tells_in_results_what_a_model_runs_in(tmp_path: Path) -> None:
     engine = Engine(device="cpu", dtype="auto", default_models=[LITE0])
     dtype = engine.model(LITE0).placement.dtype
     assert dtype in (torch.float32, torch.bfloat16)
-    assert engine._info(engine.model(LITE0)).dtype == number_format.name_of(dtype)
+    assert engine._model_info(engine.model(LITE0)).dtype == number_format.name_of(dtype)

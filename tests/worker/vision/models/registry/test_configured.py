@@ -13,7 +13,7 @@ from worker.contract.settings.environment import load
 from worker.inference.engine_factory import make_engine
 from worker.vision.models.families.clip import ZeroShotTransformer
 from worker.vision.models.registry.configured import read
-from worker.vision.models.registry.specs import registered
+from worker.vision.models.registry.specs import register_models
 
 WHOLE = """
 [reader]
@@ -35,7 +35,7 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_a_file_names_models_and_their_families(tmp_path: Path) -> None:
-    specs = registered(read(written(tmp_path, WHOLE)))
+    specs = register_models(read(written(tmp_path, WHOLE)))
     assert (specs["reader"].family, specs["reader"].revision) == ("clip", "abc")
     assert (specs["seer"].family, specs["seer"].revision) == ("vit", "local")
 

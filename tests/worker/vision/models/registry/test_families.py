@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from worker.vision.models.registry.families import FAMILIES, family_of
-from worker.vision.models.registry.specs import BUILT_IN, registered
+from worker.vision.models.registry.specs import BUILT_IN, register_models
 from worker.vision.models.weights.materialize import at_hand
 
 FILES = {
@@ -38,13 +38,13 @@ def test_the_files_of_a_folder_tell_its_family(case: str, tmp_path: Path) -> Non
         (tmp_path / name).write_text(content)
     family = case.partition(",")[0]
     assert family_of(tmp_path) == family
-    spec = registered({"own": f"path:{tmp_path}"})["own"]
+    spec = register_models({"own": f"path:{tmp_path}"})["own"]
     assert spec.family == family
     assert spec.family in FAMILIES.built_in
 
 
 def test_a_folder_that_was_filled_after_the_start_is_what_it_holds(tmp_path: Path) -> None:
-    spec = registered({"own": f"path:{tmp_path / 'later'}"})["own"]
+    spec = register_models({"own": f"path:{tmp_path / 'later'}"})["own"]
     assert spec.family == "vit"
     (tmp_path / "later").mkdir()
     (tmp_path / "later" / "meta_info.txt").touch()

@@ -7,7 +7,7 @@ from worker.contract.settings.environment import load
 from worker.vision.models.interface.placement import place
 from worker.vision.models.registry.methods import METHODS
 from worker.vision.models.registry.sources import Folder, HubSnapshot, WheelFile
-from worker.vision.models.registry.specs import BUILT_IN, registered
+from worker.vision.models.registry.specs import BUILT_IN, register_models
 
 
 def test_the_offline_defaults_are_pinned_twice() -> None:
@@ -29,7 +29,7 @@ def test_every_offered_method_has_a_kind() -> None:
 
 def test_a_deployment_adds_its_own_models_by_one_setting() -> None:
     settings = load({"GUANWU_MODELS": "caltech=path:/m/vit, dino=hub:facebook/dino-vits16@abc"})
-    specs = registered(settings.extra_models)
+    specs = register_models(settings.extra_models)
     assert isinstance(specs["caltech"].source, Folder)
     assert specs["dino"].source == HubSnapshot(repo="facebook/dino-vits16", revision="abc")
     assert specs["dino"].revision == "abc"
@@ -47,7 +47,7 @@ def test_a_badly_written_model_stops_the_start(value: str) -> None:
 @pytest.mark.parametrize("taken", ["dinov2-small", "wanwu"])
 def test_a_built_in_model_or_label_set_cannot_be_replaced_in_silence(taken: str) -> None:
     with pytest.raises(ModelUnavailable, match="taken"):
-        registered({taken: "path:/x"})
+        register_models({taken: "path:/x"})
 
 
 @pytest.mark.parametrize(

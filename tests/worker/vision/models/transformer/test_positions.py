@@ -30,8 +30,9 @@ OBLONG = np.random.default_rng(5).integers(0, 256, (40, 80, 3), dtype=np.uint8)
 
 
 def load(folder: Path, *, whole: bool) -> VisionTransformer:
-    own = ConfiguredModel(source=f"path:{folder}", family="vit", whole_picture=whole)
-    spec = ModelSpec(id="own", family="vit", source=Folder(path=folder), revision="local", own=own)
+    configured = ConfiguredModel(source=f"path:{folder}", family="vit", whole_picture=whole)
+    source = Folder(path=folder)
+    spec = ModelSpec(id="own", family="vit", source=source, revision="local", configured=configured)
     return vit.load(spec, CPU, model_dir=None, progress=print)
 
 

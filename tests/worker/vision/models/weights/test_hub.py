@@ -14,7 +14,7 @@ import pytest
 
 from worker.contract.errors import ModelUnavailable
 from worker.vision.models.registry.sources import Folder, HubSnapshot
-from worker.vision.models.registry.specs import registered
+from worker.vision.models.registry.specs import register_models
 from worker.vision.models.weights.download import hub_snapshot
 from worker.vision.models.weights.materialize import at_hand
 
@@ -142,7 +142,7 @@ def test_a_hub_out_of_reach_is_unavailable_and_a_cached_snapshot_still_serves(
 def test_a_snapshot_tells_its_family_when_it_is_here(
     hub: ThreadingHTTPServer, tmp_path: Path
 ) -> None:
-    own = registered({"a": "hub:org/convnext", "b": f"hub:org/vit@{COMMIT}"})
+    own = register_models({"a": "hub:org/convnext", "b": f"hub:org/vit@{COMMIT}"})
     assert {spec.family for spec in own.values() if spec.id in "ab"} == {"vit"}
     found = [at_hand(own[name], model_dir=tmp_path, progress=print) for name in "ab"]
     assert [spec.family for spec in found] == ["cnn", "vit"]
