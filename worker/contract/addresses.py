@@ -94,18 +94,18 @@ class Allowed:
         literal = as_address(host)
         if literal is None:
             return host.lower().rstrip(".") in self.hosts
-        return any(_unpacked(literal) in network for network in self.networks)
+        return any(_unpack(literal) in network for network in self.networks)
 
     def may_call(self, address: Address, *, host: str) -> bool:
         """May Guanwu connect to this address, which `host` was resolved to?"""
-        address = _unpacked(address)
+        address = _unpack(address)
         if address in _METADATA:
             return False
         inside = any(address in network for network in self.networks)
         return inside or self.names(host) or is_public(address)
 
 
-def parsed_url(text: str) -> httpx.URL:
+def parse_url(text: str) -> httpx.URL:
     """A URL in the one form in which it is checked and called.
 
     Raises:
@@ -127,7 +127,7 @@ def parsed_url(text: str) -> httpx.URL:
 
 def is_public(address: Address) -> bool:
     """Is it a unicast address of the public internet?"""
-    address = _unpacked(address)
+    address = _unpack(address)
     if any(address in network for network in _SPECIAL):
         return False
     return address.is_global and (address.version == 4 or address in _UNICAST)
@@ -141,7 +141,7 @@ def as_address(host: str) -> Address | None:
         return None
 
 
-def _unpacked(address: Address) -> Address:
+def _unpack(address: Address) -> Address:
     if isinstance(address, IPv4Address):
         return address
     if address.ipv4_mapped is not None:

@@ -17,7 +17,7 @@ from guanwu.wire.jobs import Job
 from guanwu.wire.requests import Events, HookUrl, JobEvent
 from guanwu.wire.statuses import JobStatus
 from guanwu.wire.webhooks import Event
-from worker.contract.addresses import Allowed, as_address, parsed_url
+from worker.contract.addresses import Allowed, as_address, parse_url
 from worker.contract.errors import AddressForbidden
 
 SECRET_BYTES = 32
@@ -57,7 +57,7 @@ class Secrets(Wire):
         """Those that sign now."""
         return [s.value for s in self._signing(now)]
 
-    def rotated(self, now: dt.datetime, *, overlap_s: int) -> tuple[Secret, ...]:
+    def rotate(self, now: dt.datetime, *, overlap_s: int) -> tuple[Secret, ...]:
         """A new secret in front; the last one signs too for `overlap_s`."""
         until = now + dt.timedelta(seconds=overlap_s)
         old = [
@@ -102,7 +102,7 @@ class Delivery(Wire):
     @property
     def lane(self) -> str:
         """The queue it waits in: one of a few of its receiver's."""
-        receiver = self.webhook or _digest(parsed_url(self.url or "").host)[:16]
+        receiver = self.webhook or _digest(parse_url(self.url or "").host)[:16]
         return f"{self.tenant}/{receiver}/{int(_digest(self.id)[:8], 16) % LANES}"
 
 
@@ -146,7 +146,7 @@ def check_target(url: str, allowed: Allowed, *, field: str) -> None:
         AddressForbidden: no such URL is called: it is not https, or its address not public.
     """
     try:
-        target = parsed_url(url)
+        target = parse_url(url)
     except AddressForbidden as exc:
         raise AddressForbidden(exc.message, field=field) from exc
     address = as_address(target.host)

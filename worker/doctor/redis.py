@@ -10,7 +10,7 @@ import redis
 
 from worker.contract.errors import RedisUnavailable
 from worker.contract.finding import Finding, problem, warning
-from worker.contract.records.connection import connect, sentinels, translate_errors
+from worker.contract.records.connection import connect, connect_sentinels, translate_errors
 from worker.contract.records.server_state import SUBJECT, check_server, read_state
 from worker.contract.settings.model import Settings
 
@@ -20,7 +20,7 @@ MIN_SENTINELS = 3
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    if watchers := sentinels(settings):
+    if watchers := connect_sentinels(settings):
         master = str(settings.redis_address.master)
         knowing = sum(_knows(watcher, master) for watcher in watchers)
         yield judge_sentinels(knowing, of=len(watchers), master=master)

@@ -21,7 +21,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from worker.contract.addresses import Address, Allowed, parsed_url
+from worker.contract.addresses import Address, Allowed, parse_url
 from worker.contract.errors import AddressForbidden, OutboundFailed, OutboundTooLarge
 from worker.contract.telemetry import tracing
 
@@ -79,7 +79,7 @@ class Outbound:
             OutboundTooLarge: from `pieces`: the body is larger than `max_bytes`.
             OutboundFailed: no answer, or not all of it within `timeout_s`.
         """
-        where = parsed_url(url)
+        where = parse_url(url)
         named = [("host", where.netloc.decode("ascii")), *(headers or {}).items()]
         if (span := tracing.traceparent()) is not None:
             named.append((tracing.HEADER, span))

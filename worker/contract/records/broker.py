@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 
 from worker.contract.errors import RedisUnavailable
 from worker.contract.lanes import QUEUES, QueueName
-from worker.contract.records.connection import broker
+from worker.contract.records.connection import broker_connection
 from worker.contract.records.keys import RedisKeys
 from worker.contract.settings.model import Settings
 
@@ -22,7 +22,7 @@ WAKE = "guanwu.wake"
 def make_app(settings: Settings) -> Celery:
     """The Celery app of one process. Connects to nothing yet."""
     app = Celery("guanwu", set_as_current=False)
-    connection = broker(settings)
+    connection = broker_connection(settings)
     app.conf.update(
         broker_url=connection["broker_url"],
         broker_use_ssl=connection["broker_use_ssl"],

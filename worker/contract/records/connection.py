@@ -37,7 +37,7 @@ def connect(settings: Settings) -> redis.Redis:
         "health_check_interval": 15,
         "retry": Retry(ExponentialBackoff(cap=0.2, base=0.05), 1),
         "decode_responses": True,
-        **_patience(settings),
+        **_timeouts(settings),
         **_ssl(settings),
     }
     if address.master is None:
@@ -50,7 +50,7 @@ def connect(settings: Settings) -> redis.Redis:
     return cast(redis.Redis, master)
 
 
-def sentinels(settings: Settings) -> list[redis.Redis]:
+def connect_sentinels(settings: Settings) -> list[redis.Redis]:
     """A client of each Sentinel; none where the address is the server's own."""
     address = settings.redis_address
     if address.master is None:
@@ -59,10 +59,10 @@ def sentinels(settings: Settings) -> list[redis.Redis]:
     return [redis.Redis(host=host, port=port, **options) for host, port in address.hosts]
 
 
-def broker(settings: Settings) -> dict[str, Any]:
+def broker_connection(settings: Settings) -> dict[str, Any]:
     """The same connection as settings of Celery."""
     address = settings.redis_address
-    options: dict[str, Any] = {**_patience(settings), "retry_on_timeout": False, "max_retries": 1}
+    options: dict[str, Any] = {**_timeouts(settings), "retry_on_timeout": False, "max_retries": 1}
     if address.master is not None:
         options["master_name"] = address.master
         options["sentinel_kwargs"] = _to_sentinels(settings)
@@ -74,7 +74,7 @@ def broker(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _patience(settings: Settings) -> dict[str, Any]:
+def _timeouts(settings: Settings) -> dict[str, Any]:
     return {
         "socket_timeout": settings.redis_timeout_s,
         "socket_connect_timeout": settings.redis_timeout_s,
@@ -100,7 +100,7 @@ def _to_sentinels(settings: Settings) -> dict[str, Any]:
     return {
         "username": settings.redis_sentinel_user,
         "password": None if password is None else password.get_secret_value(),
-        **_patience(settings),
+        **_timeouts(settings),
         **_ssl(settings),
     }
 

@@ -92,7 +92,7 @@ class Webhooks:
             WebhookNotFound
         """
         webhook = self._read_fresh(tenant, webhook_id)
-        secrets = webhook.rotated(dt.datetime.now(dt.UTC), overlap_s=overlap_s)
+        secrets = webhook.rotate(dt.datetime.now(dt.UTC), overlap_s=overlap_s)
         changed = webhook.model_copy(update={"secrets": secrets})
         self._keep(changed)
         return changed
@@ -124,7 +124,7 @@ class Webhooks:
 
     def rotate_secrets(self, tenant: str, *, overlap_s: int) -> Secrets:
         """As `rotate`, for the secrets of jobs' own webhooks."""
-        rotated = self.secrets(tenant).rotated(dt.datetime.now(dt.UTC), overlap_s=overlap_s)
+        rotated = self.secrets(tenant).rotate(dt.datetime.now(dt.UTC), overlap_s=overlap_s)
         secrets = Secrets(secrets=rotated)
         self._put(keys.webhook_secrets(tenant), secrets)
         self._set(self._keys.webhook_secrets(tenant), secrets.model_dump_json())
