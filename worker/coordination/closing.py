@@ -121,7 +121,7 @@ class JobFinalizer:
         with contextlib.ExitStack() as files:
             spools = _Spools(*(files.enter_context(_spool()) for _ in range(3)))
             totals = self._spool(held, spools, label_set)
-            named = (
+            files_by_key = (
                 (keys.results, spools.results),
                 (keys.errors, spools.errors),
                 (keys.index, spools.index),
@@ -130,7 +130,7 @@ class JobFinalizer:
                 partial(
                     self._store.put_file, key(record.tenant, record.job), file, content_type=JSONL
                 )
-                for key, file in named
+                for key, file in files_by_key
             ]
             puts.append(partial(self._put_summary, record, totals))
             puts.append(partial(keep_manifest, self._store, record))

@@ -149,16 +149,16 @@ class LabelSetBuilder:
     def _check_every_label(self, counts: Counter[int]) -> None:
         bare = [label.zh for n, label in enumerate(self._version.labels) if not counts[n]]
         if bare:
-            named = ", ".join(bare[:MOST_NAMED]) + (" ..." if len(bare) > MOST_NAMED else "")
+            names = ", ".join(bare[:MOST_NAMED]) + (" ..." if len(bare) > MOST_NAMED else "")
             raise TooFewExamples(
-                f"{len(bare)} labels have no example that could be used: {named}; `failures` "
+                f"{len(bare)} labels have no example that could be used: {names}; `failures` "
                 "says why"
             )
 
     def _failures(self, examples: list[Example]) -> dict[str, object]:
         of = partial(_failure, self._version, examples)
-        shown = tuple(of(index, code) for index, code in sorted(self._failed)[:MOST_FAILURES])
-        return {"failed_examples": len(self._failed), "failures": shown}
+        failures = tuple(of(index, code) for index, code in sorted(self._failed)[:MOST_FAILURES])
+        return {"failed_examples": len(self._failed), "failures": failures}
 
 
 def _failure(version: ClientSet, examples: list[Example], index: int, code: str) -> FailedExample:

@@ -57,18 +57,18 @@ def judge_absence(wanted: str, *, reason: str) -> Finding:
 
 def judge(gpu: Gpu, *, built_for: Sequence[str]) -> list[Finding]:
     """`built_for`: torch's architectures, `sm_75`; newer GPUs of one major take older code."""
-    named = f"{gpu.index}: {gpu.name}, capability {gpu.capability[0]}.{gpu.capability[1]}"
+    description = f"{gpu.index}: {gpu.name}, capability {gpu.capability[0]}.{gpu.capability[1]}"
     major, minor = gpu.capability
     takes = {f"sm_{major}{n}" for n in range(minor + 1)}
     if not takes & set(built_for):
         fits = problem(
             SUBJECT,
-            f"{named}: torch was not built for it",
+            f"{description}: torch was not built for it",
             remedy=f"install a torch that knows sm_{major}{minor}; this one knows "
             f"{', '.join(built_for)}",
         )
     else:
-        fits = Finding(SUBJECT, named)
+        fits = Finding(SUBJECT, description)
     room = f"{gpu.index}: {gpu.free_mb:,.0f} of {gpu.total_mb:,.0f} MB are free"
     if gpu.free_mb < ROOM_MB:
         remedy = "end what else uses it (nvidia-smi names it), or lower GUANWU_BATCH_IMAGES"

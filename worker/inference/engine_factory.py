@@ -37,10 +37,10 @@ def own_models(settings: Settings) -> dict[str, str | ConfiguredModel]:
     Raises:
         SettingsInvalid: the file cannot be read, or names one of the others again.
     """
-    named = settings.extra_models
-    filed = {} if settings.models_file is None else read_models(Path(settings.models_file))
-    if twice := named.keys() & filed.keys():
+    from_variable = settings.extra_models
+    from_file = {} if settings.models_file is None else read_models(Path(settings.models_file))
+    if twice := from_variable.keys() & from_file.keys():
         raise SettingsInvalid(
             f"GUANWU_MODELS and GUANWU_MODELS_FILE both name {min(twice)!r}; name it once"
         )
-    return {**named, **filed}
+    return {**from_variable, **from_file}

@@ -44,7 +44,7 @@ class StatusReporter(PeriodicThread):
         *,
         monitor: Monitor | None = None,
     ) -> None:
-        super().__init__("heart", every_s=REPORT_S)
+        super().__init__("status", every_s=REPORT_S)
         self._metrics = metrics
         self._name = process
         self._pulses = pulses

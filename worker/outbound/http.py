@@ -80,16 +80,18 @@ class Outbound:
             OutboundFailed: no answer, or not all of it within `timeout_s`.
         """
         where = parse_url(url)
-        named = [("host", where.netloc.decode("ascii")), *(headers or {}).items()]
+        request_headers = [("host", where.netloc.decode("ascii")), *(headers or {}).items()]
         if (span := tracing.traceparent()) is not None:
-            named.append((tracing.HEADER, span))
+            request_headers.append((tracing.HEADER, span))
         timeout_s = self._timeout_s if timeout_s is None else timeout_s
         until_s = time.monotonic() + timeout_s
         backend = _CheckedBackend(self._allowed, self._resolve, until_s)
         with (
             _translate_errors(where.host, timeout_s),
             self._pool(backend) as pool,
-            pool.stream(method, _target(where), headers=named, content=content) as response,
+            pool.stream(
+                method, _target(where), headers=request_headers, content=content
+            ) as response,
         ):
             answer_headers = {
                 name.decode("latin-1").lower(): value.decode("latin-1")
