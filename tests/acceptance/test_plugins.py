@@ -90,13 +90,12 @@ def test_a_family_and_a_method_of_a_package_of_its_own(toys: Stack) -> None:
     assert item["labels"][0]["zh"] == "蓝"
     assert explanation["method"] == METHOD
     assert explanation["target"] == {"label": "蓝", "id": 2}
-    assert explanation["faithfulness"]["verdict"] == "faithful"
+    assert explanation["faithfulness"]["beats_centre"]
     assert explanation["artifacts"].keys() >= {"overlay", "figure"}
     overlay = httpx.get(explanation["artifacts"]["overlay"]["url"]).content
-    heat = np.asarray(Image.open(io.BytesIO(overlay)).convert("RGB"), np.int16)
-    redness = heat[..., 0] - heat[..., 2]  # jet: hot is red, cold is blue
-    half = SIDE_PX // 2
-    assert redness[half:, half:].mean() > redness[:half].mean() + 50
+    red = np.asarray(Image.open(io.BytesIO(overlay)).convert("RGB"), np.float32)[..., 0]
+    half = SIDE_PX // 2  # jet: hot is red, and nothing of the picture is
+    assert red[half:, half:].mean() > red[:half].mean() + 30
 
     _, of_a_built_in_model = explanations(toys, LITE0)
     assert (of_a_built_in_model["model"], of_a_built_in_model["method"]) == (LITE0, METHOD)
