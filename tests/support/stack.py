@@ -61,7 +61,7 @@ class SettingsFactory:
 
     Example:
         def test_lease(settings):
-            records = JobRecords(connect(settings()), settings(lease_s=0.5))
+            records = Records(connect(settings()), settings(lease_s=0.5))
     """
 
     def __init__(self, *, redis_url: str, redis_prefix: str, bucket: Bucket) -> None:
