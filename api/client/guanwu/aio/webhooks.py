@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterable
 
 from guanwu.aio.transport import AsyncTransport
 from guanwu.core import requests
-from guanwu.core.models import OVERLAP_S, Webhook, parse_response
+from guanwu.core.models import OVERLAP_S, AllWebhooks, Webhook, parse_response
 from guanwu.wire.requests import JOB_EVENTS, JobEvent
-from guanwu.wire.webhooks import Attempt, AttemptPage, QueuedDelivery, SigningSecret, WebhookList
+from guanwu.wire.webhooks import Attempt, AttemptPage, QueuedDelivery, SigningSecret
 
 
 class AsyncWebhooks:
@@ -30,8 +30,7 @@ class AsyncWebhooks:
     async def list(self) -> list[Webhook]:
         """All of them, the oldest first."""
         response = await self._api.call(requests.list_webhooks())
-        views = parse_response(WebhookList, response).items
-        return [Webhook(**view.model_dump()) for view in views]
+        return parse_response(AllWebhooks, response).items
 
     async def get(self, webhook_id: str) -> Webhook:
         return parse_response(Webhook, await self._api.call(requests.get_webhook(webhook_id)))

@@ -20,7 +20,14 @@ DEFAULT_LIMITS = {"max_images_per_request": 1000, "max_request_bytes": 512 * 2**
 class Webhook(WebhookView):
     """A standing webhook. `secret` is known only right after it was made or rotated."""
 
+    events: tuple[str, ...]  # type: ignore[assignment]  # a newer server may have more events
     secret: str | None = None
+
+
+class AllWebhooks(Wire):
+    """Standing webhooks, the oldest first."""
+
+    items: list[Webhook]
 
 
 class RequestLimits(Wire):

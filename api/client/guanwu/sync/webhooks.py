@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from guanwu.core import requests
-from guanwu.core.models import OVERLAP_S, Webhook, parse_response
+from guanwu.core.models import OVERLAP_S, AllWebhooks, Webhook, parse_response
 from guanwu.sync.transport import Transport
 from guanwu.wire.requests import JOB_EVENTS, JobEvent
-from guanwu.wire.webhooks import Attempt, AttemptPage, QueuedDelivery, SigningSecret, WebhookList
+from guanwu.wire.webhooks import Attempt, AttemptPage, QueuedDelivery, SigningSecret
 
 
 class Webhooks:
@@ -31,8 +31,7 @@ class Webhooks:
     def list(self) -> list[Webhook]:
         """All of them, the oldest first."""
         response = self._api.call(requests.list_webhooks())
-        views = parse_response(WebhookList, response).items
-        return [Webhook(**view.model_dump()) for view in views]
+        return parse_response(AllWebhooks, response).items
 
     def get(self, webhook_id: str) -> Webhook:
         return parse_response(Webhook, self._api.call(requests.get_webhook(webhook_id)))
