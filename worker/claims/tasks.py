@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import Celery
 
-from worker.claims.dispatcher import ClaimLoop
+from worker.claims.claim_loop import ClaimLoop
 from worker.contract.records.broker import WAKE
 
 

@@ -16,7 +16,7 @@ from celery import Celery, signals
 from celery.exceptions import CPendingDeprecationWarning
 from celery.platforms import SecurityWarning  # type: ignore[attr-defined]  # not in celery-types
 
-from worker.claims.dispatcher import ClaimLoop
+from worker.claims.claim_loop import ClaimLoop
 from worker.contract.lanes import QueueName
 from worker.runtime.exit_codes import EXIT_AGAIN
 from worker.runtime.watchdog import Check, LeaveReason, Watchdog

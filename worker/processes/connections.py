@@ -10,7 +10,7 @@ from typing import Protocol
 import redis
 from celery import Celery
 
-from worker.claims.dispatcher import ClaimLoop, Runner
+from worker.claims.claim_loop import ClaimLoop, Runner
 from worker.claims.tasks import register
 from worker.claims.wakeups import WakeUpSender
 from worker.contract.lanes import QueueName

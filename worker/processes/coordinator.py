@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from worker.claims.dispatcher import Runner
+from worker.claims.claim_loop import Runner
 from worker.claims.leases import Leases
 from worker.contract.lanes import COORDINATOR
 from worker.contract.records.deliveries import DeliveryQueue

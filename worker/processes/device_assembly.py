@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from guanwu.wire.base import Lane
-from worker.claims.dispatcher import Runner
+from worker.claims.claim_loop import Runner
 from worker.claims.leases import Leases
 from worker.contract.records.fleet import FleetStatus
 from worker.contract.records.job_record import ClaimAction

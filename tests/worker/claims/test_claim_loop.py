@@ -8,7 +8,7 @@ import pytest
 from guanwu.wire.base import Lane, new_id
 from tests.support.new_record import new_record
 from tests.support.stack import SettingsFactory
-from worker.claims.dispatcher import ClaimLoop, Runner
+from worker.claims.claim_loop import ClaimLoop, Runner
 from worker.contract.errors import LeaseLost
 from worker.contract.lanes import WINDOW_CHUNKS, QueueName
 from worker.contract.records.connection import connect
