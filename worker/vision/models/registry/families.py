@@ -7,6 +7,7 @@ which function loads them. Loads no torch: the function is imported when it is f
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,8 @@ from typing import Any
 
 from guanwu.wire.capabilities import Capabilities
 from worker.vision.models.registry.plugins import PluginTable
+
+log = logging.getLogger(__name__)
 
 FALLBACK = "vit"
 """The family of files that no family claims: its loader says what is amiss."""
@@ -93,8 +96,19 @@ class ModelFamily:
 def family_of(folder: Path) -> str:
     """The family of a folder; `FALLBACK` if no family claims it."""
     checkpoint = CheckpointFolder(folder)
-    claims = (name for name, family in FAMILIES.usable().items() if family.detects(checkpoint))
-    return next(claims, FALLBACK)
+    families = FAMILIES.usable()
+    return next((name for name in families if _claims(name, families[name], checkpoint)), FALLBACK)
+
+
+def _claims(name: str, family: ModelFamily, checkpoint: CheckpointFolder) -> bool:
+    """A plug-in that fails on a folder does not claim it; the log names it."""
+    try:
+        return family.detects(checkpoint)
+    except Exception as exc:  # a plug-in's function may raise anything
+        if (origin := FAMILIES.origin(name)) is None:
+            raise
+        log.warning("%s fails on %s: %s: %s", origin, checkpoint.path, type(exc).__name__, exc)
+        return False
 
 
 def _is_resnest(checkpoint: CheckpointFolder) -> bool:

@@ -157,3 +157,22 @@ def test_a_family_of_a_plugin_claims_folders_that_no_built_in_family_claims(
     models.write_text('[a]\nsource = "path:/x"\nfamily = "broken"')
     with pytest.raises(SettingsInvalid, match=r"\[a\].*'broken' of own-parts 1\.2.*no such"):
         configured.read(models)
+
+
+def test_a_family_that_fails_on_a_folder_does_not_claim_it_and_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    installed(folder, "fragile = fragile:FAMILY", group="guanwu.families")
+    (folder / "fragile.py").write_text(
+        "from guanwu.wire.capabilities import Capabilities\n"
+        "from worker.vision.models.registry.families import ModelFamily\n"
+        "FAMILY = ModelFamily(loader='fragile:load', capabilities=Capabilities(methods=()),\n"
+        "    detects=lambda checkpoint: checkpoint.config['layers'] > 1)"
+    )
+    families = PluginTable("guanwu.families", ModelFamily, FAMILIES.built_in)
+    monkeypatch.setattr("worker.vision.models.registry.families.FAMILIES", families)
+    (folder / "checkpoint").mkdir()
+    with caplog.at_level(logging.WARNING):
+        assert family_of(folder / "checkpoint") == "vit"
+    assert "'fragile' of own-parts 1.2 fails on" in caplog.text
+    assert "KeyError: 'layers'" in caplog.text
