@@ -25,9 +25,12 @@ MAX_FIELD_ERRORS = 100
 def _read_moment(value: object) -> dt.datetime:
     """JSON has no type for moments: they are text. Pydantic would take numbers for seconds."""
     try:
-        return dt.datetime.fromisoformat(str(value).upper())
+        moment = dt.datetime.fromisoformat(str(value).upper())
+        if moment.tzinfo is None:
+            raise ValueError("no zone")
     except ValueError:
         raise ValueError("write date, time and zone, as 2026-01-02T03:04:05Z") from None
+    return moment
 
 
 Moment = Annotated[

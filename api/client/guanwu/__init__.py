@@ -51,9 +51,12 @@ _HOMES = {
     "JobHandle": "guanwu.sync.job",
     "Webhook": "guanwu.core.models",
 }
+_PARTS = frozenset({"aio", "core", "errors", "sync", "wire"})
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PARTS:
+        return import_module(f"{__name__}.{name}")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES.get(name, "guanwu.errors")), name)

@@ -212,3 +212,26 @@ def test_a_phrase_for_models_that_read_none_is_refused() -> None:
 def test_a_model_with_its_own_labels_is_not_asked_for_a_set_that_ships() -> None:
     assert refusal(models=["classifier"], label_set="places").data["field"] == "options.label_set"
     assert "pets" in refusal(models=["classifier"], label_set="places").message
+
+
+@pytest.mark.parametrize("more", [{}, {"words": ["猫", "狗"]}])
+def test_a_model_that_is_not_loaded_may_have_any_layer_whatever_the_labels(
+    more: dict[str, Any],
+) -> None:
+    """Until it is loaded its layers are 0; the words of a job set its number of labels."""
+    unloaded = ModelEntry(
+        id="unloaded",
+        family="clip",
+        source="hub:z",
+        revision="1",
+        methods=("relevance",),
+        label_free_methods=("attention",),
+        open_vocabulary=True,
+        default=True,
+    )
+    third = {"method": "attention", "target": "free", "layer": 3}
+    options = Options.model_validate({"explain": [third], **more})
+    check_options(Catalog(models=(unloaded,), label_sets=()), options)
+    shallow = unloaded.model_copy(update={"layers": 2, "heads": 2})
+    with pytest.raises(InvalidOptions):
+        check_options(Catalog(models=(shallow,), label_sets=()), options)

@@ -22,11 +22,18 @@ async def sleep(pause_s: float) -> None:
     await asyncio.sleep(pause_s)
 
 
+def upload_slots() -> asyncio.Semaphore:
+    """Shared by all that one client uploads at a time."""
+    return asyncio.Semaphore(PARALLEL_UPLOADS)
+
+
 async def map_parallel(
-    function: Callable[[Item], Awaitable[Result]], items: Iterable[Item]
+    function: Callable[[Item], Awaitable[Result]],
+    items: Iterable[Item],
+    *,
+    slots: asyncio.Semaphore,
 ) -> list[Result]:
     """Results in the items' order; a few calls of `function` run at a time."""
-    slots = asyncio.Semaphore(PARALLEL_UPLOADS)
 
     async def call(item: Item) -> Result:
         async with slots:

@@ -13,15 +13,21 @@ from guanwu.aio.label_sets import AsyncLabelSets
 from guanwu.aio.transport import AsyncTransport
 from guanwu.aio.webhooks import AsyncWebhooks
 from guanwu.core import requests, upload_body
-from guanwu.core.models import DEFAULT_LIMITS, RequestLimits, parse_response
+from guanwu.core.models import (
+    DEFAULT_LIMITS,
+    AccountUsage,
+    LabelMatches,
+    RequestLimits,
+    UploadTarget,
+    parse_response,
+)
 from guanwu.core.requests import OptionsInput, SourceKind, WebhookInput
 from guanwu.core.responses import request_headers
 from guanwu.errors import UnexpectedAnswer
 from guanwu.wire.catalog import Catalog
 from guanwu.wire.fleet import Fleet
 from guanwu.wire.jobs import Job, JobPage
-from guanwu.wire.label_sets import FoundLabel, FoundLabels
-from guanwu.wire.requests import Upload
+from guanwu.wire.label_sets import FoundLabel
 from guanwu.wire.results import ArtifactLink
 from guanwu.wire.usage import Usage
 
@@ -125,7 +131,7 @@ class AsyncClient:
         """Put a file into storage; the id that jobs and manifests name it by."""
         body = upload_body.UploadBody(file, on_sent)
         call = requests.create_upload(file, size=body.size)
-        upload = parse_response(Upload, await self._api.call(call))
+        upload = parse_response(UploadTarget, await self._api.call(call))
         await self._storage.call(requests.put_upload(upload, body))
         return upload.id
 
@@ -150,7 +156,7 @@ class AsyncClient:
         """Labels of a set that fit what was typed, the best first: part of a Chinese name, the
         beginning of an English word, or pinyin, in full or its initials."""
         call = requests.search_labels(label_set, query, limit)
-        return parse_response(FoundLabels, await self._api.call(call)).items
+        return parse_response(LabelMatches, await self._api.call(call)).items
 
     async def workers(self) -> Fleet:
         """The state of the workers and of the queue; takes the scope `admin`."""
@@ -158,7 +164,7 @@ class AsyncClient:
 
     async def usage(self) -> Usage:
         """Images submitted today and this month, and how many are left."""
-        return parse_response(Usage, await self._api.call(requests.get_usage()))
+        return parse_response(AccountUsage, await self._api.call(requests.get_usage()))
 
     async def download(self, link: ArtifactLink) -> bytes:
         """An artefact's bytes, from storage.

@@ -30,6 +30,7 @@ class AsyncLabelSets:
     def __init__(self, api: AsyncTransport, upload: _backend.Upload) -> None:
         self._api = api
         self._upload = upload
+        self._slots = _backend.upload_slots()
 
     async def of_words(self, labels: Iterable[LabelNames], *, name: str | None = None) -> ClientSet:
         """A set of words for models with an open vocabulary; a label is one name, or a pair of a
@@ -56,7 +57,9 @@ class AsyncLabelSets:
         labels = [
             {
                 **label_names.to_fields(label),
-                "examples": await _backend.map_parallel(self._upload_example, pictures),
+                "examples": await _backend.map_parallel(
+                    self._upload_example, pictures, slots=self._slots
+                ),
             }
             for label, pictures in examples.items()
         ]

@@ -9,6 +9,9 @@ from pydantic import BaseModel, Field, ValidationError
 
 from guanwu.errors import UnexpectedAnswer
 from guanwu.wire.base import Wire
+from guanwu.wire.label_sets import FoundLabel
+from guanwu.wire.requests import Upload
+from guanwu.wire.usage import ImagesUsed, Usage
 from guanwu.wire.webhooks import WebhookView
 
 M = TypeVar("M", bound=BaseModel)
@@ -28,6 +31,24 @@ class AllWebhooks(Wire):
     """Standing webhooks, the oldest first."""
 
     items: list[Webhook]
+
+
+class LabelMatches(Wire):
+    """Labels that fit a search; an older server says nothing more."""
+
+    items: list[FoundLabel]
+
+
+class UploadTarget(Upload):
+    """The address of an upload, whatever method a newer server wants."""
+
+    method: str = "PUT"  # type: ignore[assignment]
+
+
+class AccountUsage(Usage):
+    """Images of an account, also of periods that a newer server adds."""
+
+    images: dict[str, ImagesUsed]  # type: ignore[assignment]
 
 
 class RequestLimits(Wire):

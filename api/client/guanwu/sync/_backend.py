@@ -22,9 +22,16 @@ def sleep(pause_s: float) -> None:
     time.sleep(pause_s)
 
 
-def map_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """Results in the items' order; a few calls of `function` run at a time, each in a thread."""
-    with ThreadPoolExecutor(PARALLEL_UPLOADS, thread_name_prefix="upload") as pool:
+def upload_slots() -> int:
+    """Uploads at a time."""
+    return PARALLEL_UPLOADS
+
+
+def map_parallel(
+    function: Callable[[Item], Result], items: Iterable[Item], *, slots: int
+) -> list[Result]:
+    """Results in the items' order; `slots` calls of `function` run at a time, each in a thread."""
+    with ThreadPoolExecutor(slots, thread_name_prefix="upload") as pool:
         return list(pool.map(function, items))
 
 

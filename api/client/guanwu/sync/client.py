@@ -9,7 +9,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from guanwu.core import requests, upload_body
-from guanwu.core.models import DEFAULT_LIMITS, RequestLimits, parse_response
+from guanwu.core.models import (
+    DEFAULT_LIMITS,
+    AccountUsage,
+    LabelMatches,
+    RequestLimits,
+    UploadTarget,
+    parse_response,
+)
 from guanwu.core.requests import OptionsInput, SourceKind, WebhookInput
 from guanwu.core.responses import request_headers
 from guanwu.errors import UnexpectedAnswer
@@ -21,8 +28,7 @@ from guanwu.sync.webhooks import Webhooks
 from guanwu.wire.catalog import Catalog
 from guanwu.wire.fleet import Fleet
 from guanwu.wire.jobs import Job, JobPage
-from guanwu.wire.label_sets import FoundLabel, FoundLabels
-from guanwu.wire.requests import Upload
+from guanwu.wire.label_sets import FoundLabel
 from guanwu.wire.results import ArtifactLink
 from guanwu.wire.usage import Usage
 
@@ -124,7 +130,7 @@ class Client:
         """Put a file into storage; the id that jobs and manifests name it by."""
         body = upload_body.UploadBody(file, on_sent)
         call = requests.create_upload(file, size=body.size)
-        upload = parse_response(Upload, self._api.call(call))
+        upload = parse_response(UploadTarget, self._api.call(call))
         self._storage.call(requests.put_upload(upload, body))
         return upload.id
 
@@ -149,7 +155,7 @@ class Client:
         """Labels of a set that fit what was typed, the best first: part of a Chinese name, the
         beginning of an English word, or pinyin, in full or its initials."""
         call = requests.search_labels(label_set, query, limit)
-        return parse_response(FoundLabels, self._api.call(call)).items
+        return parse_response(LabelMatches, self._api.call(call)).items
 
     def workers(self) -> Fleet:
         """The state of the workers and of the queue; takes the scope `admin`."""
@@ -157,7 +163,7 @@ class Client:
 
     def usage(self) -> Usage:
         """Images submitted today and this month, and how many are left."""
-        return parse_response(Usage, self._api.call(requests.get_usage()))
+        return parse_response(AccountUsage, self._api.call(requests.get_usage()))
 
     def download(self, link: ArtifactLink) -> bytes:
         """An artefact's bytes, from storage.

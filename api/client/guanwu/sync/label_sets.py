@@ -31,6 +31,7 @@ class LabelSets:
     def __init__(self, api: Transport, upload: _backend.Upload) -> None:
         self._api = api
         self._upload = upload
+        self._slots = _backend.upload_slots()
 
     def of_words(self, labels: Iterable[LabelNames], *, name: str | None = None) -> ClientSet:
         """A set of words for models with an open vocabulary; a label is one name, or a pair of a
@@ -57,7 +58,9 @@ class LabelSets:
         labels = [
             {
                 **label_names.to_fields(label),
-                "examples": _backend.map_parallel(self._upload_example, pictures),
+                "examples": _backend.map_parallel(
+                    self._upload_example, pictures, slots=self._slots
+                ),
             }
             for label, pictures in examples.items()
         ]

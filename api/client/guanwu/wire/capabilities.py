@@ -40,8 +40,12 @@ class Capabilities(Wire):
     heads: int = Field(0, description="of each layer")
 
     def supports(self, explain: Explain) -> bool:
-        """Can it make this map, as far as is known without its labels?"""
-        return self.method_for(explain) is not None
+        """Can it make this map, as far as is known without its labels?
+
+        Until the model is loaded (`layers` is 0), any layer and head may be asked for.
+        """
+        attends = not self.layers or self._has_attention(explain)
+        return attends and self._find_method(explain) is not None
 
     def method_for(self, explain: Explain) -> MapMethod | None:
         """The method that makes this map; None where the model makes no such map.
@@ -49,8 +53,9 @@ class Capabilities(Wire):
         `auto` is the best method for the target. `top1`, the default target, becomes the
         label-free map where no method explains labels; no other label target does.
         """
-        if not self._has_attention(explain):
-            return None
+        return self._find_method(explain) if self._has_attention(explain) else None
+
+    def _find_method(self, explain: Explain) -> MapMethod | None:
         target = explain.target
         if isinstance(target, TextTarget):
             return _select(explain.method, self.text_methods)

@@ -8,7 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
-from guanwu.core.models import AllWebhooks, Webhook, parse_response
+from guanwu.core.models import (
+    AccountUsage,
+    AllWebhooks,
+    LabelMatches,
+    Webhook,
+    parse_response,
+)
 from guanwu.errors import UnexpectedAnswer
 
 WEBHOOK = {
@@ -36,3 +42,11 @@ def test_events_and_fields_that_a_newer_server_adds_are_no_error() -> None:
 def test_what_is_no_answer_of_the_server_says_so() -> None:
     with pytest.raises(UnexpectedAnswer, match="check the URL, or update the client"):
         parse_response(Webhook, respond({"message": "hello"}))
+
+
+def test_more_periods_and_fewer_fields_are_no_error() -> None:
+    used = {"used": 3, "limit": None, "left": None, "resets_at": "2026-12-01T00:00:00Z"}
+    usage = {"tenant": "shop", "key": None, "images": {"day": used, "year": used}}
+    assert parse_response(AccountUsage, respond(usage)).images["year"].used == 3
+    found = {"items": [{"id": 281, "zh": "虎斑猫", "en": "tabby"}]}
+    assert parse_response(LabelMatches, respond(found)).items[0].zh == "虎斑猫"

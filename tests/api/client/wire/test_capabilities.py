@@ -20,7 +20,9 @@ READER = Capabilities(
     layers=4,
     heads=2,
 )
-BACKBONE = Capabilities(methods=(), label_free_methods=("attention",), classes=0)
+BACKBONE = Capabilities(
+    methods=(), label_free_methods=("attention",), classes=0, layers=12, heads=6
+)
 NOT_LOADED = Capabilities(methods=("relevance",), label_free_methods=("attention",))
 MATCHER = Capabilities(
     methods=("cross",), label_free_methods=("attention",), text_methods=("cross",)
@@ -42,7 +44,7 @@ MATCHER = Capabilities(
         (READER, {"method": "attention", "heads": 2}, None),
         (BACKBONE, {}, MapMethod("attention", label_free=True)),
         (BACKBONE, {"target": "top2"}, None),
-        (BACKBONE, {"method": "attention", "layer": 0}, None),
+        (BACKBONE, {"method": "attention", "layer": 12}, None),
         (BACKBONE, {"target": {"text": "a collar"}}, None),
         (NOT_LOADED, {"target": "top10"}, MapMethod("relevance")),
         (NOT_LOADED, {"method": "attention", "layer": 9}, MapMethod("attention", label_free=True)),
@@ -54,6 +56,13 @@ def test_an_entry_finds_the_method_that_makes_its_map(
     explain = Explain.model_validate(entry)
     assert model.method_for(explain) == method
     assert model.supports(explain) is (method is not None)
+
+
+def test_a_model_that_is_not_loaded_may_have_any_layer_whatever_labels_a_job_brings() -> None:
+    third = Explain.model_validate({"method": "attention", "target": "free", "layer": 3})
+    with_words = NOT_LOADED.model_copy(update={"classes": 2})
+    assert with_words.supports(third)
+    assert with_words.method_for(third) is None
 
 
 def test_a_model_that_matches_texts_takes_no_examples() -> None:

@@ -39,6 +39,7 @@ class PluginTable(Generic[Part]):
         self.built_in = built_in
         self._kind = kind
         self._loaded: dict[str, Part] = {}
+        self._failed: dict[str, ModelUnavailable] = {}
         self._reported: set[str] = set()
 
     @property
@@ -55,8 +56,14 @@ class PluginTable(Generic[Part]):
         """
         if name in self.built_in:
             return self.built_in[name]
+        if name in self._failed:
+            raise self._failed[name].with_traceback(None)
         if name not in self._loaded:
-            self._loaded[name] = self._load(name)
+            try:
+                self._loaded[name] = self._load(name)
+            except ModelUnavailable as exc:
+                self._failed[name] = exc  # its module is not run again for each picture
+                raise
         return self._loaded[name]
 
     def usable(self) -> dict[str, Part]:

@@ -34,7 +34,11 @@ def installed(folder: Path, *points: str, group: str = GROUP, name: str = "own-p
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
     (info / "entry_points.txt").write_text("\n".join([f"[{group}]", *points]))
     (folder / "good_part.py").write_text(METHOD)
-    (folder / "bad_part.py").write_text("raise OSError('no such licence')")
+    (folder / "bad_part.py").write_text(
+        "from pathlib import Path\n"
+        f"with Path({str(folder / 'runs')!r}).open('a') as runs: runs.write('x')\n"
+        "raise OSError('no such licence')"
+    )
 
 
 @pytest.fixture
@@ -176,3 +180,13 @@ def test_a_family_that_fails_on_a_folder_does_not_claim_it_and_is_named(
         assert family_of(folder / "checkpoint") == "vit"
     assert "'fragile' of own-parts 1.2 fails on" in caplog.text
     assert "KeyError: 'layers'" in caplog.text
+
+
+def test_a_module_that_fails_is_run_once_however_often_it_is_asked_for(folder: Path) -> None:
+    installed(folder, "own_map = bad_part:METHOD")
+    parts = table()
+    for _ in range(3):
+        assert "own_map" not in parts.usable()
+        with pytest.raises(ModelUnavailable, match="no such licence"):
+            parts.find("own_map")
+    assert (folder / "runs").read_text() == "x"
