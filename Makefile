@@ -10,9 +10,10 @@ BENCHMARKS := $(filter-out callers gallery,$(basename $(notdir $(shell grep -l _
 
 # Benchmarks at a time: with more than one, figures mean nothing, but that all run is seen sooner.
 BENCH_JOBS ?= 1
-# Test processes; two, as each that runs stacks takes a core.
+# Test processes: what runs stacks and breaks them mostly waits.
 PROCESSES ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder --durations 20
+WAITING_PROCESSES ?= 3
+PYTEST = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder --durations 20
 QUICK := unit or integration or main_job
 # Python keeps bytecode, whatever the environment says: without it each process compiles us anew.
 export PYTHONDONTWRITEBYTECODE :=
@@ -61,6 +62,8 @@ test-unit: $(VENV)/.dev
 	$(PYTEST) -m unit --ignore tests/acceptance --ignore tests/browser --ignore tests/faults --ignore tests/conformance $(ARGS)
 
 # What `make test` leaves out, for those who have run it.
+test-rest test-all: PROCESSES := $(WAITING_PROCESSES)
+
 test-rest: $(VENV)/.dev
 	$(PYTEST) -m "not ($(QUICK)) and not gpu" $(ARGS)
 
