@@ -24,6 +24,12 @@ def test_five_flat_scores_of_a_thousand_are_as_uncertain_as_all() -> None:
     assert least_entropy([0.001] * 5) == pytest.approx(math.log(1000))
 
 
+def test_what_is_left_lies_on_labels_as_likely_as_the_last_one_shown() -> None:
+    whole = [0.5, 0.2, 0.1, 0.1, 0.1]
+    entropy = -sum(p * math.log(p) for p in whole)
+    assert least_entropy([0.5, 0.2, 0.1]) == pytest.approx(entropy)
+
+
 @given(st.lists(st.floats(1e-6, 1), min_size=2, max_size=30), st.integers(1, 29))
 def test_it_is_never_above_that_of_the_whole(weights: list[float], shown: int) -> None:
     whole = sorted((w / sum(weights) for w in weights), reverse=True)
