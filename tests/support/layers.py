@@ -3,7 +3,7 @@
 | layer | what its tests may start |
 |---|---|
 | unit | nothing that listens |
-| integration | Valkey, SeaweedFS, a front door of its own |
+| integration | Valkey, SeaweedFS, a front door of its own, networks with published weights |
 | acceptance | whole stacks, with workers |
 | browser | the same, and Chromium |
 | faults | the same, and breaks them |
@@ -24,6 +24,12 @@ FIXTURES = {
     "services": "integration",
     "own_valkey": "integration",
     "own_services": "integration",
+    # Networks with their published weights.
+    "engine": "integration",
+    "caltech": "integration",
+    "dinov2_small": "integration",
+    "lite0": "integration",
+    "lite0_checkpoint": "integration",
     "stack": "acceptance",
     "seer_stack": "acceptance",
     "many_models": "acceptance",
