@@ -13,7 +13,7 @@ import pytest
 
 from deploy.stack import Stack
 from tests.faults.scene import Scene
-from tests.support.stack import Bucket, SettingsFactory, running_stack
+from tests.support.stack import Bucket, SettingsFactory, ready_bucket, running_stack
 
 MakeScene = Callable[..., Scene]
 BUCKETS = 8
@@ -31,15 +31,11 @@ class SpareBuckets:
     def take(self) -> Bucket:
         if not self._spare:
             with ThreadPoolExecutor(BUCKETS) as pool:
-                self._spare = list(pool.map(self._make, range(BUCKETS)))
+                making = [
+                    pool.submit(ready_bucket, self._client, self._endpoint) for _ in range(BUCKETS)
+                ]
+            self._spare = [bucket.result() for bucket in making]
         return self._spare.pop()
-
-    def _make(self, _: int) -> Bucket:
-        name = f"test-{uuid.uuid4().hex}"
-        self._client.create_bucket(Bucket=name)
-        self._client.put_object(Bucket=name, Key="first", Body=b"not empty: it needs a volume")
-        self._client.delete_object(Bucket=name, Key="first")
-        return Bucket(name=name, endpoint=self._endpoint, client=self._client)
 
     def close(self) -> None:
         self._client.close()

@@ -111,21 +111,13 @@ class Buckets:
         self._client = stack.seaweed.client()
         self._endpoint = stack.s3_endpoint
         self._threads = ThreadPoolExecutor(BUCKETS_AHEAD, thread_name_prefix="buckets")
-        self._ahead: deque[Future[str]] = deque()
+        self._ahead: deque[Future[Bucket]] = deque()
 
     def take(self) -> Bucket:
         """A bucket that nobody else has."""
         while len(self._ahead) <= BUCKETS_AHEAD:
-            self._ahead.append(self._threads.submit(self._make))
-        name = self._ahead.popleft().result()
-        return Bucket(name=name, endpoint=self._endpoint, client=self._client)
-
-    def _make(self) -> str:
-        name = f"test-{uuid.uuid4().hex}"
-        self._client.create_bucket(Bucket=name)
-        self._client.put_object(Bucket=name, Key="first", Body=b"not empty: it needs a volume")
-        self._client.delete_object(Bucket=name, Key="first")
-        return name
+            self._ahead.append(self._threads.submit(ready_bucket, self._client, self._endpoint))
+        return self._ahead.popleft().result()
 
     def drop(self, bucket: Bucket) -> None:
         self._client.delete_bucket(Bucket=bucket.name)  # SeaweedFS takes the objects with it
@@ -137,10 +129,21 @@ class Buckets:
 
 def empty_bucket(stack: Stack) -> Bucket:
     """A bucket of a stack that a test keeps for itself."""
+    return _new_bucket(stack.seaweed.client(), stack.s3_endpoint)
+
+
+def ready_bucket(client: S3Client, endpoint: str) -> Bucket:
+    """A new bucket that has its volume, and takes the first object as fast as the next."""
+    bucket = _new_bucket(client, endpoint)
+    client.put_object(Bucket=bucket.name, Key="first", Body=b"not empty: it needs a volume")
+    client.delete_object(Bucket=bucket.name, Key="first")
+    return bucket
+
+
+def _new_bucket(client: S3Client, endpoint: str) -> Bucket:
     name = f"test-{uuid.uuid4().hex}"
-    client = stack.seaweed.client()
     client.create_bucket(Bucket=name)
-    return Bucket(name=name, endpoint=stack.s3_endpoint, client=client)
+    return Bucket(name=name, endpoint=endpoint, client=client)
 
 
 def read_botocore_once() -> None:
