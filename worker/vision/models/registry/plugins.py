@@ -40,7 +40,6 @@ class PluginTable(Generic[Part]):
         self._kind = kind
         self._loaded: dict[str, Part] = {}
         self._failed: dict[str, ModelUnavailable] = {}
-        self._reported: set[str] = set()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -66,8 +65,15 @@ class PluginTable(Generic[Part]):
                 raise
         return self._loaded[name]
 
-    def usable(self) -> dict[str, Part]:
-        """All parts that load, by id; the log warns once of each plug-in that does not."""
+    def usable(self) -> Mapping[str, Part]:
+        """All parts that load, by id; the log warns once of each plug-in that does not.
+
+        Plug-ins are tried at the first call, and never again: this is asked for each picture.
+        """
+        return self._usable
+
+    @cached_property
+    def _usable(self) -> Mapping[str, Part]:
         parts = dict(self.built_in)
         for name, plugins in self._plugins.items():
             try:
@@ -75,9 +81,7 @@ class PluginTable(Generic[Part]):
                     raise ModelUnavailable(f"{_described(plugins)}: {name!r} is built in")
                 parts[name] = self.find(name)
             except ModelUnavailable as exc:
-                if name not in self._reported:
-                    self._reported.add(name)
-                    log.warning("%s; it is left out", exc.message)
+                log.warning("%s; it is left out", exc.message)
         return parts
 
     def origin(self, name: str) -> str | None:
